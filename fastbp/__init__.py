@@ -1,0 +1,13 @@
+"""Trains multilayer perceptrons on the CPU as fast as the silicon allows."""
+
+from importlib.metadata import version
+
+from .config import show_config
+from .history import History
+from .network import Network
+from .optimizers import SGD, Adam, AdamW, RMSprop
+from .trainer import Trainer
+
+__version__ = version("fastbp")
+
+__all__ = ["SGD", "Adam", "AdamW", "History", "Network", "RMSprop", "Trainer", "show_config"]

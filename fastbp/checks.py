@@ -1,0 +1,49 @@
+"""Checks of plain numbers among arguments."""
+
+import math
+import operator
+from numbers import Real
+from typing import Any
+
+
+def integer(value: Any, name: str, least: int) -> int:
+    """``value`` as an int of at least ``least``; TypeError or ValueError that says what came."""
+    if isinstance(value, bool) or not hasattr(type(value), "__index__"):
+        raise TypeError(
+            f"{name} is {value!r}, of type {type(value).__name__}, expected an integer >= {least}"
+        )
+    number = operator.index(value)
+    if number < least:
+        raise ValueError(f"{name} is {number}, expected an integer >= {least}")
+    return number
+
+
+def positive(value: Any, name: str) -> float:
+    """``value`` as a finite float above 0."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(
+            f"{name} is {value!r}, of type {type(value).__name__}, expected a number above 0"
+        )
+    number = float(value)
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(f"{name} is {number}, expected a finite number above 0")
+    return number
+
+
+def flag(value: Any, name: str) -> bool:
+    """``value`` if it is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}, of type {type(value).__name__}, expected a bool")
+    return value
+
+
+def seed(value: Any) -> int:
+    """``value`` as a seed in [0, 2**63); None draws one."""
+    if value is None:
+        import secrets
+
+        return secrets.randbits(63)
+    number = integer(value, "seed", 0)
+    if number >= 2**63:
+        raise ValueError(f"seed is {number}, expected None or an integer in [0, 2**63)")
+    return number

@@ -1,0 +1,38 @@
+"""What fastbp runs on."""
+
+import platform
+
+import llvmlite
+import numba
+import numpy as np
+
+from . import threads
+from .kernels import jit, width
+
+
+def show_config() -> None:
+    """Print versions, processor, vector width, threads, threading layer and the kernel cache."""
+    from . import __version__
+
+    _, cpu, _ = numba.core.registry.cpu_target.target_context.codegen().magic_tuple()
+    lines = {
+        "fastbp": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "llvmlite": llvmlite.__version__,
+        "processor": f"{cpu} ({platform.machine()})",
+        "vector width": f"{width.BITS} bits: {width.lanes(4)} float32, {width.lanes(8)} float64",
+        "threads": f"{threads.maximum('auto')} of {numba.config.NUMBA_NUM_THREADS}",
+        "threading layer": _threading_layer(),
+        "kernel cache": str(jit.cache_folder()),
+    }
+    for key, value in lines.items():
+        print(f"{key + ':':17}{value}")
+
+
+def _threading_layer() -> str:
+    try:
+        return str(numba.threading_layer())
+    except ValueError:
+        return f"not started ({numba.config.THREADING_LAYER})"

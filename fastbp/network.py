@@ -1,0 +1,227 @@
+"""The network: layer sizes, activations, and the parameters."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import activations, checks, engine, initializers, losses, names, threads
+from .data import as_inputs, raise_bad_inputs
+from .kernels import layout, step
+from .state import Array, Data, Ints, State
+
+DTYPES = {name: np.dtype(name) for name in ("float32", "float64")}
+
+
+class Network:
+    """A multilayer perceptron: fully connected layers, an activation after each.
+
+    Args:
+        sizes: units of each layer, the inputs first: at least two integers >= 1.
+        activation: of the hidden layers: one name, or a sequence of one name per hidden layer.
+        output: activation of the last layer.
+        init: rule for the initial weights (fastbp/initializers.py); "auto" is He's normal for the
+            relu family and Glorot's uniform for the others. Biases start at 0.
+        seed: of the initial weights, an integer in [0, 2**63); None draws one.
+        dtype: "float32", or "float64" for the same kernels in double precision.
+
+    Raises:
+        ValueError, TypeError: an argument that is not as above.
+
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: str | Sequence[str] = "relu",
+        output: str = "identity",
+        init: str = "auto",
+        seed: int | None = None,
+        dtype: npt.DTypeLike = "float32",
+    ) -> None:
+        self.sizes = _sizes(sizes)
+        hidden = _hidden(activation, len(self.sizes) - 2)
+        self.activations = (*hidden, activations.lookup(output, "output"))
+        for one in self.activations:
+            initializers.lookup(init, one.name)
+        self.seed = checks.seed(seed)
+        self.dtype = _dtype(dtype)
+        self._shape = layout.Shape(
+            self.sizes, tuple(a.code for a in self.activations), self.dtype.itemsize
+        )
+        self._plan: Ints = layout.make_plan(self._shape)
+        self._parameters = layout.allocate(self._plan[0, layout.PARAMETERS], self.dtype)
+        layout.write_layers(self._plan, self._parameters, self._initial(init))
+
+    def _initial(self, init: str) -> list[tuple[Array, Array]]:
+        rng = np.random.default_rng(self.seed)
+        return [
+            (initializers.initial_weights(init, a.name, n_in, n_out, rng), np.zeros(n_out))
+            for (n_in, n_out), a in zip(pairwise(self.sizes), self.activations, strict=True)
+        ]
+
+    @property
+    def output(self) -> str:
+        """Name of the output activation."""
+        return self.activations[-1].name
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights and biases, counted."""
+        return sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.sizes))
+
+    @property
+    def weights(self) -> list[Array]:
+        """Fresh read-only copies of the weights, (n_in, n_out) for each layer."""
+        return [_read_only(w) for w, _ in layout.read_layers(self._plan, self._parameters)]
+
+    @property
+    def biases(self) -> list[Array]:
+        """Fresh read-only copies of the biases, (n_out,) for each layer."""
+        return [_read_only(b) for _, b in layout.read_layers(self._plan, self._parameters)]
+
+    def set_parameters(self, weights: Sequence[Any], biases: Sequence[Any]) -> None:
+        """Copy in weights, (n_in, n_out) for each layer, and biases, (n_out,).
+
+        Optimizer moments of a trainer stay. ValueError or TypeError, with nothing changed, where a
+        count, shape or dtype does not fit or a value is not finite.
+        """
+        wanted = list(pairwise(self.sizes))
+        self._check_count(weights, "weights")
+        self._check_count(biases, "biases")
+        layers = [
+            (
+                _parameter(w, shape, self.dtype, f"weights[{i}]"),
+                _parameter(b, shape[1:], self.dtype, f"biases[{i}]"),
+            )
+            for i, (w, b, shape) in enumerate(zip(weights, biases, wanted, strict=True))
+        ]
+        layout.write_layers(self._plan, self._parameters, layers)
+
+    def _check_count(self, arrays: Any, name: str) -> None:
+        layers = len(self.sizes) - 1
+        try:
+            count = len(arrays)
+        except TypeError:
+            raise TypeError(
+                f"{name} is {type(arrays).__name__}, expected a sequence of {layers} arrays, "
+                "one per layer"
+            ) from None
+        if count != layers:
+            raise ValueError(f"{name} has {count} arrays, expected {layers}, one per layer")
+
+    def predict(self, X: Any, out: Array | None = None) -> Array:
+        """Outputs (n, n_out) of the rows of X (n, n_in); safe from many threads at once.
+
+        Args:
+            X: numbers of any real dtype, order and strides.
+            out: array to fill and return, (n, n_out), C-contiguous, of the network's dtype.
+
+        Raises:
+            ValueError, TypeError: X or out is not as above, or X holds NaN or Inf.
+
+        """
+        data = Data(as_inputs(X, self.sizes[0]))
+        out = self._out(out, data.rows)
+        flops = 2.0 * data.rows * self.n_parameters
+        shares = threads.shares(threads.maximum("auto"), flops)
+        state = State(self._shape, self._parameters, _NOTHING, _NOTHING, losses.LOSSES["mse"])
+        statuses = engine.infer(state, shares, data, out, engine.NO_VALUES)
+        raise_status(statuses, data, self, losses.LOSSES["mse"])
+        return out
+
+    def _out(self, out: Array | None, rows: int) -> Array:
+        shape = (rows, self.sizes[-1])
+        if out is None:
+            return np.empty(shape, self.dtype)
+        if not isinstance(out, np.ndarray):
+            raise TypeError(f"out is a {type(out).__name__}, expected a NumPy array {shape}")
+        if out.shape != shape or out.dtype != self.dtype or not out.flags.carray:
+            raise ValueError(
+                f"out has shape {out.shape} and dtype {out.dtype}, C-contiguous and writeable: "
+                f"{out.flags.carray}; expected shape {shape}, dtype {self.dtype}, True"
+            )
+        return out
+
+
+_NOTHING = np.empty(0)
+
+
+def raise_status(statuses: Ints, data: Data, network: Network, loss: losses.Loss) -> None:
+    """ValueError for the first invalid value that an inference met."""
+    met = statuses[statuses != step.FINE]
+    if not len(met):
+        return
+    status, start = int(met[0]) % step.STATUSES, int(met[0]) // step.STATUSES
+    rows = np.arange(start, min(data.rows, start + 1024))
+    raise_invalid(status, rows, data, network, loss)
+
+
+def raise_invalid(status: int, rows: Ints, data: Data, network: Network, loss: losses.Loss) -> None:
+    """ValueError for the invalid value that a kernel met among these rows."""
+    from .data import raise_bad_targets
+
+    if status == step.BAD_INPUT:
+        raise_bad_inputs(data.x, rows, network.dtype)
+    if status == step.BAD_TARGET and data.y is not None:
+        raise_bad_targets(data.y, rows, loss, network.sizes[-1], network.dtype)
+
+
+def _read_only(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
+
+
+def _sizes(sizes: Any) -> tuple[int, ...]:
+    if isinstance(sizes, str | bytes) or not hasattr(sizes, "__iter__"):
+        raise TypeError(
+            f"sizes is {sizes!r}, expected a sequence of integers, inputs first: [784, 512, 10]"
+        )
+    checked = tuple(checks.integer(n, f"sizes[{i}]", 1) for i, n in enumerate(sizes))
+    if len(checked) < 2:
+        raise ValueError(f"sizes is {list(checked)}, expected at least inputs and outputs: [4, 1]")
+    return checked
+
+
+def _hidden(activation: Any, count: int) -> tuple[activations.Activation, ...]:
+    if isinstance(activation, str):
+        return (activations.lookup_hidden(activation),) * count
+    if not isinstance(activation, Sequence):
+        raise TypeError(
+            f"activation is {activation!r}, of type {type(activation).__name__}, expected a name "
+            "or one name per hidden layer"
+        )
+    if len(activation) != count:
+        raise ValueError(
+            f"activation has {len(activation)} names, expected {count}, one per hidden layer"
+        )
+    return tuple(
+        activations.lookup_hidden(name, f"activation[{i}]") for i, name in enumerate(activation)
+    )
+
+
+def _dtype(dtype: Any) -> np.dtype[Any]:
+    name = (
+        dtype
+        if isinstance(dtype, str)
+        else getattr(dtype, "__name__", getattr(dtype, "name", dtype))
+    )
+    return names.lookup(DTYPES, name, "dtype")
+
+
+def _parameter(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array:
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} has dtype {array.dtype}, expected real numbers")
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
+    with np.errstate(over="ignore"):
+        converted = array.astype(dtype)
+    if not np.isfinite(converted).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(converted))[0])
+        raise ValueError(
+            f"{name} has {array[place]} at {place}, expected numbers that are finite in {dtype}"
+        )
+    return converted

@@ -1,0 +1,233 @@
+"""The optimizers: frozen specifications with torch's update rules, names and defaults.
+
+In the formulas w is a parameter, g the gradient of the batch's loss with weight_decay * w added,
+and t the number of the update, from 1. Weights and biases are treated alike. Every number is
+checked when the specification is made: TypeError for what is no number, ValueError for a number
+out of range.
+"""
+
+import math
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .kernels import codes
+
+Hyper: TypeAlias = npt.NDArray[np.float64]
+
+SMALLEST_EPS = float(np.finfo(np.float32).tiny)
+"""A smaller eps would be flushed to 0 in float32, and a parameter without gradient become NaN."""
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent with momentum, Nesterov's or the heavy ball's.
+
+    m = momentum m + g; w -= lr (g + momentum m) with nesterov, lr m without.
+    """
+
+    lr: float
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+    code: ClassVar[int] = codes.SGD
+
+    def __post_init__(self) -> None:
+        _set(self, "lr", _positive(self, "lr"))
+        _set(self, "momentum", _share(self, "momentum"))
+        _set(self, "nesterov", _flag(self, "nesterov"))
+        _set(self, "weight_decay", _not_negative(self, "weight_decay"))
+        if self.nesterov and not self.momentum:
+            raise ValueError(
+                "SGD: nesterov is True but momentum is 0: Nesterov's rule needs momentum above 0"
+            )
+
+    @property
+    def n_moments(self) -> int:
+        """Moment arrays in use: the velocity m, if there is momentum."""
+        return 1 if self.momentum else 0
+
+    def hyper(self) -> Hyper:
+        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        return _hyper(
+            LR=self.lr,
+            MOMENTUM=self.momentum,
+            NESTEROV=self.nesterov,
+            WEIGHT_DECAY=self.weight_decay,
+        )
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba, 2015); weight_decay is added to the gradient.
+
+    m and v are running means of g and g^2 with betas; w -= lr m' / (sqrt(v') + eps), where
+    m' = m / (1 - betas[0]^t) and v' = v / (1 - betas[1]^t).
+    """
+
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+    code: ClassVar[int] = codes.ADAM
+
+    def __post_init__(self) -> None:
+        _set(self, "lr", _positive(self, "lr"))
+        _set(self, "betas", _betas(self))
+        _set(self, "eps", _eps(self))
+        _set(self, "weight_decay", _not_negative(self, "weight_decay"))
+
+    @property
+    def n_moments(self) -> int:
+        """Moment arrays in use: m and v."""
+        return 2
+
+    def hyper(self) -> Hyper:
+        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        return _hyper(
+            LR=self.lr,
+            BETA1=self.betas[0],
+            BETA2=self.betas[1],
+            EPS=self.eps,
+            WEIGHT_DECAY=self.weight_decay,
+        )
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
+
+    w *= 1 - lr weight_decay, then Adam's update with the plain gradient.
+    """
+
+    weight_decay: float = 1e-2
+
+    code: ClassVar[int] = codes.ADAMW
+
+
+@dataclass(frozen=True)
+class RMSprop:
+    """RMSprop (Tieleman and Hinton, 2012), with momentum after the scaling.
+
+    v is a running mean of g^2 with alpha; s = g / (sqrt(v) + eps); m = momentum m + s;
+    w -= lr m.
+    """
+
+    lr: float = 1e-2
+    alpha: float = 0.99
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+
+    code: ClassVar[int] = codes.RMSPROP
+
+    def __post_init__(self) -> None:
+        _set(self, "lr", _positive(self, "lr"))
+        _set(self, "alpha", _share(self, "alpha"))
+        _set(self, "eps", _eps(self))
+        _set(self, "weight_decay", _not_negative(self, "weight_decay"))
+        _set(self, "momentum", _share(self, "momentum"))
+
+    @property
+    def n_moments(self) -> int:
+        """Moment arrays in use: the mean square v, and the velocity m if there is momentum."""
+        return 2 if self.momentum else 1
+
+    def hyper(self) -> Hyper:
+        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        return _hyper(
+            LR=self.lr,
+            MOMENTUM=self.momentum,
+            BETA2=self.alpha,
+            EPS=self.eps,
+            WEIGHT_DECAY=self.weight_decay,
+        )
+
+
+Optimizer: TypeAlias = SGD | Adam | RMSprop
+OPTIMIZERS = {kind.__name__: kind for kind in (SGD, Adam, AdamW, RMSprop)}
+
+
+def check(optimizer: object, argument: str = "optimizer") -> Optimizer:
+    """``optimizer`` itself if it is one of the specifications, else TypeError."""
+    if isinstance(optimizer, SGD | Adam | RMSprop):
+        return optimizer
+    known = ", ".join(f"fastbp.{name}" for name in OPTIMIZERS)
+    raise TypeError(
+        f"{argument} is {optimizer!r}: it must be an instance of one of {known}, "
+        "for example fastbp.Adam(lr=1e-3)"
+    )
+
+
+def _hyper(**values: float) -> Hyper:
+    hyper = np.zeros(codes.N_HYPER)
+    for name, value in values.items():
+        hyper[getattr(codes, name)] = value
+    return hyper
+
+
+def _set(spec: object, field: str, value: Any) -> None:
+    """Replace what the user wrote by its plain Python form in the frozen ``spec``."""
+    object.__setattr__(spec, field, value)
+
+
+def _positive(spec: object, field: str) -> float:
+    number = _number(spec, field, getattr(spec, field))
+    return _in_range(number > 0, spec, field, number, "it must be above 0")
+
+
+def _not_negative(spec: object, field: str) -> float:
+    number = _number(spec, field, getattr(spec, field))
+    return _in_range(number >= 0, spec, field, number, "it must be 0 or more")
+
+
+def _share(spec: object, field: str) -> float:
+    number = _number(spec, field, getattr(spec, field))
+    return _in_range(0 <= number < 1, spec, field, number, "it must lie in [0, 1)")
+
+
+def _eps(spec: object) -> float:
+    number = _number(spec, "eps", spec.eps)  # type: ignore[attr-defined]
+    remedy = f"it must be at least {SMALLEST_EPS:.2g}, the smallest normal float32"
+    return _in_range(number >= SMALLEST_EPS, spec, "eps", number, remedy)
+
+
+def _betas(spec: Adam) -> tuple[float, float]:
+    if not isinstance(spec.betas, tuple | list) or len(spec.betas) != 2:
+        raise TypeError(
+            f"{type(spec).__name__}: betas is {spec.betas!r}: it must be a pair of numbers, "
+            "for example (0.9, 0.999)"
+        )
+    first, second = (
+        _in_range(0 <= number < 1, spec, f"betas[{i}]", number, "it must lie in [0, 1)")
+        for i, beta in enumerate(spec.betas)
+        for number in (_number(spec, f"betas[{i}]", beta),)
+    )
+    return first, second
+
+
+def _flag(spec: object, field: str) -> bool:
+    value = getattr(spec, field)
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{type(spec).__name__}: {field} is {value!r}: it must be True or False")
+    return bool(value)
+
+
+def _number(spec: object, field: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(
+            f"{type(spec).__name__}: {field} is {value!r}, of type {type(value).__name__}: "
+            "it must be a number"
+        )
+    return float(value)
+
+
+def _in_range(ok: bool, spec: object, field: str, number: float, remedy: str) -> float:
+    if ok and math.isfinite(number):
+        return number
+    raise ValueError(f"{type(spec).__name__}: {field} is {number}: {remedy} and finite")

@@ -1,0 +1,304 @@
+"""The trainer: data comes in here, is checked once, and comes back as numbers."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NoReturn
+
+import numpy as np
+
+from . import checks, losses, names, optimizers
+from .data import as_inputs, as_targets
+from .engine import CompiledEngine
+from .history import History
+from .kernels import codes, layout, step
+from .network import Network, raise_invalid, raise_status
+from .progress import line, wanted
+from .state import Array, Data, Engine, Ints, State
+from .threads import maximum
+from .twin import TwinEngine
+
+CHUNK_SECONDS = 0.1
+"""How long the compiled loop runs before Python looks at Ctrl-C. Never affects the bits."""
+
+ENGINES = {"numba": "compiled kernels", "numpy": "their NumPy twins, nothing compiled"}
+
+_ALL = np.iinfo(np.int64).max
+_AS_THEY_LIE = np.empty(0, np.int64)
+
+
+class Trainer:
+    """Trains a network with a loss and an optimizer. Owns the optimizer's moments and counters.
+
+    Args:
+        net: the network; its parameters are changed in place.
+        loss: "mse", "squared_error", "bce" or "cross_entropy" (fastbp/losses.py has the formulas
+            and the output activations each goes with).
+        optimizer: an ``SGD``, ``Adam``, ``AdamW`` or ``RMSprop``.
+        batch_size: rows of an update, >= 1; more than there are rows acts as all rows.
+        threads: the most threads to use, or "auto".
+        seed: of the order of the rows, an integer in [0, 2**63); None draws one.
+        engine: "numba", or "numpy" for the plain NumPy twins.
+
+    Raises:
+        ValueError, TypeError: an argument that is not as above.
+
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        *,
+        loss: str,
+        optimizer: optimizers.Optimizer,
+        batch_size: int = 32,
+        threads: int | str = "auto",
+        seed: int | None = None,
+        engine: str = "numba",
+    ) -> None:
+        if not isinstance(net, Network):
+            raise TypeError(f"net is a {type(net).__name__}, expected a fastbp.Network")
+        self.net = net
+        self._loss = losses.lookup(loss)
+        losses.check_pair(self._loss, net.output)
+        self.optimizer = optimizers.check(optimizer)
+        self.batch_size = checks.integer(batch_size, "batch_size", 1)
+        self.seed = checks.seed(seed)
+        limit = maximum(threads)
+        names.lookup(ENGINES, engine, "engine")
+        self._state = self._new_state()
+        self._compiled = CompiledEngine(self._state, limit)
+        self._engine: Engine = self._compiled if engine == "numba" else TwinEngine(self._state)
+        self._epoch = 0
+
+    def _new_state(self) -> State:
+        net, optimizer = self.net, self.optimizer
+        shape = replace(
+            net._shape,
+            loss=self._loss.code,
+            optimizer=optimizer.code,
+            moments=optimizer.n_moments,
+        )
+        hyper = np.zeros(layout.HYPER)
+        hyper[: codes.N_HYPER] = optimizer.hyper()
+        return State(shape, net._parameters, self._arena(shape.moments), hyper, self._loss)
+
+    def _arena(self, count: int) -> Array:
+        size = len(self.net._parameters)
+        return layout.allocate(count * size, self.net.dtype).reshape(count, size)
+
+    @property
+    def loss(self) -> str:
+        """Name of the loss."""
+        return self._loss.name
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next update; can be set to any finite number above 0."""
+        return float(self._state.hyper[codes.LR])
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._state.hyper[codes.LR] = checks.positive(value, "lr")
+
+    @property
+    def _shares(self) -> int:
+        return self._compiled.forced_shares
+
+    @_shares.setter
+    def _shares(self, count: int) -> None:
+        """Force every region into so many shares, for tests: 0 leaves it to the work."""
+        self._compiled.forced_shares = count
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        epochs: int = 1,
+        *,
+        validation_data: tuple[Any, Any] | None = None,
+        shuffle: bool = True,
+        progress: bool | str = "auto",
+    ) -> History:
+        """Train for some epochs, going on from the current state.
+
+        Args:
+            X: (n, n_in), numbers of any real dtype, order and strides. Not copied.
+            y: targets (n, n_out), or (n,) if n_out is 1; for cross_entropy integer labels (n,) or
+                rows of probabilities (n, n_out).
+            epochs: passes over the rows, >= 1.
+            validation_data: (X, y) to evaluate after each epoch.
+            shuffle: take the rows of each epoch in an order that depends on (seed, epoch) alone.
+            progress: print a line for each epoch: True, False, or "auto" for on a terminal.
+
+        Returns:
+            The History of this call.
+
+        Raises:
+            ValueError, TypeError: before anything has changed, if shapes, dtypes or arguments do
+                not fit; when the row is reached, if it holds a value that does not.
+            FloatingPointError: a batch's loss was not finite; that update was not made.
+
+        """
+        data = self._data(X, y)
+        epochs = checks.integer(epochs, "epochs", 1)
+        held_out = self._validation(validation_data)
+        shuffle = checks.flag(shuffle, "shuffle")
+        shown = wanted(progress)
+        history = History()
+        one_by_one = held_out is not None or shown
+        for done, loss, seconds in self._epochs(data, epochs, shuffle, one_by_one):
+            values = {"loss": loss}
+            if held_out is not None:
+                judged = self._judge(held_out)
+                values |= {f"val_{key}": value for key, value in judged.items()}
+            values["samples_per_second"] = data.rows / seconds
+            history.record(**values)
+            if shown:
+                print(line(done, epochs, values), flush=True)
+        return history
+
+    def _epochs(
+        self, data: Data, epochs: int, shuffle: bool, one_by_one: bool
+    ) -> Iterator[tuple[int, float, float]]:
+        """(epochs done, loss, seconds) for each epoch; many may run in one compiled call."""
+        order = np.arange(data.rows) if shuffle else _AS_THEY_LIE
+        job = self._job(step.TRAIN, data.rows, self.batch_size)
+        job[step.SHUFFLED], job[step.SEED] = shuffle, self.seed
+        first = job[step.FIRST] = job[step.EPOCH] = self._epoch
+        totals = np.zeros(epochs)
+        budget, done, seconds = 1, 0, 0.0
+        while done < epochs:
+            job[step.EPOCHS] = self._epoch + 1 if one_by_one else first + epochs
+            job[step.BUDGET] = budget
+            started = time.perf_counter()
+            self._run(data, order, job, totals, "fit")
+            taken = time.perf_counter() - started
+            budget = _next_budget(budget, taken)
+            seconds += taken
+            finished = int(job[step.EPOCH]) - self._epoch
+            self._epoch += finished
+            for _ in range(finished):
+                done += 1
+                yield done, float(totals[done - 1]) / data.rows, seconds / finished
+            seconds = 0.0 if finished else seconds
+
+    def step(self, X: Any, y: Any) -> float:
+        """One update on exactly these rows, at most ``batch_size``; the loss before it.
+
+        Raises:
+            ValueError, TypeError: shapes, dtypes or values do not fit; nothing has changed.
+            FloatingPointError: the loss was not finite; nothing has changed.
+
+        """
+        data = self._data(X, y)
+        if data.rows > self.batch_size:
+            raise ValueError(
+                f"X has {data.rows} rows, expected at most batch_size = {self.batch_size}: "
+                "make the Trainer with a larger batch_size, or call fit"
+            )
+        totals = np.zeros(1)
+        job = self._job(step.TRAIN, data.rows, data.rows)
+        self._run(data, _AS_THEY_LIE, job, totals, "step")
+        return float(totals[0]) / data.rows
+
+    def loss_and_gradients(self, X: Any, y: Any) -> tuple[float, list[tuple[Array, Array]]]:
+        """The mean loss over any number of rows, and its gradient; nothing is updated.
+
+        Returns:
+            (loss, [(dW, db), ...]): dW (n_in, n_out) and db (n_out,) of each layer.
+
+        Raises:
+            ValueError, TypeError, FloatingPointError: as ``step``.
+
+        """
+        data = self._data(X, y)
+        totals, gradients = np.zeros(1), self._arena(1)
+        job = self._job(step.GRADIENTS, data.rows, min(self.batch_size, data.rows))
+        updates = self._state.hyper[layout.UPDATES]
+        try:
+            self._run(data, _AS_THEY_LIE, job, totals, "loss_and_gradients", gradients)
+        finally:
+            self._state.hyper[layout.UPDATES] = updates
+        layers = layout.read_layers(self.net._plan, gradients[0])
+        return float(totals[0]) / data.rows, list(layers)
+
+    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
+        """Mean loss over any number of rows, and accuracy for losses that have one.
+
+        accuracy: for cross_entropy the share of rows whose largest output (the first, on ties) is
+        the label's; for bce the share of entries with (p >= 0.5) == (y >= 0.5).
+
+        Raises:
+            ValueError, TypeError: shapes, dtypes or values do not fit.
+
+        """
+        return self._judge(self._data(X, y))
+
+    def _judge(self, data: Data) -> dict[str, float]:
+        values = np.zeros((data.rows, 2))
+        statuses = self._engine.judge(data, values)
+        raise_status(statuses, data, self.net, self._loss)
+        loss, hits = values.mean(axis=0)
+        if self._loss.code in (codes.BCE, codes.CROSS_ENTROPY):
+            return {"loss": float(loss), "accuracy": float(hits)}
+        return {"loss": float(loss)}
+
+    def predict(self, X: Any, out: Array | None = None) -> Array:
+        """``net.predict``, by this trainer's engine and threads."""
+        data = Data(as_inputs(X, self.net.sizes[0]))
+        out = self.net._out(out, data.rows)
+        raise_status(self._engine.outputs(data, out), data, self.net, self._loss)
+        return out
+
+    def _data(self, X: Any, y: Any) -> Data:
+        x = as_inputs(X, self.net.sizes[0])
+        rows = len(x.array)
+        return Data(x, as_targets(y, self._loss, self.net.sizes[-1], rows))
+
+    def _validation(self, pair: Any) -> Data | None:
+        if pair is None:
+            return None
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(
+                f"validation_data is a {type(pair).__name__}, expected a pair (X, y) or None"
+            )
+        x = as_inputs(pair[0], self.net.sizes[0], "validation X")
+        y = as_targets(pair[1], self._loss, self.net.sizes[-1], len(x.array), "validation y")
+        return Data(x, y)
+
+    @staticmethod
+    def _job(task: int, rows: int, batch: int) -> Ints:
+        job = np.zeros(step.JOB, np.int64)
+        job[[step.TASK, step.ROWS, step.BATCH]] = task, rows, batch
+        job[[step.EPOCHS, step.BUDGET]] = 1, _ALL
+        return job
+
+    def _run(
+        self, data: Data, order: Ints, job: Ints, totals: Any, caller: str, into: Any = None
+    ) -> None:
+        self._engine.run(data, order, job, totals, self._state.moments if into is None else into)
+        if job[step.STATUS] != step.FINE:
+            self._refuse(data, order, job, caller)
+
+    def _refuse(self, data: Data, order: Ints, job: Ints, caller: str) -> NoReturn:
+        """Raise what explains why a batch was not applied."""
+        start, stop = int(job[step.START]), int(job[step.START] + job[step.BATCH])
+        rows = order[start:stop] if len(order) else np.arange(start, min(stop, data.rows))
+        raise_invalid(int(job[step.STATUS]), rows, data, self.net, self._loss)
+        place = "these rows"
+        if caller == "fit":
+            epoch = int(job[step.EPOCH] - job[step.FIRST]) + 1
+            place = f"epoch {epoch}, step {start // int(job[step.BATCH]) + 1}"
+        raise FloatingPointError(
+            f"the loss is not finite in {caller} at {place}, with lr = {self.lr:g}: the update was "
+            "not made. Lower lr, scale the inputs, or look for very large weights"
+        )
+
+
+def _next_budget(budget: int, seconds: float) -> int:
+    """Batches of the next chunk, from what the last one took.
+
+    Growth is bounded, because the first chunk may have loaded or compiled the kernels.
+    """
+    return max(1, min(64 * budget, int(budget * CHUNK_SECONDS / max(seconds, 1e-9))))

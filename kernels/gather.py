@@ -1,0 +1,117 @@
+"""Rows of the user's array, of any type and strides, into lane panels.
+
+The array comes as a descriptor, int64 (6,): address, bytes between rows, bytes between columns,
+type code, rows, columns. Its type is a value, so that no kind of array adds a compilation.
+"""
+
+import math
+
+from numba import types
+
+from . import codes
+from .jit import kernel
+from .simd import (
+    any_lane,
+    differs,
+    get,
+    lanes,
+    load,
+    offset,
+    pointer_to,
+    put,
+    splat,
+    store,
+    transpose,
+)
+
+ADDRESS, ROW_BYTES, COLUMN_BYTES, DTYPE, N_ROWS, N_COLUMNS = range(6)
+
+
+@kernel
+def _half(bits):
+    """The value of an IEEE half, from its bits: Numba cannot load one."""
+    fraction = types.float64(bits & 1023)
+    power = (bits >> 10) & 31
+    if power == 31:
+        size = math.inf if fraction == 0.0 else math.nan
+    elif power == 0:
+        size = fraction * 2.0**-24
+    else:
+        size = (1.0 + fraction * 2.0**-10) * 2.0 ** (power - 15)
+    return -size if bits & 0x8000 else size
+
+
+@kernel
+def _element(address, code):
+    """One element of any type as float64."""
+    if code == codes.F64:
+        return get(pointer_to(address, types.float64), 0)
+    if code == codes.F32:
+        return types.float64(get(pointer_to(address, types.float32), 0))
+    if code == codes.U8:
+        return types.float64(get(pointer_to(address, types.uint8), 0))
+    if code == codes.I64:
+        return types.float64(get(pointer_to(address, types.int64), 0))
+    if code == codes.I32:
+        return types.float64(get(pointer_to(address, types.int32), 0))
+    if code == codes.F16:
+        return _half(types.int64(get(pointer_to(address, types.uint16), 0)))
+    if code == codes.I8:
+        return types.float64(get(pointer_to(address, types.int8), 0))
+    if code == codes.I16:
+        return types.float64(get(pointer_to(address, types.int16), 0))
+    if code == codes.U16:
+        return types.float64(get(pointer_to(address, types.uint16), 0))
+    if code == codes.U32:
+        return types.float64(get(pointer_to(address, types.uint32), 0))
+    return types.float64(get(pointer_to(address, types.uint64), 0))
+
+
+@kernel
+def _copy_row(source, step, code, count, target):
+    """target[i] = element i of a row, for i < count; elements lie ``step`` bytes apart."""
+    if code == codes.F32 and step == 4:
+        single = pointer_to(source, types.float32)
+        for i in range(count):
+            put(target, i, get(single, i))
+    elif code == codes.F64 and step == 8:
+        double = pointer_to(source, types.float64)
+        for i in range(count):
+            put(target, i, get(double, i))
+    elif code == codes.U8 and step == 1:
+        byte = pointer_to(source, types.uint8)
+        for i in range(count):
+            put(target, i, get(byte, i))
+    else:
+        for i in range(count):
+            put(target, i, _element(source + i * step, code))
+
+
+@kernel
+def gather(data, order, first, valid, target, scratch):
+    """One vector of rows into ``target``; returns whether a value was NaN or infinite.
+
+    data: descriptor. order: int64, the row indices, of which first .. first + valid are taken;
+    empty for the rows as they lie.
+    target: (columns padded to lanes, lanes); lanes from ``valid`` on become 0.
+    scratch: (lanes, lanes). Twin: plain indexing.
+    """
+    w = lanes(target)
+    columns = data[N_COLUMNS]
+    zero = splat(target, 0.0)
+    bad = zero < zero
+    for r in range(valid, w):
+        store(scratch, r * w, zero)
+    for c in range(0, columns, w):
+        count = min(w, columns - c)
+        for r in range(valid):
+            if count < w:
+                store(scratch, r * w, zero)
+            row = order[first + r] if len(order) > 0 else first + r
+            source = data[ADDRESS] + row * data[ROW_BYTES] + c * data[COLUMN_BYTES]
+            _copy_row(source, data[COLUMN_BYTES], data[DTYPE], count, offset(scratch, r * w))
+        transpose(scratch, w, offset(target, c * w), w)
+        for i in range(c * w, (c + w) * w, w):
+            x = load(target, i)
+            bad = bad | differs(x - x, zero)
+    return any_lane(bad)

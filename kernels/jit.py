@@ -1,0 +1,135 @@
+"""How every kernel is compiled and cached, and why. No other file sets a jit flag.
+
+Flags. ``error_model="numpy"``: a division by zero gives inf, as hardware does, and needs no
+branch. ``nogil``: other Python threads run meanwhile. No ``fastmath``: a NaN must reach the loss,
+and the bits must not depend on what a compiler chose to reassociate; where a fused multiply-add is
+wanted, the code says ``fma``. ``boundscheck`` stays off: kernels work on addresses.
+
+Cache. Numba keys a cached function by its own file alone: it would go on using a stale caller
+after a callee in another file changed, and it does not know the vector width. So fastbp keeps its
+own folder, named by a hash of every kernel source, the versions that make the code, and the width.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserWideCacheLocator
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
+from numba.core.registry import cpu_target
+from numba.misc.appdirs import AppDirs
+
+from . import width
+
+FLAGS = {"error_model": "numpy", "nogil": True}
+INNER_FLAGS = FLAGS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+@cache
+def source_stamp() -> str:
+    """Hash of everything that decides what machine code a kernel becomes."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    target = cpu_target.target_context.codegen().magic_tuple()
+    digest.update(repr((numba.__version__, llvmlite.__version__, width.BITS, target)).encode())
+    return digest.hexdigest()[:20]
+
+
+@cache
+def cache_folder() -> Path:
+    """Folder of the compiled kernels: NUMBA_CACHE_DIR if set, else the user's cache folder."""
+    base = os.environ.get("NUMBA_CACHE_DIR") or AppDirs("fastbp", appauthor=False).user_cache_dir
+    return Path(base) / f"fastbp-{source_stamp()}"
+
+
+class _StampedLocator(UserWideCacheLocator):  # type: ignore[misc]
+    def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
+        super().__init__(py_func, py_file)
+        self._cache_path = str(cache_folder())
+
+    def get_source_stamp(self) -> str:
+        return source_stamp()
+
+
+class _StampedImpl(CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = (_StampedLocator,)
+
+
+class _StampedCache(FunctionCache):  # type: ignore[misc]
+    _impl_class = _StampedImpl
+
+
+class _NoEnvironment:
+    """A code generator that gives no environment to functions that Python never calls."""
+
+    def __init__(self, codegen: Any) -> None:
+        self._codegen = codegen
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._codegen, name)
+
+    def set_env(self, name: str, environment: Any) -> None:
+        pass
+
+
+class _InnerLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """Code that is only linked into its callers: the entry optimizes all of it, once."""
+
+    @property
+    def codegen(self) -> Any:
+        return _NoEnvironment(self._codegen)
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, _name: str) -> int:
+        self._ensure_finalized()
+        return 0
+
+
+class _InnerCompiler(Compiler):  # type: ignore[misc]
+    def __init__(self, typingctx: Any, targetctx: Any, *rest: Any) -> None:
+        super().__init__(typingctx, targetctx, *rest)
+        self.state.library = _InnerLibrary(targetctx.codegen(), "fastbp")
+
+
+def _cached(function: Any) -> Any:
+    try:
+        function._cache = _StampedCache(function.py_func)
+    except RuntimeError:  # no writable folder: compile in every process
+        pass
+    return function
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """A function that other kernels call; compiled with them and not cached on its own."""
+    return numba.njit(pipeline_class=_InnerCompiler, **INNER_FLAGS)(function)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """A small function on vectors: LLVM must inline it, or its arguments travel through memory."""
+    return numba.njit(forceinline=True, pipeline_class=_InnerCompiler, **INNER_FLAGS)(function)
+
+
+def entry(function: Callable[..., Any]) -> Any:
+    """A function that Python calls; cached."""
+    return _cached(numba.njit(**FLAGS)(function))
+
+
+def parallel_entry(function: Callable[..., Any]) -> Any:
+    """A cached function with parallel regions.
+
+    Keep it tiny: compiling a region costs seconds when the function around it is long.
+    """
+    return _cached(numba.njit(parallel=True, **FLAGS)(function))

@@ -1,0 +1,220 @@
+"""Where everything lies: lane panels, the arenas, and the plan that describes them.
+
+*Lane panels.* A matrix (R, C) is cut into panels of one vector of columns each; a panel is (R,
+lanes), row by row, so that a tile of any shape reads and writes whole vectors at unit stride.
+
+*Parameters.* One flat arena: for each layer W (I, O) as lane panels of outputs, then b (O,) padded
+to whole vectors. Optimizer moments and gradients have the same layout.
+
+*Work.* One flat arena: first a block for each vector of batch rows with all that belongs to those
+rows alone: y, the activations of every layer as (units, lanes), the kept pre-activations, two
+deltas in turn, loss, hits and status of each row. Then each layer's delta once more as lane panels
+of units (rows, lanes), as the weight gradient reads it. Then one tile of scratch for each share.
+
+Widths and rows are padded to whole vectors. Padded units of a and delta are 0; padded rows have
+delta 0 and finite a.
+
+*Plan.* int64 (1 + L, COLUMNS): row 0 is the header, row l describes layer l. Every offset is in
+elements, and every offset, stride and length is a whole number of cache lines.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import codes, width
+from .gemm import ROWS, WIDEST
+
+# Columns of the header.
+(
+    LOSS,  # code of the loss
+    OPTIMIZER,  # code of the optimizer
+    MOMENTS,  # moment arenas it keeps, 0 to 2
+    CAPACITY,  # rows of the largest batch
+    BLOCK,  # elements between the blocks of two vectors of batch rows
+    TARGET,  # in a block: y, (outputs, lanes), or (1, lanes) when y is labels
+    DELTA,  # in a block: two deltas, DELTA_STRIDE apart, each (units, lanes)
+    DELTA_STRIDE,
+    ROW_LOSS,  # in a block: loss of each row
+    ROW_HITS,  # in a block: what counts as right of each row
+    ROW_STATUS,  # in a block: not 0 in a lane whose X or y is not valid
+    SCRATCH,  # in work: one tile for each share, SCRATCH_STRIDE apart
+    SCRATCH_STRIDE,
+    PARAMETERS,  # elements of the parameter arena
+    WORK,  # elements of the work arena
+) = range(15)
+
+# Columns of a layer.
+(
+    INPUTS,  # units of the layer before
+    OUTPUTS,  # units
+    ACTIVATION,  # code
+    WEIGHTS,  # in the parameters: panels of W
+    WEIGHT_STRIDE,  # between two panels of W
+    BIAS,  # in the parameters
+    IN,  # in a block: activations of the layer before
+    Z,  # in a block: pre-activations (equal to A where they are not kept)
+    A,  # in a block: activations
+    DELTA_PANELS,  # in work: panels of delta, each (capacity, lanes)
+    DELTA_PANEL_STRIDE,
+) = range(11)
+
+COLUMNS = 15
+
+UPDATES = codes.N_HYPER
+"""Element of the hyperparameter vector that counts the updates made."""
+
+HYPER = codes.N_HYPER + 1
+"""Length of the hyperparameter vector (float64)."""
+
+KEEPS_Z = (codes.SILU, codes.GELU)
+"""Activations whose slope cannot be had from a alone."""
+
+_LINE = 64
+
+
+def _rounded(count: int, step: int) -> int:
+    return -(-count // step) * step
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a plan is made for. ``sizes`` has the input width first, ``activations`` are codes."""
+
+    sizes: tuple[int, ...]
+    activations: tuple[int, ...]
+    itemsize: int
+    loss: int = codes.MSE
+    optimizer: int = codes.SGD
+    moments: int = 0
+    capacity: int = 1
+    shares: int = 1
+
+    @property
+    def lanes(self) -> int:
+        """Elements of a vector."""
+        return width.lanes(self.itemsize)
+
+
+class _Space:
+    """Hands out offsets one after another, each a whole number of cache lines."""
+
+    def __init__(self, itemsize: int) -> None:
+        self.line = _LINE // itemsize
+        self.end = 0
+
+    def take(self, count: int) -> int:
+        start = self.end
+        self.end += _rounded(count, self.line)
+        return start
+
+    def odd(self, count: int) -> int:
+        """A stride of at least ``count``, in an odd number of lines.
+
+        Off multiples of 4 KiB, panels read side by side do not fall into the same cache sets.
+        """
+        lines = -(-count // self.line)
+        return (lines | 1) * self.line
+
+
+def make_plan(shape: Shape) -> NDArray[np.int64]:
+    """The plan (1 + L, COLUMNS) of a network: offsets, strides, codes."""
+    plan = np.zeros((len(shape.sizes), COLUMNS), np.int64)
+    plan[0, [LOSS, OPTIMIZER, MOMENTS]] = shape.loss, shape.optimizer, shape.moments
+    plan[0, CAPACITY] = shape.capacity
+    _place_parameters(plan, shape)
+    _place_block(plan, shape)
+    _place_work(plan, shape)
+    return plan
+
+
+def _place_parameters(plan: NDArray[np.int64], shape: Shape) -> None:
+    space, lanes = _Space(shape.itemsize), shape.lanes
+    for row, inputs, outputs in zip(plan[1:], shape.sizes[:-1], shape.sizes[1:], strict=True):
+        panels = -(-outputs // lanes)
+        stride = space.odd(_rounded(inputs, lanes) * lanes)
+        row[[INPUTS, OUTPUTS, WEIGHT_STRIDE]] = inputs, outputs, stride
+        row[WEIGHTS] = space.take(panels * stride)
+        row[BIAS] = space.take(panels * lanes)
+    plan[0, PARAMETERS] = space.end
+
+
+def _place_block(plan: NDArray[np.int64], shape: Shape) -> None:
+    space, lanes = _Space(shape.itemsize), shape.lanes
+
+    def units(count: int) -> int:
+        return space.take(_rounded(count, lanes) * lanes)
+
+    header, last = plan[0], len(plan) - 1
+    header[TARGET] = units(shape.sizes[-1])
+    before = units(shape.sizes[0])
+    for layer in range(1, len(plan)):
+        row, code = plan[layer], shape.activations[layer - 1]
+        kept = code in KEEPS_Z or (layer == last and code in (codes.SIGMOID, codes.SOFTMAX))
+        row[ACTIVATION], row[IN] = code, before
+        row[A] = before = units(row[OUTPUTS])
+        row[Z] = units(row[OUTPUTS]) if kept else row[A]
+    header[DELTA_STRIDE] = space.odd(_rounded(max(shape.sizes[1:]), lanes) * lanes)
+    header[DELTA] = space.take(2 * header[DELTA_STRIDE])
+    for column in (ROW_LOSS, ROW_HITS, ROW_STATUS):
+        header[column] = space.take(lanes)
+    header[BLOCK] = space.odd(space.end)
+
+
+def _place_work(plan: NDArray[np.int64], shape: Shape) -> None:
+    space, lanes, header = _Space(shape.itemsize), shape.lanes, plan[0]
+    rows = _rounded(shape.capacity, lanes)
+    space.take(rows // lanes * header[BLOCK])
+    for row in plan[1:]:
+        row[DELTA_PANEL_STRIDE] = space.odd(rows * lanes)
+        row[DELTA_PANELS] = space.take(-(-row[OUTPUTS] // lanes) * row[DELTA_PANEL_STRIDE])
+    header[SCRATCH_STRIDE] = space.odd(max(ROWS * WIDEST, lanes) * lanes)
+    header[SCRATCH] = space.take(shape.shares * header[SCRATCH_STRIDE])
+    header[WORK] = space.end
+
+
+def allocate(count: int, dtype: Any) -> NDArray[Any]:
+    """Zeros, aligned to a cache line."""
+    itemsize = np.dtype(dtype).itemsize
+    raw = np.zeros(count * itemsize + _LINE, np.uint8)
+    start = -raw.__array_interface__["data"][0] % _LINE
+    return raw[start : start + count * itemsize].view(dtype)
+
+
+def _panels(arena: NDArray[Any], row: NDArray[np.int64], lanes: int) -> NDArray[Any]:
+    """The weights of one layer in place, as (panels, inputs, lanes)."""
+    count, stride = -(-int(row[OUTPUTS]) // lanes), int(row[WEIGHT_STRIDE])
+    start = int(row[WEIGHTS])
+    flat = arena[start : start + count * stride].reshape(count, stride)
+    return flat[:, : int(row[INPUTS]) * lanes].reshape(count, int(row[INPUTS]), lanes)
+
+
+def read_layers(
+    plan: NDArray[np.int64], arena: NDArray[Any]
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Fresh copies of (W, b) of every layer in natural shapes, (I, O) and (O,)."""
+    lanes = width.lanes(arena.itemsize)
+    for row in plan[1:]:
+        panels = _panels(arena, row, lanes)
+        wide = panels.transpose(1, 0, 2).reshape(panels.shape[1], -1)
+        bias = int(row[BIAS])
+        yield wide[:, : row[OUTPUTS]].copy(), arena[bias : bias + int(row[OUTPUTS])].copy()
+
+
+def write_layers(
+    plan: NDArray[np.int64],
+    arena: NDArray[Any],
+    layers: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+) -> None:
+    """Copy (W, b) of every layer, in natural shapes, into an arena; padding stays 0."""
+    lanes = width.lanes(arena.itemsize)
+    for row, (weights, biases) in zip(plan[1:], layers, strict=True):
+        panels = _panels(arena, row, lanes)
+        for p, panel in enumerate(panels):
+            columns = weights[:, p * lanes : (p + 1) * lanes]
+            panel[:, : columns.shape[1]] = columns
+        bias = int(row[BIAS])
+        arena[bias : bias + len(biases)] = biases

@@ -1,0 +1,178 @@
+"""Softmax and the losses: value and delta of the output layer together, one vector of rows.
+
+Lanes are rows, so a sum or a maximum over outputs is a chain of plain vector operations.
+"""
+
+from . import codes
+from .elementwise import exp, log, log1p, slope
+from .jit import kernel
+from .simd import any_lane, fabs, fma, lane_index, lanes, load, select, splat, store
+
+SUM_TOLERANCE = 1e-3
+"""How far from 1 a row of probabilities may sum."""
+
+
+@kernel
+def softmax(z, a, units, padded):
+    """Softmax over units to a, and zeros in the padded units. Twin: ``activation``.
+
+    z, a: (padded, lanes), not the same.
+    """
+    w = lanes(z)
+    top = load(z, 0)
+    for i in range(w, units * w, w):
+        x = load(z, i)
+        top = select(x > top, x, top)
+    total = splat(a, 0.0)
+    for i in range(0, units * w, w):
+        e = exp(load(z, i) - top)
+        store(a, i, e)
+        total = total + e
+    share = 1.0 / total
+    for i in range(0, units * w, w):
+        store(a, i, load(a, i) * share)
+    for i in range(units * w, padded * w, w):
+        store(a, i, splat(a, 0.0))
+
+
+@kernel
+def _log_sum_exp(z, units):
+    w = lanes(z)
+    top = load(z, 0)
+    for i in range(w, units * w, w):
+        x = load(z, i)
+        top = select(x > top, x, top)
+    total = splat(z, 0.0)
+    for i in range(0, units * w, w):
+        total = total + exp(load(z, i) - top)
+    return top + log(total)
+
+
+@kernel
+def _target(y, i, labels, unit):
+    """Row ``unit`` of the one-hot target of ``labels``, or of the target y at element i."""
+    if labels:
+        return select(load(y, 0) == splat(y, unit), splat(y, 1.0), 0.0)
+    return load(y, i)
+
+
+@kernel
+def _cross_entropy(z, p, y, labels, delta, units, scale):
+    w = lanes(z)
+    level = _log_sum_exp(z, units)
+    mass, loss = splat(z, 0.0), splat(z, 0.0)
+    for unit in range(units):
+        t = _target(y, unit * w, labels, unit)
+        mass = mass + t
+        loss = fma(t, level - load(z, unit * w), loss)
+    for unit in range(units):
+        t = _target(y, unit * w, labels, unit)
+        store(delta, unit * w, fma(load(p, unit * w), mass, -t) * scale)
+    return loss
+
+
+@kernel
+def _bce(z, p, y, delta, units, scale):
+    w = lanes(z)
+    loss = splat(z, 0.0)
+    for i in range(0, units * w, w):
+        x, t = load(z, i), load(y, i)
+        loss = loss + (select(x < 0.0, 0.0, x) - x * t + log1p(exp(-fabs(x))))
+        store(delta, i, (load(p, i) - t) * scale)
+    return loss / units
+
+
+@kernel
+def _squared(code, z, p, y, delta, units, weight, scale):
+    """sum of weight (p - y)^2, and its delta, for any output activation but softmax."""
+    w = lanes(z)
+    loss = splat(z, 0.0)
+    for i in range(0, units * w, w):
+        a = load(p, i)
+        d = a - load(y, i)
+        loss = fma(d, d, loss)
+        store(delta, i, d * slope(code, load(z, i), a) * (scale * weight * 2.0))
+    return loss * weight
+
+
+@kernel
+def loss_and_delta(loss, code, z, p, y, labels, delta, units, padded, valid, rows, row_loss):
+    """Loss of each row and dLoss/dz, where Loss = sum of row losses / rows.
+
+    loss, code: codes of the loss and of the output activation. z, p, delta: (padded, lanes);
+    y: likewise, or (1, lanes) of labels. valid: rows of this vector that exist; the others get
+    loss 0 and delta 0, and so do padded units. row_loss: (lanes,).
+    Twins: ``row_losses``, ``output_delta``.
+    """
+    w = lanes(z)
+    scale = 1.0 / rows
+    if loss == codes.CROSS_ENTROPY:
+        value = _cross_entropy(z, p, y, labels, delta, units, scale)
+    elif loss == codes.BCE:
+        value = _bce(z, p, y, delta, units, scale / units)
+    else:
+        weight = 0.5 if loss == codes.SQUARED_ERROR else 1.0 / units
+        value = _squared(code, z, p, y, delta, units, weight, scale)
+    exists = lane_index(z) < splat(z, valid)
+    store(row_loss, 0, select(exists, value, 0.0))
+    if valid < w:
+        for i in range(0, units * w, w):
+            store(delta, i, select(exists, load(delta, i), 0.0))
+    for i in range(units * w, padded * w, w):
+        store(delta, i, splat(delta, 0.0))
+
+
+@kernel
+def _hit_of_largest(p, y, labels, units):
+    w = lanes(p)
+    top, guess = load(p, 0), splat(p, 0.0)
+    best, truth = _target(y, 0, labels, 0), splat(p, 0.0)
+    for unit in range(1, units):
+        x, t = load(p, unit * w), _target(y, unit * w, labels, unit)
+        guess = select(x > top, unit, guess)
+        top = select(x > top, x, top)
+        truth = select(t > best, unit, truth)
+        best = select(t > best, t, best)
+    return select(guess == truth, splat(p, 1.0), 0.0)
+
+
+@kernel
+def hits(loss, p, y, labels, units):
+    """What counts as right in each row, in [0, 1]. Twin: ``correct``.
+
+    p: (units, lanes); y: likewise, or (1, lanes) of labels.
+    """
+    w = lanes(p)
+    if loss == codes.CROSS_ENTROPY:
+        return _hit_of_largest(p, y, labels, units)
+    count = splat(p, 0.0)
+    for i in range(0, units * w, w):
+        guess, truth = select(load(p, i) < 0.5, 0.0, 1.0), select(load(y, i) < 0.5, 0.0, 1.0)
+        count = count + select(guess == truth, 1.0, 0.0)
+    return count / units
+
+
+@kernel
+def invalid_target(loss, y, labels, valid, outputs):
+    """Whether one of the first ``valid`` lanes of y lies outside what the loss allows.
+
+    y: (outputs, lanes), or (1, lanes) of labels. Finiteness is the gather's to see.
+    """
+    w = lanes(y)
+    zero = splat(y, 0.0)
+    if labels:
+        label = load(y, 0)
+        return any_lane((label < 0.0) | (label >= splat(y, outputs)))
+    if loss != codes.CROSS_ENTROPY and loss != codes.BCE:
+        return False
+    total, bad = zero, zero < zero
+    for i in range(0, outputs * w, w):
+        t = load(y, i)
+        bad = bad | (t < 0.0)
+        if loss == codes.BCE:
+            bad = bad | (t > 1.0)
+        total = total + t
+    if loss == codes.CROSS_ENTROPY:
+        exists = lane_index(y) < splat(y, valid)
+        bad = bad | (select(exists, fabs(total - 1.0), 0.0) > SUM_TOLERANCE)
+    return any_lane(bad)

@@ -1,0 +1,232 @@
+"""Weight gradients, and the optimizer's update of each tile while it is in the nearest cache."""
+
+import math
+
+from . import codes
+from .gemm import ADD, ROWS, WRITE, next_vectors, tile_across
+from .jit import kernel
+from .layout import (
+    BIAS,
+    BLOCK,
+    DELTA_PANEL_STRIDE,
+    DELTA_PANELS,
+    IN,
+    INPUTS,
+    MOMENTS,
+    OPTIMIZER,
+    OUTPUTS,
+    PARAMETERS,
+    SCRATCH,
+    SCRATCH_STRIDE,
+    UPDATES,
+    WEIGHT_STRIDE,
+    WEIGHTS,
+)
+from .simd import VECTORS_PER_LINE, fma, lanes, load, offset, prefetch, splat, sqrt, store
+
+LR, MOMENTUM, NESTEROV, DECAY, SHRINK, BETA1, BETA2, EPS, UNBIAS = range(9)
+"""What ``coefficients`` returns: LR is the step size, SHRINK AdamW's factor on the weights, UNBIAS
+the factor on sqrt(v)."""
+
+
+@kernel
+def coefficients(optimizer, hyper):
+    """The scalars of one update, computed once in float64.
+
+    hyper: float64, codes.py's columns and the number of updates made before this one.
+    """
+    lr, decay, shrink, unbias = hyper[codes.LR], hyper[codes.WEIGHT_DECAY], 1.0, 1.0
+    step = lr
+    if optimizer == codes.ADAM or optimizer == codes.ADAMW:
+        t = hyper[UPDATES] + 1.0
+        step = lr / (1.0 - hyper[codes.BETA1] ** t)
+        unbias = 1.0 / math.sqrt(1.0 - hyper[codes.BETA2] ** t)
+        if optimizer == codes.ADAMW:
+            decay, shrink = 0.0, 1.0 - lr * decay
+    return (
+        step,
+        hyper[codes.MOMENTUM],
+        hyper[codes.NESTEROV],
+        decay,
+        shrink,
+        hyper[codes.BETA1],
+        hyper[codes.BETA2],
+        hyper[codes.EPS],
+        unbias,
+    )
+
+
+@kernel
+def _sgd(k, w, g, m, count):
+    for at in range(0, count, lanes(w)):
+        p = load(w, at)
+        d = fma(p, k[DECAY], load(g, at))
+        if k[MOMENTUM] != 0.0:
+            velocity = fma(load(m, at), k[MOMENTUM], d)
+            store(m, at, velocity)
+            d = fma(velocity, k[MOMENTUM], d) if k[NESTEROV] != 0.0 else velocity
+        store(w, at, fma(d, -k[LR], p))
+
+
+@kernel
+def _adam(k, w, g, m, v, count):
+    for at in range(0, count, lanes(w)):
+        p = load(w, at)
+        d = fma(p, k[DECAY], load(g, at))
+        mean = load(m, at)
+        mean = fma(d - mean, 1.0 - k[BETA1], mean)
+        square = fma(d * d, 1.0 - k[BETA2], load(v, at) * k[BETA2])
+        store(m, at, mean)
+        store(v, at, square)
+        store(w, at, fma(mean / fma(sqrt(square), k[UNBIAS], k[EPS]), -k[LR], p * k[SHRINK]))
+
+
+@kernel
+def _rmsprop(k, w, g, m, v, count):
+    for at in range(0, count, lanes(w)):
+        p = load(w, at)
+        d = fma(p, k[DECAY], load(g, at))
+        square = fma(d * d, 1.0 - k[BETA2], load(v, at) * k[BETA2])
+        store(v, at, square)
+        d = d / (sqrt(square) + k[EPS])
+        if k[MOMENTUM] != 0.0:
+            d = fma(load(m, at), k[MOMENTUM], d)
+            store(m, at, d)
+        store(w, at, fma(d, -k[LR], p))
+
+
+@kernel
+def update(optimizer, k, w, g, m, v, count):
+    """One update of ``count`` elements, whole vectors, of the parameters w by the gradient g.
+
+    k: ``coefficients``. m, v: moments, as codes.py says which optimizer has which. No two may
+    alias. Twin: same name; torch's rules.
+    """
+    if optimizer == codes.SGD:
+        _sgd(k, w, g, m, count)
+    elif optimizer == codes.RMSPROP:
+        _rmsprop(k, w, g, m, v, count)
+    else:
+        _adam(k, w, g, m, v, count)
+
+
+@kernel
+def _bias_gradient(deltas, rows, g, mode):
+    """g (lanes,) = sum over rows of one panel of deltas (rows, lanes), two chains at a time."""
+    w = lanes(deltas)
+    even = odd = splat(deltas, 0.0)
+    for i in range(0, rows * w, 2 * w):
+        even = even + load(deltas, i)
+        odd = odd + load(deltas, i + w)
+    total = even + odd
+    store(g, 0, total + load(g, 0) if mode == ADD else total)
+
+
+@kernel
+def _prefetch_tile(w, stride, vectors, count):
+    for p in range(vectors):
+        for at in range(0, count, lanes(w) * VECTORS_PER_LINE):
+            prefetch(w, p * stride + at)
+
+
+@kernel
+def _update_weights(plan, layer, params, moments, work, scratch, k, vectors, first, last):
+    """W and its moments, for the tiles ``first`` to ``last`` of input units, all outputs."""
+    w = lanes(work)
+    tile = min(ROWS, w) * w
+    optimizer, n_moments, size = plan[0, OPTIMIZER], plan[0, MOMENTS], plan[0, PARAMETERS]
+    panels, stride = -(-plan[layer, OUTPUTS] // w), plan[layer, WEIGHT_STRIDE]
+    p = 0
+    while p < panels:
+        n = next_vectors(panels - p)
+        for t in range(first, last):
+            at = plan[layer, WEIGHTS] + p * stride + t * tile
+            for moment in range(n_moments):
+                _prefetch_tile(offset(moments, moment * size + at), stride, n, tile)
+            _prefetch_tile(offset(params, at), stride, n, tile)
+            tile_across(
+                n,
+                offset(work, plan[layer, IN] + t * tile),
+                plan[0, BLOCK],
+                offset(work, plan[layer, DELTA_PANELS] + p * plan[layer, DELTA_PANEL_STRIDE]),
+                plan[layer, DELTA_PANEL_STRIDE],
+                scratch,
+                tile,
+                vectors * w,
+                WRITE,
+            )
+            for j in range(n):
+                here = at + j * stride
+                update(
+                    optimizer,
+                    k,
+                    offset(params, here),
+                    offset(scratch, j * tile),
+                    offset(moments, here),
+                    offset(moments, (n_moments - 1) * size + here),
+                    tile,
+                )
+        p += n
+
+
+@kernel
+def update_share(plan, params, moments, work, hyper, share, shares, vectors):
+    """One share's part of an update: its rows of every W, its vectors of every b.
+
+    plan, params, moments, work: layout.py. hyper: ``coefficients``. vectors: of rows in the batch.
+    Twins: ``gradients``, ``update``.
+    """
+    w = lanes(work)
+    k = coefficients(plan[0, OPTIMIZER], hyper)
+    scratch = offset(work, plan[0, SCRATCH] + share * plan[0, SCRATCH_STRIDE])
+    for layer in range(len(plan) - 1, 0, -1):
+        tiles = -(-plan[layer, INPUTS] // min(ROWS, w))
+        first, last = tiles * share // shares, tiles * (share + 1) // shares
+        _update_weights(plan, layer, params, moments, work, scratch, k, vectors, first, last)
+        panels = -(-plan[layer, OUTPUTS] // w)
+        for p in range(panels * share // shares, panels * (share + 1) // shares):
+            deltas = plan[layer, DELTA_PANELS] + p * plan[layer, DELTA_PANEL_STRIDE]
+            _bias_gradient(offset(work, deltas), vectors * w, scratch, WRITE)
+            here = plan[layer, BIAS] + p * w
+            update(
+                plan[0, OPTIMIZER],
+                k,
+                offset(params, here),
+                scratch,
+                offset(moments, here),
+                offset(moments, (plan[0, MOMENTS] - 1) * plan[0, PARAMETERS] + here),
+                w,
+            )
+
+
+@kernel
+def gradient_share(plan, gradients, work, share, shares, vectors, mode):
+    """The gradient itself, into (mode WRITE) or onto (ADD) an arena laid out as the parameters.
+
+    Otherwise as ``update_share``. Twin: ``gradients``.
+    """
+    w = lanes(work)
+    tile = min(ROWS, w) * w
+    for layer in range(1, len(plan)):
+        tiles = -(-plan[layer, INPUTS] // min(ROWS, w))
+        panels, stride = -(-plan[layer, OUTPUTS] // w), plan[layer, WEIGHT_STRIDE]
+        p = 0
+        while p < panels:
+            n = next_vectors(panels - p)
+            for t in range(tiles * share // shares, tiles * (share + 1) // shares):
+                tile_across(
+                    n,
+                    offset(work, plan[layer, IN] + t * tile),
+                    plan[0, BLOCK],
+                    offset(work, plan[layer, DELTA_PANELS] + p * plan[layer, DELTA_PANEL_STRIDE]),
+                    plan[layer, DELTA_PANEL_STRIDE],
+                    offset(gradients, plan[layer, WEIGHTS] + p * stride + t * tile),
+                    stride,
+                    vectors * w,
+                    mode,
+                )
+            p += n
+        for p in range(panels * share // shares, panels * (share + 1) // shares):
+            deltas = plan[layer, DELTA_PANELS] + p * plan[layer, DELTA_PANEL_STRIDE]
+            here = offset(gradients, plan[layer, BIAS] + p * w)
+            _bias_gradient(offset(work, deltas), vectors * w, here, mode)

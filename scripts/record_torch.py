@@ -1,0 +1,193 @@
+"""Record what torch computes, so that the tests need no torch: tests/data/torch_record.npz.
+
+    python scripts/record_torch.py
+
+Needs torch. Names in the archive (tests/recorded.py reads them):
+
+- torch_version
+- cases: JSON, {case: [name of the optimizer, its arguments]}
+- network: JSON, {"sizes", "activation": one name a hidden layer, "output", "loss"}
+- W0, b0, W1, ...: the initial parameters, (n_in, n_out) and (n_out,); X (steps, rows, n_in) and
+  labels (steps, rows): one batch a step. All are float32 numbers, stored as such; the float64 runs
+  begin with the same numbers.
+- {case}/{dtype}/loss (steps,): the loss before each update, and
+  {case}/{dtype}/{step}/W0, ...: the parameters after 1, 5 and 20 updates
+- activations/z, and activations/{name} and activations/{name}/slope at z; softmax/z, softmax/a
+- losses/z, losses/y, losses/labels, losses/rows and losses/probabilities: the last layer before
+  its activation and the targets of the losses; losses/{loss}/{output} (value) and
+  losses/{loss}/{output}/delta (its gradient with respect to z). cross_entropy has two outputs:
+  softmax (targets: probabilities, the sums of whose rows are a little off 1) and
+  softmax_labels.
+"""
+
+import json
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+RECORD = Path(__file__).parents[1] / "tests" / "data" / "torch_record.npz"
+
+SIZES = [7, 13, 5, 3]
+ROWS = 11
+STEPS = 20
+RECORDED_STEPS = (1, 5, 20)
+SEED = 20
+
+CASES = {
+    "sgd": ["SGD", {"lr": 0.1}],
+    "sgd_momentum": ["SGD", {"lr": 0.1, "momentum": 0.9}],
+    "sgd_nesterov": ["SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True}],
+    "sgd_weight_decay": ["SGD", {"lr": 0.1, "weight_decay": 0.05}],
+    "sgd_all": ["SGD", {"lr": 0.1, "momentum": 0.5, "nesterov": True, "weight_decay": 0.05}],
+    "adam": ["Adam", {"lr": 1e-3}],
+    "adam_weight_decay": ["Adam", {"lr": 1e-3, "weight_decay": 0.05}],
+    "adam_all": ["Adam", {"lr": 1e-3, "betas": [0.8, 0.99], "eps": 1e-4, "weight_decay": 0.05}],
+    "adamw": ["AdamW", {"lr": 1e-3}],
+    "adamw_weight_decay": ["AdamW", {"lr": 1e-3, "weight_decay": 0.5}],
+    "rmsprop": ["RMSprop", {"lr": 1e-3}],
+    "rmsprop_alpha": ["RMSprop", {"lr": 1e-3, "alpha": 0.9, "eps": 1e-4}],
+    "rmsprop_all": ["RMSprop", {"lr": 1e-3, "momentum": 0.9, "weight_decay": 0.05}],
+}
+
+ACTIVATIONS = {
+    "identity": lambda z: z,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": F.relu,
+    "leaky_relu": F.leaky_relu,
+    "elu": F.elu,
+    "softplus": F.softplus,
+    "silu": F.silu,
+    "gelu": F.gelu,
+}
+
+
+def initial(rng):
+    """Start values and batches, all float32; the labels follow from X, so that there is a law."""
+    start = {}
+    for layer, (n_in, n_out) in enumerate(pairwise(SIZES)):
+        start[f"W{layer}"] = rng.normal(0, n_in**-0.5, (n_in, n_out)).astype(np.float32)
+        start[f"b{layer}"] = rng.normal(0, 0.5, n_out).astype(np.float32)
+    start["X"] = rng.normal(0, 1, (STEPS, ROWS, SIZES[0])).astype(np.float32)
+    start["labels"] = start["X"][:, :, : SIZES[-1]].argmax(axis=2)
+    return start
+
+
+def build(start, dtype):
+    layers = [nn.Linear(n_in, n_out) for n_in, n_out in pairwise(SIZES)]
+    for layer, linear in enumerate(layers):
+        linear.weight.data = torch.from_numpy(start[f"W{layer}"].T.copy())
+        linear.bias.data = torch.from_numpy(start[f"b{layer}"].copy())
+    return nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.Tanh(), layers[2]).to(dtype)
+
+
+def parameters(model):
+    linears = [module for module in model if isinstance(module, nn.Linear)]
+    for layer, linear in enumerate(linears):
+        yield f"W{layer}", linear.weight.detach().numpy().T.copy()
+        yield f"b{layer}", linear.bias.detach().numpy().copy()
+
+
+def trajectory(start, optimizer, arguments, dtype):
+    """What one case records, with names below {case}/{dtype}/."""
+    model = build(start, dtype)
+    update = getattr(torch.optim, optimizer)(model.parameters(), foreach=False, **arguments)
+    losses, record = [], {}
+    for step in range(STEPS):
+        X = torch.from_numpy(start["X"][step]).to(dtype)
+        loss = F.cross_entropy(model(X), torch.from_numpy(start["labels"][step]))
+        update.zero_grad()
+        loss.backward()
+        update.step()
+        losses.append(loss.item())
+        if step + 1 in RECORDED_STEPS:
+            record |= {f"{step + 1}/{name}": value for name, value in parameters(model)}
+    return record | {"loss": np.array(losses)}
+
+
+def trajectories(rng):
+    start = initial(rng)
+    record = dict(start)
+    for case, (optimizer, arguments) in CASES.items():
+        for dtype in (torch.float32, torch.float64):
+            values = trajectory(start, optimizer, arguments, dtype)
+            prefix = f"{case}/{str(dtype).removeprefix('torch.')}/"
+            record |= {prefix + name: value for name, value in values.items()}
+    return record
+
+
+def gradient(function, z):
+    """(value, its gradient with respect to z), as arrays; a value that is no scalar is summed."""
+    z = torch.from_numpy(z).requires_grad_()
+    value = function(z)
+    (slope,) = torch.autograd.grad(value.sum(), z)
+    return value.detach().numpy(), slope.numpy()
+
+
+def activation_values(rng):
+    z = np.concatenate([[-100, -30, -15], np.linspace(-6, 6, 49), [15, 30, 100]])[:, None]
+    record = {"activations/z": z}
+    for name, function in ACTIVATIONS.items():
+        record[f"activations/{name}"], record[f"activations/{name}/slope"] = gradient(function, z)
+    rows = np.concatenate([rng.normal(0, 3, (6, 4)), [[1000, -1000, 0, 999.0], [0, 0, 0, 0]]])
+    softmax = torch.softmax(torch.from_numpy(rows), dim=1).numpy()
+    return record | {"softmax/z": rows, "softmax/a": softmax}
+
+
+def squared_error(p, y):
+    return 0.5 * ((p - y) ** 2).sum(dim=1).mean()
+
+
+def loss_values(rng):
+    z = np.concatenate([rng.normal(0, 2, (7, 4)), [[150, -150, 40, -40.0], [0, 0, 0, 0]]])
+    n = len(z)
+    rows = rng.dirichlet(np.ones(4), n) * rng.uniform(0.9995, 1.0005, (n, 1))
+    record = {
+        "losses/z": z,
+        "losses/y": rng.normal(0, 1, (n, 4)),
+        "losses/rows": np.concatenate([rng.random((n - 2, 4)), [[1, 0, 0, 1], [0, 1, 0.5, 0]]]),
+        "losses/probabilities": rows,
+        "losses/labels": rng.integers(0, 4, n),
+    }
+    y, share, p, labels = (
+        torch.from_numpy(record[f"losses/{name}"])
+        for name in ("y", "rows", "probabilities", "labels")
+    )
+    pairs = {
+        "bce/sigmoid": partial(F.binary_cross_entropy_with_logits, target=share),
+        "cross_entropy/softmax": partial(F.cross_entropy, target=p),
+        "cross_entropy/softmax_labels": partial(F.cross_entropy, target=labels),
+    }
+    for name, activation in ACTIVATIONS.items():
+        pairs[f"mse/{name}"] = lambda z, a=activation: F.mse_loss(a(z), y)
+        pairs[f"squared_error/{name}"] = lambda z, a=activation: squared_error(a(z), y)
+    for pair, function in pairs.items():
+        record[f"losses/{pair}"], record[f"losses/{pair}/delta"] = gradient(function, z)
+    return record
+
+
+def main():
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(SEED)
+    network = {
+        "sizes": SIZES,
+        "activation": ["relu", "tanh"],
+        "output": "softmax",
+        "loss": "cross_entropy",
+    }
+    record = trajectories(rng) | activation_values(rng) | loss_values(rng)
+    record["torch_version"] = np.array(str(torch.__version__))
+    record["cases"] = np.array(json.dumps(CASES))
+    record["network"] = np.array(json.dumps(network))
+    RECORD.parent.mkdir(exist_ok=True)
+    np.savez_compressed(RECORD, **record)
+    print(f"{RECORD.name}: {len(record)} arrays, {RECORD.stat().st_size // 1024} KiB")
+
+
+if __name__ == "__main__":
+    main()
