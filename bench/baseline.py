@@ -16,24 +16,25 @@ class Baseline:
         """Start from float32 weights (n_in, n_out) and biases (n_out,), one pair a layer."""
         self.weights = [np.array(W, dtype=np.float32) for W in weights]
         self.biases = [np.array(b, dtype=np.float32) for b in biases]
-        self.parameters = self.weights + self.biases
+        self.layers = list(zip(self.weights, self.biases, strict=True))
         self.output_delta = {"cross_entropy": cross_entropy_delta, "mse": mse_delta}[loss]
-        self.update = {"sgd": self.sgd, "adam": self.adam}[optimizer]
+        self.update, n_moments = {"sgd": (sgd_update, 1), "adam": (adam_update, 2)}[optimizer]
+        parameters = self.weights + self.biases
+        self.gradients = [np.empty_like(w) for w in parameters]
+        self.moments = [[np.zeros_like(w) for _ in range(n_moments)] for w in parameters]
+        self.parts = list(zip(parameters, self.gradients, self.moments, strict=True))
         self.lr = lr
         self.batch_size = batch_size
         self.rng = np.random.default_rng(0)
         self.t = 0
-        self.gradients = [np.empty_like(w) for w in self.parameters]
-        self.m = [np.zeros_like(w) for w in self.parameters]
-        self.v = [np.zeros_like(w) for w in self.parameters] if optimizer == "adam" else []
 
     def forward(self, X):
         """The activations of every layer, X first; the last are the outputs before softmax."""
         outs = [X]
-        for W, b in zip(self.weights, self.biases, strict=True):
+        for W, b in self.layers:
             a = outs[-1] @ W
             a += b
-            if len(outs) < len(self.weights):
+            if len(outs) < len(self.layers):
                 np.maximum(a, 0, out=a)
             outs.append(a)
         return outs
@@ -47,14 +48,16 @@ class Baseline:
         """One update on these rows; returns the loss before it."""
         outs = self.forward(X)
         loss, delta = self.output_delta(outs[-1], y)
-        n_layers = len(self.weights)
+        n_layers = len(self.layers)
         for layer in reversed(range(n_layers)):
             np.matmul(outs[layer].T, delta, out=self.gradients[layer])
             np.add.reduce(delta, out=self.gradients[n_layers + layer])
             if layer:
                 delta = delta @ self.weights[layer].T
                 delta *= outs[layer] > 0
-        self.update()
+        self.t += 1
+        for w, g, moments in self.parts:
+            self.update(w, g, *moments, self.lr, self.t)
         return loss
 
     def fit(self, X, y, epochs, shuffle=True):
@@ -73,17 +76,8 @@ class Baseline:
             total += self.step(X[rows], y[rows]) * len(rows)
         return total / n
 
-    def sgd(self):
-        for parts in zip(self.parameters, self.gradients, self.m, strict=True):
-            sgd_update(*parts, self.lr)
 
-    def adam(self):
-        self.t += 1
-        for parts in zip(self.parameters, self.gradients, self.m, self.v, strict=True):
-            adam_update(*parts, self.lr, self.t)
-
-
-def sgd_update(w, g, m, lr):
+def sgd_update(w, g, m, lr, _t):
     """Momentum: m = MOMENTUM m + lr g, w = w - m. Overwrites g.
 
     While lr is constant these are torch's steps; its m is then this one divided by lr.

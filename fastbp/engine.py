@@ -7,19 +7,24 @@ from itertools import pairwise
 import numpy as np
 
 from . import threads
-from .kernels import layout, step
-from .state import Array, Data, Floats, Ints, State
+from .kernels import layout, run, step
+from .state import Array, Data, Floats, Ints, State, new_job
 
 BLOCKS = 12
 """Vectors of rows that a share of an inference takes through the network at a time: a multiple of
 the widest tile's, enough for the weights to be read from far memory rarely."""
 
+NO_VALUES = np.empty((0, 2))
+"""For an inference that wants outputs."""
+
+
+def _at(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])
+
 
 @lru_cache(maxsize=64)
 def _plan(shape: layout.Shape) -> Ints:
-    plan = layout.make_plan(shape)
-    plan.flags.writeable = True
-    return plan
+    return layout.make_plan(shape)
 
 
 class CompiledEngine:
@@ -32,13 +37,10 @@ class CompiledEngine:
         self._shape = replace(state.shape, capacity=0)
         self._plan: Ints
         self._work: Array
+        self._weights = sum(a * b for a, b in pairwise(state.shape.sizes))
 
     def _shares(self, flops: float) -> int:
         return self.forced_shares or threads.shares(self.limit, flops)
-
-    def _weights(self) -> int:
-        sizes = self.state.shape.sizes
-        return sum(a * b for a, b in pairwise(sizes))
 
     def _make_room(self, rows: int, shares: int) -> None:
         shape = self._shape
@@ -49,44 +51,33 @@ class CompiledEngine:
             self._work = layout.allocate(plan[0, layout.WORK], self.state.parameters.dtype)
             self._shape, self._plan = shape, plan
 
-    def run(self, data: Data, order: Ints, job: Ints, losses: Floats, into: Array) -> None:
+    def train(self, data: Data, order: Ints, job: Ints, losses: Floats, into: Array) -> None:
         """See ``Engine``."""
         rows = min(int(job[step.BATCH]), data.rows)
-        shares = self._shares(6.0 * rows * self._weights())
+        shares = self._shares(6.0 * rows * self._weights)
         self._make_room(rows, shares)
-        state = self.state
-        arguments = (
-            self._plan,
-            state.parameters,
-            into,
-            self._work,
-            state.hyper,
-            data.descriptors(),
-            order,
-            job,
-            losses,
-        )
+        _point(job, self.state, self._plan, self._work, data)
+        job[step.MOMENTS], job[step.HYPER] = _at(into), _at(self.state.hyper)
+        job[step.ORDER] = _at(order) if len(order) else 0
+        job[step.LOSSES] = _at(losses)
+        code = run.stages(self.state.shape.itemsize)
         if shares == 1:
-            step.run(*arguments)
+            run.train(job, code)
         else:
             with threads.parallel(shares):
-                step.run_parallel(*arguments, shares)
+                run.train_parallel(job, code, shares)
 
     def outputs(self, data: Data, out: Array) -> Ints:
         """See ``Engine``."""
-        return infer(self.state, self._shares(self._inference(data)), data, out, NO_VALUES)
+        return infer(self.state, self._inference_shares(data), data, out, NO_VALUES)
 
     def judge(self, data: Data, values: Floats) -> Ints:
         """See ``Engine``."""
         nothing = np.empty(0, self.state.parameters.dtype)
-        return infer(self.state, self._shares(self._inference(data)), data, nothing, values)
+        return infer(self.state, self._inference_shares(data), data, nothing, values)
 
-    def _inference(self, data: Data) -> float:
-        return 2.0 * data.rows * self._weights()
-
-
-NO_VALUES = np.empty((0, 2))
-"""For an inference that wants outputs."""
+    def _inference_shares(self, data: Data) -> int:
+        return self._shares(2.0 * data.rows * self._weights)
 
 
 def infer(state: State, shares: int, data: Data, out: Array, values: Floats) -> Ints:
@@ -95,12 +86,25 @@ def infer(state: State, shares: int, data: Data, out: Array, values: Floats) -> 
     vectors = min(BLOCKS, -(-data.rows // (lanes * shares)))
     plan = _plan(replace(state.shape, capacity=vectors * lanes * shares, shares=shares))
     work = layout.allocate(plan[0, layout.WORK], state.parameters.dtype)
-    status = np.zeros(shares, np.int64)
-    flat = out.reshape(-1)
-    arguments = (plan, state.parameters, work, data.descriptors(), flat, values, status)
+    statuses = np.zeros(shares, np.int64)
+    job = new_job(step.TRAIN, data.rows, data.rows)
+    _point(job, state, plan, work, data)
+    job[step.OUT] = _at(out)
+    job[step.VALUES] = _at(values) if len(values) else 0
+    job[step.STATUSES] = _at(statuses)
+    code = run.stages(state.shape.itemsize)
     if shares == 1:
-        step.infer(*arguments)
+        run.infer(job, code)
     else:
         with threads.parallel(shares):
-            step.infer_parallel(*arguments)
-    return status
+            run.region(job, code, step.INFER, shares)
+    return statuses
+
+
+def _point(job: Ints, state: State, plan: Ints, work: Array, data: Data) -> None:
+    """Put the addresses that every job needs into it."""
+    job[step.PLAN], job[step.LAYERS] = _at(plan), len(plan)
+    job[step.PARAMETERS], job[step.WORK] = _at(state.parameters), _at(work)
+    job[step.X : step.Y] = data.x.descriptor
+    if data.y is not None:
+        job[step.Y : step.JOB] = data.y.descriptor

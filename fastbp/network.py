@@ -154,7 +154,7 @@ def raise_status(statuses: Ints, data: Data, network: Network, loss: losses.Loss
     met = statuses[statuses != step.FINE]
     if not len(met):
         return
-    status, start = int(met[0]) % step.STATUSES, int(met[0]) // step.STATUSES
+    status, start = int(met[0]) % step.KINDS, int(met[0]) // step.KINDS
     rows = np.arange(start, min(data.rows, start + 1024))
     raise_invalid(status, rows, data, network, loss)
 
@@ -164,9 +164,9 @@ def raise_invalid(status: int, rows: Ints, data: Data, network: Network, loss: l
     from .data import raise_bad_targets
 
     if status == step.BAD_INPUT:
-        raise_bad_inputs(data.x, rows, network.dtype)
+        raise_bad_inputs(data.x, rows, network.dtype, data.names[0])
     if status == step.BAD_TARGET and data.y is not None:
-        raise_bad_targets(data.y, rows, loss, network.sizes[-1], network.dtype)
+        raise_bad_targets(data.y, rows, loss, network.sizes[-1], network.dtype, data.names[1])
 
 
 def _read_only(array: Array) -> Array:
@@ -188,7 +188,7 @@ def _sizes(sizes: Any) -> tuple[int, ...]:
 def _hidden(activation: Any, count: int) -> tuple[activations.Activation, ...]:
     if isinstance(activation, str):
         return (activations.lookup_hidden(activation),) * count
-    if not isinstance(activation, Sequence):
+    if isinstance(activation, bytes) or not isinstance(activation, Sequence):
         raise TypeError(
             f"activation is {activation!r}, of type {type(activation).__name__}, expected a name "
             "or one name per hidden layer"

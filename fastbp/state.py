@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .data import Table
-from .kernels import layout
+from .kernels import layout, step
 from .losses import Loss
 
 Array = npt.NDArray[Any]
@@ -21,14 +21,8 @@ class Data:
 
     x: Table
     y: Table | None = None
-
-    def descriptors(self) -> Ints:
-        """Int64 (2, 6) as the gather reads it; zeros for a y that is not there."""
-        both = np.zeros((2, 6), np.int64)
-        both[0] = self.x.descriptor
-        if self.y is not None:
-            both[1] = self.y.descriptor
-        return both
+    names: tuple[str, str] = ("X", "y")
+    """What the user calls them, for messages."""
 
     @property
     def rows(self) -> int:
@@ -51,7 +45,7 @@ class State:
 class Engine(Protocol):
     """Where a trainer's numbers are computed: compiled kernels, or their NumPy twins."""
 
-    def run(self, data: Data, order: Ints, job: Ints, losses: Floats, into: Array) -> None:
+    def train(self, data: Data, order: Ints, job: Ints, losses: Floats, into: Array) -> None:
         """Run the job (kernels/step.py); ``into`` holds the moments, or takes the gradients."""
 
     def outputs(self, data: Data, out: Array) -> Ints:
@@ -59,3 +53,11 @@ class Engine(Protocol):
 
     def judge(self, data: Data, values: Floats) -> Ints:
         """Fill values (n, 2) with loss and hits of each row; statuses likewise."""
+
+
+def new_job(task: int, rows: int, batch: int) -> Ints:
+    """A job (kernels/step.py) for one epoch of rows as they lie, with no limit."""
+    job = np.zeros(step.JOB, np.int64)
+    job[step.TASK], job[step.ROWS], job[step.BATCH] = task, rows, batch
+    job[step.EPOCHS], job[step.BUDGET] = 1, np.iinfo(np.int64).max
+    return job

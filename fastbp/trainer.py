@@ -14,7 +14,7 @@ from .history import History
 from .kernels import codes, layout, step
 from .network import Network, raise_invalid, raise_status
 from .progress import line, wanted
-from .state import Array, Data, Engine, Ints, State
+from .state import Array, Data, Engine, Ints, State, new_job
 from .threads import maximum
 from .twin import TwinEngine
 
@@ -23,7 +23,6 @@ CHUNK_SECONDS = 0.1
 
 ENGINES = {"numba": "compiled kernels", "numpy": "their NumPy twins, nothing compiled"}
 
-_ALL = np.iinfo(np.int64).max
 _AS_THEY_LIE = np.empty(0, np.int64)
 
 
@@ -163,7 +162,7 @@ class Trainer:
     ) -> Iterator[tuple[int, float, float]]:
         """(epochs done, loss, seconds) for each epoch; many may run in one compiled call."""
         order = np.arange(data.rows) if shuffle else _AS_THEY_LIE
-        job = self._job(step.TRAIN, data.rows, self.batch_size)
+        job = new_job(step.TRAIN, data.rows, self.batch_size)
         job[step.SHUFFLED], job[step.SEED] = shuffle, self.seed
         first = job[step.FIRST] = job[step.EPOCH] = self._epoch
         totals = np.zeros(epochs)
@@ -198,7 +197,7 @@ class Trainer:
                 "make the Trainer with a larger batch_size, or call fit"
             )
         totals = np.zeros(1)
-        job = self._job(step.TRAIN, data.rows, data.rows)
+        job = new_job(step.TRAIN, data.rows, data.rows)
         self._run(data, _AS_THEY_LIE, job, totals, "step")
         return float(totals[0]) / data.rows
 
@@ -214,12 +213,8 @@ class Trainer:
         """
         data = self._data(X, y)
         totals, gradients = np.zeros(1), self._arena(1)
-        job = self._job(step.GRADIENTS, data.rows, min(self.batch_size, data.rows))
-        updates = self._state.hyper[layout.UPDATES]
-        try:
-            self._run(data, _AS_THEY_LIE, job, totals, "loss_and_gradients", gradients)
-        finally:
-            self._state.hyper[layout.UPDATES] = updates
+        job = new_job(step.GRADIENTS, data.rows, min(self.batch_size, data.rows))
+        self._run(data, _AS_THEY_LIE, job, totals, "loss_and_gradients", gradients)
         layers = layout.read_layers(self.net._plan, gradients[0])
         return float(totals[0]) / data.rows, list(layers)
 
@@ -263,21 +258,15 @@ class Trainer:
             raise TypeError(
                 f"validation_data is a {type(pair).__name__}, expected a pair (X, y) or None"
             )
-        x = as_inputs(pair[0], self.net.sizes[0], "validation X")
-        y = as_targets(pair[1], self._loss, self.net.sizes[-1], len(x.array), "validation y")
-        return Data(x, y)
-
-    @staticmethod
-    def _job(task: int, rows: int, batch: int) -> Ints:
-        job = np.zeros(step.JOB, np.int64)
-        job[[step.TASK, step.ROWS, step.BATCH]] = task, rows, batch
-        job[[step.EPOCHS, step.BUDGET]] = 1, _ALL
-        return job
+        names = "validation_data[0]", "validation_data[1]"
+        x = as_inputs(pair[0], self.net.sizes[0], names[0])
+        y = as_targets(pair[1], self._loss, self.net.sizes[-1], len(x.array), names[1])
+        return Data(x, y, names)
 
     def _run(
         self, data: Data, order: Ints, job: Ints, totals: Any, caller: str, into: Any = None
     ) -> None:
-        self._engine.run(data, order, job, totals, self._state.moments if into is None else into)
+        self._engine.train(data, order, job, totals, self._state.moments if into is None else into)
         if job[step.STATUS] != step.FINE:
             self._refuse(data, order, job, caller)
 

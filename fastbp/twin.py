@@ -50,7 +50,7 @@ class TwinEngine:
             return step.FINE, x, y[:, 0]
         return step.FINE, x, y.astype(dtype)
 
-    def run(self, data: Data, order: Ints, job: Ints, losses: Floats, into: Array) -> None:
+    def train(self, data: Data, order: Ints, job: Ints, losses: Floats, into: Array) -> None:
         """See ``Engine``."""
         layers = self._layers(self.state.parameters)
         moments = [self._layers(arena) for arena in into]
@@ -69,7 +69,7 @@ class TwinEngine:
             stop = min(n, start + int(job[step.BATCH]))
             job[step.BUDGET] -= 1
             yield order[start:stop] if len(order) else np.arange(start, stop)
-            self.state.hyper[layout.UPDATES] += 1
+            self.state.hyper[layout.UPDATES] += job[step.TASK] == step.TRAIN
             job[step.START] = 0 if stop == n else stop
             job[step.EPOCH] += stop == n
 
@@ -140,7 +140,7 @@ class TwinEngine:
             rows = np.arange(start, min(data.rows, start + BLOCK))
             status, x, y = self._take(data, rows)
             if status != step.FINE:
-                return np.array([status + step.STATUSES * start])
+                return np.array([status + step.KINDS * start])
             zs, outs = self._forward(x, layers)
             if out is not None:
                 out[rows] = outs[-1]

@@ -57,8 +57,8 @@ def _by_dtype(single: Any, function: Any) -> Callable[..., Any]:
     @overload(stub, jit_options={"forceinline": True, **INNER_FLAGS})
     def choose(x):
         if x.dtype == types.float32:
-            return lambda x: single(x)
-        return lambda x: double(x)
+            return lambda x: single(x)  # noqa: PLW0108 - overload wants a function
+        return lambda x: double(x)  # noqa: PLW0108
 
     return stub
 

@@ -25,6 +25,7 @@ from .simd import (
 )
 
 ADDRESS, ROW_BYTES, COLUMN_BYTES, DTYPE, N_ROWS, N_COLUMNS = range(6)
+DESCRIPTOR = 6
 
 
 @kernel
@@ -88,16 +89,16 @@ def _copy_row(source, step, code, count, target):
 
 
 @kernel
-def gather(data, order, first, valid, target, scratch):
+def gather(job, data, order, first, valid, target, scratch):
     """One vector of rows into ``target``; returns whether a value was NaN or infinite.
 
-    data: descriptor. order: int64, the row indices, of which first .. first + valid are taken;
-    empty for the rows as they lie.
+    job: int64, holds the array's descriptor from element ``data`` on. order: address of the row
+    indices, int64, of which first .. first + valid are taken; 0 for the rows as they lie.
     target: (columns padded to lanes, lanes); lanes from ``valid`` on become 0.
     scratch: (lanes, lanes). Twin: plain indexing.
     """
     w = lanes(target)
-    columns = data[N_COLUMNS]
+    columns, step, code = job[data + N_COLUMNS], job[data + COLUMN_BYTES], job[data + DTYPE]
     zero = splat(target, 0.0)
     bad = zero < zero
     for r in range(valid, w):
@@ -107,9 +108,9 @@ def gather(data, order, first, valid, target, scratch):
         for r in range(valid):
             if count < w:
                 store(scratch, r * w, zero)
-            row = order[first + r] if len(order) > 0 else first + r
-            source = data[ADDRESS] + row * data[ROW_BYTES] + c * data[COLUMN_BYTES]
-            _copy_row(source, data[COLUMN_BYTES], data[DTYPE], count, offset(scratch, r * w))
+            row = first + r if order == 0 else get(pointer_to(order, types.int64), first + r)
+            source = job[data + ADDRESS] + row * job[data + ROW_BYTES] + c * step
+            _copy_row(source, step, code, count, offset(scratch, r * w))
         transpose(scratch, w, offset(target, c * w), w)
         for i in range(c * w, (c + w) * w, w):
             x = load(target, i)

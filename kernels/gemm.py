@@ -228,8 +228,8 @@ def multiply_down(a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps, b
     """C[r, v] = sum over k < steps of a[k, r] b[k, v], plus bias[r].
 
     a: lane panels (steps, rows), ``a_stride`` apart. b: ``vectors`` panels of (steps,),
-    ``b_stride`` apart. c: ``vectors`` panels of (rows,), ``c_stride`` apart; rows up to the next multiple of the
-    tile are written. bias: (rows,). Nothing may alias c. Twin: ``reference.forward``.
+    ``b_stride`` apart. c: ``vectors`` panels of (rows,), ``c_stride`` apart; rows up to the next
+    multiple of the tile are written. bias: (rows,). Nothing may alias c. Twin: ``reference.forward``.
     """
     w = lanes(a)
     tile = min(ROWS, w)

@@ -20,6 +20,7 @@ from typing import Any
 import llvmlite
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserWideCacheLocator
+from numba.core.ccallback import CFunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import cpu_target
@@ -106,7 +107,7 @@ class _InnerCompiler(Compiler):  # type: ignore[misc]
 
 def _cached(function: Any) -> Any:
     try:
-        function._cache = _StampedCache(function.py_func)
+        function._cache = _StampedCache(getattr(function, "py_func", None) or function._pyfunc)
     except RuntimeError:  # no writable folder: compile in every process
         pass
     return function
@@ -120,6 +121,21 @@ def kernel(function: Callable[..., Any]) -> Any:
 def inlined(function: Callable[..., Any]) -> Any:
     """A small function on vectors: LLVM must inline it, or its arguments travel through memory."""
     return numba.njit(forceinline=True, pipeline_class=_InnerCompiler, **INNER_FLAGS)(function)
+
+
+def c_function(function: Callable[..., Any], signature: Any) -> int:
+    """Compile ``function``, or load it from the cache, as a C function; its address."""
+    compiled = CFunc(
+        function, (signature.args, signature.return_type), locals={}, options=dict(FLAGS)
+    )
+    _cached(compiled)
+    compiled.compile()
+    _KEPT.append(compiled)
+    return int(compiled.address)
+
+
+_KEPT: list[CFunc] = []
+"""C functions must not be collected while someone may call them."""
 
 
 def entry(function: Callable[..., Any]) -> Any:

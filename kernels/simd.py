@@ -61,7 +61,7 @@ def ir_element(dtype: types.Float) -> ir.Type:
 
 
 _register(Vector, lambda t: ir_element(t.dtype))
-_register(Mask, lambda t: I1)
+_register(Mask, lambda _: I1)
 
 
 def ir_vector(dtype: types.Float) -> ir.VectorType:
@@ -229,6 +229,18 @@ def pointer_to(typingctx: Any, integer: Any, like: Any) -> Any:
         return builder.inttoptr(args[0], context.get_value_type(sig.return_type))
 
     return sig, codegen
+
+
+@intrinsic
+def call_stage(typingctx: Any, code: Any, job: Any, stage: Any, share: Any, shares: Any) -> Any:
+    """Call the C function at the integer address ``code`` (run.py)."""
+    n = types.int64
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        kind = ir.FunctionType(I64, [args[1].type, I64, I64, I64])
+        return builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+
+    return n(n, job, n, n, n), codegen
 
 
 @intrinsic

@@ -200,8 +200,8 @@ def update_share(plan, params, moments, work, hyper, share, shares, vectors):
 
 
 @kernel
-def gradient_share(plan, gradients, work, share, shares, vectors, mode):
-    """The gradient itself, into (mode WRITE) or onto (ADD) an arena laid out as the parameters.
+def gradient_share(plan, gradients, work, share, shares, vectors):
+    """Add the gradient itself to an arena laid out as the parameters.
 
     Otherwise as ``update_share``. Twin: ``gradients``.
     """
@@ -223,10 +223,10 @@ def gradient_share(plan, gradients, work, share, shares, vectors, mode):
                     offset(gradients, plan[layer, WEIGHTS] + p * stride + t * tile),
                     stride,
                     vectors * w,
-                    mode,
+                    ADD,
                 )
             p += n
         for p in range(panels * share // shares, panels * (share + 1) // shares):
             deltas = plan[layer, DELTA_PANELS] + p * plan[layer, DELTA_PANEL_STRIDE]
             here = offset(gradients, plan[layer, BIAS] + p * w)
-            _bias_gradient(offset(work, deltas), vectors * w, here, mode)
+            _bias_gradient(offset(work, deltas), vectors * w, here, ADD)

@@ -20,9 +20,10 @@ def folder(tmp_path):
 
 def test_prints_what_it_reached_and_how_fast(folder, capsys):
     mnist.main(["--data", str(folder), "--epochs", "2", "--seed", "1"])
-    head, *epochs, test, speed = capsys.readouterr().out.splitlines()
+    head, ready, *epochs, test, speed = capsys.readouterr().out.splitlines()
     assert "1250 images to train 784-512-256-10" in head
     assert "250 to validate, 300 to test" in head
+    assert re.fullmatch(r"kernels ready after [\d.]+ s", ready)
     assert len(epochs) == 2
     for line in epochs:
         assert re.fullmatch(

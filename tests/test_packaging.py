@@ -53,7 +53,8 @@ TRAIN = """
 import pathlib, numpy, fastbp, fastbp.kernels
 print(pathlib.Path(fastbp.__file__).parent)
 print(pathlib.Path(fastbp.kernels.__file__).parent)
-trainer = fastbp.Trainer(fastbp.Network([2, 3, 1], seed=0), loss="mse", batch_size=4, seed=0)
+network = fastbp.Network([2, 3, 1], seed=0)
+trainer = fastbp.Trainer(network, loss="mse", optimizer=fastbp.SGD(lr=0.1), batch_size=4, seed=0)
 print(numpy.isfinite(trainer.step(numpy.ones((4, 2)), numpy.ones((4, 1)))))
 """
 

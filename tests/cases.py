@@ -1,0 +1,108 @@
+"""The table of networks that drives the tests, and how each and its data are made."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+import fastbp
+from fastbp import activations, losses
+
+DTYPES = ("float32", "float64")
+HIDDEN = tuple(activations.HIDDEN)
+PAIRS = tuple((loss.name, output) for loss in losses.LOSSES.values() for output in loss.outputs)
+"""Every (loss, output activation) that go together."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, its loss, and a batch of so many rows."""
+
+    sizes: tuple[int, ...]
+    rows: int
+    hidden: str | tuple[str, ...] = "tanh"
+    output: str = "identity"
+    loss: str = "mse"
+    labels: bool = False
+    """For cross_entropy: integer labels and not rows of probabilities."""
+
+    def network(self, dtype="float64", seed=1):
+        """The network, with biases above 0: no relu is 0 for every row."""
+        net = fastbp.Network(self.sizes, self.hidden, self.output, seed=seed, dtype=dtype)
+        rng = np.random.default_rng(seed)
+        net.set_parameters(net.weights, [rng.uniform(0.2, 0.8, n) for n in self.sizes[1:]])
+        return net
+
+    def trainer(self, dtype="float64", engine="numba", optimizer=None, batch_size=None):
+        """A trainer of a network of its own; its batch_size is the case's rows."""
+        return fastbp.Trainer(
+            self.network(dtype),
+            loss=self.loss,
+            optimizer=optimizer or fastbp.SGD(lr=0.1),
+            batch_size=batch_size or self.rows,
+            seed=0,
+            engine=engine,
+        )
+
+    def batch(self, seed=2):
+        """(X, y)."""
+        rng = np.random.default_rng(seed)
+        return rng.normal(size=(self.rows, self.sizes[0])), self._targets(rng)
+
+    def _targets(self, rng):
+        shape = (self.rows, self.sizes[-1])
+        if self.labels:
+            return rng.integers(0, self.sizes[-1], self.rows)
+        if self.loss == "cross_entropy":
+            off = rng.uniform(0.9995, 1.0005, (self.rows, 1))  # sums may be a little off 1
+            return rng.dirichlet(np.ones(self.sizes[-1]), self.rows) * off
+        return rng.random(shape) if self.loss == "bce" else rng.normal(size=shape)
+
+
+_CLASSES = {"output": "softmax", "loss": "cross_entropy"}
+
+CASES = {
+    "1-1-1": Case((1, 1, 1), 1),
+    "no hidden layer": Case((5, 3), 7, **_CLASSES),
+    "batch of one": Case((7, 13, 5, 3), 1, ("relu", "tanh"), **_CLASSES, labels=True),
+    "odd": Case((17, 33, 31, 5), 37, ("silu", "gelu"), **_CLASSES),
+    "one input": Case((1, 19, 2), 23, "sigmoid", "sigmoid", "squared_error"),
+    "one output": Case((9, 21, 1), 29, "elu", "sigmoid", "bce"),
+    "one unit between": Case((6, 1, 6, 4), 3, "softplus", "gelu"),
+    "whole vectors": Case((16, 32, 16, 16), 32, "leaky_relu", "silu", "squared_error"),
+    # more inputs, units and rows than one block of the products takes
+    "wide": Case((1100, 530, 3), 5, "relu"),
+    "many rows": Case((4, 6, 2), 531, "identity", "sigmoid", "bce"),
+    "deep": Case((3, *(5,) * 9, 2), 11, "tanh", "tanh", "squared_error"),
+}
+
+
+def each_case(test):
+    """Run the test for every case of the table."""
+    return pytest.mark.parametrize("case", CASES.values(), ids=CASES)(test)
+
+
+def each_pair(test):
+    """Run the test for every loss with every output activation that it goes with."""
+    return pytest.mark.parametrize("pair", PAIRS, ids="-".join)(test)
+
+
+def each_hidden(test):
+    """Run the test for every activation of hidden layers."""
+    return pytest.mark.parametrize("hidden", HIDDEN)(test)
+
+
+def each_dtype(test):
+    """Run the test in both precisions."""
+    return pytest.mark.parametrize("dtype", DTYPES)(test)
+
+
+def with_pair(case, hidden, pair):
+    """The same sizes with these activations and this loss."""
+    loss, output = pair
+    return replace(case, hidden=hidden, loss=loss, output=output, labels=False)
+
+
+def flat(layers):
+    """One vector of the numbers of [(W, b), ...]."""
+    return np.concatenate([part.ravel() for layer in layers for part in layer])

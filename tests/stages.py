@@ -1,0 +1,135 @@
+"""The stages of fastbp.kernels as functions of NumPy arrays, for tests to compare with their twins.
+
+One compiled function for each group: every function more is seconds of compilation.
+"""
+
+import numpy as np
+
+from fastbp.kernels import elementwise, gather, gemm, layout, losses, shuffle, update, width
+from fastbp.kernels.jit import entry
+from fastbp.kernels.simd import address, lanes, load, store
+
+SLOPE, RAW = 100, 200
+"""Added to the code of an activation: its slope; to one of the following: that function."""
+
+EXP, EXPM1, LOG, LOG1P, TANH, ERF, SIGMOID, SOFTPLUS = range(RAW, RAW + 8)
+
+
+@entry
+def elementwise_stage(stage, z, a, out):
+    """out = activation, slope or function of z (and a), whole vectors."""
+    p, q, r = address(z), address(a), address(out)
+    for i in range(0, len(z), lanes(p)):
+        x = load(p, i)
+        if stage < SLOPE:
+            y = elementwise.activation(stage, x)
+        elif stage < RAW:
+            y = elementwise.slope(stage - SLOPE, x, load(q, i))
+        elif stage == EXP:
+            y = elementwise.exp(x)
+        elif stage == EXPM1:
+            y = elementwise.expm1(x)
+        elif stage == LOG:
+            y = elementwise.log(x)
+        elif stage == LOG1P:
+            y = elementwise.log1p(x)
+        elif stage == TANH:
+            y = elementwise.tanh(x)
+        elif stage == ERF:
+            y = elementwise.erf(x)
+        elif stage == SIGMOID:
+            y = elementwise.sigmoid(x)
+        else:
+            y = elementwise.softplus(x)
+        store(r, i, y)
+
+
+@entry
+def multiply(across, a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps, bias):
+    """``gemm.multiply_across``, or ``multiply_down``, on one-dimensional arrays."""
+    p, q, r = address(a), address(b), address(c)
+    if across:
+        gemm.multiply_across(p, a_stride, q, b_stride, r, c_stride, rows, vectors, steps)
+    else:
+        gemm.multiply_down(
+            p, a_stride, q, b_stride, r, c_stride, rows, vectors, steps, address(bias)
+        )
+
+
+SOFTMAX, LOSS_AND_DELTA, HITS, INVALID_TARGET = range(4)
+
+
+@entry
+def loss_stage(stage, loss, output, z, p, y, labels, delta, units, valid, rows, row_values):
+    """One stage of losses.py; softmax writes p, the others row_values (lanes,)."""
+    a, q = address(p), address(row_values)
+    padded = len(p) // lanes(a)
+    if stage == SOFTMAX:
+        losses.softmax(address(z), a, units, padded)
+    elif stage == LOSS_AND_DELTA:
+        losses.loss_and_delta(
+            loss, output, address(z), a, address(y), labels, address(delta),
+            units, padded, valid, rows, q,
+        )  # fmt: skip
+    elif stage == HITS:
+        store(q, 0, losses.hits(loss, a, address(y), labels, units))
+    else:
+        invalid = losses.invalid_target(loss, address(y), labels, valid, units)
+        row_values[:] = 1.0 if invalid else 0.0
+
+
+@entry
+def update_stage(optimizer, hyper, w, g, m, v):
+    """``update`` of whole vectors; hyper as in layout.py, with the updates made before."""
+    k = update.coefficients(optimizer, hyper)
+    update.update(optimizer, k, address(w), address(g), address(m), address(v), len(w))
+
+
+@entry
+def gather_stage(data, order, first, valid, target, scratch):
+    """``gather`` into one-dimensional arrays."""
+    return gather.gather(data, order, first, valid, address(target), address(scratch))
+
+
+@entry
+def shuffle_stage(seed, epoch, order):
+    """``shuffle``."""
+    shuffle.shuffle(seed, epoch, order)
+
+
+def vector_lanes(dtype):
+    """Elements of this type in a vector."""
+    return width.lanes(np.dtype(dtype).itemsize)
+
+
+def blank(count, dtype, value=np.nan):
+    """An aligned vector of ``value``, by default what no kernel may let pass."""
+    array = layout.allocate(count, dtype)
+    array[:] = value
+    return array
+
+
+def to_panels(matrix, dtype, gap=0):
+    """A matrix (R, C) as lane panels, with ``gap`` elements of NaN after each: (panels, stride)."""
+    w = vector_lanes(dtype)
+    count, rows = -(-matrix.shape[1] // w), len(matrix)
+    panels = blank(count * (rows * w + gap), dtype).reshape(count, -1)
+    for p, panel in enumerate(panels):
+        columns = matrix[:, p * w : (p + 1) * w]
+        panel[: rows * w].reshape(rows, w)[:, : columns.shape[1]] = columns
+    return panels
+
+
+def from_panels(panels, rows, columns):
+    """The matrix (rows, columns) that lane panels (panels, stride) hold."""
+    w = vector_lanes(panels.dtype)
+    wide = panels[:, : rows * w].reshape(len(panels), rows, w).transpose(1, 0, 2)
+    return wide.reshape(rows, -1)[:, :columns]
+
+
+def to_vector(rows, dtype):
+    """Up to ``lanes`` rows (B, O) as one block (padded O, lanes), flat; the rest is NaN."""
+    w = vector_lanes(dtype)
+    block = blank(-(-rows.shape[1] // w) * w * w, dtype)
+    block.reshape(-1, w)[: rows.shape[1], : len(rows)] = rows.T
+    return block
