@@ -1,56 +1,38 @@
 """The same seed gives the same bits, on any number of threads; fit is a sequence of steps."""
 
 import hashlib
-from dataclasses import dataclass
 
 import numba
 import numpy as np
 import processes
 import pytest
+from cases import CASES, Case, each_case, each_dtype
 
 import fastbp
 from fastbp.kernels import reference
 
-SEED = 11
+LARGE = Case((40, 300, 200, 10), 600, "silu", "sigmoid", "squared_error")
+"""Work for four threads, in whatever a trainer does."""
+
+OPTIMIZERS = (
+    fastbp.Adam(lr=0.01),
+    fastbp.SGD(lr=0.01, momentum=0.9),
+    fastbp.SGD(lr=0.1),
+    fastbp.RMSprop(lr=0.001, momentum=0.5),
+)
 
 
-@dataclass(frozen=True)
-class Case:
-    sizes: tuple[int, ...]
-    activation: str
-    output: str
-    loss: str
-    optimizer: object
-    batch_size: int
-    rows: int
-
-    def trainer(self, dtype="float32", **options):
-        net = fastbp.Network(
-            self.sizes, activation=self.activation, output=self.output, seed=SEED, dtype=dtype
-        )
-        options = {"batch_size": self.batch_size, "seed": SEED} | options
-        return fastbp.Trainer(net, loss=self.loss, optimizer=self.optimizer, **options)
-
-    def data(self):
-        rng = np.random.default_rng(SEED)
-        X = rng.normal(size=(self.rows, self.sizes[0])).astype(np.float32)
-        if self.loss == "cross_entropy":
-            return X, rng.integers(0, self.sizes[-1], self.rows)
-        return X, rng.uniform(size=(self.rows, self.sizes[-1]))
+def make(case, dtype="float32", **options):
+    """A trainer whose epochs have three batches, the last a partial one."""
+    defaults = {
+        "loss": case.loss,
+        "optimizer": OPTIMIZERS[len(case.hidden) % 4],
+        "batch_size": case.rows // 3 + 1,
+        "seed": 11,
+    }
+    return fastbp.Trainer(case.network(dtype), **defaults | options)
 
 
-CASES = {
-    "smallest": Case((1, 1), "relu", "sigmoid", "bce", fastbp.SGD(lr=0.1), 1, 3),
-    "odd": Case((5, 70, 3), "relu", "softmax", "cross_entropy", fastbp.Adam(lr=0.01), 33, 80),
-    "deep": Case(
-        (7, 9, 17, 9, 2), "tanh", "identity", "mse", fastbp.SGD(lr=0.01, momentum=0.9), 16, 40
-    ),
-    "wide": Case((40, 300, 200, 10), "silu", "sigmoid", "squared_error",
-                 fastbp.RMSprop(lr=0.001, momentum=0.5), 256, 600),
-}  # fmt: skip
-
-every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 either_engine = pytest.mark.parametrize("engine", ["numba", "numpy"])
 either_order = pytest.mark.parametrize("shuffle", [True, False], ids=["shuffled", "in_order"])
 
@@ -77,21 +59,21 @@ def fingerprint(trainer, X, y):
     return digest.hexdigest()
 
 
-@every_dtype
-@every_case
+@each_dtype
+@each_case
 def test_run_after_run_has_the_same_bits(case, dtype):
-    one, other = (fingerprint(case.trainer(dtype), *case.data()) for _ in range(2))
+    one, other = (fingerprint(make(case, dtype), *case.batch()) for _ in range(2))
     assert one == other
 
 
-@every_dtype
-@every_case
+@each_dtype
+@each_case
 def test_any_number_of_shares_has_the_same_bits(case, dtype):
     found = []
     for shares in (1, 2, 3, 4, 7):
-        trainer = case.trainer(dtype)
+        trainer = make(case, dtype)
         trainer._shares = shares
-        found.append(fingerprint(trainer, *case.data()))
+        found.append(fingerprint(trainer, *case.batch()))
     assert len(set(found)) == 1, found
 
 
@@ -102,25 +84,24 @@ numba.set_num_threads = lambda count: (counts.append(count), set_num_threads(cou
 case = t.CASES["wide"]
 for threads in (1, 2, 3, 4):
     counts.clear()
-    bits = t.fingerprint(case.trainer(threads=threads), *case.data())
+    bits = t.fingerprint(make(case, threads=threads), *case.batch())
     print(set(counts[::2]) or {1}, bits)  # every other call restores the setting
 """
 
 
 def test_any_number_of_threads_in_another_process_has_the_same_bits():
     lines = processes.run(THREADS, NUMBA_NUM_THREADS="4").splitlines()
-    case = CASES["wide"]
-    expected = fingerprint(case.trainer(threads=1), *case.data())
+    expected = fingerprint(make(case, threads=1), *case.batch())
     assert lines == [f"{ {n} } {expected}" for n in (1, 2, 3, 4)]
 
 
 def test_the_users_setting_of_threads_changes_no_bits():
-    case, found = CASES["wide"], []
+    found = []
     before = numba.get_num_threads()
     try:
         for threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
             numba.set_num_threads(threads)
-            found.append(fingerprint(case.trainer(), *case.data()))
+            found.append(fingerprint(make(case), *case.batch()))
     finally:
         numba.set_num_threads(before)
     assert len(set(found)) == 1
@@ -131,11 +112,11 @@ def test_seeds_decide_and_no_global_generator_does():
 
     def trained(seed):
         np.random.seed(seed)  # noqa: NPY002 -- it must not matter
-        return fingerprint(case.trainer(), *case.data())
+        return fingerprint(make(case), *case.batch())
 
     assert trained(0) == trained(1)
-    X, y = case.data()
-    orders = {case.trainer(seed=seed).fit(X, y)["loss"][0] for seed in range(3)}
+    X, y = case.batch()
+    orders = {make(case, seed=seed).fit(X, y)["loss"][0] for seed in range(3)}
     assert len(orders) == 3
 
 
@@ -166,10 +147,10 @@ def assert_same(one, other):
 
 @either_engine
 @either_order
-@every_case
+@each_case
 def test_fit_is_a_sequence_of_steps(case, shuffle, engine):
-    one, other = case.trainer(engine=engine), case.trainer(engine=engine)
-    X, y = case.data()
+    one, other = make(case, engine=engine), make(case, engine=engine)
+    X, y = case.batch()
     assert len(X) % case.batch_size or case.batch_size == 1, "the last batch is a partial one"
     history = one.fit(X, y, epochs=2, shuffle=shuffle)
     means = fit_by_steps(other, X, y, 2, shuffle)
@@ -179,18 +160,18 @@ def test_fit_is_a_sequence_of_steps(case, shuffle, engine):
 
 def test_fit_in_double_precision_is_a_sequence_of_steps():
     case = CASES["deep"]
-    one, other = case.trainer("float64"), case.trainer("float64")
-    one.fit(*case.data(), epochs=2)
-    fit_by_steps(other, *case.data(), 2, shuffle=True)
+    one, other = make(case, "float64"), make(case, "float64")
+    one.fit(*case.batch(), epochs=2)
+    fit_by_steps(other, *case.batch(), 2, shuffle=True)
     assert_same(one, other)
 
 
 @either_engine
 @either_order
-@every_case
+@each_case
 def test_two_epochs_are_one_and_one(case, shuffle, engine):
-    one, other = case.trainer(engine=engine), case.trainer(engine=engine)
-    X, y = case.data()
+    one, other = make(case, engine=engine), make(case, engine=engine)
+    X, y = case.batch()
     together = one.fit(X, y, epochs=2, shuffle=shuffle)["loss"]
     apart = [other.fit(X, y, epochs=1, shuffle=shuffle)["loss"][0] for _ in range(2)]
     assert_same(one, other)
@@ -198,35 +179,35 @@ def test_two_epochs_are_one_and_one(case, shuffle, engine):
 
 
 @either_engine
-@every_case
+@each_case
 def test_a_batch_of_more_than_all_rows_is_all_rows(case, engine):
-    X, y = case.data()
-    all_rows, more = (case.trainer(engine=engine, batch_size=n) for n in (len(X), 5 * len(X) + 3))
+    X, y = case.batch()
+    all_rows, more = (make(case, engine=engine, batch_size=n) for n in (len(X), 5 * len(X) + 3))
     assert all_rows.fit(X, y, epochs=2)["loss"] == more.fit(X, y, epochs=2)["loss"]
     assert_same(all_rows, more)
 
 
 def trained(case, **options):
-    trainer = case.trainer()
-    losses = trainer.fit(*case.data(), epochs=3, **options)["loss"]
+    trainer = make(case)
+    losses = trainer.fit(*case.batch(), epochs=3, **options)["loss"]
     return bits(trainer), losses
 
 
 @pytest.mark.parametrize("budget", [1, 2, 3, 2**40])
-@every_case
+@each_case
 def test_how_fit_is_cut_into_calls_changes_no_bits(case, budget, monkeypatch):
     expected = trained(case)
     monkeypatch.setattr("fastbp.trainer._next_budget", lambda *_: budget)
     assert trained(case) == expected
 
 
-@every_case
+@each_case
 def test_watching_changes_no_bits(case, capsys):
-    X, y = case.data()
+    X, y = case.batch()
     assert trained(case) == trained(case, validation_data=(X[:5], y[:5]), progress=True)
     assert len(capsys.readouterr().out.splitlines()) == 3
 
-    watched, alone = case.trainer(), case.trainer()
+    watched, alone = make(case), make(case)
     for _ in range(2):
         watched.evaluate(X, y)
         watched.predict(X)

@@ -20,8 +20,9 @@ class Probe:
         self.trainer = case.trainer(batch_size=batch_size)
         self.batch = case.batch()
         net = self.trainer.net
-        self.shapes = [part.shape for layer in zip(net.weights, net.biases) for part in layer]
-        self.start = flat(zip(net.weights, net.biases))
+        layers = list(zip(net.weights, net.biases, strict=True))
+        self.shapes = [part.shape for layer in layers for part in layer]
+        self.start = flat(layers)
 
     def loss(self, parameters):
         ends = np.cumsum([np.prod(shape) for shape in self.shapes])[:-1]
