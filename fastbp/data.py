@@ -124,11 +124,12 @@ def _table(array: Array, code: int) -> Table:
     row_stride, column_stride = array.strides
     return Table(
         array,
-        np.array((_address(array), row_stride, column_stride, code, rows, columns), _INT64),
+        np.array((address(array), row_stride, column_stride, code, rows, columns), _INT64),
     )
 
 
-def _address(array: Any) -> int:
+def address(array: Any) -> int:
+    """Where the first entry of an array lies in memory."""
     try:
         # A third of the time of array.ctypes.data and of __array_interface__: step waits for it.
         return ctypes.addressof(ctypes.c_char.from_buffer(array))

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from . import threads
+from .data import address
 from .kernels import layout, run, step
 from .state import Array, Data, Floats, Ints, State, new_job
 
@@ -16,10 +17,6 @@ the widest tile's, enough for the weights to be read from far memory rarely."""
 
 NO_VALUES = np.empty((0, 2))
 """For an inference that wants outputs."""
-
-
-def _at(array: Array) -> int:
-    return int(array.__array_interface__["data"][0])
 
 
 @lru_cache(maxsize=64)
@@ -37,6 +34,7 @@ class CompiledEngine:
         self._shape = replace(state.shape, capacity=0)
         self._plan: Ints
         self._work: Array
+        self._pointers: Ints
         self._weights = sum(a * b for a, b in pairwise(state.shape.sizes))
 
     def _shares(self, flops: float) -> int:
@@ -50,16 +48,19 @@ class CompiledEngine:
             plan = _plan(shape)
             self._work = layout.allocate(plan[0, layout.WORK], self.state.parameters.dtype)
             self._shape, self._plan = shape, plan
+            self._pointers = _pointers(self.state, plan, self._work)
 
     def train(self, data: Data, order: Ints, job: Ints, losses: Floats, into: Array) -> None:
         """See ``Engine``."""
         rows = min(int(job[step.BATCH]), data.rows)
         shares = self._shares(6.0 * rows * self._weights)
         self._make_room(rows, shares)
-        _point(job, self.state, self._plan, self._work, data)
-        job[step.MOMENTS], job[step.HYPER] = _at(into), _at(self.state.hyper)
-        job[step.ORDER] = _at(order) if len(order) else 0
-        job[step.LOSSES] = _at(losses)
+        job[step.PLAN : step.ORDER] = self._pointers
+        if into is not self.state.moments:
+            job[step.MOMENTS] = address(into)
+        job[step.ORDER] = address(order) if len(order) else 0
+        job[step.LOSSES] = address(losses)
+        _describe(job, data)
         code = run.stages(self.state.shape.itemsize)
         if shares == 1:
             run.train(job, code)
@@ -88,10 +89,11 @@ def infer(state: State, shares: int, data: Data, out: Array, values: Floats) -> 
     work = layout.allocate(plan[0, layout.WORK], state.parameters.dtype)
     statuses = np.zeros(shares, np.int64)
     job = new_job(step.TRAIN, data.rows, data.rows)
-    _point(job, state, plan, work, data)
-    job[step.OUT] = _at(out)
-    job[step.VALUES] = _at(values) if len(values) else 0
-    job[step.STATUSES] = _at(statuses)
+    job[step.PLAN : step.ORDER] = _pointers(state, plan, work)
+    job[step.OUT] = address(out)
+    job[step.VALUES] = address(values) if len(values) else 0
+    job[step.STATUSES] = address(statuses)
+    _describe(job, data)
     code = run.stages(state.shape.itemsize)
     if shares == 1:
         run.infer(job, code)
@@ -101,10 +103,13 @@ def infer(state: State, shares: int, data: Data, out: Array, values: Floats) -> 
     return statuses
 
 
-def _point(job: Ints, state: State, plan: Ints, work: Array, data: Data) -> None:
-    """Put the addresses that every job needs into it."""
-    job[step.PLAN], job[step.LAYERS] = _at(plan), len(plan)
-    job[step.PARAMETERS], job[step.WORK] = _at(state.parameters), _at(work)
+def _pointers(state: State, plan: Ints, work: Array) -> Ints:
+    """The elements of a job from PLAN to HYPER."""
+    arrays = (state.parameters, state.moments, work, state.hyper)
+    return np.array([address(plan), len(plan), *map(address, arrays)])
+
+
+def _describe(job: Ints, data: Data) -> None:
     job[step.X : step.Y] = data.x.descriptor
     if data.y is not None:
         job[step.Y : step.JOB] = data.y.descriptor

@@ -8,7 +8,7 @@ class History(dict[str, list[float]]):
     With validation data val_loss and, for losses that have one, val_accuracy.
     """
 
-    def record(self, **values: float) -> None:
-        """Add one epoch."""
-        for key, value in values.items():
-            self.setdefault(key, []).append(value)
+    def extend(self, **columns: list[float]) -> None:
+        """Add some epochs: for each key a list with one entry for each of them."""
+        for key, values in columns.items():
+            self.setdefault(key, []).extend(values)

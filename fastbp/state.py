@@ -55,9 +55,12 @@ class Engine(Protocol):
         """Fill values (n, 2) with loss and hits of each row; statuses likewise."""
 
 
+_NO_LIMIT = 2**63 - 1
+
+
 def new_job(task: int, rows: int, batch: int) -> Ints:
     """A job (kernels/step.py) for one epoch of rows as they lie, with no limit."""
     job = np.zeros(step.JOB, np.int64)
     job[step.TASK], job[step.ROWS], job[step.BATCH] = task, rows, batch
-    job[step.EPOCHS], job[step.BUDGET] = 1, np.iinfo(np.int64).max
+    job[step.EPOCHS], job[step.BUDGET] = 1, _NO_LIMIT
     return job

@@ -14,7 +14,7 @@ from .history import History
 from .kernels import codes, layout, step
 from .network import Network, raise_invalid, raise_status
 from .progress import line, wanted
-from .state import Array, Data, Engine, Ints, State, new_job
+from .state import Array, Data, Engine, Floats, Ints, State, new_job
 from .threads import maximum
 from .twin import TwinEngine
 
@@ -146,21 +146,26 @@ class Trainer:
         shown = wanted(progress)
         history = History()
         one_by_one = held_out is not None or shown
-        for done, loss, seconds in self._epochs(data, epochs, shuffle, one_by_one):
-            values = {"loss": loss}
+        for done, sums, seconds in self._epochs(data, epochs, shuffle, one_by_one):
+            losses = (sums / data.rows).tolist()
+            columns = {"loss": losses}
             if held_out is not None:
                 judged = self._judge(held_out)
-                values |= {f"val_{key}": value for key, value in judged.items()}
-            values["samples_per_second"] = data.rows / seconds
-            history.record(**values)
+                columns |= {f"val_{key}": [value] for key, value in judged.items()}
+            columns["samples_per_second"] = [data.rows / seconds] * len(losses)
+            history.extend(**columns)
             if shown:
-                print(line(done, epochs, values), flush=True)
+                latest = {key: values[-1] for key, values in history.items()}
+                print(line(done, epochs, latest), flush=True)
         return history
 
     def _epochs(
         self, data: Data, epochs: int, shuffle: bool, one_by_one: bool
-    ) -> Iterator[tuple[int, float, float]]:
-        """(epochs done, loss, seconds) for each epoch; many may run in one compiled call."""
+    ) -> Iterator[tuple[int, Floats, float]]:
+        """Run the epochs, one or many in a compiled call.
+
+        Yields (epochs done, sums of row losses of those just finished, seconds for each of them).
+        """
         order = np.arange(data.rows) if shuffle else _AS_THEY_LIE
         job = new_job(step.TRAIN, data.rows, self.batch_size)
         job[step.SHUFFLED], job[step.SEED] = shuffle, self.seed
@@ -177,10 +182,9 @@ class Trainer:
             seconds += taken
             finished = int(job[step.EPOCH]) - self._epoch
             self._epoch += finished
-            for _ in range(finished):
-                done += 1
-                yield done, float(totals[done - 1]) / data.rows, seconds / finished
-            seconds = 0.0 if finished else seconds
+            if finished:
+                yield done + finished, totals[done : done + finished], seconds / finished
+                done, seconds = done + finished, 0.0
 
     def step(self, X: Any, y: Any) -> float:
         """One update on exactly these rows, at most ``batch_size``; the loss before it.

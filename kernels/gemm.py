@@ -47,7 +47,7 @@ time. Measured on 256 x 1024 x 1024: down 256, 512, 1024 steps: 89, 95, 99% of t
 across 93, 95, 91%."""
 
 ROWS_BLOCK = 256
-"""Rows whose steps (1 MiB of weights) pass all vectors before the next rows: 128 and 512 are slower."""
+"""Rows of C whose share of the weights (1 MiB) meets all vectors before the next rows do."""
 
 AHEAD = 16
 """Steps between a prefetch and its use. Without prefetch: down 87%, across 84% of the peak."""
@@ -229,7 +229,7 @@ def multiply_down(a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps, b
 
     a: lane panels (steps, rows), ``a_stride`` apart. b: ``vectors`` panels of (steps,),
     ``b_stride`` apart. c: ``vectors`` panels of (rows,), ``c_stride`` apart; rows up to the next
-    multiple of the tile are written. bias: (rows,). Nothing may alias c. Twin: ``reference.forward``.
+    multiple of the tile are written. bias: (rows,). Nothing may alias c. Twin: ``forward``.
     """
     w = lanes(a)
     tile = min(ROWS, w)
@@ -259,7 +259,7 @@ def multiply_across(a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps)
     """C[r, v] = sum over k < steps of a[r, k] b[k, v].
 
     a: lane panels (rows, steps), ``a_stride`` apart. b, c: as in ``multiply_down``.
-    Twin: ``reference.backward``.
+    Twin: ``backward``.
     """
     w = lanes(a)
     tile = min(ROWS, w)

@@ -21,17 +21,19 @@ def gelu(x):
     return 0.5 * x * _erfc(x * -math.sqrt(0.5)).astype(float)
 
 
-SINGLE = {
-    "exp": (stages.EXP, np.exp, -np.inf, np.inf, 2.0),
-    "expm1": (stages.EXPM1, np.expm1, -np.inf, 0, 2.0),
-    "log": (stages.LOG, np.log, 1, np.finfo(np.float32).max, 2.0),
-    "log1p": (stages.LOG1P, np.log1p, 0, 1, 2.0),
-    "tanh": (codes.TANH, np.tanh, -np.inf, np.inf, 2.0),
-    "erf": (stages.ERF, lambda x: _erf(x).astype(float), -np.inf, np.inf, 2.0),
-    "sigmoid": (codes.SIGMOID, lambda x: 1 / (1 + np.exp(-x)), -np.inf, np.inf, 3.0),
-    "softplus": (codes.SOFTPLUS, lambda x: np.logaddexp(0, x), -np.inf, np.inf, 3.0),
-    "silu": (codes.SILU, lambda x: x / (1 + np.exp(-x)), -1e30, 1e30, 3.0),
-    "gelu": (codes.GELU, gelu, -1e30, 1e30, 3.0),
+EVERYWHERE = (-np.inf, np.inf)
+LARGEST = float(np.finfo(np.float32).max)
+
+SINGLE = {  # stage, the same in double precision, range, bound of the error in ULP
+    "exp": (stages.EXP, np.exp, EVERYWHERE, 1.0),
+    "expm1": (stages.EXPM1, np.expm1, (-np.inf, 0), 1.0),
+    "log": (stages.LOG, np.log, (1, LARGEST), 1.0),
+    "log1p": (stages.LOG1P, np.log1p, (0, 1), 1.5),
+    "tanh": (codes.TANH, np.tanh, EVERYWHERE, 2.6),
+    "erf": (stages.ERF, lambda x: _erf(x).astype(float), EVERYWHERE, 1.0),
+    "sigmoid": (codes.SIGMOID, lambda x: 1 / (1 + np.exp(-x)), EVERYWHERE, 2.5),
+    "softplus": (codes.SOFTPLUS, lambda x: np.logaddexp(0, x), EVERYWHERE, 2.0),
+    "silu": (codes.SILU, lambda x: x / (1 + np.exp(-x)), (-LARGEST, np.inf), 3.0),
 }
 
 
@@ -45,20 +47,22 @@ def run(stage, x):
     return out[: len(x)]
 
 
-def ulps(actual, expected):
-    """Largest error in ULP of the actual's type, by which a result below normal may be 0."""
+def ulps(actual, expected, smallest=None):
+    """Errors in ULP of the actual's type; a result smaller than ``smallest`` may also be 0."""
     limits = np.finfo(actual.dtype)
-    expected = np.where(np.abs(expected) > limits.max, np.copysign(np.inf, expected), expected)
-    unit = np.maximum(np.abs(expected), limits.tiny)
-    unit = np.spacing(np.minimum(unit, limits.max).astype(actual.dtype)).astype(float)
+    smallest = limits.tiny if smallest is None else smallest
+    size = np.abs(expected)
+    expected = np.where(size > limits.max, np.copysign(np.inf, expected), expected)
+    unit = np.spacing(np.clip(size, limits.tiny, limits.max).astype(actual.dtype)).astype(float)
+    same = (actual == expected) | ((size < smallest) & (actual == 0))
     with np.errstate(invalid="ignore"):
-        error = np.abs(actual - expected)
-    flushed = (np.abs(expected) < limits.tiny) & (error <= limits.tiny)
-    error[flushed | (actual == expected)] = 0
-    return error / unit
+        return np.where(same, 0, np.abs(actual - expected) / unit)
 
 
 def singles(low, high, stride=STRIDE, start=0):
+    """Every so many of the float32 numbers of a range, and its ends."""
     bits = np.arange(start, 0x7F800000, stride, np.uint32)
     x = np.concatenate([bits.view(np.float32), -bits.view(np.float32)])
+    ends = np.array([low, high, 0, -0.0, 0.5, -0.5], np.float32)
+    x = np.concatenate([x, ends])
     return x[(x >= low) & (x <= high)]
