@@ -133,7 +133,7 @@ def address(array: Any) -> int:
     try:
         # A third of the time of array.ctypes.data and of __array_interface__: step waits for it.
         return ctypes.addressof(ctypes.c_char.from_buffer(array))
-    except TypeError:  # read-only, or not C-contiguous
+    except (TypeError, ValueError):  # read-only, not C-contiguous, or empty
         return int(array.__array_interface__["data"][0])
 
 

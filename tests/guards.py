@@ -2,6 +2,7 @@
 
 import ctypes
 import mmap
+from functools import cache
 
 import numpy as np
 
@@ -49,7 +50,11 @@ class Guard:
         return getattr(np, name)  # so that a Guard can take the place of a module's np
 
 
+@cache
+def _libc():
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def _forbid(address):
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(PAGE), 0) != 0:
+    if _libc().mprotect(ctypes.c_void_p(address), ctypes.c_size_t(PAGE), 0) != 0:
         raise OSError(ctypes.get_errno(), "mprotect")

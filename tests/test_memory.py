@@ -283,6 +283,8 @@ def stay_inside(side, dtype):
                 dtype=dtype,
                 shares=shares,
             )
+            if it.y.ndim == 1:
+                it.y[-1] = sizes[-1] - 1
             X, y = list(guarded_inputs(guard, it.X)), list(guarded_targets(guard, it.y))
             out = guard.empty((rows, sizes[-1]), dtype)
             every_call(it, X[1], y[0], out)
