@@ -72,6 +72,7 @@ class _Tile:
         self.row, self.step = (self.kind.count, 1) if across else (1, self.kind.count)
         pointer = self.kind.element.as_pointer()
         arguments = [pointer, pointer, I64, pointer, I64, I64, I64, I64, I64, pointer]
+        arguments += [pointer, pointer, pointer, I64]
         name = f"fastbp_tile_{dtype}_{vectors}_{'across' if across else 'down'}"
         self.function = module.globals.get(name)
         if self.function is None:
@@ -84,7 +85,7 @@ class _Tile:
         return [(r, v) for r in range(self.rows) for v in range(self.vectors)]
 
     def _build(self) -> None:
-        a, b, b_stride, c, c_stride, steps, chunk, jump, mode, bias = self.function.args
+        a, b, b_stride, c, c_stride, steps, chunk, jump, mode, bias = self.function.args[:10]
         blocks = [self.function.append_basic_block(n) for n in ("entry", "outer", "inner", "next")]
         entry, outer, inner, following = blocks
         epilogue = self.function.append_basic_block("epilogue")
@@ -94,11 +95,13 @@ class _Tile:
 
         at = ir.IRBuilder(outer)
         panel, vector, left = at.phi(a.type), at.phi(b.type), at.phi(I64)
+        line = at.phi(I64)
         begun = [at.phi(self.kind) for _ in cells]
         count = at.select(at.icmp_signed("<", left, chunk), left, chunk)
         if self.across:
             for r in range(self.rows):
                 ir_prefetch(at, at.gep(panel, [at.add(jump, I64(r * self.row))]))
+            self._prefetch_next(at, line)
         at.branch(inner)
 
         at = ir.IRBuilder(inner)
@@ -120,16 +123,26 @@ class _Tile:
 
         at = ir.IRBuilder(following)
         panel_next, remaining = at.gep(panel, [jump]), at.sub(left, count)
+        line_next = at.add(line, I64(self.kind.count))
         at.cbranch(at.icmp_signed(">", remaining, I64(0)), outer, epilogue)
         for phi, first, later in (
             (panel, a, panel_next),
             (vector, b, vector_next),
             (left, steps, remaining),
+            (line, I64(0), line_next),
             *zip(begun, [zero] * len(cells), grown, strict=True),
         ):
             phi.add_incoming(first, entry)
             phi.add_incoming(later, following)
         self._finish(epilogue, grown, (c, c_stride, mode, bias))
+
+    def _prefetch_next(self, at: Any, line: Any) -> None:
+        """One row of the next tile of each of three arenas, to be written."""
+        *arenas, stride = self.function.args[10:]
+        for v in range(self.vectors):
+            place = at.add(at.mul(stride, I64(v)), at.add(line, I64(self.rows * self.kind.count)))
+            for arena in arenas:
+                ir_prefetch(at, at.gep(arena, [place]), for_writing=True)
 
     def _multiply(self, at: Any, a: Any, b: Any, stride: Any, sums: list[Any]) -> list[Any]:
         places = [at.gep(b, [at.mul(stride, I64(v))]) for v in range(self.vectors)]
@@ -177,6 +190,7 @@ def _micro_kernel(vectors: int, across: bool) -> Any:
     def tile(
         typingctx: Any, a: Any, b: Any, b_stride: Any, c: Any, c_stride: Any,
         steps: Any, chunk: Any, jump: Any, mode: Any, bias: Any,
+        next1: Any, next2: Any, next3: Any, next_stride: Any,
     ) -> Any:  # fmt: skip
         n = types.int64
 
@@ -185,7 +199,7 @@ def _micro_kernel(vectors: int, across: bool) -> Any:
             builder.call(built.function, args)
             return context.get_dummy_value()
 
-        return types.void(a, b, n, c, n, n, n, n, n, bias), codegen
+        return types.void(a, b, n, c, n, n, n, n, n, bias, a, a, a, n), codegen
 
     return tile
 
@@ -198,23 +212,27 @@ _across1, _across2, _across3 = (_micro_kernel(v, across=True) for v in (1, 2, 3)
 def tile_down(vectors, a, b, b_stride, c, c_stride, steps, mode, bias):
     """One tile whose ``a`` walks down one panel: rows are its lanes, steps its rows."""
     if vectors == 3:
-        _down3(a, b, b_stride, c, c_stride, steps, steps, 0, mode, bias)
+        _down3(a, b, b_stride, c, c_stride, steps, steps, 0, mode, bias, c, c, c, 0)
     elif vectors == 2:
-        _down2(a, b, b_stride, c, c_stride, steps, steps, 0, mode, bias)
+        _down2(a, b, b_stride, c, c_stride, steps, steps, 0, mode, bias, c, c, c, 0)
     else:
-        _down1(a, b, b_stride, c, c_stride, steps, steps, 0, mode, bias)
+        _down1(a, b, b_stride, c, c_stride, steps, steps, 0, mode, bias, c, c, c, 0)
 
 
 @kernel
-def tile_across(vectors, a, a_stride, b, b_stride, c, c_stride, steps, mode):
-    """One tile whose ``a`` walks across panels ``a_stride`` apart: rows are rows, steps lanes."""
+def tile_across(vectors, a, a_stride, b, b_stride, c, c_stride, steps, mode, p, q, r, stride):
+    """One tile whose ``a`` walks across panels ``a_stride`` apart: rows are rows, steps lanes.
+
+    p, q, r: where this tile lies in arenas whose next tile is prefetched, ``stride`` between
+    vectors: one row for each panel of ``a``, so that the loads of the product are not held up.
+    """
     w = lanes(a)
     if vectors == 3:
-        _across3(a, b, b_stride, c, c_stride, steps, w, a_stride, mode, a)
+        _across3(a, b, b_stride, c, c_stride, steps, w, a_stride, mode, a, p, q, r, stride)
     elif vectors == 2:
-        _across2(a, b, b_stride, c, c_stride, steps, w, a_stride, mode, a)
+        _across2(a, b, b_stride, c, c_stride, steps, w, a_stride, mode, a, p, q, r, stride)
     else:
-        _across1(a, b, b_stride, c, c_stride, steps, w, a_stride, mode, a)
+        _across1(a, b, b_stride, c, c_stride, steps, w, a_stride, mode, a, p, q, r, stride)
 
 
 @kernel
@@ -270,15 +288,20 @@ def multiply_across(a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps)
             while v < vectors:
                 n = next_vectors(vectors - v)
                 for r in range(block, min(rows, block + ROWS_BLOCK), tile):
+                    target = offset(c, v * c_stride + r * w)
                     tile_across(
                         n,
                         offset(a, k // w * a_stride + r * w),
                         a_stride,
                         offset(b, v * b_stride + k * w),
                         b_stride,
-                        offset(c, v * c_stride + r * w),
+                        target,
                         c_stride,
                         min(STEPS_ACROSS, steps - k),
                         mode,
+                        target,
+                        target,
+                        target,
+                        c_stride,
                     )
                 v += n

@@ -19,9 +19,6 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 
 from . import width
 
-VECTORS_PER_LINE = 512 // width.BITS
-"""Vectors in a cache line of 64 bytes."""
-
 I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 
 
@@ -299,17 +296,6 @@ def put(typingctx: Any, pointer: Any, index: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(pointer, types.int64, value), codegen
-
-
-@intrinsic
-def prefetch(typingctx: Any, pointer: Any, index: Any) -> Any:
-    """Ask for the cache line of element ``index``, to be written."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        ir_prefetch(builder, builder.gep(args[0], [args[1]]), for_writing=True)
-        return context.get_dummy_value()
-
-    return types.void(pointer, types.int64), codegen
 
 
 # ---- arithmetic

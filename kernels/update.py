@@ -22,7 +22,7 @@ from .layout import (
     WEIGHT_STRIDE,
     WEIGHTS,
 )
-from .simd import VECTORS_PER_LINE, fma, lanes, load, offset, prefetch, splat, sqrt, store
+from .simd import fma, lanes, load, offset, splat, sqrt, store
 
 LR, MOMENTUM, NESTEROV, DECAY, SHRINK, BETA1, BETA2, EPS, UNBIAS = range(9)
 """What ``coefficients`` returns: LR is the step size, SHRINK AdamW's factor on the weights, UNBIAS
@@ -123,13 +123,6 @@ def _bias_gradient(deltas, rows, g, mode):
 
 
 @kernel
-def _prefetch_tile(w, stride, vectors, count):
-    for p in range(vectors):
-        for at in range(0, count, lanes(w) * VECTORS_PER_LINE):
-            prefetch(w, p * stride + at)
-
-
-@kernel
 def _update_weights(plan, layer, params, moments, work, scratch, k, vectors, first, last):
     """W and its moments, for the tiles ``first`` to ``last`` of input units, all outputs."""
     w = lanes(work)
@@ -141,9 +134,8 @@ def _update_weights(plan, layer, params, moments, work, scratch, k, vectors, fir
         n = next_vectors(panels - p)
         for t in range(first, last):
             at = plan[layer, WEIGHTS] + p * stride + t * tile
-            for moment in range(n_moments):
-                _prefetch_tile(offset(moments, moment * size + at), stride, n, tile)
-            _prefetch_tile(offset(params, at), stride, n, tile)
+            m = offset(moments, at) if n_moments > 0 else offset(params, at)
+            v = offset(m, size) if n_moments > 1 else m
             tile_across(
                 n,
                 offset(work, plan[layer, IN] + t * tile),
@@ -154,6 +146,10 @@ def _update_weights(plan, layer, params, moments, work, scratch, k, vectors, fir
                 tile,
                 vectors * w,
                 WRITE,
+                offset(params, at),
+                m,
+                v,
+                stride,
             )
             for j in range(n):
                 here = at + j * stride
@@ -214,16 +210,21 @@ def gradient_share(plan, gradients, work, share, shares, vectors):
         while p < panels:
             n = next_vectors(panels - p)
             for t in range(tiles * share // shares, tiles * (share + 1) // shares):
+                target = offset(gradients, plan[layer, WEIGHTS] + p * stride + t * tile)
                 tile_across(
                     n,
                     offset(work, plan[layer, IN] + t * tile),
                     plan[0, BLOCK],
                     offset(work, plan[layer, DELTA_PANELS] + p * plan[layer, DELTA_PANEL_STRIDE]),
                     plan[layer, DELTA_PANEL_STRIDE],
-                    offset(gradients, plan[layer, WEIGHTS] + p * stride + t * tile),
+                    target,
                     stride,
                     vectors * w,
                     ADD,
+                    target,
+                    target,
+                    target,
+                    stride,
                 )
             p += n
         for p in range(panels * share // shares, panels * (share + 1) // shares):
