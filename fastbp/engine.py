@@ -61,12 +61,7 @@ class CompiledEngine:
         job[step.ORDER] = address(order) if len(order) else 0
         job[step.LOSSES] = address(losses)
         _describe(job, data)
-        code = run.stages(self.state.shape.itemsize)
-        if shares == 1:
-            run.train(job, code)
-        else:
-            with threads.parallel(shares):
-                run.train_parallel(job, code, shares)
+        _run(job, self.state, shares)
 
     def outputs(self, data: Data, out: Array) -> Ints:
         """See ``Engine``."""
@@ -88,19 +83,23 @@ def infer(state: State, shares: int, data: Data, out: Array, values: Floats) -> 
     plan = _plan(replace(state.shape, capacity=vectors * lanes * shares, shares=shares))
     work = layout.allocate(plan[0, layout.WORK], state.parameters.dtype)
     statuses = np.zeros(shares, np.int64)
-    job = new_job(step.TRAIN, data.rows, data.rows)
+    job = new_job(step.INFER, data.rows, data.rows)
     job[step.PLAN : step.ORDER] = _pointers(state, plan, work)
     job[step.OUT] = address(out)
     job[step.VALUES] = address(values) if len(values) else 0
     job[step.STATUSES] = address(statuses)
     _describe(job, data)
-    code = run.stages(state.shape.itemsize)
+    _run(job, state, shares)
+    return statuses
+
+
+def _run(job: Ints, state: State, shares: int) -> None:
+    itemsize = state.shape.itemsize
     if shares == 1:
-        run.infer(job, code)
+        run.serial(address(job), itemsize)
     else:
         with threads.parallel(shares):
-            run.region(job, code, step.INFER, shares)
-    return statuses
+            run.parallel(job, run.code(itemsize), shares)
 
 
 def _pointers(state: State, plan: Ints, work: Array) -> Ints:

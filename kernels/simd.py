@@ -229,7 +229,7 @@ def pointer_to(typingctx: Any, integer: Any, like: Any) -> Any:
 
 
 @intrinsic
-def call_stage(typingctx: Any, code: Any, job: Any, stage: Any, share: Any, shares: Any) -> Any:
+def call_code(typingctx: Any, code: Any, job: Any, request: Any, share: Any, shares: Any) -> Any:
     """Call the C function at the integer address ``code`` (run.py)."""
     n = types.int64
 

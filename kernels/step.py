@@ -5,7 +5,7 @@ share takes its own vectors of rows through all layers; then each share takes it
 weight matrix over the whole batch. No sum depends on how many shares there are.
 
 What Python asks for is a *job*, one int64 vector: what to run, how far it has come, the user's
-arrays, and the addresses of ours. run.py drives the stages below through it.
+arrays, and the addresses of ours. run.py drives the stages below.
 """
 
 import math
@@ -43,7 +43,7 @@ from .update import gradient_share, update_share
 
 # Elements of a job.
 (
-    TASK,  # TRAIN or GRADIENTS
+    TASK,  # TRAIN, GRADIENTS or INFER
     ROWS,  # in the data set
     BATCH,  # rows of a batch
     SHUFFLED,  # 1: each epoch in its own order; 0: as the rows lie
@@ -72,14 +72,17 @@ Y = X + DESCRIPTOR
 JOB = Y + DESCRIPTOR
 """Length of a job."""
 
-TRAIN, GRADIENTS = range(2)
+TRAIN, GRADIENTS, INFER = range(3)
 
 FINE, BAD_INPUT, BAD_TARGET, NOT_FINITE, KINDS = range(5)
 """Statuses. That of an inference's share is kind + KINDS * the first row of the vector of rows
 that holds an invalid value."""
 
-BEGIN, BY_ROWS, ACCEPT, BY_WEIGHTS, END, INFER = range(6)
-"""Stages."""
+NOTHING, BY_ROWS, BY_WEIGHTS, FOR_OUTPUTS = range(4)
+"""Stages: parts of a job that shares may do side by side. A batch goes BY_ROWS, then BY_WEIGHTS."""
+
+ADVANCE, RUN = range(4, 6)
+"""What else ``call`` can be asked: the stage that follows a stage, or to do all of them alone."""
 
 
 @kernel
@@ -163,33 +166,33 @@ def _by_weights(plan, params, moments, work, hyper, job, share, shares):
 
 @kernel
 def _begin(job):
-    """Whether there is a batch to run; at the first of an epoch, its order."""
+    """BY_ROWS if there is a batch to run; at the first of an epoch, make its order."""
     if job[EPOCH] >= job[EPOCHS] or job[BUDGET] <= 0:
-        return 0
+        return NOTHING
     if job[START] == 0 and job[SHUFFLED] == 1:
         shuffle(job[SEED], job[EPOCH], carray(pointer_to(job[ORDER], types.int64), job[ROWS]))
     job[BUDGET] -= 1
-    return 1
+    return BY_ROWS
 
 
 @kernel
 def _accept(plan, work, job):
-    """Add up the rows' losses, in the order of the rows; 0 and a status if one is not valid."""
+    """Add up the rows' losses, in their order; BY_WEIGHTS, or NOTHING if one is not valid."""
     w, total = lanes(work), 0.0
     for v in range(padded(_batch_rows(job), w) // w):
         block = offset(work, v * plan[0, BLOCK])
         status = int(get(block, plan[0, ROW_STATUS]))
         if status != FINE:
             job[STATUS] = status
-            return 0
+            return NOTHING
         for lane in range(w):
             total += get(block, plan[0, ROW_LOSS] + lane)
     if not math.isfinite(total):
         job[STATUS] = NOT_FINITE
-        return 0
+        return NOTHING
     losses, epoch = pointer_to(job[LOSSES], types.float64), job[EPOCH] - job[FIRST]
     put(losses, epoch, get(losses, epoch) + total)
-    return 1
+    return BY_WEIGHTS
 
 
 @kernel
@@ -258,24 +261,21 @@ def _infer(plan, params, work, job, out, share, shares):
 
 
 @kernel
-def run_stage(address, stage, share, shares, dtype):
-    """One stage of a job, or one share's part of it. BEGIN and ACCEPT return whether to go on.
-
-    address: pointer to the job, int64 (JOB,). dtype: the element type of the arenas.
-    Twin: ``fastbp.twin``.
-    """
-    job = carray(address, JOB)
-    if stage == BEGIN:
-        return _begin(job)
-    hyper = carray(pointer_to(job[HYPER], types.float64), N_HYPER + 1)
-    if stage == END:
-        _end(hyper, job)
-        return 1
-    plan = carray(pointer_to(job[PLAN], types.int64), (job[LAYERS], COLUMNS))
-    params, work = pointer_to(job[PARAMETERS], dtype), pointer_to(job[WORK], dtype)
-    if stage == ACCEPT:
+def _advance(plan, work, hyper, job, after):
+    """The stage that follows ``after``; NOTHING begins a job, and ends it."""
+    if job[TASK] == INFER:
+        return FOR_OUTPUTS if after == NOTHING else NOTHING
+    if after == BY_ROWS:
         return _accept(plan, work, job)
-    before = flush_denormals()
+    if after == BY_WEIGHTS:
+        _end(hyper, job)
+    return _begin(job)
+
+
+@kernel
+def _do(plan, work, hyper, job, stage, share, shares, dtype):
+    """One share's part of a stage."""
+    params = pointer_to(job[PARAMETERS], dtype)
     if stage == BY_ROWS:
         _by_rows(plan, params, work, job, share, shares)
     elif stage == BY_WEIGHTS:
@@ -283,5 +283,27 @@ def run_stage(address, stage, share, shares, dtype):
         _by_weights(plan, params, moments, work, hyper, job, share, shares)
     else:
         _infer(plan, params, work, job, pointer_to(job[OUT], dtype), share, shares)
+
+
+@kernel
+def call(address, request, share, shares, dtype):
+    """Serve a request about a job: one of the stages, ADVANCE (``share`` says after which), RUN.
+
+    address: pointer to the job, int64 (JOB,). dtype: the element type of the arenas. Returns the
+    next stage for ADVANCE. Twin: ``fastbp.twin``.
+    """
+    job = carray(address, JOB)
+    hyper = carray(pointer_to(job[HYPER], types.float64), N_HYPER + 1)
+    plan = carray(pointer_to(job[PLAN], types.int64), (job[LAYERS], COLUMNS))
+    work = pointer_to(job[WORK], dtype)
+    if request == ADVANCE:
+        return _advance(plan, work, hyper, job, share)
+    before = flush_denormals()
+    stage = request
+    if request == RUN:
+        stage = _advance(plan, work, hyper, job, NOTHING)
+    while stage != NOTHING:
+        _do(plan, work, hyper, job, stage, share, shares, dtype)
+        stage = _advance(plan, work, hyper, job, stage) if request == RUN else NOTHING
     restore_denormals(before)
-    return 1
+    return NOTHING
