@@ -35,8 +35,10 @@ class TwinEngine:
     def _take(self, data: Data, rows: Ints) -> tuple[int, Array, Array]:
         """Status, X and y of these rows."""
         dtype, loss = self.state.parameters.dtype, self.state.loss
+        x = data.x.array[rows]
         with np.errstate(over="ignore"):
-            x = data.x.array[rows].astype(dtype)
+            # Integers take the way of the gather, through float64.
+            x = (x.astype(np.float64) if x.dtype.kind in "iu" else x).astype(dtype)
         if not np.isfinite(x).all():
             return step.BAD_INPUT, x, x
         if data.y is None:

@@ -1,9 +1,23 @@
 """exp, tanh, erf and their kin on vectors; the activations and their slopes.
 
 float32 uses polynomials, because a libm call for each lane costs more than the product that fed
-it; float64 calls libm lane by lane. Errors are the largest seen over all (or, for two-sided
-ranges, 40 million) float32 arguments against float64, in units in the last place (ULP);
-tests/test_elementwise.py measures them again. Every clamp is written so that NaN passes.
+it; float64 calls libm lane by lane. Every clamp is written so that NaN passes. The largest errors,
+in units in the last place (tests/test_elementwise.py measures them again):
+
+===================  =======  =======
+function             float32  float64
+===================  =======  =======
+exp                     1.02     0.51
+expm1, x <= 0           0.95     0.76
+log, x >= 1             1.09     0.52
+log1p on [0, 1]         1.44     0.83
+tanh                    2.50     2.11
+erf                     1.16     2
+sigmoid                 2.49     2.32
+softplus                1.69     1.48
+silu, z >= -87          2.87     2.61
+gelu, in ULP of z       1.52     2
+===================  =======  =======
 """
 
 import math

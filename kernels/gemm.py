@@ -16,6 +16,7 @@ gradient   dW, inputs x units  A^T, along lanes    delta panels           ``ACRO
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -52,7 +53,7 @@ ROWS_BLOCK = 256
 AHEAD = 16
 """Steps between a prefetch and its use. Without prefetch: down 87%, across 84% of the peak."""
 
-WRITE, ADD, ADD_BIAS = range(3)
+WRITE, ADD, ADD_BIAS = map(np.int64, range(3))
 """What a tile does with its sum s: C = s, C = C + s, C = s + bias of the row."""
 
 

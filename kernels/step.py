@@ -10,6 +10,7 @@ arrays, and the addresses of ours. run.py drives the stages below.
 
 import math
 
+import numpy as np
 from numba import carray, types
 
 from .backward import backward, delta_of
@@ -39,9 +40,9 @@ from .layout import (
 from .losses import hits, invalid_target, loss_and_delta
 from .shuffle import shuffle
 from .simd import get, lanes, offset, pointer_to, put, store, transpose
-from .update import gradient_share, update_share
+from .update import update_share
 
-# Elements of a job.
+# Elements of a job. NumPy integers, because Numba compiles a function anew for each Python one.
 (
     TASK,  # TRAIN, GRADIENTS or INFER
     ROWS,  # in the data set
@@ -66,7 +67,7 @@ from .update import gradient_share, update_share
     VALUES,  # address of loss and hits of each row of an inference, float64 (ROWS, 2), or 0
     STATUSES,  # address of an inference's statuses, int64 (shares,)
     X,  # from here, the descriptor of X (gather.py)
-) = range(23)
+) = map(np.int64, range(23))
 Y = X + DESCRIPTOR
 """From here, the descriptor of y, whose address is 0 where there is none."""
 JOB = Y + DESCRIPTOR
@@ -78,11 +79,15 @@ FINE, BAD_INPUT, BAD_TARGET, NOT_FINITE, KINDS = range(5)
 """Statuses. That of an inference's share is kind + KINDS * the first row of the vector of rows
 that holds an invalid value."""
 
-NOTHING, BY_ROWS, BY_WEIGHTS, FOR_OUTPUTS = range(4)
+NOTHING, BY_ROWS, BY_WEIGHTS, FOR_OUTPUTS = map(np.int64, range(4))
 """Stages: parts of a job that shares may do side by side. A batch goes BY_ROWS, then BY_WEIGHTS."""
 
 ADVANCE, RUN = range(4, 6)
 """What else ``call`` can be asked: the stage that follows a stage, or to do all of them alone."""
+
+
+_AS_THEY_LIE = np.int64(0)
+"""The order of rows that are taken one after another."""
 
 
 @kernel
@@ -158,10 +163,8 @@ def _by_rows(plan, params, work, job, share, shares):
 def _by_weights(plan, params, moments, work, hyper, job, share, shares):
     """One share's rows of every weight matrix: gradient, then update or keep."""
     vectors = padded(_batch_rows(job), lanes(work)) // lanes(work)
-    if job[TASK] == GRADIENTS:
-        gradient_share(plan, moments, work, share, shares, vectors)
-    else:
-        update_share(plan, params, moments, work, hyper, share, shares, vectors)
+    keep = job[TASK] == GRADIENTS
+    update_share(plan, params, moments, work, hyper, keep, share, shares, vectors)
 
 
 @kernel
@@ -223,7 +226,7 @@ def _write_rows(plan, work, vector, valid, out, row, scratch):
 def _judge_rows(plan, work, job, vector, valid, values, row):
     """Loss and hits of one vector's rows, to rows ``row`` .. of values (n, 2)."""
     last = len(plan) - 1
-    _output_loss(plan, work, job, vector, valid, 1)
+    _output_loss(plan, work, job, vector, valid, job[ROWS])
     block = offset(work, vector * plan[0, BLOCK])
     right = offset(block, plan[0, ROW_HITS])
     p, y = offset(block, plan[last, A]), offset(block, plan[0, TARGET])
@@ -248,7 +251,9 @@ def _infer(plan, params, work, job, out, share, shares):
         count = min(blocks, stop - start)
         for v in range(count):
             row = (start + v) * w
-            status = _take_rows(plan, work, job, 0, row, min(w, n - row), mine + v, scratch)
+            status = _take_rows(
+                plan, work, job, _AS_THEY_LIE, row, min(w, n - row), mine + v, scratch
+            )
             if status != FINE and get(statuses, share) == FINE:
                 put(statuses, share, status + KINDS * row)
         forward(plan, params, work, mine, mine + count)

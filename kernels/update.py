@@ -111,123 +111,90 @@ def update(optimizer, k, w, g, m, v, count):
 
 
 @kernel
-def _bias_gradient(deltas, rows, g, mode):
-    """g (lanes,) = sum over rows of one panel of deltas (rows, lanes), two chains at a time."""
+def _sum_of_rows(deltas, rows):
+    """(lanes,), the sum over rows of one panel of deltas (rows, lanes), two chains at a time."""
     w = lanes(deltas)
     even = odd = splat(deltas, 0.0)
     for i in range(0, rows * w, 2 * w):
         even = even + load(deltas, i)
         odd = odd + load(deltas, i + w)
-    total = even + odd
-    store(g, 0, total + load(g, 0) if mode == ADD else total)
+    return even + odd
 
 
 @kernel
-def _update_weights(plan, layer, params, moments, work, scratch, k, vectors, first, last):
-    """W and its moments, for the tiles ``first`` to ``last`` of input units, all outputs."""
+def _weights_of_layer(plan, layer, params, moments, work, scratch, k, keep, first, last, vectors):
+    """Gradient and update of the tiles ``first`` to ``last`` of input units, all outputs."""
     w = lanes(work)
     tile = min(ROWS, w) * w
-    optimizer, n_moments, size = plan[0, OPTIMIZER], plan[0, MOMENTS], plan[0, PARAMETERS]
+    n_moments, size = plan[0, MOMENTS], plan[0, PARAMETERS]
     panels, stride = -(-plan[layer, OUTPUTS] // w), plan[layer, WEIGHT_STRIDE]
-    p = 0
-    while p < panels:
-        n = next_vectors(panels - p)
+    panel = 0
+    while panel < panels:
+        n = next_vectors(panels - panel)
+        deltas = offset(work, plan[layer, DELTA_PANELS] + panel * plan[layer, DELTA_PANEL_STRIDE])
         for t in range(first, last):
-            at = plan[layer, WEIGHTS] + p * stride + t * tile
-            m = offset(moments, at) if n_moments > 0 else offset(params, at)
-            v = offset(m, size) if n_moments > 1 else m
+            at = plan[layer, WEIGHTS] + panel * stride + t * tile
+            p = offset(params, at)
+            m = offset(moments, at) if keep or n_moments > 0 else p
+            v = offset(m, size) if n_moments > 1 and not keep else m
             tile_across(
                 n,
                 offset(work, plan[layer, IN] + t * tile),
                 plan[0, BLOCK],
-                offset(work, plan[layer, DELTA_PANELS] + p * plan[layer, DELTA_PANEL_STRIDE]),
+                deltas,
                 plan[layer, DELTA_PANEL_STRIDE],
-                scratch,
-                tile,
+                m if keep else scratch,
+                stride if keep else tile,
                 vectors * w,
-                WRITE,
-                offset(params, at),
+                ADD if keep else WRITE,
+                p,
                 m,
                 v,
                 stride,
             )
-            for j in range(n):
-                here = at + j * stride
-                update(
-                    optimizer,
-                    k,
-                    offset(params, here),
-                    offset(scratch, j * tile),
-                    offset(moments, here),
-                    offset(moments, (n_moments - 1) * size + here),
-                    tile,
-                )
-        p += n
+            if not keep:
+                for j in range(n):
+                    g, at = offset(scratch, j * tile), j * stride
+                    update(
+                        plan[0, OPTIMIZER], k, offset(p, at), g, offset(m, at), offset(v, at), tile
+                    )
+        panel += n
 
 
 @kernel
-def update_share(plan, params, moments, work, hyper, share, shares, vectors):
+def _biases_of_layer(plan, layer, params, moments, work, scratch, k, keep, first, last, vectors):
+    """Gradient and update of the vectors ``first`` to ``last`` of biases."""
+    w = lanes(work)
+    n_moments, size = plan[0, MOMENTS], plan[0, PARAMETERS]
+    for panel in range(first, last):
+        deltas = offset(work, plan[layer, DELTA_PANELS] + panel * plan[layer, DELTA_PANEL_STRIDE])
+        at = plan[layer, BIAS] + panel * w
+        p, m = offset(params, at), offset(moments, at)
+        v = offset(m, size) if n_moments > 1 else m
+        if keep:
+            store(m, 0, load(m, 0) + _sum_of_rows(deltas, vectors * w))
+        else:
+            store(scratch, 0, _sum_of_rows(deltas, vectors * w))
+            update(plan[0, OPTIMIZER], k, p, scratch, m, v, w)
+
+
+@kernel
+def update_share(plan, params, moments, work, hyper, keep, share, shares, vectors):
     """One share's part of an update: its rows of every W, its vectors of every b.
 
-    plan, params, moments, work: layout.py. hyper: ``coefficients``. vectors: of rows in the batch.
-    Twins: ``gradients``, ``update``.
+    plan, params, moments, work: layout.py. hyper: ``coefficients``. keep: add the gradient to
+    ``moments``, an arena laid out as the parameters, and update nothing. vectors: of rows in the
+    batch. Twins: ``gradients``, ``update``.
     """
     w = lanes(work)
     k = coefficients(plan[0, OPTIMIZER], hyper)
     scratch = offset(work, plan[0, SCRATCH] + share * plan[0, SCRATCH_STRIDE])
     for layer in range(len(plan) - 1, 0, -1):
-        tiles = -(-plan[layer, INPUTS] // min(ROWS, w))
-        first, last = tiles * share // shares, tiles * (share + 1) // shares
-        _update_weights(plan, layer, params, moments, work, scratch, k, vectors, first, last)
-        panels = -(-plan[layer, OUTPUTS] // w)
-        for p in range(panels * share // shares, panels * (share + 1) // shares):
-            deltas = plan[layer, DELTA_PANELS] + p * plan[layer, DELTA_PANEL_STRIDE]
-            _bias_gradient(offset(work, deltas), vectors * w, scratch, WRITE)
-            here = plan[layer, BIAS] + p * w
-            update(
-                plan[0, OPTIMIZER],
-                k,
-                offset(params, here),
-                scratch,
-                offset(moments, here),
-                offset(moments, (plan[0, MOMENTS] - 1) * plan[0, PARAMETERS] + here),
-                w,
-            )
-
-
-@kernel
-def gradient_share(plan, gradients, work, share, shares, vectors):
-    """Add the gradient itself to an arena laid out as the parameters.
-
-    Otherwise as ``update_share``. Twin: ``gradients``.
-    """
-    w = lanes(work)
-    tile = min(ROWS, w) * w
-    for layer in range(1, len(plan)):
-        tiles = -(-plan[layer, INPUTS] // min(ROWS, w))
-        panels, stride = -(-plan[layer, OUTPUTS] // w), plan[layer, WEIGHT_STRIDE]
-        p = 0
-        while p < panels:
-            n = next_vectors(panels - p)
-            for t in range(tiles * share // shares, tiles * (share + 1) // shares):
-                target = offset(gradients, plan[layer, WEIGHTS] + p * stride + t * tile)
-                tile_across(
-                    n,
-                    offset(work, plan[layer, IN] + t * tile),
-                    plan[0, BLOCK],
-                    offset(work, plan[layer, DELTA_PANELS] + p * plan[layer, DELTA_PANEL_STRIDE]),
-                    plan[layer, DELTA_PANEL_STRIDE],
-                    target,
-                    stride,
-                    vectors * w,
-                    ADD,
-                    target,
-                    target,
-                    target,
-                    stride,
-                )
-            p += n
-        for p in range(panels * share // shares, panels * (share + 1) // shares):
-            deltas = plan[layer, DELTA_PANELS] + p * plan[layer, DELTA_PANEL_STRIDE]
-            here = offset(gradients, plan[layer, BIAS] + p * w)
-            _bias_gradient(offset(work, deltas), vectors * w, here, ADD)
+        n = -(-plan[layer, INPUTS] // min(ROWS, w))
+        first, last = n * share // shares, n * (share + 1) // shares
+        _weights_of_layer(
+            plan, layer, params, moments, work, scratch, k, keep, first, last, vectors
+        )
+        n = -(-plan[layer, OUTPUTS] // w)
+        first, last = n * share // shares, n * (share + 1) // shares
+        _biases_of_layer(plan, layer, params, moments, work, scratch, k, keep, first, last, vectors)

@@ -70,8 +70,9 @@ CASES = {
     "one output": Case((9, 21, 1), 29, "elu", "sigmoid", "bce"),
     "one unit between": Case((6, 1, 6, 4), 3, "softplus", "gelu"),
     "whole vectors": Case((16, 32, 16, 16), 32, "leaky_relu", "silu", "squared_error"),
-    # more inputs, units and rows than one block of the products takes
-    "wide": Case((1100, 530, 3), 5, "relu"),
+    # more than one block of each of the products takes
+    "many inputs": Case((1100, 21, 3), 5, "silu"),
+    "wide": Case((5, 270, 530, 3), 5, "relu", **_CLASSES, labels=True),
     "many rows": Case((4, 6, 2), 531, "identity", "sigmoid", "bce"),
     "deep": Case((3, *(5,) * 9, 2), 11, "tanh", "tanh", "squared_error"),
 }

@@ -11,7 +11,9 @@ ROOT = Path(__file__).parents[1]
 def start(program, *, folder=ROOT, **environment):
     """A Python process that runs ``program``, with warnings as errors; None unsets a variable."""
     paths = [str(folder), str(Path(__file__).parent)]
-    wanted = os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | environment
+    # Passive: many tests share few processors, and threads that spin while they wait starve others.
+    settings = {"PYTHONPATH": os.pathsep.join(paths), "OMP_WAIT_POLICY": "passive"}
+    wanted = os.environ | settings | environment
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-c", program],
         cwd=folder,

@@ -80,9 +80,9 @@ def update_stage(optimizer, hyper, w, g, m, v):
 
 
 @entry
-def gather_stage(data, order, first, valid, target, scratch):
-    """``gather`` into one-dimensional arrays."""
-    return gather.gather(data, order, first, valid, address(target), address(scratch))
+def gather_stage(job, data, order, first, valid, target, scratch):
+    """``gather`` into one-dimensional arrays; order is an address."""
+    return gather.gather(job, data, order, first, valid, address(target), address(scratch))
 
 
 @entry

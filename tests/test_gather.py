@@ -6,7 +6,7 @@ import stages
 from cases import each_dtype
 from stages import blank, vector_lanes
 
-from fastbp.data import as_inputs
+from fastbp.data import address, as_inputs
 
 NO_ORDER = np.empty(0, np.int64)
 
@@ -67,7 +67,9 @@ class Gather:
         w, columns = self.lanes, self.table.array.shape[1]
         target = blank(-(-columns // w) * w * w, self.dtype)
         scratch = blank(w * w, self.dtype)
-        bad = stages.gather_stage(self.table.descriptor, order, first, valid, target, scratch)
+        job = np.concatenate([[-1, -1, -1], self.table.descriptor])
+        order_at = address(order) if len(order) else 0
+        bad = stages.gather_stage(job, 3, order_at, first, valid, target, scratch)
         rows = target.reshape(-1, w).T
         assert not rows[valid:].any()
         assert not rows[:, columns:].any()

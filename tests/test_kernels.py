@@ -8,7 +8,7 @@ from cases import HIDDEN, PAIRS, each_dtype
 from stages import blank, from_panels, to_panels, to_vector, vector_lanes
 
 from fastbp import activations, losses
-from fastbp.kernels import codes, layout, reference
+from fastbp.kernels import codes, gemm, layout, reference
 
 WIDE = np.float64
 
@@ -44,8 +44,8 @@ def run_multiply(across, a, b, rows, bias, dtype):
     return from_panels(c, padded, len(b) * w)[:rows]
 
 
-ROWS = (1, 5, 17, 130)
-STEPS = (1, 3, 33, 1030)
+ROWS = (1, 5, 17, gemm.ROWS_BLOCK + 5)
+STEPS = (1, 3, 33, max(gemm.STEPS_DOWN, gemm.STEPS_ACROSS) + 7)
 
 
 @each_dtype
