@@ -100,8 +100,7 @@ print(len(recorder.buffer))
 
 
 def test_every_function_that_is_called_from_python_is_cached():
-    for function in (run.train, run.train_parallel, run.region, run.infer):
-        assert type(function._cache) is jit._StampedCache
+    assert type(run.parallel._cache) is jit._StampedCache
     case = CASES["odd"]
     trainer = case.trainer("float32")
     for trainer._shares in (1, 2):

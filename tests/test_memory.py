@@ -97,10 +97,10 @@ def report_allocations():
 
 
 def test_steps_make_no_allocation_of_numbas_run_time():
-    """Each compiled call makes handles for its arguments; more steps in it make no more."""
+    """A parallel call makes handles for its arguments, a serial one none; more steps, no more."""
     program = "import test_memory; test_memory.report_allocations()"
     lines = processes.run(program, NUMBA_NRT_STATS="1").splitlines()
-    assert lines == [f"{shares} True 0 0 0" for shares in SHARES]
+    assert lines == [f"{shares} {shares > 1} 0 0 0" for shares in SHARES]
 
 
 def resident():
@@ -199,14 +199,13 @@ def report_compilations(folder):
                 every_call(it, y=y)
             every_call(it, out=np.empty((len(it.X), 3), "f4"))
     print({name: len(f.signatures) for name, f in dispatchers().items()})
-    print(run.stages.cache_info().currsize, len(recorder.buffer))
+    print(run.code.cache_info().currsize, len(recorder.buffer))
 
 
 def test_every_network_and_every_kind_of_array_is_one_compilation(tmp_path):
     program = f"import test_memory; test_memory.report_compilations({str(tmp_path)!r})"
     signatures, counts = processes.run(program).splitlines()
-    expected = dict.fromkeys(("train", "region", "train_parallel", "infer"), 1)
-    assert ast.literal_eval(signatures) == expected
+    assert signatures == "{'parallel': 1}"
     assert counts == "1 0"
 
 
