@@ -24,6 +24,7 @@ CHUNK_SECONDS = 0.1
 ENGINES = {"numba": "compiled kernels", "numpy": "their NumPy twins, nothing compiled"}
 
 _AS_THEY_LIE = np.empty(0, np.int64)
+_ONE_STEP = new_job(step.TRAIN, 1, 1)[: step.PLAN]
 
 
 class Trainer:
@@ -69,6 +70,7 @@ class Trainer:
         self._compiled = CompiledEngine(self._state, limit)
         self._engine: Engine = self._compiled if engine == "numba" else TwinEngine(self._state)
         self._epoch = 0
+        self._step_job, self._step_sums = new_job(step.TRAIN, 1, 1), np.zeros(1)
 
     def _new_state(self) -> State:
         net, optimizer = self.net, self.optimizer
@@ -200,10 +202,12 @@ class Trainer:
                 f"X has {data.rows} rows, expected at most batch_size = {self.batch_size}: "
                 "make the Trainer with a larger batch_size, or call fit"
             )
-        totals = np.zeros(1)
-        job = new_job(step.TRAIN, data.rows, data.rows)
-        self._run(data, _AS_THEY_LIE, job, totals, "step")
-        return float(totals[0]) / data.rows
+        job, sums = self._step_job, self._step_sums
+        job[: step.PLAN] = _ONE_STEP
+        job[step.ROWS] = job[step.BATCH] = data.rows
+        sums[0] = 0.0
+        self._run(data, _AS_THEY_LIE, job, sums, "step")
+        return float(sums[0]) / data.rows
 
     def loss_and_gradients(self, X: Any, y: Any) -> tuple[float, list[tuple[Array, Array]]]:
         """The mean loss over any number of rows, and its gradient; nothing is updated.

@@ -42,7 +42,7 @@ from .shuffle import shuffle
 from .simd import get, lanes, offset, pointer_to, put, store, transpose
 from .update import update_share
 
-# Elements of a job. NumPy integers, because Numba compiles a function anew for each Python one.
+# Elements of a job.
 (
     TASK,  # TRAIN, GRADIENTS or INFER
     ROWS,  # in the data set
@@ -67,7 +67,7 @@ from .update import update_share
     VALUES,  # address of loss and hits of each row of an inference, float64 (ROWS, 2), or 0
     STATUSES,  # address of an inference's statuses, int64 (shares,)
     X,  # from here, the descriptor of X (gather.py)
-) = map(np.int64, range(23))
+) = range(23)
 Y = X + DESCRIPTOR
 """From here, the descriptor of y, whose address is 0 where there is none."""
 JOB = Y + DESCRIPTOR
@@ -86,8 +86,9 @@ ADVANCE, RUN = range(4, 6)
 """What else ``call`` can be asked: the stage that follows a stage, or to do all of them alone."""
 
 
-_AS_THEY_LIE = np.int64(0)
-"""The order of rows that are taken one after another."""
+# NumPy integers, where a constant is an argument: Numba compiles anew for each Python one.
+_X, _Y = np.int64(X), np.int64(Y)
+_AS_THEY_LIE = np.int64(0)  # the order of rows that are taken one after another
 
 
 @kernel
@@ -106,11 +107,11 @@ def _batch_rows(job):
 def _take_rows(plan, work, job, order, first, valid, vector, scratch):
     """Bring one vector of rows of X, and of y if there is one, into its block; the status."""
     block = offset(work, vector * plan[0, BLOCK])
-    if gather(job, X, order, first, valid, offset(block, plan[1, IN]), scratch):
+    if gather(job, _X, order, first, valid, offset(block, plan[1, IN]), scratch):
         return BAD_INPUT
     if job[Y + ADDRESS] != 0:
         y, outputs = offset(block, plan[0, TARGET]), plan[len(plan) - 1, OUTPUTS]
-        if gather(job, Y, order, first, valid, y, scratch):
+        if gather(job, _Y, order, first, valid, y, scratch):
             return BAD_TARGET
         if invalid_target(plan[0, LOSS], y, _has_labels(plan, job), valid, outputs):
             return BAD_TARGET
