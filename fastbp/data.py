@@ -26,7 +26,7 @@ class Table(NamedTuple):
     """Rows of the user's data where they lie; nothing is copied.
 
     array: (rows, columns), any strides; holds on to the memory.
-    descriptor: int64 (6,), the address of the first entry (not always a multiple of the entry's
+    descriptor: six integers, the address of the first entry (not always a multiple of the entry's
     size), row stride and column stride in bytes, element type (kernels/codes.py), rows, columns.
 
     A table of targets for cross_entropy holds labels if it has one column of integers, otherwise
@@ -34,7 +34,7 @@ class Table(NamedTuple):
     """
 
     array: Array
-    descriptor: npt.NDArray[np.int64]
+    descriptor: tuple[int, ...]
 
 
 _CODES = {
@@ -56,7 +56,6 @@ _CODES = {
 }
 _LABEL_CODES = {dtype: code for dtype, code in _CODES.items() if dtype.kind in "iu"}
 _FLOAT_CODES = {dtype: code for dtype, code in _CODES.items() if dtype.kind == "f"}
-_INT64 = np.dtype(np.int64)
 
 
 def as_inputs(X: Any, n_in: int, name: str = "X") -> Table:
@@ -122,10 +121,7 @@ def raise_bad_targets(
 def _table(array: Array, code: int) -> Table:
     rows, columns = array.shape
     row_stride, column_stride = array.strides
-    return Table(
-        array,
-        np.array((address(array), row_stride, column_stride, code, rows, columns), _INT64),
-    )
+    return Table(array, (address(array), row_stride, column_stride, code, rows, columns))
 
 
 def address(array: Any) -> int:

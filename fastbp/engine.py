@@ -8,13 +8,15 @@ import numpy as np
 
 from . import threads
 from .data import address
+from .job import Floats, Ints, Job
 from .kernels import layout, run, step
-from .state import Array, Data, Floats, Ints, State, new_job
+from .state import Array, Data, State
 
 BLOCKS = 12
 """Vectors of rows that a share of an inference takes through the network at a time: a multiple of
 the widest tile's, enough for the weights to be read from far memory rarely."""
 
+NO_LOSSES = np.empty(0)
 NO_VALUES = np.empty((0, 2))
 """For an inference that wants outputs."""
 
@@ -34,7 +36,7 @@ class CompiledEngine:
         self._shape = replace(state.shape, capacity=0)
         self._plan: Ints
         self._work: Array
-        self._pointers: Ints
+        self._pointers: tuple[int, ...]
         self._weights = sum(a * b for a, b in pairwise(state.shape.sizes))
 
     def _shares(self, flops: float) -> int:
@@ -50,17 +52,14 @@ class CompiledEngine:
             self._shape, self._plan = shape, plan
             self._pointers = _pointers(self.state, plan, self._work)
 
-    def train(self, data: Data, order: Ints, job: Ints, losses: Floats, into: Array) -> None:
+    def train(self, data: Data, job: Job, into: Array) -> None:
         """See ``Engine``."""
-        rows = min(int(job[step.BATCH]), data.rows)
+        rows = min(job[step.BATCH], data.rows)
         shares = self._shares(6.0 * rows * self._weights)
         self._make_room(rows, shares)
-        job[step.PLAN : step.ORDER] = self._pointers
+        job.point(self._pointers, data.x, data.y)
         if into is not self.state.moments:
             job[step.MOMENTS] = address(into)
-        job[step.ORDER] = address(order) if len(order) else 0
-        job[step.LOSSES] = address(losses)
-        _describe(job, data)
         _run(job, self.state, shares)
 
     def outputs(self, data: Data, out: Array) -> Ints:
@@ -83,32 +82,25 @@ def infer(state: State, shares: int, data: Data, out: Array, values: Floats) -> 
     plan = _plan(replace(state.shape, capacity=vectors * lanes * shares, shares=shares))
     work = layout.allocate(plan[0, layout.WORK], state.parameters.dtype)
     statuses = np.zeros(shares, np.int64)
-    job = new_job(step.INFER, data.rows, data.rows)
-    job[step.PLAN : step.ORDER] = _pointers(state, plan, work)
+    job = Job(step.INFER, data.rows, data.rows, NO_LOSSES)
+    job.point(_pointers(state, plan, work), data.x, data.y)
     job[step.OUT] = address(out)
     job[step.VALUES] = address(values) if len(values) else 0
     job[step.STATUSES] = address(statuses)
-    _describe(job, data)
     _run(job, state, shares)
     return statuses
 
 
-def _run(job: Ints, state: State, shares: int) -> None:
+def _run(job: Job, state: State, shares: int) -> None:
     itemsize = state.shape.itemsize
     if shares == 1:
-        run.serial(address(job), itemsize)
+        run.serial(job.address, itemsize)
     else:
         with threads.parallel(shares):
-            run.parallel(job, run.code(itemsize), shares)
+            run.parallel(job.array, run.code(itemsize), shares)
 
 
-def _pointers(state: State, plan: Ints, work: Array) -> Ints:
+def _pointers(state: State, plan: Ints, work: Array) -> tuple[int, ...]:
     """The elements of a job from PLAN to HYPER."""
     arrays = (state.parameters, state.moments, work, state.hyper)
-    return np.array([address(plan), len(plan), *map(address, arrays)])
-
-
-def _describe(job: Ints, data: Data) -> None:
-    job[step.X : step.Y] = data.x.descriptor
-    if data.y is not None:
-        job[step.Y : step.JOB] = data.y.descriptor
+    return (address(plan), len(plan), *map(address, arrays))

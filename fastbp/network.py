@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from . import activations, checks, engine, initializers, losses, names, threads
 from .data import as_inputs, raise_bad_inputs
+from .job import Ints
 from .kernels import layout, step
-from .state import Array, Data, Ints, State
+from .state import Array, Data, State
 
 DTYPES = {name: np.dtype(name) for name in ("float32", "float64")}
 

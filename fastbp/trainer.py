@@ -11,10 +11,11 @@ from . import checks, losses, names, optimizers
 from .data import as_inputs, as_targets
 from .engine import CompiledEngine
 from .history import History
+from .job import Floats, Job
 from .kernels import codes, layout, step
 from .network import Network, raise_invalid, raise_status
 from .progress import line, wanted
-from .state import Array, Data, Engine, Floats, Ints, State, new_job
+from .state import Array, Data, Engine, State
 from .threads import maximum
 from .twin import TwinEngine
 
@@ -22,9 +23,6 @@ CHUNK_SECONDS = 0.1
 """How long the compiled loop runs before Python looks at Ctrl-C. Never affects the bits."""
 
 ENGINES = {"numba": "compiled kernels", "numpy": "their NumPy twins, nothing compiled"}
-
-_AS_THEY_LIE = np.empty(0, np.int64)
-_ONE_STEP = new_job(step.TRAIN, 1, 1)[: step.PLAN]
 
 
 class Trainer:
@@ -70,7 +68,7 @@ class Trainer:
         self._compiled = CompiledEngine(self._state, limit)
         self._engine: Engine = self._compiled if engine == "numba" else TwinEngine(self._state)
         self._epoch = 0
-        self._step_job, self._step_sums = new_job(step.TRAIN, 1, 1), np.zeros(1)
+        self._step_job = Job(step.TRAIN, 1, 1, np.zeros(1))
 
     def _new_state(self) -> State:
         net, optimizer = self.net, self.optimizer
@@ -168,21 +166,20 @@ class Trainer:
 
         Yields (epochs done, sums of row losses of those just finished, seconds for each of them).
         """
-        order = np.arange(data.rows) if shuffle else _AS_THEY_LIE
-        job = new_job(step.TRAIN, data.rows, self.batch_size)
+        totals, order = np.zeros(epochs), np.empty(data.rows, np.int64) if shuffle else None
+        job = Job(step.TRAIN, data.rows, self.batch_size, totals, order)
         job[step.SHUFFLED], job[step.SEED] = shuffle, self.seed
         first = job[step.FIRST] = job[step.EPOCH] = self._epoch
-        totals = np.zeros(epochs)
         budget, done, seconds = 1, 0, 0.0
         while done < epochs:
             job[step.EPOCHS] = self._epoch + 1 if one_by_one else first + epochs
             job[step.BUDGET] = budget
             started = time.perf_counter()
-            self._run(data, order, job, totals, "fit")
+            self._run(data, job, "fit")
             taken = time.perf_counter() - started
             budget = _next_budget(budget, taken)
             seconds += taken
-            finished = int(job[step.EPOCH]) - self._epoch
+            finished = job[step.EPOCH] - self._epoch
             self._epoch += finished
             if finished:
                 yield done + finished, totals[done : done + finished], seconds / finished
@@ -202,12 +199,11 @@ class Trainer:
                 f"X has {data.rows} rows, expected at most batch_size = {self.batch_size}: "
                 "make the Trainer with a larger batch_size, or call fit"
             )
-        job, sums = self._step_job, self._step_sums
-        job[: step.PLAN] = _ONE_STEP
-        job[step.ROWS] = job[step.BATCH] = data.rows
-        sums[0] = 0.0
-        self._run(data, _AS_THEY_LIE, job, sums, "step")
-        return float(sums[0]) / data.rows
+        job = self._step_job
+        job.begin(step.TRAIN, data.rows, data.rows)
+        job.losses[0] = 0.0
+        self._run(data, job, "step")
+        return float(job.losses[0]) / data.rows
 
     def loss_and_gradients(self, X: Any, y: Any) -> tuple[float, list[tuple[Array, Array]]]:
         """The mean loss over any number of rows, and its gradient; nothing is updated.
@@ -220,11 +216,11 @@ class Trainer:
 
         """
         data = self._data(X, y)
-        totals, gradients = np.zeros(1), self._arena(1)
-        job = new_job(step.GRADIENTS, data.rows, min(self.batch_size, data.rows))
-        self._run(data, _AS_THEY_LIE, job, totals, "loss_and_gradients", gradients)
+        gradients, batch = self._arena(1), min(self.batch_size, data.rows)
+        job = Job(step.GRADIENTS, data.rows, batch, np.zeros(1))
+        self._run(data, job, "loss_and_gradients", gradients)
         layers = layout.read_layers(self.net._plan, gradients[0])
-        return float(totals[0]) / data.rows, list(layers)
+        return float(job.losses[0]) / data.rows, list(layers)
 
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
         """Mean loss over any number of rows, and accuracy for losses that have one.
@@ -271,22 +267,21 @@ class Trainer:
         y = as_targets(pair[1], self._loss, self.net.sizes[-1], len(x.array), names[1])
         return Data(x, y, names)
 
-    def _run(
-        self, data: Data, order: Ints, job: Ints, totals: Any, caller: str, into: Any = None
-    ) -> None:
-        self._engine.train(data, order, job, totals, self._state.moments if into is None else into)
+    def _run(self, data: Data, job: Job, caller: str, into: Array | None = None) -> None:
+        self._engine.train(data, job, self._state.moments if into is None else into)
         if job[step.STATUS] != step.FINE:
-            self._refuse(data, order, job, caller)
+            self._refuse(data, job, caller)
 
-    def _refuse(self, data: Data, order: Ints, job: Ints, caller: str) -> NoReturn:
+    def _refuse(self, data: Data, job: Job, caller: str) -> NoReturn:
         """Raise what explains why a batch was not applied."""
-        start, stop = int(job[step.START]), int(job[step.START] + job[step.BATCH])
-        rows = order[start:stop] if len(order) else np.arange(start, min(stop, data.rows))
-        raise_invalid(int(job[step.STATUS]), rows, data, self.net, self._loss)
+        start, batch = job[step.START], job[step.BATCH]
+        rows = np.arange(start, min(start + batch, data.rows))
+        rows = rows if job.order is None else job.order[rows]
+        raise_invalid(job[step.STATUS], rows, data, self.net, self._loss)
         place = "these rows"
         if caller == "fit":
-            epoch = int(job[step.EPOCH] - job[step.FIRST]) + 1
-            place = f"epoch {epoch}, step {start // int(job[step.BATCH]) + 1}"
+            epoch = job[step.EPOCH] - job[step.FIRST] + 1
+            place = f"epoch {epoch}, step {start // batch + 1}"
         raise FloatingPointError(
             f"the loss is not finite in {caller} at {place}, with lr = {self.lr:g}: the update was "
             "not made. Lower lr, scale the inputs, or look for very large weights"

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from . import data as checks
+from .job import Floats, Ints, Job
 from .kernels import codes, layout, reference, step
-from .state import Array, Data, Floats, Ints, State
+from .state import Array, Data, State
 
 BLOCK = 1024
 """Rows of an inference at a time."""
@@ -52,25 +53,25 @@ class TwinEngine:
             return step.FINE, x, y[:, 0]
         return step.FINE, x, y.astype(dtype)
 
-    def train(self, data: Data, order: Ints, job: Ints, losses: Floats, into: Array) -> None:
+    def train(self, data: Data, job: Job, into: Array) -> None:
         """See ``Engine``."""
         layers = self._layers(self.state.parameters)
         moments = [self._layers(arena) for arena in into]
-        for rows in self._batches(order, job):
-            if not self._step(data, rows, job, losses, layers, moments):
+        for rows in self._batches(job):
+            if not self._step(data, rows, job, layers, moments):
                 break
         layout.write_layers(self._plan, self.state.parameters, layers)
         for arena, moment in zip(into, moments, strict=True):
             layout.write_layers(self._plan, arena, moment)
 
-    def _batches(self, order: Ints, job: Ints) -> Iterator[Ints]:
+    def _batches(self, job: Job) -> Iterator[Ints]:
         while job[step.EPOCH] < job[step.EPOCHS] and job[step.BUDGET] > 0:
-            n, start = int(job[step.ROWS]), int(job[step.START])
-            if start == 0 and job[step.SHUFFLED]:
-                order[:] = reference.shuffled(int(job[step.SEED]), int(job[step.EPOCH]), n)
-            stop = min(n, start + int(job[step.BATCH]))
+            n, start, order = job[step.ROWS], job[step.START], job.order
+            if order is not None and start == 0 and job[step.SHUFFLED]:
+                order[:] = reference.shuffled(job[step.SEED], job[step.EPOCH], n)
+            stop = min(n, start + job[step.BATCH])
             job[step.BUDGET] -= 1
-            yield order[start:stop] if len(order) else np.arange(start, stop)
+            yield np.arange(start, stop) if order is None else order[start:stop]
             self.state.hyper[layout.UPDATES] += job[step.TASK] == step.TRAIN
             job[step.START] = 0 if stop == n else stop
             job[step.EPOCH] += stop == n
@@ -79,8 +80,7 @@ class TwinEngine:
         self,
         data: Data,
         rows: Ints,
-        job: Ints,
-        losses: Floats,
+        job: Job,
         layers: Layers,
         moments: list[Layers],
     ) -> bool:
@@ -106,7 +106,7 @@ class TwinEngine:
                 self._add(gradients, moments[0])
             else:
                 self._update(gradients, layers, moments)
-        losses[job[step.EPOCH] - job[step.FIRST]] += total
+        job.losses[job[step.EPOCH] - job[step.FIRST]] += total
         return True
 
     @staticmethod

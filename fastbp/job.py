@@ -1,0 +1,55 @@
+"""A job: what Python asks the kernels to do, and what it learns of it (kernels/step.py)."""
+
+import struct
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .data import Table, address
+from .kernels import step
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+NO_LIMIT = 2**63 - 1
+
+_NOTHING = (0,) * (step.Y - step.X)
+# One call writes what several assignments would: step waits for it.
+_HEAD = struct.Struct(f"{step.PLAN}q")
+_POINTERS = struct.Struct(f"{step.ORDER - step.PLAN}q")
+_DESCRIPTORS = struct.Struct(f"{step.JOB - step.X}q")
+
+
+class Job:
+    """The int64 vector of a job, with the arrays that it points to.
+
+    losses: float64 (epochs,), sums of row losses. order: int64 (rows,), of the rows of an epoch;
+    None for rows as they lie.
+    """
+
+    def __init__(
+        self, task: int, rows: int, batch: int, losses: Floats, order: Ints | None = None
+    ) -> None:
+        self.array = np.zeros(step.JOB, np.int64)
+        self.losses, self.order = losses, order
+        self.address = address(self.array)
+        self.begin(task, rows, batch)
+        self.array[step.LOSSES] = address(losses)
+        self.array[step.ORDER] = 0 if order is None else address(order)
+
+    def begin(self, task: int, rows: int, batch: int) -> None:
+        """Ask for one epoch of rows as they lie, from its start, with no limit."""
+        _HEAD.pack_into(self.array, 0, task, rows, batch, 0, 0, 0, 1, NO_LIMIT, 0, 0, step.FINE)
+
+    def point(self, pointers: tuple[int, ...], x: Table, y: Table | None) -> None:
+        """Say where the elements PLAN to HYPER, and X and y, lie."""
+        targets = _NOTHING if y is None else y.descriptor
+        _POINTERS.pack_into(self.array, 8 * step.PLAN, *pointers)
+        _DESCRIPTORS.pack_into(self.array, 8 * step.X, *x.descriptor, *targets)
+
+    def __getitem__(self, element: int) -> int:
+        return int(self.array[element])
+
+    def __setitem__(self, element: int, value: Any) -> None:
+        self.array[element] = value
