@@ -124,11 +124,14 @@ def _table(array: Array, code: int) -> Table:
     return Table(array, (address(array), row_stride, column_stride, code, rows, columns))
 
 
+_addressof, _from_buffer = ctypes.addressof, ctypes.c_char.from_buffer
+
+
 def address(array: Any) -> int:
     """Where the first entry of an array lies in memory."""
     try:
         # A third of the time of array.ctypes.data and of __array_interface__: step waits for it.
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+        return _addressof(_from_buffer(array))
     except (TypeError, ValueError):  # read-only, not C-contiguous, or empty
         return int(array.__array_interface__["data"][0])
 

@@ -54,9 +54,8 @@ class CompiledEngine:
 
     def train(self, data: Data, job: Job, into: Array) -> None:
         """See ``Engine``."""
-        rows = min(job[step.BATCH], data.rows)
-        shares = self._shares(6.0 * rows * self._weights)
-        self._make_room(rows, shares)
+        shares = self._shares(6.0 * job.batch * self._weights)
+        self._make_room(job.batch, shares)
         job.point(self._pointers, data.x, data.y)
         if into is not self.state.moments:
             job[step.MOMENTS] = address(into)
@@ -92,9 +91,9 @@ def infer(state: State, shares: int, data: Data, out: Array, values: Floats) -> 
 
 
 def _run(job: Job, state: State, shares: int) -> None:
-    itemsize = state.shape.itemsize
+    itemsize = state.parameters.itemsize
     if shares == 1:
-        run.serial(job.address, itemsize)
+        run.serial(itemsize)(job.address, step.RUN, 0, 1)
     else:
         with threads.parallel(shares):
             run.parallel(job.array, run.code(itemsize), shares)

@@ -33,6 +33,7 @@ class Job:
     ) -> None:
         self.array = np.zeros(step.JOB, np.int64)
         self.losses, self.order = losses, order
+        self._memory = self.array.data
         self.address = address(self.array)
         self.begin(task, rows, batch)
         self.array[step.LOSSES] = address(losses)
@@ -40,13 +41,14 @@ class Job:
 
     def begin(self, task: int, rows: int, batch: int) -> None:
         """Ask for one epoch of rows as they lie, from its start, with no limit."""
-        _HEAD.pack_into(self.array, 0, task, rows, batch, 0, 0, 0, 1, NO_LIMIT, 0, 0, step.FINE)
+        self.batch = min(batch, rows)
+        _HEAD.pack_into(self._memory, 0, task, rows, batch, 0, 0, 0, 1, NO_LIMIT, 0, 0, step.FINE)
 
     def point(self, pointers: tuple[int, ...], x: Table, y: Table | None) -> None:
         """Say where the elements PLAN to HYPER, and X and y, lie."""
         targets = _NOTHING if y is None else y.descriptor
-        _POINTERS.pack_into(self.array, 8 * step.PLAN, *pointers)
-        _DESCRIPTORS.pack_into(self.array, 8 * step.X, *x.descriptor, *targets)
+        _POINTERS.pack_into(self._memory, 8 * step.PLAN, *pointers)
+        _DESCRIPTORS.pack_into(self._memory, 8 * step.X, *x.descriptor, *targets)
 
     def __getitem__(self, element: int) -> int:
         return int(self.array[element])

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import numba
@@ -57,6 +58,7 @@ def _cgroup_quota() -> int | None:
     return None if quota == "max" else max(1, int(quota) // int(period))
 
 
+@lru_cache(maxsize=256)
 def shares(limit: int, flops: float) -> int:
     """In how many shares work of so many floating-point operations is worth splitting."""
     return max(1, min(limit, int(flops / FLOPS_PER_SHARE)))

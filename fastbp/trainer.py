@@ -269,7 +269,7 @@ class Trainer:
 
     def _run(self, data: Data, job: Job, caller: str, into: Array | None = None) -> None:
         self._engine.train(data, job, self._state.moments if into is None else into)
-        if job[step.STATUS] != step.FINE:
+        if job.array[step.STATUS] != step.FINE:
             self._refuse(data, job, caller)
 
     def _refuse(self, data: Data, job: Job, caller: str) -> NoReturn:

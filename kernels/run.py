@@ -12,7 +12,7 @@ from numba import prange, types
 
 from .jit import c_function, parallel_entry
 from .simd import address, call_code
-from .step import ADVANCE, NOTHING, RUN, call
+from .step import ADVANCE, NOTHING, call
 
 _SIGNATURE = types.int64(types.CPointer(types.int64), types.int64, types.int64, types.int64)
 
@@ -32,14 +32,13 @@ def code(itemsize: int) -> int:
 
 
 @cache
-def _callable(itemsize: int) -> Callable[[int, int, int, int], int]:
+def serial(itemsize: int) -> Callable[[int, int, int, int], int]:
+    """``code`` as a Python function: (address of a job, RUN, 0, 1) runs the job.
+
+    It runs in the calling thread and without the GIL.
+    """
     kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)
     return kind(code(itemsize))
-
-
-def serial(job_address: int, itemsize: int) -> None:
-    """Run a job (step.py), given its address, in the calling thread; without the GIL."""
-    _callable(itemsize)(job_address, RUN, 0, 1)
 
 
 @parallel_entry
