@@ -5,6 +5,8 @@ import operator
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 
 def integer(value: Any, name: str, least: int) -> int:
     """``value`` as an int of at least ``least``; TypeError or ValueError that says what came."""
@@ -24,7 +26,10 @@ def positive(value: Any, name: str) -> float:
         raise TypeError(
             f"{name} is {value!r}, of type {type(value).__name__}, expected a number above 0"
         )
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not (math.isfinite(number) and number > 0):
         raise ValueError(f"{name} is {number}, expected a finite number above 0")
     return number
@@ -32,9 +37,9 @@ def positive(value: Any, name: str) -> float:
 
 def flag(value: Any, name: str) -> bool:
     """``value`` if it is True or False."""
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} is {value!r}, of type {type(value).__name__}, expected a bool")
-    return value
+    return bool(value)
 
 
 def seed(value: Any) -> int:

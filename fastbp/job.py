@@ -42,7 +42,9 @@ class Job:
     def begin(self, task: int, rows: int, batch: int) -> None:
         """Ask for one epoch of rows as they lie, from its start, with no limit."""
         self.batch = min(batch, rows)
-        _HEAD.pack_into(self._memory, 0, task, rows, batch, 0, 0, 0, 1, NO_LIMIT, 0, 0, step.FINE)
+        _HEAD.pack_into(
+            self._memory, 0, task, rows, self.batch, 0, 0, 0, 1, NO_LIMIT, 0, 0, step.FINE
+        )
 
     def point(self, pointers: tuple[int, ...], x: Table, y: Table | None) -> None:
         """Say where the elements PLAN to HYPER, and X and y, lie."""

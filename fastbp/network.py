@@ -42,15 +42,15 @@ class Network:
         seed: int | None = None,
         dtype: npt.DTypeLike = "float32",
     ) -> None:
-        self.sizes = _sizes(sizes)
+        self._sizes = _sizes(sizes)
         hidden = _hidden(activation, len(self.sizes) - 2)
-        self.activations = (*hidden, activations.lookup(output, "output"))
-        for one in self.activations:
+        self._activations = (*hidden, activations.lookup(output, "output"))
+        for one in self._activations:
             initializers.lookup(init, one.name)
-        self.seed = checks.seed(seed)
-        self.dtype = _dtype(dtype)
+        self._seed = checks.seed(seed)
+        self._dtype = _dtype(dtype)
         self._shape = layout.Shape(
-            self.sizes, tuple(a.code for a in self.activations), self.dtype.itemsize
+            self.sizes, tuple(a.code for a in self._activations), self.dtype.itemsize
         )
         self._plan: Ints = layout.make_plan(self._shape)
         self._parameters = layout.allocate(self._plan[0, layout.PARAMETERS], self.dtype)
@@ -60,13 +60,33 @@ class Network:
         rng = np.random.default_rng(self.seed)
         return [
             (initializers.initial_weights(init, a.name, n_in, n_out, rng), np.zeros(n_out))
-            for (n_in, n_out), a in zip(pairwise(self.sizes), self.activations, strict=True)
+            for (n_in, n_out), a in zip(pairwise(self.sizes), self._activations, strict=True)
         ]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Units of each layer, the inputs first."""
+        return self._sizes
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """Names of the activations, one a layer, the output's last."""
+        return tuple(a.name for a in self._activations)
 
     @property
     def output(self) -> str:
         """Name of the output activation."""
-        return self.activations[-1].name
+        return self._activations[-1].name
+
+    @property
+    def seed(self) -> int:
+        """The seed of the initial weights."""
+        return self._seed
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the parameters and outputs."""
+        return self._dtype
 
     @property
     def n_parameters(self) -> int:
@@ -125,7 +145,7 @@ class Network:
 
         """
         data = Data(as_inputs(X, self.sizes[0]))
-        out = self._out(out, data.rows)
+        out = self._out(out, data)
         flops = 2.0 * data.rows * self.n_parameters
         shares = threads.shares(threads.maximum("auto"), flops)
         state = State(self._shape, self._parameters, _NOTHING, _NOTHING, losses.LOSSES["mse"])
@@ -133,8 +153,8 @@ class Network:
         raise_status(statuses, data, self, losses.LOSSES["mse"])
         return out
 
-    def _out(self, out: Array | None, rows: int) -> Array:
-        shape = (rows, self.sizes[-1])
+    def _out(self, out: Array | None, data: Data) -> Array:
+        shape = (data.rows, self.sizes[-1])
         if out is None:
             return np.empty(shape, self.dtype)
         if not isinstance(out, np.ndarray):
@@ -144,6 +164,8 @@ class Network:
                 f"out has shape {out.shape} and dtype {out.dtype}, C-contiguous and writeable: "
                 f"{out.flags.carray}; expected shape {shape}, dtype {self.dtype}, True"
             )
+        if np.may_share_memory(out, data.x.array):
+            raise ValueError("out lies in the memory of X, expected memory of its own: pass a copy")
         return out
 
 

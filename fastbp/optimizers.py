@@ -224,7 +224,10 @@ def _number(spec: object, field: str, value: object) -> float:
             f"{type(spec).__name__}: {field} is {value!r}, of type {type(value).__name__}: "
             "it must be a number"
         )
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _in_range(ok: bool, spec: object, field: str, number: float, remedy: str) -> float:

@@ -8,7 +8,7 @@ def wanted(progress: bool | str) -> bool:
     if isinstance(progress, bool):
         return progress
     if progress == "auto":
-        return sys.stdout.isatty()
+        return sys.stdout is not None and sys.stdout.isatty()
     raise ValueError(f"progress is {progress!r}, expected True, False or 'auto'")
 
 

@@ -4,8 +4,8 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
-from pathlib import Path
+from functools import cache, lru_cache
+from pathlib import Path, PurePosixPath
 
 import numba
 
@@ -49,13 +49,37 @@ def _automatic(available: int) -> int:
     return min(limits)
 
 
+@cache
 def _cgroup_quota() -> int | None:
-    """Whole processors that the control group grants, if it limits them (Linux)."""
+    """Whole processors that the control groups grant this process, if they limit it (Linux)."""
+    granted = [period for period in map(_quota_of, _cgroup_folders()) if period is not None]
+    return min(granted, default=None)
+
+
+def _cgroup_folders() -> Iterator[Path]:
+    """Where limits of this process may stand: cgroup v2's own group and those above it, and v1."""
+    root = Path("/sys/fs/cgroup")
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        groups = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
     except (OSError, ValueError):
+        return
+    for group in groups:
+        _, controllers, path = group.split(":", 2)
+        own = PurePosixPath(path.strip("/"))
+        base = root / controllers if controllers else root
+        yield from (base / part for part in (own, *own.parents))
+
+
+def _quota_of(folder: Path) -> int | None:
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
+        else:
+            quota = (folder / "cpu.cfs_quota_us").read_text(encoding="ascii")
+            period = (folder / "cpu.cfs_period_us").read_text(encoding="ascii")
+        return max(1, int(quota) // int(period)) if int(quota) > 0 else None
+    except (OSError, ValueError):  # no limit here: "max", or no such file
         return None
-    return None if quota == "max" else max(1, int(quota) // int(period))
 
 
 @lru_cache(maxsize=256)
@@ -69,8 +93,8 @@ def parallel(count: int) -> Iterator[None]:
     """Run compiled parallel regions with ``count`` threads; the user's setting returns after."""
     with _PARALLEL_REGION:
         before = numba.get_num_threads()
-        numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
         try:
+            numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
             yield
         finally:
             numba.set_num_threads(before)

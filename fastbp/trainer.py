@@ -1,7 +1,9 @@
 """The trainer: data comes in here, is checked once, and comes back as numbers."""
 
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -56,19 +58,48 @@ class Trainer:
     ) -> None:
         if not isinstance(net, Network):
             raise TypeError(f"net is a {type(net).__name__}, expected a fastbp.Network")
-        self.net = net
+        self._net = net
         self._loss = losses.lookup(loss)
         losses.check_pair(self._loss, net.output)
-        self.optimizer = optimizers.check(optimizer)
-        self.batch_size = checks.integer(batch_size, "batch_size", 1)
-        self.seed = checks.seed(seed)
-        limit = maximum(threads)
+        self._optimizer = optimizers.check(optimizer)
+        self._batch_size = checks.integer(batch_size, "batch_size", 1)
+        self._seed = checks.seed(seed)
+        self._threads = maximum(threads)
         names.lookup(ENGINES, engine, "engine")
+        self._engine_name = engine
         self._state = self._new_state()
-        self._compiled = CompiledEngine(self._state, limit)
-        self._engine: Engine = self._compiled if engine == "numba" else TwinEngine(self._state)
         self._epoch = 0
+        self._make_engine()
+
+    def _make_engine(self) -> None:
+        """What belongs to this process: compiled code, addresses, a lock."""
+        self._compiled = CompiledEngine(self._state, self._threads)
+        twin = self._engine_name == "numpy"
+        self._engine: Engine = TwinEngine(self._state) if twin else self._compiled
         self._step_job = Job(step.TRAIN, 1, 1, np.zeros(1))
+        self._lock = threading.RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        made_anew = ("_compiled", "_engine", "_step_job", "_lock")
+        return {key: value for key, value in vars(self).items() if key not in made_anew}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._state.parameters = self._net._parameters
+        self._make_engine()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Refuse a second thread while one is training."""
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError(
+                "this trainer is training in another thread: wait for it, or make a Trainer for "
+                "each thread"
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _new_state(self) -> State:
         net, optimizer = self.net, self.optimizer
@@ -85,6 +116,26 @@ class Trainer:
     def _arena(self, count: int) -> Array:
         size = len(self.net._parameters)
         return layout.allocate(count * size, self.net.dtype).reshape(count, size)
+
+    @property
+    def net(self) -> Network:
+        """The network."""
+        return self._net
+
+    @property
+    def optimizer(self) -> optimizers.Optimizer:
+        """The optimizer, as it was given: its learning rate may have been set since."""
+        return self._optimizer
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of an update."""
+        return self._batch_size
+
+    @property
+    def seed(self) -> int:
+        """The seed of the order of the rows."""
+        return self._seed
 
     @property
     def loss(self) -> str:
@@ -146,17 +197,17 @@ class Trainer:
         shown = wanted(progress)
         history = History()
         one_by_one = held_out is not None or shown
-        for done, sums, seconds in self._epochs(data, epochs, shuffle, one_by_one):
-            losses = (sums / data.rows).tolist()
-            columns = {"loss": losses}
-            if held_out is not None:
-                judged = self._judge(held_out)
-                columns |= {f"val_{key}": [value] for key, value in judged.items()}
-            columns["samples_per_second"] = [data.rows / seconds] * len(losses)
-            history.extend(**columns)
-            if shown:
-                latest = {key: values[-1] for key, values in history.items()}
-                print(line(done, epochs, latest), flush=True)
+        with self._alone():
+            for done, sums, seconds in self._epochs(data, epochs, shuffle, one_by_one):
+                columns = {"loss": (sums / data.rows).tolist()}
+                if held_out is not None:
+                    judged = self._judge(held_out)
+                    columns |= {f"val_{key}": [value] for key, value in judged.items()}
+                columns["samples_per_second"] = [data.rows / seconds] * len(sums)
+                history.extend(**columns)
+                if shown:
+                    latest = {key: values[-1] for key, values in history.items()}
+                    print(line(done, epochs, latest), flush=True)
         return history
 
     def _epochs(
@@ -174,13 +225,15 @@ class Trainer:
         while done < epochs:
             job[step.EPOCHS] = self._epoch + 1 if one_by_one else first + epochs
             job[step.BUDGET] = budget
-            started = time.perf_counter()
-            self._run(data, job, "fit")
+            before, started = self._epoch, time.perf_counter()
+            try:
+                self._run(data, job, "fit")
+            finally:  # where a batch is refused, or Ctrl-C ends fit, the epochs before it are made
+                self._epoch = job[step.EPOCH]
             taken = time.perf_counter() - started
             budget = _next_budget(budget, taken)
             seconds += taken
-            finished = job[step.EPOCH] - self._epoch
-            self._epoch += finished
+            finished = self._epoch - before
             if finished:
                 yield done + finished, totals[done : done + finished], seconds / finished
                 done, seconds = done + finished, 0.0
@@ -199,11 +252,12 @@ class Trainer:
                 f"X has {data.rows} rows, expected at most batch_size = {self.batch_size}: "
                 "make the Trainer with a larger batch_size, or call fit"
             )
-        job = self._step_job
-        job.begin(step.TRAIN, data.rows, data.rows)
-        job.losses[0] = 0.0
-        self._run(data, job, "step")
-        return float(job.losses[0]) / data.rows
+        with self._alone():
+            job = self._step_job
+            job.begin(step.TRAIN, data.rows, data.rows)
+            job.losses[0] = 0.0
+            self._run(data, job, "step")
+            return float(job.losses[0]) / data.rows
 
     def loss_and_gradients(self, X: Any, y: Any) -> tuple[float, list[tuple[Array, Array]]]:
         """The mean loss over any number of rows, and its gradient; nothing is updated.
@@ -218,7 +272,8 @@ class Trainer:
         data = self._data(X, y)
         gradients, batch = self._arena(1), min(self.batch_size, data.rows)
         job = Job(step.GRADIENTS, data.rows, batch, np.zeros(1))
-        self._run(data, job, "loss_and_gradients", gradients)
+        with self._alone():
+            self._run(data, job, "loss_and_gradients", gradients)
         layers = layout.read_layers(self.net._plan, gradients[0])
         return float(job.losses[0]) / data.rows, list(layers)
 
@@ -246,7 +301,7 @@ class Trainer:
     def predict(self, X: Any, out: Array | None = None) -> Array:
         """``net.predict``, by this trainer's engine and threads."""
         data = Data(as_inputs(X, self.net.sizes[0]))
-        out = self.net._out(out, data.rows)
+        out = self.net._out(out, data)
         raise_status(self._engine.outputs(data, out), data, self.net, self._loss)
         return out
 
@@ -278,6 +333,11 @@ class Trainer:
         rows = np.arange(start, min(start + batch, data.rows))
         rows = rows if job.order is None else job.order[rows]
         raise_invalid(job[step.STATUS], rows, data, self.net, self._loss)
+        if job[step.TASK] == step.GRADIENTS:
+            raise FloatingPointError(
+                "the loss is not finite on these rows: there is no gradient. Scale the inputs, or "
+                "look for very large weights"
+            )
         place = "these rows"
         if caller == "fit":
             epoch = job[step.EPOCH] - job[step.FIRST] + 1

@@ -57,12 +57,14 @@ class TwinEngine:
         """See ``Engine``."""
         layers = self._layers(self.state.parameters)
         moments = [self._layers(arena) for arena in into]
-        for rows in self._batches(job):
-            if not self._step(data, rows, job, layers, moments):
-                break
-        layout.write_layers(self._plan, self.state.parameters, layers)
-        for arena, moment in zip(into, moments, strict=True):
-            layout.write_layers(self._plan, arena, moment)
+        try:
+            for rows in self._batches(job):
+                if not self._step(data, rows, job, layers, moments):
+                    break
+        finally:
+            layout.write_layers(self._plan, self.state.parameters, layers)
+            for arena, moment in zip(into, moments, strict=True):
+                layout.write_layers(self._plan, arena, moment)
 
     def _batches(self, job: Job) -> Iterator[Ints]:
         while job[step.EPOCH] < job[step.EPOCHS] and job[step.BUDGET] > 0:

@@ -126,14 +126,16 @@ def loss_and_delta(loss, code, z, p, y, labels, delta, units, padded, valid, row
 def _hit_of_largest(p, y, labels, units):
     w = lanes(p)
     top, guess = load(p, 0), splat(p, 0.0)
+    finite = top * 0.0
     best, truth = _target(y, 0, labels, 0), splat(p, 0.0)
     for unit in range(1, units):
         x, t = load(p, unit * w), _target(y, unit * w, labels, unit)
         guess = select(x > top, unit, guess)
+        finite = fma(x, 0.0, finite)
         top = select(x > top, x, top)
         truth = select(t > best, unit, truth)
         best = select(t > best, t, best)
-    return select(guess == truth, splat(p, 1.0), 0.0)
+    return select((guess == truth) & (finite == 0.0), splat(p, 1.0), 0.0)
 
 
 @kernel
@@ -147,8 +149,9 @@ def hits(loss, p, y, labels, units):
         return _hit_of_largest(p, y, labels, units)
     count = splat(p, 0.0)
     for i in range(0, units * w, w):
-        guess, truth = select(load(p, i) < 0.5, 0.0, 1.0), select(load(y, i) < 0.5, 0.0, 1.0)
-        count = count + select(guess == truth, 1.0, 0.0)
+        guess, truth = load(p, i), select(load(y, i) < 0.5, 0.0, 1.0)
+        right = select(guess < 0.5, 1.0 - truth, select(guess >= 0.5, truth, 0.0))
+        count = count + right
     return count / units
 
 

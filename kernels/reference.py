@@ -151,13 +151,13 @@ def correct(loss, p, y):
     """How much of each row is right, (B,) float64; its mean is the accuracy.
 
     cross_entropy: 1 where the largest entry is at the label, the lowest index on ties, else 0.
-    bce: the share of entries with (p >= 0.5) == (y >= 0.5).
+    bce: the share of entries with (p >= 0.5) == (y >= 0.5). NaN is never right.
     """
     if loss == codes.BCE:
-        return ((p >= 0.5) == (y >= 0.5)).mean(axis=1)
+        return (((p >= 0.5) == (y >= 0.5)) & ~np.isnan(p)).mean(axis=1)
     if loss == codes.CROSS_ENTROPY:
         labels = y if y.ndim == 1 else y.argmax(axis=1)
-        return (p.argmax(axis=1) == labels).astype(np.float64)
+        return ((p.argmax(axis=1) == labels) & ~np.isnan(p).any(axis=1)).astype(np.float64)
     raise ValueError(f"loss {loss} has no accuracy: only bce and cross_entropy have")
 
 

@@ -61,7 +61,7 @@ def test_the_names_of_the_arguments(function, names):
 
 def test_the_plainest_network_and_trainer():
     net = fastbp.Network([4, 8, 8, 2])
-    assert [one.name for one in net.activations] == ["relu", "relu", "identity"]
+    assert net.activations == ("relu", "relu", "identity")
     assert net.output == "identity"
     assert net.dtype == np.float32
     trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.Adam())

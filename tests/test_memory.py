@@ -243,7 +243,7 @@ SHAPES = (
 def guard_everything(guard):
     """Every array that the kernels are given is made by ``guard``."""
     layout.allocate = guard.zeros
-    for module in (fastbp.trainer, fastbp.engine, fastbp.state, fastbp.network, layout):
+    for module in (fastbp.trainer, fastbp.engine, fastbp.job, fastbp.network, layout):
         module.np = guard
 
 
