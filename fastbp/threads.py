@@ -12,6 +12,8 @@ import numba
 FLOPS_PER_SHARE = 2e6
 """Work below which another thread costs more (two forks and joins, 5 us each) than it saves."""
 
+_GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
 _PARALLEL_REGION = threading.Lock()
 """Numba's workqueue layer aborts the process when two Python threads enter a region at once; with
 any layer, two regions at once would only share the same cores."""
@@ -58,15 +60,14 @@ def _cgroup_quota() -> int | None:
 
 def _cgroup_folders() -> Iterator[Path]:
     """Where limits of this process may stand: cgroup v2's own group and those above it, and v1."""
-    root = Path("/sys/fs/cgroup")
     try:
-        groups = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
+        groups = _OWN_GROUPS.read_text(encoding="ascii").splitlines()
     except (OSError, ValueError):
         return
     for group in groups:
         _, controllers, path = group.split(":", 2)
         own = PurePosixPath(path.strip("/"))
-        base = root / controllers if controllers else root
+        base = _GROUPS / controllers if controllers else _GROUPS
         yield from (base / part for part in (own, *own.parents))
 
 

@@ -22,19 +22,32 @@ AVAILABLE = numba.config.NUMBA_NUM_THREADS
 def machine(monkeypatch, tmp_path):
     """A machine of eight processors whose variables and control group a test sets."""
 
-    def settings(quota=None, **environment):
+    def settings(files=None, **environment):
         for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
             monkeypatch.delenv(name, raising=False)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 8)
-        group = tmp_path / "cpu.max"
-        group.unlink(missing_ok=True)
-        if quota is not None:
-            group.write_text(quota, encoding="ascii")
-        monkeypatch.setattr(threads, "Path", lambda _: group)
+        for name, text in (files or {}).items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text, encoding="ascii")
+        monkeypatch.setattr(threads, "_GROUPS", tmp_path)
+        monkeypatch.setattr(threads, "_OWN_GROUPS", tmp_path / "own")
+        threads._cgroup_quota.cache_clear()
 
-    return settings
+    yield settings
+    threads._cgroup_quota.cache_clear()
+
+
+def version2(quota, folder="a/b"):
+    """Control groups of version 2: this process is in a/b, and ``folder`` has the limit."""
+    return {"own": "0::/a/b\n", f"{folder}/cpu.max": quota}
+
+
+def version1(quota):
+    """Control groups of version 1."""
+    own = "4:memory:/m\n3:cpu:/a\n"
+    return {"own": own, "cpu/a/cpu.cfs_quota_us": quota, "cpu/a/cpu.cfs_period_us": "100000"}
 
 
 @pytest.mark.parametrize("count", [1, AVAILABLE, np.int64(1), np.uint8(AVAILABLE)])
@@ -71,13 +84,17 @@ AUTO = {
     "an OMP_NUM_THREADS of 0": ({"OMP_NUM_THREADS": "0"}, 8),
     "an empty OMP_NUM_THREADS": ({"OMP_NUM_THREADS": ""}, 8),
     "NUMBA_NUM_THREADS before all": ({"NUMBA_NUM_THREADS": "8", "OMP_NUM_THREADS": "3"}, 8),
-    "no quota": ({"quota": "max 100000"}, 8),
-    "a quota": ({"quota": "300000 100000"}, 3),
-    "a part of a quota": ({"quota": "250000 100000"}, 2),
-    "less than one processor": ({"quota": "50000 100000"}, 1),
-    "a large quota": ({"quota": "6400000 100000"}, 8),
-    "a quota that cannot be read": ({"quota": "?"}, 8),
-    "the least of all": ({"quota": "500000 100000", "OMP_NUM_THREADS": "2"}, 2),
+    "no quota": ({"files": version2("max 100000")}, 8),
+    "a quota": ({"files": version2("300000 100000")}, 3),
+    "a quota of the group above": ({"files": version2("300000 100000", "a")}, 3),
+    "a quota of the root": ({"files": version2("300000 100000", ".")}, 3),
+    "a part of a quota": ({"files": version2("250000 100000")}, 2),
+    "less than one processor": ({"files": version2("50000 100000")}, 1),
+    "a large quota": ({"files": version2("6400000 100000")}, 8),
+    "a quota that cannot be read": ({"files": version2("?")}, 8),
+    "a quota of version 1": ({"files": version1("300000")}, 3),
+    "no quota of version 1": ({"files": version1("-1")}, 8),
+    "the least of all": ({"files": version2("500000 100000"), "OMP_NUM_THREADS": "2"}, 2),
 }
 
 
