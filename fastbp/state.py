@@ -47,7 +47,7 @@ class Engine(Protocol):
         """Run the job from where it stands; ``into`` holds the moments, or takes the gradients."""
 
     def outputs(self, data: Data, out: Array) -> Ints:
-        """Fill out (n, outputs); the statuses of kernels/step.py's ``infer``."""
+        """Fill out (n, outputs). Returns a status (kernels/step.py) for each share."""
 
     def judge(self, data: Data, values: Floats) -> Ints:
-        """Fill values (n, 2) with loss and hits of each row; statuses likewise."""
+        """Fill values (n, 2) with loss and hits of each row. Returns statuses likewise."""

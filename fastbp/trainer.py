@@ -109,7 +109,7 @@ class Trainer:
             optimizer=optimizer.code,
             moments=optimizer.n_moments,
         )
-        hyper = np.zeros(layout.HYPER)
+        hyper = np.zeros(layout.HYPER_LENGTH)
         hyper[: codes.N_HYPER] = optimizer.hyper()
         return State(shape, net._parameters, self._arena(shape.moments), hyper, self._loss)
 

@@ -8,8 +8,9 @@ to whole vectors. Optimizer moments and gradients have the same layout.
 
 *Work.* One flat arena: first a block for each vector of batch rows with all that belongs to those
 rows alone: y, the activations of every layer as (units, lanes), the kept pre-activations, two
-deltas in turn, loss, hits and status of each row. Then each layer's delta once more as lane panels
-of units (rows, lanes), as the weight gradient reads it. Then one tile of scratch for each share.
+deltas in turn, loss and hits of each row, and one status. Then each layer's delta once more as
+lane panels of units (rows, lanes), as the weight gradient reads it. Then one tile of scratch for
+each share.
 
 Widths and rows are padded to whole vectors. Padded units of a and delta are 0; padded rows have
 delta 0 and finite a.
@@ -40,7 +41,7 @@ from .gemm import ROWS, WIDEST
     DELTA_STRIDE,
     ROW_LOSS,  # in a block: loss of each row
     ROW_HITS,  # in a block: what counts as right of each row
-    ROW_STATUS,  # in a block: not 0 in a lane whose X or y is not valid
+    ROW_STATUS,  # in a block: not 0 if X or y of a row is not valid
     SCRATCH,  # in work: one tile for each share, SCRATCH_STRIDE apart
     SCRATCH_STRIDE,
     PARAMETERS,  # elements of the parameter arena
@@ -67,7 +68,7 @@ COLUMNS = 15
 UPDATES = codes.N_HYPER
 """Element of the hyperparameter vector that counts the updates made."""
 
-HYPER = codes.N_HYPER + 1
+HYPER_LENGTH = codes.N_HYPER + 1
 """Length of the hyperparameter vector (float64)."""
 
 KEEPS_Z = (codes.SILU, codes.GELU)

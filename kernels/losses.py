@@ -12,6 +12,23 @@ SUM_TOLERANCE = 1e-3
 """How far from 1 a row of probabilities may sum."""
 
 
+_PART = 64
+"""Terms of a sum that are added up by themselves: rounding grows with the longest chain."""
+
+
+@kernel
+def _sum(x, units):
+    """(lanes,), the sum over units of x (units, lanes)."""
+    w = lanes(x)
+    total = splat(x, 0.0)
+    for start in range(0, units, _PART):
+        part = splat(x, 0.0)
+        for i in range(start * w, min(units, start + _PART) * w, w):
+            part = part + load(x, i)
+        total = total + part
+    return total
+
+
 @kernel
 def softmax(z, a, units, padded):
     """Softmax over units to a, and zeros in the padded units. Twin: ``activation``.
@@ -23,12 +40,9 @@ def softmax(z, a, units, padded):
     for i in range(w, units * w, w):
         x = load(z, i)
         top = select(x > top, x, top)
-    total = splat(a, 0.0)
     for i in range(0, units * w, w):
-        e = exp(load(z, i) - top)
-        store(a, i, e)
-        total = total + e
-    share = 1.0 / total
+        store(a, i, exp(load(z, i) - top))
+    share = 1.0 / _sum(a, units)
     for i in range(0, units * w, w):
         store(a, i, load(a, i) * share)
     for i in range(units * w, padded * w, w):
@@ -43,8 +57,11 @@ def _log_sum_exp(z, units):
         x = load(z, i)
         top = select(x > top, x, top)
     total = splat(z, 0.0)
-    for i in range(0, units * w, w):
-        total = total + exp(load(z, i) - top)
+    for start in range(0, units, _PART):
+        part = splat(z, 0.0)
+        for i in range(start * w, min(units, start + _PART) * w, w):
+            part = part + exp(load(z, i) - top)
+        total = total + part
     return top + log(total)
 
 
@@ -60,11 +77,14 @@ def _target(y, i, labels, unit):
 def _cross_entropy(z, p, y, labels, delta, units, scale):
     w = lanes(z)
     level = _log_sum_exp(z, units)
-    mass, loss = splat(z, 0.0), splat(z, 0.0)
-    for unit in range(units):
-        t = _target(y, unit * w, labels, unit)
-        mass = mass + t
-        loss = fma(t, level - load(z, unit * w), loss)
+    mass = splat(z, 1.0) if labels else _sum(y, units)
+    loss = splat(z, 0.0)
+    for start in range(0, units, _PART):
+        part = splat(z, 0.0)
+        for unit in range(start, min(units, start + _PART)):
+            t = _target(y, unit * w, labels, unit)
+            part = fma(t, level - load(z, unit * w), part)
+        loss = loss + part
     for unit in range(units):
         t = _target(y, unit * w, labels, unit)
         store(delta, unit * w, fma(load(p, unit * w), mass, -t) * scale)
@@ -168,14 +188,13 @@ def invalid_target(loss, y, labels, valid, outputs):
         return any_lane((label < 0.0) | (label >= splat(y, outputs)))
     if loss != codes.CROSS_ENTROPY and loss != codes.BCE:
         return False
-    total, bad = zero, zero < zero
+    bad = zero < zero
     for i in range(0, outputs * w, w):
         t = load(y, i)
         bad = bad | (t < 0.0)
         if loss == codes.BCE:
             bad = bad | (t > 1.0)
-        total = total + t
     if loss == codes.CROSS_ENTROPY:
         exists = lane_index(y) < splat(y, valid)
-        bad = bad | (select(exists, fabs(total - 1.0), 0.0) > SUM_TOLERANCE)
+        bad = bad | (select(exists, fabs(_sum(y, outputs) - 1.0), 0.0) > SUM_TOLERANCE)
     return any_lane(bad)

@@ -2,7 +2,7 @@
 
 Loops that LLVM vectorizes by itself reach a fraction of what explicit vectors reach, so kernels
 say what they want: ``x = load(p, i); store(p, i, fma(x, x, 1.0))``. A pointer is a Numba
-``CPointer`` to float32 or float64 and carries the element type; one vector holds ``LANES`` of them.
+``CPointer`` to float32 or float64 and carries the element type; one vector holds ``lanes`` of them.
 Scalars that meet a vector are cast to its element type and broadcast.
 """
 

@@ -14,7 +14,7 @@ import numpy as np
 from numba import carray, types
 
 from .backward import backward, delta_of
-from .codes import CROSS_ENTROPY, F64, N_HYPER
+from .codes import CROSS_ENTROPY, F64
 from .denormals import flush_denormals, restore_denormals
 from .forward import forward, padded
 from .gather import ADDRESS, DESCRIPTOR, DTYPE, N_COLUMNS, gather
@@ -24,6 +24,7 @@ from .layout import (
     BLOCK,
     CAPACITY,
     COLUMNS,
+    HYPER_LENGTH,
     IN,
     LOSS,
     OUTPUTS,
@@ -60,7 +61,7 @@ from .update import update_share
     PARAMETERS,  # address of the parameter arena
     MOMENTS,  # address of the optimizer's moments, or of what GRADIENTS adds to
     WORK,  # address of the work arena
-    HYPER,  # address of the hyperparameters, float64 (layout.HYPER,)
+    HYPER,  # address of the hyperparameters, float64 (HYPER_LENGTH,)
     ORDER,  # address of the order of the rows, int64 (ROWS,), or 0 for as they lie
     LOSSES,  # address of the sums of row losses, float64 (EPOCHS - FIRST,)
     OUT,  # address of the outputs of an inference, (ROWS, outputs), or 0
@@ -299,7 +300,7 @@ def call(address, request, share, shares, dtype):
     next stage for ADVANCE. Twin: ``fastbp.twin``.
     """
     job = carray(address, JOB)
-    hyper = carray(pointer_to(job[HYPER], types.float64), N_HYPER + 1)
+    hyper = carray(pointer_to(job[HYPER], types.float64), HYPER_LENGTH)
     plan = carray(pointer_to(job[PLAN], types.int64), (job[LAYERS], COLUMNS))
     work = pointer_to(job[WORK], dtype)
     if request == ADVANCE:

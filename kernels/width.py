@@ -12,12 +12,12 @@ from numba.core.registry import cpu_target
 WIDTHS = (512, 256, 128)
 
 _PROBE = """
-define void @probe({type}* %p) {{
-  %x = load {type}, {type}* %p
-  %y = fadd {type} %x, %x
-  store {type} %y, {type}* %p
+define void @probe(ptr %p) {
+  %x = load <16 x float>, ptr %p
+  %y = fadd <16 x float> %x, %x
+  store <16 x float> %y, ptr %p
   ret void
-}}
+}
 """
 
 
@@ -25,7 +25,7 @@ def _host_bits() -> int:
     """Ask the code generator itself: names and features of processors are a moving list."""
     triple, cpu, features = cpu_target.target_context.codegen().magic_tuple()
     machine = llvm.Target.from_triple(triple).create_target_machine(cpu=cpu, features=features)
-    module = llvm.parse_assembly(_PROBE.replace("{type}*", "ptr").format(type="<16 x float>"))
+    module = llvm.parse_assembly(_PROBE)
     assembly = machine.emit_assembly(module)
     return 512 if "zmm" in assembly else 256 if "ymm" in assembly else 128
 

@@ -165,3 +165,13 @@ def test_padding_is_zero_whatever_was_there_before(case, optimizer, dtype):
     np.testing.assert_array_equal(trainer.net._parameters, other.net._parameters)
     for arena in (trainer.net._parameters, *trainer._state.moments):
         assert not rest_of(arena, trainer).any()
+
+
+def test_a_hundred_thousand_outputs_are_added_up_without_drift():
+    """Equal logits: the loss is ln n, however many terms its sums have."""
+    n = 100_000
+    net = fastbp.Network([1, n], output="softmax", init="zeros")
+    trainer = fastbp.Trainer(net, loss="cross_entropy", optimizer=fastbp.SGD(0.1), batch_size=1)
+    loss, _ = trainer.loss_and_gradients(np.zeros((1, 1)), np.full((1, n), 1 / n))
+    # Chains of 64 terms and of n / 64 parts: their rounding, at worst.
+    assert abs(loss / np.log(n) - 1) < (64 + n / 64) * np.finfo("f4").eps
