@@ -5,6 +5,7 @@ import pytest
 import recorded
 from cases import CASES, each_case, each_dtype, flat
 
+import fastbp
 from fastbp.kernels import layout, reference, width
 
 STEPS = 4

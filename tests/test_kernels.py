@@ -270,7 +270,7 @@ def test_labels_outside_the_outputs_are_refused(label, refused, dtype):
 def test_update_equals_its_twin(case, dtype):
     optimizer, rng = recorded.optimizer(case), np.random.default_rng(5)
     for t in (1, 2, 50):
-        hyper = np.zeros(layout.HYPER)
+        hyper = np.zeros(layout.HYPER_LENGTH)
         hyper[: codes.N_HYPER], hyper[layout.UPDATES] = optimizer.hyper(), t - 1
         start = rng.normal(size=(4, 64))
         start[3] = start[3] ** 2  # v is a mean of squares
