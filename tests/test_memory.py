@@ -2,6 +2,7 @@
 
 import ast
 import gc
+import itertools
 import resource
 import signal
 import sys
@@ -120,7 +121,9 @@ def growth(work):
             work()
         gc.collect()
         used.append((resident(), tracemalloc.get_traced_memory()[0]))
-    grown = [[(b - a) // STEPS for a, b in zip(*pair, strict=True)] for pair in pairwise(used)]
+    grown = [
+        [(b - a) // STEPS for a, b in zip(*pair, strict=True)] for pair in itertools.pairwise(used)
+    ]
     return [min(column) for column in zip(*grown, strict=True)]
 
 
