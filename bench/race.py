@@ -23,8 +23,8 @@ REST_SECONDS = 0.01
 SETTLE_SECONDS = 0.5
 """How long a rest is, and how long to rest at most before a window."""
 
-SAME_STEPS = 4
-SAME_LOSS = 1e-4
+SAME_STEPS = 3
+SAME_LOSS = 1e-3
 """Relative difference of losses within which the sides do the same work."""
 
 

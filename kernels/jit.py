@@ -13,6 +13,7 @@ own folder, named by a hash of every kernel source, the versions that make the c
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,19 @@ class _StampedImpl(CompileResultCacheImpl):  # type: ignore[misc]
 
 
 class _StampedCache(FunctionCache):  # type: ignore[misc]
+    """A cache that is only ever a gain: a damaged file or a full disk costs a compilation."""
+
     _impl_class = _StampedImpl
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # noqa: BLE001 - whatever a cut-off file makes pickle and LLVM say
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(OSError):
+            super().save_overload(sig, data)
 
 
 class _NoEnvironment:

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import processes
+import pytest
 from cases import CASES
 
 import fastbp.kernels
@@ -128,3 +129,14 @@ def test_without_a_setting_the_folder_is_among_the_users_caches(tmp_path):
     folder = Path(processes.run(FOLDER, NUMBA_CACHE_DIR=None, **home).strip())
     assert tmp_path in folder.parents
     assert folder.name.startswith("fastbp-")
+
+
+@pytest.mark.parametrize("kind", ["*.nbc", "*.nbi"])
+@pytest.mark.parametrize("length", [0, 100])
+def test_a_damaged_cache_is_made_anew(tmp_path, kind, length):
+    copy = Copy(tmp_path)
+    whole = copy.run()
+    for path in copy.cache.rglob(kind):
+        path.write_bytes(path.read_bytes()[:length])
+    assert copy.run().values == whole.values
+    assert copy.run().hits == LOADED

@@ -213,3 +213,19 @@ def test_watching_changes_no_bits(case, capsys):
         watched.fit(X, y)
     alone.fit(X, y, epochs=2)
     assert_same(watched, alone)
+
+
+def test_how_fit_is_cut_into_calls_does_not_show_after_an_error(monkeypatch):
+    """The epochs before the one that diverges are made: the next has an order of its own."""
+    case, found = CASES["whole vectors"], []
+    X, y = case.batch()
+    for budget in (1, 2, 2**40):
+        monkeypatch.setattr("fastbp.trainer._next_budget", lambda *_, budget=budget: budget)
+        trainer = make(case, optimizer=fastbp.SGD(lr=2))
+        with pytest.raises(FloatingPointError) as caught:
+            trainer.fit(X, y, epochs=50)
+        trainer.lr = 0.001
+        trainer.net.set_parameters(case.network().weights, case.network().biases)
+        found.append((str(caught.value), trainer.fit(X, y)["loss"], bits(trainer)))
+    assert "epoch 1," not in found[0][0]
+    assert found == [found[0]] * 3

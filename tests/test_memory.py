@@ -3,7 +3,6 @@
 import ast
 import gc
 import itertools
-import resource
 import signal
 import sys
 import tracemalloc
@@ -15,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import processes
 import pytest
-from guards import SIDES, Guard
+from guards import PAGE, SIDES, Guard
 from numba.core import event
 from numba.core.dispatcher import Dispatcher
 from numba.core.runtime import rtsys
@@ -107,7 +106,7 @@ def test_steps_make_no_allocation_of_numbas_run_time():
 def resident():
     """Bytes of this process in memory (Linux)."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize()
+    return pages * PAGE
 
 
 def growth(work):
