@@ -73,6 +73,8 @@ class _StampedCache(FunctionCache):  # type: ignore[misc]
         try:
             return super().load_overload(sig, target_context)
         except Exception:  # noqa: BLE001 - whatever a cut-off file makes pickle and LLVM say
+            with suppress(OSError):
+                self.flush()
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
