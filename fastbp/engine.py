@@ -102,4 +102,4 @@ def _run(job: Job, state: State, shares: int) -> None:
 def _pointers(state: State, plan: Ints, work: Array) -> tuple[int, ...]:
     """The elements of a job from PLAN to HYPER."""
     arrays = (state.parameters, state.moments, work, state.hyper)
-    return (address(plan), len(plan), *map(address, arrays))
+    return (address(plan), *map(address, arrays))

@@ -1,5 +1,7 @@
 """Backward: the deltas of a share of the batch rows, from the last layer to the first."""
 
+import numpy as np
+
 from .elementwise import times_slope
 from .forward import padded
 from .gemm import multiply_across
@@ -12,6 +14,7 @@ from .layout import (
     DELTA_PANELS,
     DELTA_STRIDE,
     INPUTS,
+    LAST,
     OUTPUTS,
     WEIGHT_STRIDE,
     WEIGHTS,
@@ -19,6 +22,8 @@ from .layout import (
     Z,
 )
 from .simd import lanes, offset, transpose
+
+_ZERO = np.int64(0)  # a Python constant would compile its callee once more
 
 
 @kernel
@@ -29,15 +34,50 @@ def delta_of(plan, work, vector, layer):
 
 
 @kernel
-def _spread(plan, work, vector, layer):
-    """Copy a delta (units, lanes) to the layer's panels of units (rows, lanes)."""
-    w = lanes(work)
-    delta = delta_of(plan, work, vector, layer)
-    panels = offset(work, plan[layer, DELTA_PANELS] + vector * w * w)
-    for p in range(padded(plan[layer, OUTPUTS], w) // w):
-        transpose(
-            offset(delta, p * w * w), w, offset(panels, p * plan[layer, DELTA_PANEL_STRIDE]), w
+def spread(plan, work, layer, first, last, low, high):
+    """Copy a layer's delta (units, lanes) to its panels of units (rows, lanes).
+
+    For the vectors of rows ``first`` to ``last``, and the panels that hold the units ``low``, a
+    multiple of the lanes, to ``high``.
+    """
+    w, stride = lanes(work), plan[layer, DELTA_PANEL_STRIDE]
+    for v in range(first, last):
+        delta = delta_of(plan, work, v, layer)
+        panels = offset(work, plan[layer, DELTA_PANELS] + v * w * w)
+        for p in range(low // w, padded(high, w) // w):
+            transpose(offset(delta, p * w * w), w, offset(panels, p * stride), w)
+
+
+@kernel
+def backward_layer(plan, params, work, layer, first, last, low, high):
+    """Delta of the units ``low`` to ``high`` below a layer, from the layer's delta.
+
+    plan, params, work: layout.py. For the vectors of rows ``first`` to ``last``. low: a multiple of
+    the lanes. Leaves it in its panels, DELTA_PANELS, too. Twin: ``backward``.
+    """
+    w, block, below = lanes(work), plan[0, BLOCK], layer - 1
+    multiply_across(
+        offset(params, plan[layer, WEIGHTS] + low * w),
+        plan[layer, WEIGHT_STRIDE],
+        delta_of(plan, work, first, layer),
+        block,
+        offset(delta_of(plan, work, first, below), low * w),
+        block,
+        high - low,
+        last - first,
+        plan[layer, OUTPUTS],
+    )
+    for v in range(first, last):
+        row = offset(work, v * block)
+        times_slope(
+            plan[below, ACTIVATION],
+            offset(delta_of(plan, work, v, below), low * w),
+            offset(row, plan[below, Z] + low * w),
+            offset(row, plan[below, A] + low * w),
+            high - low,
+            padded(high - low, w),
         )
+    spread(plan, work, below, first, last, low, high)
 
 
 @kernel
@@ -47,30 +87,7 @@ def backward(plan, params, work, first, last):
     plan, params, work: layout.py. Reads the delta of the last layer and every z and a; leaves each
     layer's delta in its panels, DELTA_PANELS. Twin: same name.
     """
-    w, block = lanes(work), plan[0, BLOCK]
-    for layer in range(len(plan) - 1, 0, -1):
-        for v in range(first, last):
-            _spread(plan, work, v, layer)
-        if layer == 1:
-            break
-        units, below = plan[layer, INPUTS], layer - 1
-        multiply_across(
-            offset(params, plan[layer, WEIGHTS]),
-            plan[layer, WEIGHT_STRIDE],
-            delta_of(plan, work, first, layer),
-            block,
-            delta_of(plan, work, first, below),
-            block,
-            units,
-            last - first,
-            plan[layer, OUTPUTS],
-        )
-        for v in range(first, last):
-            times_slope(
-                plan[below, ACTIVATION],
-                delta_of(plan, work, v, below),
-                offset(work, v * block + plan[below, Z]),
-                offset(work, v * block + plan[below, A]),
-                units,
-                padded(units, w),
-            )
+    top = plan[0, LAST]
+    spread(plan, work, top, first, last, _ZERO, plan[top, OUTPUTS])
+    for layer in range(top, 1, -1):
+        backward_layer(plan, params, work, layer, first, last, _ZERO, plan[layer, INPUTS])

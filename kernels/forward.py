@@ -1,4 +1,6 @@
-"""Forward: a share of the batch rows through all layers."""
+"""Forward: vectors of batch rows through the layers."""
+
+import numpy as np
 
 from . import codes
 from .elementwise import activate
@@ -10,6 +12,7 @@ from .layout import (
     BLOCK,
     IN,
     INPUTS,
+    LAST,
     OUTPUTS,
     WEIGHT_STRIDE,
     WEIGHTS,
@@ -19,6 +22,8 @@ from .layout import (
 from .losses import softmax
 from .simd import lanes, offset
 
+_ZERO = np.int64(0)  # a Python constant would compile its callee once more
+
 
 @kernel
 def padded(units, w):
@@ -27,31 +32,54 @@ def padded(units, w):
 
 
 @kernel
+def forward_layer(plan, params, work, layer, first, last, low, high):
+    """z of the units ``low`` to ``high`` of a layer, for the vectors of rows ``first`` to ``last``.
+
+    plan, params, work: layout.py. low: a multiple of the lanes. With the activations, too, but for
+    the last layer, whose softmax couples its units: ``activate_outputs``. Twin: ``forward``.
+    """
+    w, block = lanes(work), plan[0, BLOCK]
+    base = offset(work, first * block)
+    multiply_down(
+        offset(params, plan[layer, WEIGHTS] + low // w * plan[layer, WEIGHT_STRIDE]),
+        plan[layer, WEIGHT_STRIDE],
+        offset(base, plan[layer, IN]),
+        block,
+        offset(base, plan[layer, Z] + low * w),
+        block,
+        high - low,
+        last - first,
+        plan[layer, INPUTS],
+        offset(params, plan[layer, BIAS] + low),
+    )
+    if layer == plan[0, LAST]:
+        return
+    for v in range(first, last):
+        z = offset(work, v * block + plan[layer, Z] + low * w)
+        a = offset(work, v * block + plan[layer, A] + low * w)
+        activate(plan[layer, ACTIVATION], z, a, high - low, padded(high - low, w))
+
+
+@kernel
+def activate_outputs(plan, work, vector):
+    """The outputs of one vector of rows, from z of the last layer."""
+    layer = plan[0, LAST]
+    units, code = plan[layer, OUTPUTS], plan[layer, ACTIVATION]
+    block = offset(work, vector * plan[0, BLOCK])
+    z, a = offset(block, plan[layer, Z]), offset(block, plan[layer, A])
+    if code == codes.SOFTMAX:
+        softmax(z, a, units, padded(units, lanes(work)))
+    else:
+        activate(code, z, a, units, padded(units, lanes(work)))
+
+
+@kernel
 def forward(plan, params, work, first, last):
     """z and a of every layer, for the vectors of rows ``first`` to ``last``.
 
     plan, params, work: layout.py. Reads the activations IN of layer 1. Twin: same name.
     """
-    w, block = lanes(work), plan[0, BLOCK]
-    base = offset(work, first * block)
-    for layer in range(1, len(plan)):
-        units = plan[layer, OUTPUTS]
-        multiply_down(
-            offset(params, plan[layer, WEIGHTS]),
-            plan[layer, WEIGHT_STRIDE],
-            offset(base, plan[layer, IN]),
-            block,
-            offset(base, plan[layer, Z]),
-            block,
-            units,
-            last - first,
-            plan[layer, INPUTS],
-            offset(params, plan[layer, BIAS]),
-        )
-        for v in range(first, last):
-            z = offset(work, v * block + plan[layer, Z])
-            a = offset(work, v * block + plan[layer, A])
-            if plan[layer, ACTIVATION] == codes.SOFTMAX:
-                softmax(z, a, units, padded(units, w))
-            else:
-                activate(plan[layer, ACTIVATION], z, a, units, padded(units, w))
+    for layer in range(1, plan[0, LAST] + 1):
+        forward_layer(plan, params, work, layer, first, last, _ZERO, plan[layer, OUTPUTS])
+    for v in range(first, last):
+        activate_outputs(plan, work, v)

@@ -89,6 +89,36 @@ def _copy_row(source, step, code, count, target):
 
 
 @kernel
+def _row_address(job, data, order, place):
+    """Where the row at ``place`` of the order lies in the array."""
+    row = place if order == 0 else get(pointer_to(order, types.int64), place)
+    return job[data + ADDRESS] + row * job[data + ROW_BYTES]
+
+
+@kernel
+def gather_rows(job, data, order, first, rows, target):
+    """A few rows into row panels (gemv.py); returns whether a value was NaN or infinite.
+
+    job, data, order: as in ``gather``. target: (panels of columns, rows, lanes); lanes beyond the
+    last column become 0. Twin: plain indexing.
+    """
+    w = lanes(target)
+    columns, step, code = job[data + N_COLUMNS], job[data + COLUMN_BYTES], job[data + DTYPE]
+    zero = splat(target, 0.0)
+    bad = zero < zero
+    for r in range(rows):
+        source = _row_address(job, data, order, first + r)
+        for c in range(0, columns, w):
+            place = offset(target, c * rows + r * w)
+            if columns - c < w:
+                store(place, 0, zero)
+            _copy_row(source + c * step, step, code, min(w, columns - c), place)
+            x = load(place, 0)
+            bad = bad | differs(x - x, zero)
+    return any_lane(bad)
+
+
+@kernel
 def gather(job, data, order, first, valid, target, scratch):
     """One vector of rows into ``target``; returns whether a value was NaN or infinite.
 
@@ -108,8 +138,7 @@ def gather(job, data, order, first, valid, target, scratch):
         for r in range(valid):
             if count < w:
                 store(scratch, r * w, zero)
-            row = first + r if order == 0 else get(pointer_to(order, types.int64), first + r)
-            source = job[data + ADDRESS] + row * job[data + ROW_BYTES] + c * step
+            source = _row_address(job, data, order, first + r) + c * step
             _copy_row(source, step, code, count, offset(scratch, r * w))
         transpose(scratch, w, offset(target, c * w), w)
         for i in range(c * w, (c + w) * w, w):

@@ -9,8 +9,8 @@ to whole vectors. Optimizer moments and gradients have the same layout.
 *Work.* One flat arena: first a block for each vector of batch rows with all that belongs to those
 rows alone: y, the activations of every layer as (units, lanes), the kept pre-activations, two
 deltas in turn, loss and hits of each row, and one status. Then each layer's delta once more as
-lane panels of units (rows, lanes), as the weight gradient reads it. Then one tile of scratch for
-each share.
+lane panels of units (rows, lanes), as the weight gradient reads it. Then scratch for each share: a
+tile, or some vectors of a gradient.
 
 Widths and rows are padded to whole vectors. Padded units of a and delta are 0; padded rows have
 delta 0 and finite a.
@@ -46,7 +46,8 @@ from .gemm import ROWS, WIDEST
     SCRATCH_STRIDE,
     PARAMETERS,  # elements of the parameter arena
     WORK,  # elements of the work arena
-) = range(15)
+    LAST,  # number of the last layer
+) = range(16)
 
 # Columns of a layer.
 (
@@ -63,7 +64,7 @@ from .gemm import ROWS, WIDEST
     DELTA_PANEL_STRIDE,
 ) = range(11)
 
-COLUMNS = 15
+COLUMNS = 16
 
 UPDATES = codes.N_HYPER
 """Element of the hyperparameter vector that counts the updates made."""
@@ -73,6 +74,9 @@ HYPER_LENGTH = codes.N_HYPER + 1
 
 KEEPS_Z = (codes.SILU, codes.GELU)
 """Activations whose slope cannot be had from a alone."""
+
+FEW_AT_A_TIME = 64
+"""Vectors of a weight gradient that a batch of few rows has in scratch at a time."""
 
 _LINE = 64
 
@@ -126,6 +130,7 @@ def make_plan(shape: Shape) -> NDArray[np.int64]:
     plan = np.zeros((len(shape.sizes), COLUMNS), np.int64)
     plan[0, [LOSS, OPTIMIZER, MOMENTS]] = shape.loss, shape.optimizer, shape.moments
     plan[0, CAPACITY] = shape.capacity
+    plan[0, LAST] = len(plan) - 1
     _place_parameters(plan, shape)
     _place_block(plan, shape)
     _place_work(plan, shape)
@@ -172,7 +177,7 @@ def _place_work(plan: NDArray[np.int64], shape: Shape) -> None:
     for row in plan[1:]:
         row[DELTA_PANEL_STRIDE] = space.odd(rows * lanes)
         row[DELTA_PANELS] = space.take(-(-row[OUTPUTS] // lanes) * row[DELTA_PANEL_STRIDE])
-    header[SCRATCH_STRIDE] = space.odd(max(ROWS * WIDEST, lanes) * lanes)
+    header[SCRATCH_STRIDE] = space.odd(max(ROWS * WIDEST, lanes, FEW_AT_A_TIME) * lanes)
     header[SCRATCH] = space.take(shape.shares * header[SCRATCH_STRIDE])
     header[WORK] = space.end
 

@@ -14,7 +14,7 @@ from .jit import c_function, parallel_entry
 from .simd import address, call_code
 from .step import ADVANCE, NOTHING, call
 
-_SIGNATURE = types.int64(types.CPointer(types.int64), types.int64, types.int64, types.int64)
+_SIGNATURE = types.int64(types.int64, types.int64, types.int64, types.int64)
 
 
 def _call_float32(job, request, share, shares):

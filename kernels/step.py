@@ -1,8 +1,10 @@
 """The fused step: gather, forward, loss and backward by rows; then gradient and update by weights.
 
 A step has two parallel regions, whatever the depth. Rows are independent up to the deltas, so each
-share takes its own vectors of rows through all layers; then each share takes its own rows of every
-weight matrix over the whole batch. No sum depends on how many shares there are.
+share takes its own vectors of rows through all layers; then each share takes its own part of every
+weight matrix over the whole batch. A batch with too few rows to share goes forward and back one
+layer at a time instead, and each share takes its own units of the layer; what few rows are at all
+(few.py) goes that way alone, too. No sum depends on how many shares there are.
 
 What Python asks for is a *job*, one int64 vector: what to run, how far it has come, the user's
 arrays, and the addresses of ours. run.py drives the stages below.
@@ -13,19 +15,21 @@ import math
 import numpy as np
 from numba import carray, types
 
-from .backward import backward, delta_of
+from .backward import backward, backward_layer, delta_of, spread
+from .cells import cells_at, plan_at
 from .codes import CROSS_ENTROPY, F64
 from .denormals import flush_denormals, restore_denormals
-from .forward import forward, padded
-from .gather import ADDRESS, DESCRIPTOR, DTYPE, N_COLUMNS, gather
+from .few import are_few, backward_few, forward_few, outputs_few
+from .forward import activate_outputs, forward, forward_layer, padded
+from .gather import ADDRESS, DESCRIPTOR, DTYPE, N_COLUMNS, gather, gather_rows
 from .jit import kernel
 from .layout import (
     ACTIVATION,
     BLOCK,
     CAPACITY,
-    COLUMNS,
-    HYPER_LENGTH,
     IN,
+    INPUTS,
+    LAST,
     LOSS,
     OUTPUTS,
     ROW_HITS,
@@ -56,8 +60,7 @@ from .update import update_share
     EPOCH,  # the epoch to go on with
     START,  # the row of the epoch to go on with
     STATUS,  # why a call ended early: the batch at START was not applied
-    PLAN,  # address of the plan, int64 (LAYERS, layout.COLUMNS)
-    LAYERS,  # rows of the plan
+    PLAN,  # address of the plan (layout.py)
     PARAMETERS,  # address of the parameter arena
     MOMENTS,  # address of the optimizer's moments, or of what GRADIENTS adds to
     WORK,  # address of the work arena
@@ -67,6 +70,7 @@ from .update import update_share
     OUT,  # address of the outputs of an inference, (ROWS, outputs), or 0
     VALUES,  # address of loss and hits of each row of an inference, float64 (ROWS, 2), or 0
     STATUSES,  # address of an inference's statuses, int64 (shares,)
+    LAYER,  # the layer that stage FORWARD or BACKWARD works on
     X,  # from here, the descriptor of X (gather.py)
 ) = range(23)
 Y = X + DESCRIPTOR
@@ -80,16 +84,18 @@ FINE, BAD_INPUT, BAD_TARGET, NOT_FINITE, KINDS = range(5)
 """Statuses. That of an inference's share is kind + KINDS * the first row of the vector of rows
 that holds an invalid value."""
 
-NOTHING, BY_ROWS, BY_WEIGHTS, FOR_OUTPUTS = map(np.int64, range(4))
-"""Stages: parts of a job that shares may do side by side. A batch goes BY_ROWS, then BY_WEIGHTS."""
+NOTHING, BY_ROWS, FORWARD, BACKWARD, BY_WEIGHTS, FOR_OUTPUTS = map(np.int64, range(6))
+"""Stages: parts of a job that shares may do side by side. A batch goes BY_ROWS, or FORWARD and
+BACKWARD one layer after the other, and then BY_WEIGHTS."""
 
-ADVANCE, RUN = range(4, 6)
+ADVANCE, RUN = range(6, 8)
 """What else ``call`` can be asked: the stage that follows a stage, or to do all of them alone."""
 
 
 # NumPy integers, where a constant is an argument: Numba compiles anew for each Python one.
 _X, _Y = np.int64(X), np.int64(Y)
-_AS_THEY_LIE = np.int64(0)  # the order of rows that are taken one after another
+_ZERO = np.int64(0)
+_AS_THEY_LIE = _ZERO  # the order of rows that are taken one after another
 
 
 @kernel
@@ -105,13 +111,27 @@ def _batch_rows(job):
 
 
 @kernel
-def _take_rows(plan, work, job, order, first, valid, vector, scratch):
-    """Bring one vector of rows of X, and of y if there is one, into its block; the status."""
-    block = offset(work, vector * plan[0, BLOCK])
-    if gather(job, _X, order, first, valid, offset(block, plan[1, IN]), scratch):
-        return BAD_INPUT
+def _mean_over(job):
+    """How many rows the loss is a mean of."""
+    return job[ROWS] if job[TASK] == GRADIENTS else _batch_rows(job)
+
+
+@kernel
+def _layer_by_layer(work, rows, shares):
+    """Whether a batch goes through one layer at a time, each share with its units of it.
+
+    So do few rows, and vectors of rows that would leave a share idle for a third of the time.
+    """
+    w = lanes(work)
+    vectors = padded(rows, w) // w
+    return are_few(rows, w) or (vectors < 2 * shares and vectors % shares != 0)
+
+
+@kernel
+def _take_targets(plan, job, order, first, valid, block, scratch):
+    """Bring y of one vector of rows into its block, if there is one; the status."""
     if job[Y + ADDRESS] != 0:
-        y, outputs = offset(block, plan[0, TARGET]), plan[len(plan) - 1, OUTPUTS]
+        y, outputs = offset(block, plan[0, TARGET]), plan[plan[0, LAST], OUTPUTS]
         if gather(job, _Y, order, first, valid, y, scratch):
             return BAD_TARGET
         if invalid_target(plan[0, LOSS], y, _has_labels(plan, job), valid, outputs):
@@ -120,9 +140,34 @@ def _take_rows(plan, work, job, order, first, valid, vector, scratch):
 
 
 @kernel
+def _take_rows(plan, work, job, order, first, valid, vector, scratch):
+    """Bring one vector of rows of X, and of y if there is one, into its block; the status."""
+    block = offset(work, vector * plan[0, BLOCK])
+    if gather(job, _X, order, first, valid, offset(block, plan[1, IN]), scratch):
+        return BAD_INPUT
+    return _take_targets(plan, job, order, first, valid, block, scratch)
+
+
+@kernel
+def _take_batch(plan, work, job, order, first, rows):
+    """Bring a batch that goes layer by layer into its blocks; the first status that is not FINE."""
+    w, scratch = lanes(work), offset(work, plan[0, SCRATCH])
+    if are_few(rows, w):
+        if gather_rows(job, _X, order, first, rows, offset(work, plan[1, IN])):
+            return BAD_INPUT
+        return _take_targets(plan, job, order, first, rows, work, scratch)
+    for v in range(padded(rows, w) // w):
+        valid = min(w, rows - v * w)
+        status = _take_rows(plan, work, job, order, first + v * w, valid, v, scratch)
+        if status != FINE:
+            return status
+    return FINE
+
+
+@kernel
 def _output_loss(plan, work, job, vector, valid, rows):
     """Loss and delta of the output layer for one vector of rows."""
-    last = len(plan) - 1
+    last = plan[0, LAST]
     block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
     loss_and_delta(
         plan[0, LOSS],
@@ -144,7 +189,6 @@ def _output_loss(plan, work, job, vector, valid, rows):
 def _by_rows(plan, params, work, job, share, shares):
     """One share's vectors of rows: gather, forward, loss, backward. Only its blocks are written."""
     w, rows = lanes(work), _batch_rows(job)
-    mean_over = job[ROWS] if job[TASK] == GRADIENTS else rows
     vectors = padded(rows, w) // w
     first, last = vectors * share // shares, vectors * (share + 1) // shares
     scratch = offset(work, plan[0, SCRATCH] + share * plan[0, SCRATCH_STRIDE])
@@ -157,27 +201,87 @@ def _by_rows(plan, params, work, job, share, shares):
     if fine and first < last:
         forward(plan, params, work, first, last)
         for v in range(first, last):
-            _output_loss(plan, work, job, v, min(w, rows - v * w), mean_over)
+            _output_loss(plan, work, job, v, min(w, rows - v * w), _mean_over(job))
         backward(plan, params, work, first, last)
 
 
 @kernel
-def _by_weights(plan, params, moments, work, hyper, job, share, shares):
-    """One share's rows of every weight matrix: gradient, then update or keep."""
-    vectors = padded(_batch_rows(job), lanes(work)) // lanes(work)
-    keep = job[TASK] == GRADIENTS
-    update_share(plan, params, moments, work, hyper, keep, share, shares, vectors)
+def _part(units, w, share, shares):
+    """First and last of a share's part of a layer's units, in whole panels."""
+    panels = padded(units, w) // w
+    return panels * share // shares, panels * (share + 1) // shares
 
 
 @kernel
-def _begin(job):
-    """BY_ROWS if there is a batch to run; at the first of an epoch, make its order."""
+def _forward(plan, params, work, job, rows, share, shares):
+    """One share's units of a layer, for all rows of the batch."""
+    w, layer = lanes(work), job[LAYER]
+    first, last = _part(plan[layer, OUTPUTS], w, share, shares)
+    if are_few(rows, w):
+        forward_few(plan, params, work, layer, rows, first, last)
+    elif first < last:
+        high = min(last * w, plan[layer, OUTPUTS])
+        forward_layer(plan, params, work, layer, _ZERO, padded(rows, w) // w, first * w, high)
+
+
+@kernel
+def _backward(plan, params, work, job, rows, share, shares):
+    """One share's units below a layer, for all rows of the batch."""
+    w, layer = lanes(work), job[LAYER]
+    first, last = _part(plan[layer, INPUTS], w, share, shares)
+    if are_few(rows, w):
+        backward_few(plan, params, work, layer, rows, first, last)
+    elif first < last:
+        high = min(last * w, plan[layer, INPUTS])
+        backward_layer(plan, params, work, layer, _ZERO, padded(rows, w) // w, first * w, high)
+
+
+@kernel
+def _finish_forward(plan, work, rows):
+    """The outputs of a batch that went layer by layer."""
+    w = lanes(work)
+    if are_few(rows, w):
+        outputs_few(plan, work, rows)
+    for v in range(padded(rows, w) // w):
+        activate_outputs(plan, work, v)
+
+
+@kernel
+def _turn_back(plan, work, job):
+    """Outputs, loss and delta of a batch that went layer by layer; the stage that follows."""
+    w, rows, top = lanes(work), _batch_rows(job), plan[0, LAST]
+    vectors = padded(rows, w) // w
+    _finish_forward(plan, work, rows)
+    for v in range(vectors):
+        put(offset(work, v * plan[0, BLOCK]), plan[0, ROW_STATUS], FINE)
+        _output_loss(plan, work, job, v, min(w, rows - v * w), _mean_over(job))
+    spread(plan, work, top, _ZERO, vectors, _ZERO, plan[top, OUTPUTS])
+    job[LAYER] = top
+    stage = _accept(plan, work, job)
+    return BACKWARD if stage == BY_WEIGHTS and top > 1 else stage
+
+
+@kernel
+def _by_weights(plan, params, moments, work, hyper, job, share, shares):
+    """One share's part of every weight matrix: gradient, then update or keep."""
+    keep = job[TASK] == GRADIENTS
+    update_share(plan, params, moments, work, hyper, keep, share, shares, _batch_rows(job))
+
+
+@kernel
+def _begin(plan, work, job, shares):
+    """The first stage of a batch, if there is one; at the first of an epoch, make its order."""
     if job[EPOCH] >= job[EPOCHS] or job[BUDGET] <= 0:
         return NOTHING
     if job[START] == 0 and job[SHUFFLED] == 1:
         shuffle(job[SEED], job[EPOCH], carray(pointer_to(job[ORDER], types.int64), job[ROWS]))
     job[BUDGET] -= 1
-    return BY_ROWS
+    rows = _batch_rows(job)
+    if not _layer_by_layer(work, rows, shares):
+        return BY_ROWS
+    job[LAYER] = 1
+    job[STATUS] = _take_batch(plan, work, job, job[ORDER], job[START], rows)
+    return FORWARD if job[STATUS] == FINE else NOTHING
 
 
 @kernel
@@ -214,7 +318,7 @@ def _end(hyper, job):
 @kernel
 def _write_rows(plan, work, vector, valid, out, row, scratch):
     """Copy one vector's outputs to rows ``row`` .. of out (n, outputs), C-contiguous."""
-    w, last = lanes(work), len(plan) - 1
+    w, last = lanes(work), plan[0, LAST]
     units = plan[last, OUTPUTS]
     a = offset(work, vector * plan[0, BLOCK] + plan[last, A])
     for u in range(0, units, w):
@@ -227,7 +331,7 @@ def _write_rows(plan, work, vector, valid, out, row, scratch):
 @kernel
 def _judge_rows(plan, work, job, vector, valid, values, row):
     """Loss and hits of one vector's rows, to rows ``row`` .. of values (n, 2)."""
-    last = len(plan) - 1
+    last = plan[0, LAST]
     _output_loss(plan, work, job, vector, valid, job[ROWS])
     block = offset(work, vector * plan[0, BLOCK])
     right = offset(block, plan[0, ROW_HITS])
@@ -239,16 +343,23 @@ def _judge_rows(plan, work, job, vector, valid, values, row):
 
 
 @kernel
+def _give(plan, work, job, out, vector, row, scratch):
+    """What an inference wants of one vector's rows, which begin with ``row``."""
+    valid = min(lanes(work), job[ROWS] - row)
+    if job[VALUES] != 0:
+        _judge_rows(plan, work, job, vector, valid, pointer_to(job[VALUES], types.float64), row)
+    else:
+        _write_rows(plan, work, vector, valid, out, row, scratch)
+
+
+@kernel
 def _infer(plan, params, work, job, out, share, shares):
     """One share's rows, in its own blocks, as many at a time as it has blocks."""
     w, n = lanes(work), job[ROWS]
     vectors, blocks = padded(n, w) // w, plan[0, CAPACITY] // (w * shares)
     stop, mine = vectors * (share + 1) // shares, share * blocks
     scratch = offset(work, plan[0, SCRATCH] + share * plan[0, SCRATCH_STRIDE])
-    values, statuses = (
-        pointer_to(job[VALUES], types.float64),
-        pointer_to(job[STATUSES], types.int64),
-    )
+    statuses = pointer_to(job[STATUSES], types.int64)
     for start in range(vectors * share // shares, stop, blocks):
         count = min(blocks, stop - start)
         for v in range(count):
@@ -260,31 +371,64 @@ def _infer(plan, params, work, job, out, share, shares):
                 put(statuses, share, status + KINDS * row)
         forward(plan, params, work, mine, mine + count)
         for v in range(count):
-            row = (start + v) * w
-            if job[VALUES] != 0:
-                _judge_rows(plan, work, job, mine + v, min(w, n - row), values, row)
-            else:
-                _write_rows(plan, work, mine + v, min(w, n - row), out, row, scratch)
+            _give(plan, work, job, out, mine + v, (start + v) * w, scratch)
 
 
 @kernel
-def _advance(plan, work, hyper, job, after):
+def _begin_inference(plan, work, job, shares):
+    """The first stage of an inference."""
+    rows = job[ROWS]
+    if not _layer_by_layer(work, rows, shares):
+        return FOR_OUTPUTS
+    job[LAYER] = 1
+    status = _take_batch(plan, work, job, _AS_THEY_LIE, _ZERO, rows)
+    put(pointer_to(job[STATUSES], types.int64), 0, status)
+    return FORWARD if status == FINE else NOTHING
+
+
+@kernel
+def _end_inference(plan, work, job):
+    """Outputs or judgments of rows that went layer by layer."""
+    w, rows = lanes(work), job[ROWS]
+    out = pointer_to(job[OUT], work)
+    _finish_forward(plan, work, rows)
+    for v in range(padded(rows, w) // w):
+        _give(plan, work, job, out, v, v * w, offset(work, plan[0, SCRATCH]))
+    return NOTHING
+
+
+@kernel
+def _advance(plan, work, hyper, job, after, shares):
     """The stage that follows ``after``; NOTHING begins a job, and ends it."""
-    if job[TASK] == INFER:
-        return FOR_OUTPUTS if after == NOTHING else NOTHING
+    infer = job[TASK] == INFER
+    if after == FORWARD:
+        if job[LAYER] < plan[0, LAST]:
+            job[LAYER] += 1
+            return FORWARD
+        return _end_inference(plan, work, job) if infer else _turn_back(plan, work, job)
+    if after == BACKWARD:
+        job[LAYER] -= 1
+        return BACKWARD if job[LAYER] > 1 else BY_WEIGHTS
+    if infer:
+        return _begin_inference(plan, work, job, shares) if after == NOTHING else NOTHING
     if after == BY_ROWS:
         return _accept(plan, work, job)
     if after == BY_WEIGHTS:
         _end(hyper, job)
-    return _begin(job)
+    return _begin(plan, work, job, shares)
 
 
 @kernel
 def _do(plan, work, hyper, job, stage, share, shares, dtype):
     """One share's part of a stage."""
     params = pointer_to(job[PARAMETERS], dtype)
+    rows = job[ROWS] if job[TASK] == INFER else _batch_rows(job)
     if stage == BY_ROWS:
         _by_rows(plan, params, work, job, share, shares)
+    elif stage == FORWARD:
+        _forward(plan, params, work, job, rows, share, shares)
+    elif stage == BACKWARD:
+        _backward(plan, params, work, job, rows, share, shares)
     elif stage == BY_WEIGHTS:
         moments = pointer_to(job[MOMENTS], dtype)
         _by_weights(plan, params, moments, work, hyper, job, share, shares)
@@ -296,21 +440,22 @@ def _do(plan, work, hyper, job, stage, share, shares, dtype):
 def call(address, request, share, shares, dtype):
     """Serve a request about a job: one of the stages, ADVANCE (``share`` says after which), RUN.
 
-    address: pointer to the job, int64 (JOB,). dtype: the element type of the arenas. Returns the
-    next stage for ADVANCE. Twin: ``fastbp.twin``.
+    address: of the job, int64 (JOB,). dtype: the element type of the arenas. Returns the
+    next stage for ADVANCE, else NOTHING. Twin: ``fastbp.twin``.
     """
-    job = carray(address, JOB)
-    hyper = carray(pointer_to(job[HYPER], types.float64), HYPER_LENGTH)
-    plan = carray(pointer_to(job[PLAN], types.int64), (job[LAYERS], COLUMNS))
+    job = cells_at(address, types.int64)
+    hyper, plan = cells_at(job[HYPER], types.float64), plan_at(job[PLAN])
     work = pointer_to(job[WORK], dtype)
-    if request == ADVANCE:
-        return _advance(plan, work, hyper, job, share)
     before = flush_denormals()
-    stage = request
-    if request == RUN:
-        stage = _advance(plan, work, hyper, job, NOTHING)
-    while stage != NOTHING:
-        _do(plan, work, hyper, job, stage, share, shares, dtype)
-        stage = _advance(plan, work, hyper, job, stage) if request == RUN else NOTHING
+    if request == ADVANCE:
+        stage = _advance(plan, work, hyper, job, share, shares)
+    elif request == RUN:
+        stage = _advance(plan, work, hyper, job, NOTHING, shares)
+        while stage != NOTHING:
+            _do(plan, work, hyper, job, stage, share, shares, dtype)
+            stage = _advance(plan, work, hyper, job, stage, shares)
+    else:
+        _do(plan, work, hyper, job, request, share, shares, dtype)
+        stage = NOTHING
     restore_denormals(before)
-    return NOTHING
+    return stage

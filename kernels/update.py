@@ -3,6 +3,8 @@
 import math
 
 from . import codes
+from .few import are_few
+from .forward import padded
 from .gemm import ADD, ROWS, WRITE, next_vectors, tile_across
 from .jit import kernel
 from .layout import (
@@ -10,8 +12,10 @@ from .layout import (
     BLOCK,
     DELTA_PANEL_STRIDE,
     DELTA_PANELS,
+    FEW_AT_A_TIME,
     IN,
     INPUTS,
+    LAST,
     MOMENTS,
     OPTIMIZER,
     OUTPUTS,
@@ -22,7 +26,7 @@ from .layout import (
     WEIGHT_STRIDE,
     WEIGHTS,
 )
-from .simd import fma, lanes, load, offset, splat, sqrt, store
+from .simd import fma, get, lanes, load, offset, splat, sqrt, store
 
 LR, MOMENTUM, NESTEROV, DECAY, SHRINK, BETA1, BETA2, EPS, UNBIAS = range(9)
 """What ``coefficients`` returns: LR is the step size, SHRINK AdamW's factor on the weights, UNBIAS
@@ -115,10 +119,78 @@ def _sum_of_rows(deltas, rows):
     """(lanes,), the sum over rows of one panel of deltas (rows, lanes), two chains at a time."""
     w = lanes(deltas)
     even = odd = splat(deltas, 0.0)
-    for i in range(0, rows * w, 2 * w):
+    for i in range(0, rows // 2 * 2 * w, 2 * w):
         even = even + load(deltas, i)
         odd = odd + load(deltas, i + w)
+    if rows % 2 == 1:
+        even = even + load(deltas, (rows - 1) * w)
     return even + odd
+
+
+@kernel
+def _outer(a, deltas, g, rows, count):
+    """g (count, lanes), the sum over a few rows of a[r, i] delta[r], for ``count`` units i.
+
+    a: row panels of units (gemv.py). deltas: one panel (rows, lanes). Four units at a time share
+    its loads: they lie in one panel, or there is one row. g has room for whole fours.
+    Twin: ``gradients``.
+    """
+    w = lanes(a)
+    for i in range(0, count, 4):
+        p = offset(a, i // w * rows * w + i % w)
+        delta = load(deltas, 0)
+        g0, g1 = delta * get(p, 0), delta * get(p, 1)
+        g2, g3 = delta * get(p, 2), delta * get(p, 3)
+        for at in range(w, rows * w, w):
+            delta = load(deltas, at)
+            g0, g1 = fma(delta, get(p, at), g0), fma(delta, get(p, at + 1), g1)
+            g2, g3 = fma(delta, get(p, at + 2), g2), fma(delta, get(p, at + 3), g3)
+        q = offset(g, i * w)
+        store(q, 0, g0)
+        store(q, w, g1)
+        store(q, 2 * w, g2)
+        store(q, 3 * w, g3)
+
+
+@kernel
+def _add(total, g, count):
+    for i in range(0, count, lanes(g)):
+        store(total, i, load(total, i) + load(g, i))
+
+
+@kernel
+def _part(count, share, shares):
+    """First and last of a share's part of ``count`` things."""
+    return count * share // shares, count * (share + 1) // shares
+
+
+@kernel
+def _weights_of_few(plan, layer, params, moments, work, scratch, k, keep, rows, share, shares):
+    """Gradient and update of one share's part of W, for a batch of few rows.
+
+    By panels of outputs, which are contiguous, unless there are too few of them to share.
+    """
+    w = lanes(work)
+    n_moments, size = plan[0, MOMENTS], plan[0, PARAMETERS]
+    units, panels = plan[layer, INPUTS], -(-plan[layer, OUTPUTS] // w)
+    first, last, low, high = 0, panels, 0, units
+    if panels >= shares:
+        first, last = _part(panels, share, shares)
+    else:
+        low, high = _part(-(-units // w), share, shares)
+        low, high = low * w, min(high * w, units)
+    for panel in range(first, last):
+        deltas = offset(work, plan[layer, DELTA_PANELS] + panel * plan[layer, DELTA_PANEL_STRIDE])
+        for i in range(low, high, FEW_AT_A_TIME):
+            count = min(FEW_AT_A_TIME, high - i)
+            at = plan[layer, WEIGHTS] + panel * plan[layer, WEIGHT_STRIDE] + i * w
+            p, m = offset(params, at), offset(moments, at)
+            v = offset(m, size) if n_moments > 1 else m
+            _outer(offset(work, plan[layer, IN] + i * rows), deltas, scratch, rows, count)
+            if keep:
+                _add(m, scratch, count * w)
+            else:
+                update(plan[0, OPTIMIZER], k, p, scratch, m, v, count * w)
 
 
 @kernel
@@ -162,7 +234,7 @@ def _weights_of_layer(plan, layer, params, moments, work, scratch, k, keep, firs
 
 
 @kernel
-def _biases_of_layer(plan, layer, params, moments, work, scratch, k, keep, first, last, vectors):
+def _biases_of_layer(plan, layer, params, moments, work, scratch, k, keep, first, last, rows):
     """Gradient and update of the vectors ``first`` to ``last`` of biases."""
     w = lanes(work)
     n_moments, size = plan[0, MOMENTS], plan[0, PARAMETERS]
@@ -171,30 +243,35 @@ def _biases_of_layer(plan, layer, params, moments, work, scratch, k, keep, first
         at = plan[layer, BIAS] + panel * w
         p, m = offset(params, at), offset(moments, at)
         v = offset(m, size) if n_moments > 1 else m
+        store(scratch, 0, _sum_of_rows(deltas, rows))
         if keep:
-            store(m, 0, load(m, 0) + _sum_of_rows(deltas, vectors * w))
+            _add(m, scratch, w)
         else:
-            store(scratch, 0, _sum_of_rows(deltas, vectors * w))
             update(plan[0, OPTIMIZER], k, p, scratch, m, v, w)
 
 
 @kernel
-def update_share(plan, params, moments, work, hyper, keep, share, shares, vectors):
-    """One share's part of an update: its rows of every W, its vectors of every b.
+def update_share(plan, params, moments, work, hyper, keep, share, shares, rows):
+    """One share's part of an update: its part of every W and b.
 
     plan, params, moments, work: layout.py. hyper: ``coefficients``. keep: add the gradient to
-    ``moments``, an arena laid out as the parameters, and update nothing. vectors: of rows in the
-    batch. Twins: ``gradients``, ``update``.
+    ``moments``, an arena laid out as the parameters, and update nothing. rows: of the batch.
+    Twins: ``gradients``, ``update``.
     """
     w = lanes(work)
     k = coefficients(plan[0, OPTIMIZER], hyper)
     scratch = offset(work, plan[0, SCRATCH] + share * plan[0, SCRATCH_STRIDE])
-    for layer in range(len(plan) - 1, 0, -1):
-        n = -(-plan[layer, INPUTS] // min(ROWS, w))
-        first, last = n * share // shares, n * (share + 1) // shares
-        _weights_of_layer(
-            plan, layer, params, moments, work, scratch, k, keep, first, last, vectors
-        )
-        n = -(-plan[layer, OUTPUTS] // w)
-        first, last = n * share // shares, n * (share + 1) // shares
-        _biases_of_layer(plan, layer, params, moments, work, scratch, k, keep, first, last, vectors)
+    few, whole = are_few(rows, w), padded(rows, w)
+    for layer in range(plan[0, LAST], 0, -1):
+        if few:
+            _weights_of_few(
+                plan, layer, params, moments, work, scratch, k, keep, rows, share, shares
+            )
+        else:
+            first, last = _part(-(-plan[layer, INPUTS] // min(ROWS, w)), share, shares)
+            _weights_of_layer(
+                plan, layer, params, moments, work, scratch, k, keep, first, last, whole // w
+            )
+        first, last = _part(-(-plan[layer, OUTPUTS] // w), share, shares)
+        summed = rows if few else whole
+        _biases_of_layer(plan, layer, params, moments, work, scratch, k, keep, first, last, summed)

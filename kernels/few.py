@@ -1,0 +1,122 @@
+"""Forward and backward for a batch of few rows, one layer at a time, split by its units.
+
+Activations lie as row panels (gemv.py) in the block of the first vector of rows, deltas in the
+panels that the weight gradient reads (layout.py). Only the outputs are turned round, so that
+softmax and losses meet the same layout as in a large batch: units in rows, rows in lanes.
+"""
+
+from .elementwise import activate, times_slope
+from .gemv import multiply_rows, multiply_rows_back
+from .jit import kernel
+from .layout import (
+    ACTIVATION,
+    BIAS,
+    DELTA_PANEL_STRIDE,
+    DELTA_PANELS,
+    IN,
+    INPUTS,
+    LAST,
+    OUTPUTS,
+    WEIGHT_STRIDE,
+    WEIGHTS,
+    A,
+    Z,
+)
+from .simd import lane_index, lanes, load, offset, select, splat, store, transpose
+
+
+@kernel
+def are_few(rows, w):
+    """Whether so many rows go with units in the lanes: at most half a vector of them."""
+    return 2 * rows <= w
+
+
+@kernel
+def _clear_lanes(panel, rows, used):
+    """Zeros in the lanes of a panel (rows, lanes) from ``used`` on."""
+    w = lanes(panel)
+    for i in range(0, rows * w, w):
+        exists = lane_index(panel) < splat(panel, used)
+        store(panel, i, select(exists, load(panel, i), 0.0))
+
+
+@kernel
+def _turn(panels, rows, count):
+    """Turn ``count`` panels (rows in the first of w rows, units) in place: (units, rows)."""
+    w = lanes(panels)
+    for p in range(count):
+        panel = offset(panels, p * w * w)
+        for r in range(rows, w):
+            store(panel, r * w, splat(panel, 0.0))
+        transpose(panel, w, panel, w)
+
+
+@kernel
+def forward_few(plan, params, work, layer, rows, first, last):
+    """z and a of the panels ``first`` to ``last`` of a layer's units, for a batch of few rows.
+
+    plan, params, work: layout.py. Of the last layer z alone, each row in the first rows of a whole
+    panel (lanes, lanes): ``outputs_few`` goes on. Twin: ``forward``.
+    """
+    w, units = lanes(work), plan[layer, OUTPUTS]
+    is_last = layer == plan[0, LAST]
+    stride = w * w if is_last else rows * w
+    z = offset(work, plan[layer, Z] + first * stride)
+    for p in range(first, last):
+        bias = load(offset(params, plan[layer, BIAS]), p * w)
+        for r in range(rows):
+            store(z, (p - first) * stride + r * w, bias)
+    multiply_rows(
+        rows,
+        offset(work, plan[layer, IN]),
+        offset(params, plan[layer, WEIGHTS] + first * plan[layer, WEIGHT_STRIDE]),
+        plan[layer, WEIGHT_STRIDE],
+        z,
+        stride,
+        last - first,
+        plan[layer, INPUTS],
+    )
+    if not is_last:
+        a, count = offset(work, plan[layer, A] + first * stride), (last - first) * rows
+        activate(plan[layer, ACTIVATION], z, a, count, count)
+        if last * w > units:
+            _clear_lanes(offset(a, (last - 1 - first) * stride), rows, units - (last - 1) * w)
+
+
+@kernel
+def outputs_few(plan, work, rows):
+    """z of the last layer as (units, lanes): what a large batch has after its last product."""
+    layer = plan[0, LAST]
+    _turn(offset(work, plan[layer, Z]), rows, -(-plan[layer, OUTPUTS] // lanes(work)))
+
+
+@kernel
+def backward_few(plan, params, work, layer, rows, first, last):
+    """Delta of the panels ``first`` to ``last`` of the units below a layer, from the layer's delta.
+
+    plan, params, work: layout.py. Both deltas lie in DELTA_PANELS. Twin: ``backward``.
+    """
+    w, below = lanes(work), layer - 1
+    stride = plan[below, DELTA_PANEL_STRIDE]
+    delta = offset(work, plan[below, DELTA_PANELS])
+    multiply_rows_back(
+        rows,
+        offset(params, plan[layer, WEIGHTS]),
+        plan[layer, WEIGHT_STRIDE],
+        offset(work, plan[layer, DELTA_PANELS]),
+        plan[layer, DELTA_PANEL_STRIDE],
+        -(-plan[layer, OUTPUTS] // w),
+        delta,
+        stride,
+        first,
+        last,
+    )
+    for p in range(first, last):
+        times_slope(
+            plan[below, ACTIVATION],
+            offset(delta, p * stride),
+            offset(work, plan[below, Z] + p * rows * w),
+            offset(work, plan[below, A] + p * rows * w),
+            rows,
+            rows,
+        )
