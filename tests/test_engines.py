@@ -113,6 +113,7 @@ class Work:
         self.plan, self.work = trainer._compiled._plan, trainer._compiled._work
         self.lanes = width.lanes(self.work.itemsize)
         self.vectors = -(-rows // self.lanes)
+        self.few = rows if 2 * rows <= self.lanes else 0
 
     def blocks(self, column, layer, units):
         """(vectors * lanes rows, padded units) of z or a."""
@@ -123,16 +124,25 @@ class Work:
             yield self.work[start : start + padded * w].reshape(padded, w)
 
     def rows(self, column, layer, units):
+        outputs = layer == self.plan[0, layout.LAST] and column != layout.IN
+        if self.few and not outputs:
+            return self.row_panels(int(self.plan[layer, column]), int(units))
         return np.concatenate([block.T for block in self.blocks(column, layer, units)])
 
+    def row_panels(self, start, units):
+        """The rows of a small batch, whose units lie in the lanes."""
+        w, panels = self.lanes, -(-units // self.lanes)
+        flat = self.work[start : start + panels * self.few * w].reshape(panels, self.few, w)
+        return flat.transpose(1, 0, 2).reshape(self.few, -1)
+
     def delta(self, layer):
-        """Delta likewise, from its panels of units."""
+        """Delta likewise, from its panels of units; few rows have no padding there."""
         row, w = self.plan[layer], self.lanes
         panels = []
         for p in range(-(-int(row[layout.OUTPUTS]) // w)):
             start = int(row[layout.DELTA_PANELS] + p * row[layout.DELTA_PANEL_STRIDE])
             panels.append(self.work[start : start + self.vectors * w * w].reshape(-1, w))
-        return np.concatenate(panels, axis=1)
+        return np.concatenate(panels, axis=1)[: self.few or None]
 
 
 def check_padding(trainer, rows):
