@@ -6,8 +6,19 @@ from .config import show_config
 from .history import History
 from .network import Network
 from .optimizers import SGD, Adam, AdamW, RMSprop
+from .startup import warmup
 from .trainer import Trainer
 
 __version__ = version("fastbp")
 
-__all__ = ["SGD", "Adam", "AdamW", "History", "Network", "RMSprop", "Trainer", "show_config"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "History",
+    "Network",
+    "RMSprop",
+    "Trainer",
+    "show_config",
+    "warmup",
+]

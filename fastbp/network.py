@@ -48,7 +48,7 @@ class Network:
         for one in self._activations:
             initializers.lookup(init, one.name)
         self._seed = checks.seed(seed)
-        self._dtype = _dtype(dtype)
+        self._dtype = as_dtype(dtype)
         self._shape = layout.Shape(
             self.sizes, tuple(a.code for a in self._activations), self.dtype.itemsize
         )
@@ -225,7 +225,8 @@ def _hidden(activation: Any, count: int) -> tuple[activations.Activation, ...]:
     )
 
 
-def _dtype(dtype: Any) -> np.dtype[Any]:
+def as_dtype(dtype: Any) -> np.dtype[Any]:
+    """``dtype`` as NumPy's; ValueError or TypeError for what no network has."""
     name = (
         dtype
         if isinstance(dtype, str)

@@ -13,7 +13,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 from .layout import COLUMNS
-from .simd import I64, ir_element
+from .llvm_ir import I64, ir_element
 
 
 class Cells(types.Type):

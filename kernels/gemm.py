@@ -23,7 +23,7 @@ from numba.extending import intrinsic
 
 from . import width
 from .jit import kernel
-from .simd import (
+from .llvm_ir import (
     I64,
     ir_call,
     ir_load,
@@ -31,9 +31,8 @@ from .simd import (
     ir_splat,
     ir_store,
     ir_vector,
-    lanes,
-    offset,
 )
+from .simd import lanes, offset
 
 ROWS = 8 if width.BITS == 512 else 4
 """Rows of a tile. 8 x 3 vectors are 24 accumulators of AVX-512's 32 registers (3 for b, 1 for a);

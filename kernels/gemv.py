@@ -16,18 +16,8 @@ from numba.extending import intrinsic
 
 from .gemm import STEPS_DOWN
 from .jit import kernel
-from .simd import (
-    I32,
-    I64,
-    ir_call,
-    ir_load,
-    ir_prefetch,
-    ir_splat,
-    ir_store,
-    ir_vector,
-    lanes,
-    offset,
-)
+from .llvm_ir import I32, I64, ir_call, ir_load, ir_prefetch, ir_splat, ir_store, ir_vector
+from .simd import lanes, offset
 
 WIDE = 4
 """Panels of outputs side by side in the widest tile: with 1, 2 or 4 rows 4 to 16 sums at once."""

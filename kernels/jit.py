@@ -7,11 +7,15 @@ wanted, the code says ``fma``. ``boundscheck`` stays off: kernels work on addres
 
 Cache. Numba keys a cached function by its own file alone: it would go on using a stale caller
 after a callee in another file changed, and it does not know the vector width. So fastbp keeps its
-own folder, named by a hash of every kernel source, the versions that make the code, and the width.
+own folder, named by a hash of every kernel source, the versions and settings that make the code,
+and the width: equal installations share it, others never meet.
 """
 
 import hashlib
 import os
+import re
+import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -33,15 +37,34 @@ FLAGS = {"error_model": "numpy", "nogil": True}
 INNER_FLAGS = FLAGS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
+SETTINGS = (
+    "OPT",
+    "LOOP_VECTORIZE",
+    "SLP_VECTORIZE",
+    "BOUNDSCHECK",
+    "DEBUGINFO_DEFAULT",
+    "USING_SVML",
+)
+"""What else of numba.config changes the machine code, and is not part of Numba's own key."""
+
+
 @cache
 def source_stamp() -> str:
     """Hash of everything that decides what machine code a kernel becomes."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    # A frozen application has no sources: its executable holds them.
+    for path in sorted(Path(__file__).parent.glob("*.py")) or [Path(sys.executable)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    target = cpu_target.target_context.codegen().magic_tuple()
-    digest.update(repr((numba.__version__, llvmlite.__version__, width.BITS, target)).encode())
+    digest.update(repr((*_toolchain(), width.BITS)).encode())
     return digest.hexdigest()[:20]
+
+
+def _toolchain() -> tuple[object, ...]:
+    """Python, Numba, LLVM, the processor that they compile for, and how."""
+    target = cpu_target.target_context.codegen().magic_tuple()
+    settings = [str(getattr(numba.config, name, None)) for name in SETTINGS]
+    versions = sys.implementation.cache_tag, numba.__version__, llvmlite.__version__
+    return *versions, target, settings
 
 
 @cache
@@ -51,13 +74,45 @@ def cache_folder() -> Path:
     return Path(base) / f"fastbp-{source_stamp()}"
 
 
+UNUSED_SECONDS = 30 * 24 * 3600.0
+"""How long a folder of another stamp is kept after a process last looked into it."""
+
+
+def _remove_unused(base: Path) -> None:
+    """Remove what other installations left in ``base`` and no longer use, as far as can be.
+
+    Only kernels in folders named by a stamp: a folder with anything else in it stays.
+    """
+    oldest = time.time() - UNUSED_SECONDS
+    for folder in base.iterdir():
+        if not re.fullmatch("fastbp-[0-9a-f]{20}", folder.name) or folder.is_symlink():
+            continue
+        with suppress(OSError):
+            if folder.stat().st_mtime < oldest:
+                for path in folder.glob("*.nb[ci]*"):
+                    path.unlink()
+                folder.rmdir()
+
+
 class _StampedLocator(UserWideCacheLocator):  # type: ignore[misc]
     def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
         super().__init__(py_func, py_file)
         self._cache_path = str(cache_folder())
 
-    def get_source_stamp(self) -> str:
-        return source_stamp()
+    def ensure_cache_path(self) -> None:
+        folder = cache_folder()
+        new = not folder.is_dir()
+        if new:  # what is there is read from, even where it cannot be written to
+            super().ensure_cache_path()
+        with suppress(OSError):
+            os.utime(folder)  # it is in use
+            if new:
+                _remove_unused(folder.parent)
+
+    def get_source_stamp(self) -> tuple[str, str]:
+        path = Path(self._py_file)  # of a function that may live outside of this package
+        own = path.read_bytes() if path.is_file() else b""
+        return source_stamp(), hashlib.sha256(own).hexdigest()
 
 
 class _StampedImpl(CompileResultCacheImpl):  # type: ignore[misc]

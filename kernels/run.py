@@ -15,6 +15,7 @@ from .simd import address, call_code
 from .step import ADVANCE, NOTHING, call
 
 _SIGNATURE = types.int64(types.int64, types.int64, types.int64, types.int64)
+_PARALLEL_ARGUMENTS = types.int64[::1], types.int64, types.int64
 
 
 def _call_float32(job, request, share, shares):
@@ -52,3 +53,9 @@ def parallel(job, code, shares):
         for share in prange(shares):
             call_code(code, address(job), stage, share, shares)
         stage = call_code(code, address(job), ADVANCE, stage, shares)
+
+
+def load(itemsize: int) -> None:
+    """Compile, or load from the cache, all that jobs on elements of 4 or 8 bytes run."""
+    serial(itemsize)
+    parallel.compile(_PARALLEL_ARGUMENTS)

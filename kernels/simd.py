@@ -1,4 +1,4 @@
-"""Vectors inside kernels: a Numba type, its operators, and loads, stores, shuffles as LLVM IR.
+"""Vectors inside kernels: loads, stores, arithmetic and shuffles, as Numba intrinsics.
 
 Loops that LLVM vectorizes by itself reach a fraction of what explicit vectors reach, so kernels
 say what they want: ``x = load(p, i); store(p, i, fma(x, x, 1.0))``. A pointer is a Numba
@@ -7,190 +7,18 @@ Scalars that meet a vector are cast to its element type and broadcast.
 """
 
 import math
-import operator
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import intrinsic
 
-from . import width
-
-I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
-
-
-def lanes_of(dtype: types.Float) -> int:
-    """Elements of a Numba float type in one vector."""
-    return width.lanes(dtype.bitwidth // 8)
-
-
-class Vector(types.Type):
-    """``lanes`` elements of ``dtype`` (float32 or float64) in one register."""
-
-    def __init__(self, dtype: types.Float) -> None:
-        self.dtype = dtype
-        self.lanes = lanes_of(dtype)
-        super().__init__(name=f"Vector({dtype}x{self.lanes})")
-
-
-class Mask(types.Type):
-    """One bit a lane: the result of comparing two vectors."""
-
-    def __init__(self, dtype: types.Float) -> None:
-        self.dtype = dtype
-        self.lanes = lanes_of(dtype)
-        super().__init__(name=f"Mask({dtype}x{self.lanes})")
-
-
-def _register(kind: type, element: Callable[[Any], ir.Type]) -> None:
-    @register_model(kind)
-    class VectorModel(models.PrimitiveModel):
-        def __init__(self, manager: Any, fe_type: Any) -> None:
-            super().__init__(manager, fe_type, ir.VectorType(element(fe_type), fe_type.lanes))
-
-
-def ir_element(dtype: types.Float) -> ir.Type:
-    """The LLVM type of one element."""
-    return ir.FloatType() if dtype == types.float32 else ir.DoubleType()
-
-
-_register(Vector, lambda t: ir_element(t.dtype))
-_register(Mask, lambda _: I1)
-
-
-def ir_vector(dtype: types.Float) -> ir.VectorType:
-    """The LLVM type of one vector."""
-    return ir.VectorType(ir_element(dtype), lanes_of(dtype))
-
-
-def ir_splat(builder: ir.IRBuilder, scalar: ir.Value, lanes: int) -> ir.Value:
-    """A vector whose lanes all hold ``scalar``."""
-    undef = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
-    one = builder.insert_element(undef, scalar, I32(0))
-    return builder.shuffle_vector(one, undef, ir.Constant(ir.VectorType(I32, lanes), None))
-
-
-def ir_call(builder: ir.IRBuilder, name: str, *args: ir.Value) -> ir.Value:
-    """Call the LLVM intrinsic ``name``, whose result has the type of its first argument."""
-    kind = args[0].type
-    suffix = f"v{kind.count}" if isinstance(kind, ir.VectorType) else ""
-    element = kind.element if suffix else kind
-    suffix += "f32" if isinstance(element, ir.FloatType) else "f64"
-    function = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(kind, [a.type for a in args]), f"llvm.{name}.{suffix}"
-    )
-    return builder.call(function, args)
-
-
-def ir_load(builder: ir.IRBuilder, kind: ir.VectorType, pointer: ir.Value) -> ir.Value:
-    """Load a vector from an address aligned to its element."""
-    value = builder.load(builder.bitcast(pointer, kind.as_pointer()))
-    value.align = 4 if isinstance(kind.element, ir.FloatType) else 8
-    return value
-
-
-def ir_store(builder: ir.IRBuilder, value: ir.Value, pointer: ir.Value) -> None:
-    """Store a vector to an address aligned to its element."""
-    done = builder.store(value, builder.bitcast(pointer, value.type.as_pointer()))
-    done.align = 4 if isinstance(value.type.element, ir.FloatType) else 8
-
-
-def ir_prefetch(builder: ir.IRBuilder, pointer: ir.Value, for_writing: bool = False) -> None:
-    """Ask for the cache line at an address. Never faults, whatever the address."""
-    byte = ir.IntType(8).as_pointer()
-    kind = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
-    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-    where = builder.bitcast(pointer, byte)
-    builder.call(function, [where, I32(int(for_writing)), I32(3), I32(1)])
+from .llvm_ir import I32, I64, ir_call, ir_load, ir_store, ir_vector, lanes_of
+from .vector import Mask, Vector, as_vector, vector_of
 
 
 def _is_pointer(kind: Any) -> bool:
     return isinstance(kind, types.CPointer) and kind.dtype in (types.float32, types.float64)
-
-
-def _as_vector(context: Any, builder: Any, value: Any, source: Any, target: Vector) -> ir.Value:
-    if isinstance(source, Vector):
-        return value
-    scalar = context.cast(builder, value, source, target.dtype)
-    return ir_splat(builder, scalar, target.lanes)
-
-
-def _vector_of(args: Any) -> Vector | None:
-    found = {a for a in args if isinstance(a, Vector)}
-    rest = [a for a in args if not isinstance(a, (Vector, types.Number))]
-    return found.pop() if len(found) == 1 and not rest else None
-
-
-# ---- operators
-
-
-def _define_operator(op: Any, inplace: Any, emit: Callable[..., ir.Value], result: type) -> None:
-    class VectorOperator(AbstractTemplate):
-        def generic(self, args: Any, kws: Any) -> Any:
-            vector = _vector_of(args)
-            return vector and signature(result(vector.dtype), *args)
-
-    def lower(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        vector = _vector_of(sig.args)
-        operands = [
-            _as_vector(context, builder, value, source, vector)
-            for value, source in zip(args, sig.args, strict=True)
-        ]
-        return emit(builder, *operands)
-
-    for function in filter(None, (op, inplace)):
-        infer_global(function)(VectorOperator)
-        for kinds in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
-            lower_builtin(function, *kinds)(lower)
-
-
-for _op, _inplace, _name in (
-    (operator.add, operator.iadd, "fadd"),
-    (operator.sub, operator.isub, "fsub"),
-    (operator.mul, operator.imul, "fmul"),
-    (operator.truediv, operator.itruediv, "fdiv"),
-):
-    _define_operator(_op, _inplace, lambda b, x, y, n=_name: getattr(b, n)(x, y), Vector)
-
-for _op, _sign in (
-    (operator.lt, "<"),
-    (operator.le, "<="),
-    (operator.gt, ">"),
-    (operator.ge, ">="),
-    (operator.eq, "=="),
-):
-    _define_operator(_op, None, lambda b, x, y, s=_sign: b.fcmp_ordered(s, x, y), Mask)
-
-
-@infer_global(operator.neg)
-class _Negate(AbstractTemplate):  # type: ignore[misc]
-    def generic(self, args: Any, kws: Any) -> Any:
-        return signature(args[0], args[0]) if isinstance(args[0], Vector) else None
-
-
-@lower_builtin(operator.neg, Vector)
-def _lower_negate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-    return builder.fneg(args[0])
-
-
-def _define_mask_operator(op: Any, name: str) -> None:
-    class MaskOperator(AbstractTemplate):
-        def generic(self, args: Any, kws: Any) -> Any:
-            same = isinstance(args[0], Mask) and args[0] == args[1]
-            return signature(args[0], *args) if same else None
-
-    def lower(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        return getattr(builder, name)(*args)
-
-    infer_global(op)(MaskOperator)
-    lower_builtin(op, Mask, Mask)(lower)
-
-
-_define_mask_operator(operator.and_, "and_")
-_define_mask_operator(operator.or_, "or_")
 
 
 # ---- memory
@@ -267,7 +95,7 @@ def store(typingctx: Any, pointer: Any, index: Any, vector: Any) -> Any:
     kind = Vector(pointer.dtype)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        value = _as_vector(context, builder, args[2], sig.args[2], kind)
+        value = as_vector(context, builder, args[2], sig.args[2], kind)
         ir_store(builder, value, builder.gep(args[0], [args[1]]))
         return context.get_dummy_value()
 
@@ -307,7 +135,7 @@ def splat(typingctx: Any, pointer: Any, value: Any) -> Any:
     kind = Vector(pointer.dtype)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        return _as_vector(context, builder, args[1], sig.args[1], kind)
+        return as_vector(context, builder, args[1], sig.args[1], kind)
 
     return kind(pointer, value), codegen
 
@@ -315,11 +143,11 @@ def splat(typingctx: Any, pointer: Any, value: Any) -> Any:
 @intrinsic
 def fma(typingctx: Any, x: Any, y: Any, z: Any) -> Any:
     """x * y + z with one rounding where the processor has it. Scalars are broadcast."""
-    kind = _vector_of((x, y, z))
+    kind = vector_of((x, y, z))
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
         operands = [
-            _as_vector(context, builder, value, source, kind)
+            as_vector(context, builder, value, source, kind)
             for value, source in zip(args, sig.args, strict=True)
         ]
         return ir_call(builder, "fmuladd", *operands)
@@ -349,8 +177,8 @@ def select(typingctx: Any, mask: Any, x: Any, y: Any) -> Any:
     kind = Vector(mask.dtype)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        yes = _as_vector(context, builder, args[1], sig.args[1], kind)
-        no = _as_vector(context, builder, args[2], sig.args[2], kind)
+        yes = as_vector(context, builder, args[1], sig.args[1], kind)
+        no = as_vector(context, builder, args[2], sig.args[2], kind)
         return builder.select(args[0], yes, no)
 
     return kind(mask, x, y), codegen
