@@ -5,7 +5,7 @@ One compiled function for each group: every function more is seconds of compilat
 
 import numpy as np
 
-from fastbp.kernels import elementwise, gather, gemm, layout, losses, shuffle, update, width
+from fastbp.kernels import elementwise, gather, gemm, gemv, layout, losses, shuffle, update, width
 from fastbp.kernels.jit import entry
 from fastbp.kernels.simd import address, lanes, load, store
 
@@ -50,6 +50,19 @@ def multiply(across, a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps
         )
 
 
+@entry
+def multiply_rows(back, rows, a, a_stride, w, w_stride, c, c_stride, first, last, steps):
+    """``gemv.multiply_rows`` of ``last`` panels, or ``multiply_rows_back`` of first to last.
+
+    Back, a holds deltas, and there are ``steps`` panels of them.
+    """
+    p, q, r = address(a), address(w), address(c)
+    if back:
+        gemv.multiply_rows_back(rows, q, w_stride, p, a_stride, steps, r, c_stride, first, last)
+    else:
+        gemv.multiply_rows(rows, p, q, w_stride, r, c_stride, last, steps)
+
+
 SOFTMAX, LOSS_AND_DELTA, HITS, INVALID_TARGET = range(4)
 
 
@@ -83,6 +96,12 @@ def update_stage(optimizer, hyper, w, g, m, v):
 def gather_stage(job, data, order, first, valid, target, scratch):
     """``gather`` into one-dimensional arrays; order is an address."""
     return gather.gather(job, data, order, first, valid, address(target), address(scratch))
+
+
+@entry
+def gather_rows_stage(job, data, order, first, rows, target):
+    """``gather_rows`` into a one-dimensional array; order is an address."""
+    return gather.gather_rows(job, data, order, first, rows, address(target))
 
 
 @entry

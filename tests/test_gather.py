@@ -75,15 +75,29 @@ class Gather:
         assert not rows[:, columns:].any()
         return rows[:valid, :columns], bool(bad)
 
+    def run_rows(self, order, first, rows):
+        """The same of ``gather_rows``."""
+        w, columns = self.lanes, self.table.array.shape[1]
+        target = blank(-(-columns // w) * rows * w, self.dtype)
+        job = np.concatenate([[-1, -1, -1], self.table.descriptor])
+        order_at = address(order) if len(order) else 0
+        bad = stages.gather_rows_stage(job, 3, order_at, first, rows, target)
+        wide = target.reshape(-1, rows, w).transpose(1, 0, 2).reshape(rows, -1)
+        assert not wide[:, columns:].any()
+        return wide[:, :columns], bool(bad)
+
     def check(self, order):
         """All rows, in this order, as NumPy converts them."""
         array = self.table.array
         expected = array.astype(np.float64).astype(self.dtype)[order if len(order) else slice(None)]
         for first in range(0, len(array), self.lanes):
             valid = min(self.lanes, len(array) - first)
-            rows, bad = self.run(order, first, valid)
-            assert not bad
-            np.testing.assert_array_equal(rows, expected[first : first + valid])
+            for gathered, bad in (
+                self.run(order, first, valid),
+                self.run_rows(order, first, valid),
+            ):
+                assert not bad
+                np.testing.assert_array_equal(gathered, expected[first : first + valid])
 
 
 @each_dtype
@@ -120,8 +134,10 @@ def test_gather_reports_what_is_not_finite(kind, value, dtype):
         for row in range(w):
             array = np.zeros((w + 1, columns), kind)
             array[row, -1] = value
-            assert Gather(array, dtype).run(NO_ORDER, 0, w)[1]
-            assert not Gather(array, dtype).run(NO_ORDER, row + 1, w - row)[1]
+            gather = Gather(array, dtype)
+            for run in (gather.run, gather.run_rows):
+                assert run(NO_ORDER, 0, w)[1]
+                assert not run(NO_ORDER, row + 1, w - row)[1]
 
 
 def test_gather_reports_what_overflows_the_network_and_nothing_else():
