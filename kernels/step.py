@@ -74,8 +74,9 @@ from .update import update_share
     VALUES,  # address of loss and hits of each row of an inference, float64 (ROWS, 2), or 0
     STATUSES,  # address of an inference's statuses, int64 (shares,)
     LAYER,  # the layer that stage FORWARD or BACKWARD works on
+    LOADED,  # 1: the batch lies in its blocks already, as the only one of every epoch does
     X,  # from here, the descriptor of X (gather.py)
-) = range(23)
+) = range(24)
 Y = X + DESCRIPTOR
 """From here, the descriptor of y, whose address is 0 where there is none."""
 JOB = Y + DESCRIPTOR
@@ -205,7 +206,7 @@ def _by_rows(plan, params, work, job, share, shares):
     first, last = vectors * share // shares, vectors * (share + 1) // shares
     scratch = offset(work, plan[0, SCRATCH] + share * plan[0, SCRATCH_STRIDE])
     fine = True
-    for v in range(first, last):
+    for v in range(first if job[LOADED] == 0 else last, last):
         valid = min(w, rows - v * w)
         status = _take_rows(plan, work, job, job[ORDER], job[START] + v * w, valid, v, scratch)
         put(offset(work, v * plan[0, BLOCK]), plan[0, ROW_STATUS], status)
@@ -292,7 +293,8 @@ def _begin(plan, work, job, shares):
     if not _layer_by_layer(plan, work, rows, shares):
         return BY_ROWS
     job[LAYER] = 1
-    job[STATUS] = _take_batch(plan, work, job, job[ORDER], job[START], rows)
+    if job[LOADED] == 0:
+        job[STATUS] = _take_batch(plan, work, job, job[ORDER], job[START], rows)
     return FORWARD if job[STATUS] == FINE else NOTHING
 
 
@@ -321,6 +323,8 @@ def _end(hyper, job):
     """Count the update, and go on to the next batch or epoch."""
     if job[TASK] == TRAIN:
         hyper[UPDATES] += 1.0
+    if job[BATCH] >= job[ROWS] and job[SHUFFLED] == 0:
+        job[LOADED] = 1
     job[START] += job[BATCH]
     if job[START] >= job[ROWS]:
         job[START] = 0
@@ -427,6 +431,8 @@ def _advance(plan, work, hyper, job, after, shares):
         return _accept(plan, work, job)
     if after == BY_WEIGHTS:
         _end(hyper, job)
+    else:
+        job[LOADED] = 0
     return _begin(plan, work, job, shares)
 
 
