@@ -14,9 +14,9 @@ from .state import Array, Data, State
 
 BLOCKS, BLOCKS_FROM_MEMORY = 3, 12
 """Vectors of rows that a share of an inference takes through the network at a time: multiples of
-the widest tile's. Few stay in the nearest cache (784-1024-1024-1024-10, two threads: 90% of the FMA
-peak, and 86% with 12); but weights that come from far memory must meet more of them (2048-2048-2048:
-80% with 12, 65% with 3)."""
+the widest tile's. Few stay in the nearest cache (784-1024-1024-1024-10, two threads: 90% of the
+FMA peak, and 86% with 12); but weights that come from far memory must meet more of them
+(2048-2048-2048: 80% with 12, 65% with 3)."""
 
 CACHED_WEIGHTS = 3 * 2**19
 """Weights of a layer up to which they count as cached."""
