@@ -14,10 +14,13 @@ from .simd import (
     any_lane,
     differs,
     get,
+    item_bytes,
     lanes,
     load,
+    load_anywhere,
     offset,
     pointer_to,
+    prefetch,
     put,
     splat,
     store,
@@ -68,10 +71,19 @@ def _element(address, code):
     return types.float64(get(pointer_to(address, types.uint64), 0))
 
 
+AHEAD = 8
+"""Vectors between a prefetch of a row and its use: shuffled rows come from far memory, and the few
+lines that are read of each before the next row's turn start no prefetch of the processor's own."""
+
+
 @kernel
 def _copy_row(source, step, code, count, target):
     """target[i] = element i of a row, for i < count; elements lie ``step`` bytes apart."""
-    if code == codes.F32 and step == 4:
+    size = item_bytes(target)
+    prefetch(source + AHEAD * lanes(target) * step)
+    if count == lanes(target) and step == size and code == (codes.F32 if size == 4 else codes.F64):
+        store(target, 0, load_anywhere(pointer_to(source, target)))
+    elif code == codes.F32 and step == 4:
         single = pointer_to(source, types.float32)
         for i in range(count):
             put(target, i, get(single, i))

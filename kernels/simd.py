@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .llvm_ir import I32, I64, ir_call, ir_load, ir_store, ir_vector, lanes_of
+from .llvm_ir import I32, I64, ir_call, ir_load, ir_prefetch, ir_store, ir_vector, lanes_of
 from .vector import Mask, Vector, as_vector, vector_of
 
 
@@ -32,6 +32,16 @@ def lanes(typingctx: Any, pointer: Any) -> Any:
         return I64(lanes_of(pointer.dtype))
 
     return (types.int64(pointer), codegen) if _is_pointer(pointer) else None
+
+
+@intrinsic
+def item_bytes(typingctx: Any, pointer: Any) -> Any:
+    """Size of one element of the pointer's type."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        return I64(pointer.dtype.bitwidth // 8)
+
+    return types.int64(pointer), codegen
 
 
 @intrinsic
@@ -87,6 +97,29 @@ def load(typingctx: Any, pointer: Any, index: Any) -> Any:
         return ir_load(builder, ir_vector(pointer.dtype), place)
 
     return Vector(pointer.dtype)(pointer, types.int64), codegen
+
+
+@intrinsic
+def load_anywhere(typingctx: Any, pointer: Any) -> Any:
+    """The vector at a pointer that need not be aligned, as in a user's array."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        value = ir_load(builder, ir_vector(pointer.dtype), args[0])
+        value.align = 1
+        return value
+
+    return Vector(pointer.dtype)(pointer), codegen
+
+
+@intrinsic
+def prefetch(typingctx: Any, address: Any) -> Any:
+    """Ask for the cache line at an integer address. Never faults, whatever the address."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        ir_prefetch(builder, builder.inttoptr(args[0], ir.IntType(8).as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
 
 
 @intrinsic
