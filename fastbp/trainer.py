@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from . import checks, losses, names, optimizers
+from . import checks, embed, losses, names, optimizers
 from .data import as_inputs, as_targets
 from .engine import CompiledEngine
 from .history import History
@@ -78,9 +78,10 @@ class Trainer:
         self._engine: Engine = TwinEngine(self._state) if twin else self._compiled
         self._step_job = Job(step.TRAIN, 1, 1, np.zeros(1))
         self._lock = threading.RLock()
+        self._model: embed.Model | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        made_anew = ("_compiled", "_engine", "_step_job", "_lock")
+        made_anew = ("_compiled", "_engine", "_step_job", "_lock", "_model")
         return {key: value for key, value in vars(self).items() if key not in made_anew}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -159,6 +160,36 @@ class Trainer:
     def _shares(self, count: int) -> None:
         """Force every region into so many shares, for tests: 0 leaves it to the work."""
         self._compiled.forced_shares = count
+
+    def compiled(self) -> embed.Model:
+        """What ``fastbp.embed`` and your own njit code train and predict with: this trainer.
+
+        The arrays are the trainer's, so that training through the model and through the trainer is
+        the same training. A model is for one thread at a time (fastbp/embed.py).
+
+        Raises:
+            ValueError: this trainer has engine="numpy", which has nothing compiled.
+
+        """
+        if self._engine_name == "numpy":
+            raise ValueError(
+                "engine is 'numpy', which compiles nothing: make the Trainer with engine='numba'"
+            )
+        with self._alone():
+            if self._model is None:
+                self._model = self._new_model()
+            return self._model
+
+    def _new_model(self) -> embed.Model:
+        header, state = self._compiled.header(self.batch_size), self._state
+        return embed.Model(
+            header.array,
+            state.parameters,
+            state.moments,
+            state.hyper,
+            self._compiled.work,
+            header.scratch,
+        )
 
     def fit(
         self,
