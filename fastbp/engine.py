@@ -70,9 +70,14 @@ class CompiledEngine:
     def header(self, batch_size: int) -> Header:
         """The header of a model that trains in this engine's memory."""
         self._make_room(batch_size, 1)
-        alone = threads.rows_alone(self.limit, 6.0 * self._weights)
         plans = inference_plan(self.state.shape, batch_size, 1), self._plan
-        return training_header(self.state, batch_size, alone, plans, self._work)
+        return training_header(self.state, batch_size, self.rows_alone(), plans, self._work)
+
+    def rows_alone(self) -> int:
+        """The most rows of a step that is for one thread."""
+        if self.forced_shares:
+            return threads.NO_LIMIT if self.forced_shares == 1 else 0
+        return threads.rows_alone(self.limit, 6.0 * self._weights)
 
     @property
     def work(self) -> Array:

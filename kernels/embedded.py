@@ -132,9 +132,12 @@ _RESULT = types.Tuple((types.int64, types.float64))
 
 
 def _emit(context: Any, builder: Any, sig: Any, args: Any, task: Any, dtype: Any) -> Any:
-    """(status, value) of an ask about a header and X, y, out."""
+    """(status, value) of an ask about a header, or the header at an address, and X, y, out."""
     kinds = sig.args
-    header = context.make_array(kinds[0])(context, builder, args[0]).data
+    if isinstance(kinds[0], types.Integer):
+        header = builder.inttoptr(args[0], I64.as_pointer())
+    else:
+        header = context.make_array(kinds[0])(context, builder, args[0]).data
     elements = {
         ASK_HEADER: builder.ptrtoint(header, I64),
         ASK_TASK: task,
@@ -324,15 +327,26 @@ def _element(itemsize: int) -> Any:
 def step_alone(itemsize: int) -> Any:
     """(header, X, y) -> loss of a step in one thread, NaN if it is refused: nothing has changed.
 
-    X (rows, inputs), y (rows, outputs) or flat, of the element type, or int64 labels (rows,).
+    header: its address, which costs Python less than the array. X (rows, inputs), y (rows, outputs)
+    or flat, of the element type, or int64 labels (rows,).
     """
-    header, dtype = _array(types.int64, 1), _element(itemsize)
+    dtype = _element(itemsize)
     targets = _array(dtype, 2), _array(dtype, 1), _array(types.int64, 1)
-    return ready_entry(_step_alone, [(header, _array(dtype, 2), y) for y in targets])
+    return ready_entry(_step_alone, [(types.int64, _array(dtype, 2), y) for y in targets])
 
 
 @cache
 def predict_alone(itemsize: int) -> Any:
-    """(header, X, out) -> whether out (rows, outputs) holds the outputs of X, all finite."""
-    header, dtype = _array(types.int64, 1), _element(itemsize)
-    return ready_entry(_predict_alone, [(header, _array(dtype, 2), _array(dtype, 2))])
+    """(header, X, out) -> whether out (rows, outputs) holds the outputs of X, which is finite.
+
+    header: its address.
+    """
+    dtype = _element(itemsize)
+    return ready_entry(_predict_alone, [(types.int64, _array(dtype, 2), _array(dtype, 2))])
+
+
+def load(itemsize: int) -> None:
+    """Compile, or load from the cache, what Python calls for elements of 4 or 8 bytes."""
+    served.serve()
+    step_alone(itemsize)
+    predict_alone(itemsize)

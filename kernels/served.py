@@ -75,7 +75,7 @@ ASK_HEADER, ASK_TASK, ASK_LABELS, ASK_STATUS, ASK_X, ASK_Y, ASK_OUT, ASK = *rang
 _NDIM, _ROWS, _COLUMNS = range(1, 4)
 
 TRAIN_ALONE = 100
-"""A task beside those of step.py: TRAIN, but REFUSED where it is worth several threads."""
+"""A task beside those of step.py: TRAIN, but REFUSED where ``Trainer.step`` must see to it."""
 
 FINE, REFUSED, NO_MODEL, BAD_X, BAD_Y, BAD_OUT, SHARED_OUT = range(7)
 """Statuses of an ask. REFUSED: a value of X or y does not fit, or the loss is not finite; nothing
@@ -144,12 +144,23 @@ def _out_status(ask, plan, rows, inputs, outputs, itemsize):
 
 
 @kernel
+def _is_for_one_thread(ask, header, plan, rows, outputs):
+    """Whether a TRAIN_ALONE is worth no second thread, and has targets as ``Trainer`` takes them.
+
+    Those of one row are flat only where there is one output.
+    """
+    single = outputs == 1 and plan[0, layout.LOSS] != CROSS_ENTROPY
+    shaped = ask[ASK_LABELS] == 1 or ask[ASK_Y + _NDIM] == 2 or single
+    return shaped and rows <= header[ALONE_ROWS]
+
+
+@kernel
 def _check(ask, header, plan, rows, inputs):
     """The status of an ask, from shapes and addresses alone."""
     outputs = plan[plan[0, layout.LAST], layout.OUTPUTS]
     if rows < 1 or rows > header[MOST_ROWS]:
         return BAD_X
-    if ask[ASK_TASK] == TRAIN_ALONE and rows > header[ALONE_ROWS]:
+    if ask[ASK_TASK] == TRAIN_ALONE and not _is_for_one_thread(ask, header, plan, rows, outputs):
         return REFUSED
     if ask[ASK_TASK] != INFER and not _targets_fit(ask, plan, rows, outputs):
         return BAD_Y
