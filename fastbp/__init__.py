@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from . import embed
 from .config import show_config
 from .history import History
 from .network import Network
@@ -19,6 +20,7 @@ __all__ = [
     "Network",
     "RMSprop",
     "Trainer",
+    "embed",
     "show_config",
     "warmup",
 ]

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import threads
 from .data import address
+from .header import Header, training_header
 from .job import Floats, Ints, Job
 from .kernels import layout, run, step
 from .state import Array, Data, State
@@ -66,6 +67,23 @@ class CompiledEngine:
             job[step.MOMENTS] = address(into)
         _run(job, self.state, shares)
 
+    def header(self, batch_size: int) -> Header:
+        """The header of a model that trains in this engine's memory."""
+        self._make_room(batch_size, 1)
+        plans = inference_plan(self.state.shape, batch_size, 1), self._plan
+        return training_header(self.state, batch_size, self.rows_alone(), plans, self._work)
+
+    def rows_alone(self) -> int:
+        """The most rows of a step that is for one thread."""
+        if self.forced_shares:
+            return threads.NO_LIMIT if self.forced_shares == 1 else 0
+        return threads.rows_alone(self.limit, 6.0 * self._weights)
+
+    @property
+    def work(self) -> Array:
+        """The memory of a step, once there is some."""
+        return self._work
+
     def outputs(self, data: Data, out: Array) -> Ints:
         """See ``Engine``."""
         return infer(self.state, self._inference_shares(data), data, out, NO_VALUES)
@@ -79,13 +97,17 @@ class CompiledEngine:
         return self._shares(2.0 * data.rows * self._weights)
 
 
+def inference_plan(shape: layout.Shape, rows: int, shares: int) -> Ints:
+    """For so many rows, a few vectors of them at a time."""
+    largest = max(a * b for a, b in pairwise(shape.sizes))
+    blocks = BLOCKS if largest <= CACHED_WEIGHTS else BLOCKS_FROM_MEMORY
+    vectors = min(blocks, -(-rows // (shape.lanes * shares)))
+    return _plan(replace(shape, capacity=vectors * shape.lanes * shares, shares=shares))
+
+
 def infer(state: State, shares: int, data: Data, out: Array, values: Floats) -> Ints:
     """Outputs or judgments of all rows, with memory of its own: safe from many threads at once."""
-    lanes = state.shape.lanes
-    largest = max(a * b for a, b in pairwise(state.shape.sizes))
-    blocks = BLOCKS if largest <= CACHED_WEIGHTS else BLOCKS_FROM_MEMORY
-    vectors = min(blocks, -(-data.rows // (lanes * shares)))
-    plan = _plan(replace(state.shape, capacity=vectors * lanes * shares, shares=shares))
+    plan = inference_plan(state.shape, data.rows, shares)
     work = layout.allocate(plan[0, layout.WORK], state.parameters.dtype)
     statuses = np.zeros(shares, np.int64)
     job = Job(step.INFER, data.rows, data.rows, NO_LOSSES)

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy import empty, ndarray
 
-from . import activations, checks, engine, initializers, losses, names, threads
+from . import activations, checks, engine, initializers, losses, names, quick, threads
 from .data import as_inputs, raise_bad_inputs
 from .job import Ints
 from .kernels import layout, step
@@ -62,6 +63,11 @@ class Network:
             (initializers.initial_weights(init, a.name, n_in, n_out, rng), np.zeros(n_out))
             for (n_in, n_out), a in zip(pairwise(self.sizes), self._activations, strict=True)
         ]
+
+    _quick: quick.Prediction | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "_quick"}
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -144,14 +150,39 @@ class Network:
             ValueError, TypeError: X or out is not as above, or X holds NaN or Inf.
 
         """
+        p = self._predict_quickly(X, out)
+        return self._predict_carefully(X, out) if p is None else p
+
+    def _predict_carefully(self, X: Any, out: Array | None) -> Array:
         data = Data(as_inputs(X, self.sizes[0]))
         out = self._out(out, data)
         flops = 2.0 * data.rows * self.n_parameters
         shares = threads.shares(threads.maximum("auto"), flops)
-        state = State(self._shape, self._parameters, _NOTHING, _NOTHING, losses.LOSSES["mse"])
-        statuses = engine.infer(state, shares, data, out, engine.NO_VALUES)
+        statuses = engine.infer(self._state(), shares, data, out, engine.NO_VALUES)
         raise_status(statuses, data, self, losses.LOSSES["mse"])
         return out
+
+    def _predict_quickly(self, X: Any, out: Array | None) -> Array | None:
+        """``predict`` by the short way (quick.py), or None where only the careful way will do."""
+        if type(X) is not ndarray or X.dtype is not self._dtype or not X.flags.carray:
+            return None
+        code, header, _memory = self._quick or self._make_quick()
+        try:
+            if out is None:
+                out = empty((len(X), self._sizes[-1]), self._dtype)
+            elif type(out) is not ndarray:
+                return None
+            return out if code(header, X, out) else None
+        except TypeError:  # not an array of two dimensions
+            return None
+
+    def _make_quick(self) -> quick.Prediction:
+        self._quick = quick.prediction(self._state(), self.n_parameters)
+        return self._quick
+
+    def _state(self) -> State:
+        """For an inference."""
+        return State(self._shape, self._parameters, _NOTHING, _NOTHING, losses.LOSSES["mse"])
 
     def _out(self, out: Array | None, data: Data) -> Array:
         shape = (data.rows, self.sizes[-1])

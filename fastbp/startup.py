@@ -2,7 +2,7 @@
 
 import numpy.typing as npt
 
-from .kernels import run
+from .kernels import embedded, run
 from .network import as_dtype
 
 
@@ -17,4 +17,6 @@ def warmup(dtype: npt.DTypeLike = "float32") -> None:
         ValueError, TypeError: ``dtype`` is not "float32" or "float64".
 
     """
-    run.load(as_dtype(dtype).itemsize)
+    itemsize = as_dtype(dtype).itemsize
+    run.load(itemsize)
+    embedded.load(itemsize)

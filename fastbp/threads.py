@@ -12,6 +12,8 @@ import numba
 FLOPS_PER_SHARE = 2e6
 """Work below which another thread costs more (two forks and joins, 5 us each) than it saves."""
 
+NO_LIMIT = 2**62
+
 _GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 _PARALLEL_REGION = threading.Lock()
@@ -87,6 +89,11 @@ def _quota_of(folder: Path) -> int | None:
 def shares(limit: int, flops: float) -> int:
     """In how many shares work of so many floating-point operations is worth splitting."""
     return max(1, min(limit, int(flops / FLOPS_PER_SHARE)))
+
+
+def rows_alone(limit: int, flops: float) -> int:
+    """The most rows, of so many operations each, that are worth one share alone."""
+    return NO_LIMIT if limit == 1 else int(2 * FLOPS_PER_SHARE / flops)
 
 
 @contextmanager

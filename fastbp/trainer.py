@@ -1,5 +1,6 @@
 """The trainer: data comes in here, is checked once, and comes back as numbers."""
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -8,8 +9,9 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy import ndarray
 
-from . import checks, losses, names, optimizers
+from . import checks, embed, losses, names, optimizers, quick
 from .data import as_inputs, as_targets
 from .engine import CompiledEngine
 from .history import History
@@ -23,6 +25,8 @@ from .twin import TwinEngine
 
 CHUNK_SECONDS = 0.1
 """How long the compiled loop runs before Python looks at Ctrl-C. Never affects the bits."""
+
+LABELS = np.dtype(np.int64)
 
 ENGINES = {"numba": "compiled kernels", "numpy": "their NumPy twins, nothing compiled"}
 
@@ -62,6 +66,7 @@ class Trainer:
         self._loss = losses.lookup(loss)
         losses.check_pair(self._loss, net.output)
         self._optimizer = optimizers.check(optimizer)
+        self._dtype = net.dtype
         self._batch_size = checks.integer(batch_size, "batch_size", 1)
         self._seed = checks.seed(seed)
         self._threads = maximum(threads)
@@ -78,9 +83,11 @@ class Trainer:
         self._engine: Engine = TwinEngine(self._state) if twin else self._compiled
         self._step_job = Job(step.TRAIN, 1, 1, np.zeros(1))
         self._lock = threading.RLock()
+        self._model: embed.Model | None = None
+        self._quick: quick.Step | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        made_anew = ("_compiled", "_engine", "_step_job", "_lock")
+        made_anew = ("_compiled", "_engine", "_step_job", "_lock", "_model", "_quick")
         return {key: value for key, value in vars(self).items() if key not in made_anew}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -159,6 +166,37 @@ class Trainer:
     def _shares(self, count: int) -> None:
         """Force every region into so many shares, for tests: 0 leaves it to the work."""
         self._compiled.forced_shares = count
+        self._model = self._quick = None
+
+    def compiled(self) -> embed.Model:
+        """What ``fastbp.embed`` and your own njit code train and predict with: this trainer.
+
+        The arrays are the trainer's, so that training through the model and through the trainer is
+        the same training. A model is for one thread at a time (fastbp/embed.py).
+
+        Raises:
+            ValueError: this trainer has engine="numpy", which has nothing compiled.
+
+        """
+        if self._engine_name == "numpy":
+            raise ValueError(
+                "engine is 'numpy', which compiles nothing: make the Trainer with engine='numba'"
+            )
+        with self._alone():
+            if self._model is None:
+                self._model = self._new_model()
+            return self._model
+
+    def _new_model(self) -> embed.Model:
+        header, state = self._compiled.header(self.batch_size), self._state
+        return embed.Model(
+            header.array,
+            state.parameters,
+            state.moments,
+            state.hyper,
+            self._compiled.work,
+            header.scratch,
+        )
 
     def fit(
         self,
@@ -246,6 +284,31 @@ class Trainer:
             FloatingPointError: the loss was not finite; nothing has changed.
 
         """
+        dtype, (code, header) = self._dtype, self._quick or self._make_quick()
+        if (
+            type(X) is type(y) is ndarray
+            and X.dtype is dtype
+            and (y.dtype is dtype or y.dtype is LABELS)
+            and X.flags.carray
+            and y.flags.carray
+            and self._lock.acquire(False)
+        ):
+            try:
+                loss = code(header, X, y)
+            except TypeError:  # another number of dimensions
+                loss = math.nan
+            finally:
+                self._lock.release()
+            if loss == loss:  # not NaN
+                return loss
+        return self._step_carefully(X, y)
+
+    def _make_quick(self) -> quick.Step:
+        alone = self._engine is self._compiled and self._compiled.rows_alone() > 0
+        self._quick = quick.step(self.compiled()) if alone else quick.NO_STEP
+        return self._quick
+
+    def _step_carefully(self, X: Any, y: Any) -> float:
         data = self._data(X, y)
         if data.rows > self.batch_size:
             raise ValueError(
@@ -300,6 +363,10 @@ class Trainer:
 
     def predict(self, X: Any, out: Array | None = None) -> Array:
         """``net.predict``, by this trainer's engine and threads."""
+        if self._engine is self._compiled and not self._compiled.forced_shares:
+            p = self._net._predict_quickly(X, out)
+            if p is not None:
+                return p
         data = Data(as_inputs(X, self.net.sizes[0]))
         out = self.net._out(out, data)
         raise_status(self._engine.outputs(data, out), data, self.net, self._loss)

@@ -13,6 +13,7 @@ from .layout import (
     DELTA_PANEL_STRIDE,
     DELTA_PANELS,
     DELTA_STRIDE,
+    IN,
     INPUTS,
     LAST,
     OUTPUTS,
@@ -78,6 +79,26 @@ def backward_layer(plan, params, work, layer, first, last, low, high):
             padded(high - low, w),
         )
     spread(plan, work, below, first, last, low, high)
+
+
+@kernel
+def error_of_inputs(plan, params, work, first, last):
+    """dLoss/dX for the vectors of rows ``first`` to ``last``, where the inputs themselves lay.
+
+    plan, params, work: layout.py. Reads the delta of layer 1. Twin: same name.
+    """
+    block = plan[0, BLOCK]
+    multiply_across(
+        offset(params, plan[1, WEIGHTS]),
+        plan[1, WEIGHT_STRIDE],
+        delta_of(plan, work, first, 1),
+        block,
+        offset(work, first * block + plan[1, IN]),
+        block,
+        plan[1, INPUTS],
+        last - first,
+        plan[1, OUTPUTS],
+    )
 
 
 @kernel

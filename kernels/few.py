@@ -120,3 +120,25 @@ def backward_few(plan, params, work, layer, rows, first, last):
             rows,
             rows,
         )
+
+
+@kernel
+def error_of_inputs_few(plan, params, work, rows, first, last):
+    """dLoss/dX of the panels ``first`` to ``last`` of inputs, where the inputs themselves lay.
+
+    plan, params, work: layout.py. Reads the delta of layer 1 in DELTA_PANELS. Twin:
+    ``error_of_inputs``.
+    """
+    w = lanes(work)
+    multiply_rows_back(
+        rows,
+        offset(params, plan[1, WEIGHTS]),
+        plan[1, WEIGHT_STRIDE],
+        offset(work, plan[1, DELTA_PANELS]),
+        plan[1, DELTA_PANEL_STRIDE],
+        -(-plan[1, OUTPUTS] // w),
+        offset(work, plan[1, IN]),
+        rows * w,
+        first,
+        last,
+    )

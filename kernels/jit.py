@@ -16,11 +16,11 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import llvmlite
 import numba
@@ -29,6 +29,7 @@ from numba.core.ccallback import CFunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import cpu_target
+from numba.extending import register_jitable
 from numba.misc.appdirs import AppDirs
 
 from . import width
@@ -65,6 +66,12 @@ def _toolchain() -> tuple[object, ...]:
     settings = [str(getattr(numba.config, name, None)) for name in SETTINGS]
     versions = sys.implementation.cache_tag, numba.__version__, llvmlite.__version__
     return *versions, target, settings
+
+
+@cache
+def stamp() -> int:
+    """``source_stamp`` as a number: what was compiled into the user's own cache is known by it."""
+    return int(source_stamp()[:15], 16)
 
 
 @cache
@@ -213,9 +220,27 @@ def entry(function: Callable[..., Any]) -> Any:
     return _cached(numba.njit(**FLAGS)(function))
 
 
+def ready_entry(function: Callable[..., Any], signatures: Sequence[Any]) -> Any:
+    """An ``entry`` of these signatures only, compiled or loaded now and never again."""
+    dispatcher = entry(function)
+    for signature in signatures:
+        dispatcher.compile(signature)
+    dispatcher.disable_compile()
+    return dispatcher
+
+
 def parallel_entry(function: Callable[..., Any]) -> Any:
     """A cached function with parallel regions.
 
     Keep it tiny: compiling a region costs seconds when the function around it is long.
     """
     return _cached(numba.njit(parallel=True, **FLAGS)(function))
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def everywhere(function: F) -> F:
+    """A Python function of one line, as it is for Python, and compiled where njit code calls it."""
+    register_jitable(**FLAGS)(function)
+    return function

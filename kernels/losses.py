@@ -143,6 +143,40 @@ def loss_and_delta(loss, code, z, p, y, labels, delta, units, padded, valid, row
 
 
 @kernel
+def _dot(x, y, units):
+    """(lanes,), the sum over units of x y, both (units, lanes)."""
+    w = lanes(x)
+    total = splat(x, 0.0)
+    for start in range(0, units, _PART):
+        part = splat(x, 0.0)
+        for i in range(start * w, min(units, start + _PART) * w, w):
+            part = fma(load(x, i), load(y, i), part)
+        total = total + part
+    return total
+
+
+@kernel
+def delta_from_output(code, z, p, v, delta, units, padded, row_loss):
+    """dLoss/dz from the user's own v = dLoss/dp, through any output activation.
+
+    code: of the output activation. z, p, v, delta: (padded, lanes); rows that do not exist have
+    v = 0, and get delta 0, as padded units do. row_loss: (lanes,), the sum of p v, which is not
+    finite where the outputs are not. Twin: same name.
+    """
+    w = lanes(z)
+    total = _dot(p, v, units)
+    store(row_loss, 0, total)
+    for i in range(0, units * w, w):
+        a, d = load(p, i), load(v, i)
+        if code == codes.SOFTMAX:
+            store(delta, i, a * (d - total))
+        else:
+            store(delta, i, d * slope(code, load(z, i), a))
+    for i in range(units * w, padded * w, w):
+        store(delta, i, splat(delta, 0.0))
+
+
+@kernel
 def _hit_of_largest(p, y, labels, units):
     w = lanes(p)
     top, guess = load(p, 0), splat(p, 0.0)

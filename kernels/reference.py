@@ -116,6 +116,11 @@ def backward(weights, activations, zs, outs, delta):
     return deltas
 
 
+def error_of_inputs(weights, deltas):
+    """dLoss/dX (B, I), from the delta of the first layer."""
+    return deltas[0] @ weights[0].T
+
+
 def gradients(outs, deltas):
     """[(dW (I, O), db (O,)), ...], summed over the rows."""
     return [(a.T @ delta, delta.sum(axis=0)) for a, delta in zip(outs[:-1], deltas, strict=True)]
@@ -145,6 +150,13 @@ def output_delta(loss, output, z, p, y, n):
         return (p - y) / (n * p.shape[1])
     scale = 2 / (n * p.shape[1]) if loss == codes.MSE else 1 / n
     return scale * (p - y) * slope(output, z, p)
+
+
+def delta_from_output(output, z, p, v):
+    """dLoss/dz (B, O) of a loss whose own gradient dLoss/dp is v (B, O)."""
+    if output == codes.SOFTMAX:
+        return p * (v - (p * v).sum(axis=1, keepdims=True))
+    return v * slope(output, z, p)
 
 
 def correct(loss, p, y):

@@ -4,7 +4,7 @@ from numba import types
 
 from .jit import kernel
 
-_GOLDEN = 0x9E3779B97F4A7C15
+GOLDEN = 0x9E3779B97F4A7C15
 
 
 @kernel
@@ -21,7 +21,7 @@ def shuffle(seed, epoch, order):
 
     Random number i is splitmix64's i-th output from a key of seed and epoch. Twin: ``shuffled``.
     """
-    golden = types.uint64(_GOLDEN)
+    golden = types.uint64(GOLDEN)
     key = mix(mix(types.uint64(seed) + golden) + types.uint64(epoch))
     for i in range(len(order)):
         order[i] = i

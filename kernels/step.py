@@ -15,11 +15,11 @@ import math
 import numpy as np
 from numba import carray, types
 
-from .backward import backward, backward_layer, delta_of, spread
+from .backward import backward, backward_layer, delta_of, error_of_inputs, spread
 from .cells import cells_at, plan_at
 from .codes import CROSS_ENTROPY, F64
 from .denormals import flush_denormals, restore_denormals
-from .few import are_few, backward_few, forward_few, outputs_few
+from .few import are_few, backward_few, error_of_inputs_few, forward_few, outputs_few
 from .forward import activate_outputs, forward, forward_layer, padded
 from .gather import ADDRESS, DESCRIPTOR, DTYPE, N_COLUMNS, gather, gather_rows
 from .jit import kernel
@@ -45,14 +45,14 @@ from .layout import (
 from .layout import (
     PARAMETERS as ALL_PARAMETERS,
 )
-from .losses import hits, invalid_target, loss_and_delta
+from .losses import delta_from_output, hits, invalid_target, loss_and_delta
 from .shuffle import shuffle
 from .simd import get, lanes, offset, pointer_to, put, store, transpose
 from .update import update_share
 
 # Elements of a job.
 (
-    TASK,  # TRAIN, GRADIENTS or INFER
+    TASK,  # TRAIN, GRADIENTS, INFER, FROM_OUTPUT or INPUT_GRADIENT
     ROWS,  # in the data set
     BATCH,  # rows of a batch
     SHUFFLED,  # 1: each epoch in its own order; 0: as the rows lie
@@ -70,7 +70,7 @@ from .update import update_share
     HYPER,  # address of the hyperparameters, float64 (HYPER_LENGTH,)
     ORDER,  # address of the order of the rows, int64 (ROWS,), or 0 for as they lie
     LOSSES,  # address of the sums of row losses, float64 (EPOCHS - FIRST,)
-    OUT,  # address of the outputs of an inference, (ROWS, outputs), or 0
+    OUT,  # address of the outputs, (ROWS, outputs), or of dLoss/dX, (ROWS, inputs); or 0
     VALUES,  # address of loss and hits of each row of an inference, float64 (ROWS, 2), or 0
     STATUSES,  # address of an inference's statuses, int64 (shares,)
     LAYER,  # the layer that stage FORWARD or BACKWARD works on
@@ -82,7 +82,9 @@ Y = X + DESCRIPTOR
 JOB = Y + DESCRIPTOR
 """Length of a job."""
 
-TRAIN, GRADIENTS, INFER = range(3)
+TRAIN, GRADIENTS, INFER, FROM_OUTPUT, INPUT_GRADIENT = range(5)
+"""The last two have in place of y the gradient of the user's own loss, dLoss/dp (rows, outputs):
+FROM_OUTPUT updates by it, INPUT_GRADIENT takes it down to the inputs."""
 
 FINE, BAD_INPUT, BAD_TARGET, NOT_FINITE, KINDS = range(5)
 """Statuses. That of an inference's share is kind + KINDS * the first row of the vector of rows
@@ -111,6 +113,11 @@ def _has_labels(plan, job):
     """Whether y is one column of integer class labels."""
     one_column = job[Y + N_COLUMNS] == 1 and job[Y + DTYPE] > F64
     return plan[0, LOSS] == CROSS_ENTROPY and one_column
+
+
+@kernel
+def _has_own_gradient(job):
+    return job[TASK] == FROM_OUTPUT or job[TASK] == INPUT_GRADIENT
 
 
 @kernel
@@ -147,6 +154,8 @@ def _take_targets(plan, job, order, first, valid, block, scratch):
         y, outputs = offset(block, plan[0, TARGET]), plan[plan[0, LAST], OUTPUTS]
         if gather(job, _Y, order, first, valid, y, scratch):
             return BAD_TARGET
+        if _has_own_gradient(job):
+            return FINE
         if invalid_target(plan[0, LOSS], y, _has_labels(plan, job), valid, outputs):
             return BAD_TARGET
     return FINE
@@ -199,6 +208,26 @@ def _output_loss(plan, work, job, vector, valid, rows):
 
 
 @kernel
+def _output_delta(plan, work, job, vector, valid):
+    """Delta of the output layer for one vector of rows, with what stands for their losses."""
+    if not _has_own_gradient(job):
+        _output_loss(plan, work, job, vector, valid, _mean_over(job))
+        return
+    last = plan[0, LAST]
+    block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
+    delta_from_output(
+        plan[last, ACTIVATION],
+        offset(block, plan[last, Z]),
+        offset(block, plan[last, A]),
+        offset(block, plan[0, TARGET]),
+        delta_of(plan, work, vector, last),
+        units,
+        padded(units, lanes(work)),
+        offset(block, plan[0, ROW_LOSS]),
+    )
+
+
+@kernel
 def _by_rows(plan, params, work, job, share, shares):
     """One share's vectors of rows: gather, forward, loss, backward. Only its blocks are written."""
     w, rows = lanes(work), _batch_rows(job)
@@ -214,7 +243,7 @@ def _by_rows(plan, params, work, job, share, shares):
     if fine and first < last:
         forward(plan, params, work, first, last)
         for v in range(first, last):
-            _output_loss(plan, work, job, v, min(w, rows - v * w), _mean_over(job))
+            _output_delta(plan, work, job, v, min(w, rows - v * w))
         backward(plan, params, work, first, last)
 
 
@@ -267,7 +296,7 @@ def _turn_back(plan, work, job):
     _finish_forward(plan, work, rows)
     for v in range(vectors):
         put(offset(work, v * plan[0, BLOCK]), plan[0, ROW_STATUS], FINE)
-        _output_loss(plan, work, job, v, min(w, rows - v * w), _mean_over(job))
+        _output_delta(plan, work, job, v, min(w, rows - v * w))
     spread(plan, work, top, _ZERO, vectors, _ZERO, plan[top, OUTPUTS])
     job[LAYER] = top
     stage = _accept(plan, work, job)
@@ -279,6 +308,28 @@ def _by_weights(plan, params, moments, work, hyper, job, share, shares):
     """One share's part of every weight matrix: gradient, then update or keep."""
     keep = job[TASK] == GRADIENTS
     update_share(plan, params, moments, work, hyper, keep, share, shares, _batch_rows(job))
+
+
+@kernel
+def _to_inputs(plan, params, work, job, share, shares):
+    """One share's part of dLoss/dX, to OUT: what follows the deltas in place of BY_WEIGHTS."""
+    w, rows, inputs = lanes(work), _batch_rows(job), plan[1, INPUTS]
+    out, error = pointer_to(job[OUT], work), offset(work, plan[1, IN])
+    if are_few(rows, w):
+        first, last = _part(inputs, w, share, shares)
+        error_of_inputs_few(plan, params, work, rows, first, last)
+        for p in range(first, last):
+            for r in range(rows):
+                for i in range(min(w, inputs - p * w)):
+                    put(out, r * inputs + p * w + i, get(error, (p * rows + r) * w + i))
+        return
+    vectors = padded(rows, w) // w
+    first, last = vectors * share // shares, vectors * (share + 1) // shares
+    scratch = offset(work, plan[0, SCRATCH] + share * plan[0, SCRATCH_STRIDE])
+    error_of_inputs(plan, params, work, first, last)
+    for v in range(first, last):
+        valid = min(w, rows - v * w)
+        _write_rows(offset(error, v * plan[0, BLOCK]), inputs, valid, out, v * w, scratch)
 
 
 @kernel
@@ -321,7 +372,7 @@ def _accept(plan, work, job):
 @kernel
 def _end(hyper, job):
     """Count the update, and go on to the next batch or epoch."""
-    if job[TASK] == TRAIN:
+    if job[TASK] == TRAIN or job[TASK] == FROM_OUTPUT:
         hyper[UPDATES] += 1.0
     if job[BATCH] >= job[ROWS] and job[SHUFFLED] == 0:
         job[LOADED] = 1
@@ -332,11 +383,9 @@ def _end(hyper, job):
 
 
 @kernel
-def _write_rows(plan, work, vector, valid, out, row, scratch):
-    """Copy one vector's outputs to rows ``row`` .. of out (n, outputs), C-contiguous."""
-    w, last = lanes(work), plan[0, LAST]
-    units = plan[last, OUTPUTS]
-    a = offset(work, vector * plan[0, BLOCK] + plan[last, A])
+def _write_rows(a, units, valid, out, row, scratch):
+    """Copy a (units, lanes), one vector of rows, to rows ``row`` .. of out (n, units)."""
+    w = lanes(a)
     for u in range(0, units, w):
         transpose(offset(a, u * w), w, scratch, w)
         for r in range(valid):
@@ -365,7 +414,9 @@ def _give(plan, work, job, out, vector, row, scratch):
     if job[VALUES] != 0:
         _judge_rows(plan, work, job, vector, valid, pointer_to(job[VALUES], types.float64), row)
     else:
-        _write_rows(plan, work, vector, valid, out, row, scratch)
+        last = plan[0, LAST]
+        a = offset(work, vector * plan[0, BLOCK] + plan[last, A])
+        _write_rows(a, plan[last, OUTPUTS], valid, out, row, scratch)
 
 
 @kernel
@@ -447,6 +498,8 @@ def _do(plan, work, hyper, job, stage, share, shares, dtype):
         _forward(plan, params, work, job, rows, share, shares)
     elif stage == BACKWARD:
         _backward(plan, params, work, job, rows, share, shares)
+    elif stage == BY_WEIGHTS and job[TASK] == INPUT_GRADIENT:
+        _to_inputs(plan, params, work, job, share, shares)
     elif stage == BY_WEIGHTS:
         moments = pointer_to(job[MOMENTS], dtype)
         _by_weights(plan, params, moments, work, hyper, job, share, shares)

@@ -36,7 +36,7 @@ def parameters_after(case, X, y, engine="numba", **options):
 
 def test_the_names():
     optimizers = {"SGD", "Adam", "AdamW", "RMSprop"}
-    names = {"Network", "Trainer", "History", "show_config", "warmup"}
+    names = {"Network", "Trainer", "History", "embed", "show_config", "warmup"}
     assert set(fastbp.__all__) == names | optimizers
     assert all(hasattr(fastbp, name) for name in names)
     assert re.match(r"\d+\.\d+", fastbp.__version__)

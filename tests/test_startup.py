@@ -7,7 +7,7 @@ from cases import CASES
 from numba.core import event
 
 import fastbp
-from fastbp.kernels import jit, run
+from fastbp.kernels import embedded, jit, run
 
 IMPORT = """
 from numba.core import event
@@ -28,7 +28,7 @@ def test_import_and_making_a_trainer_compile_and_load_nothing():
 def use_all(dtype):
     """All that compiles anything, with one share and with two."""
     case = CASES["odd"]
-    X, y = case.batch()
+    X, y = (part.astype(dtype) for part in case.batch())
     trainer = case.trainer(dtype)
     for trainer._shares in (1, 2):
         trainer.step(X, y)
@@ -46,7 +46,8 @@ def compiled_by(call, *arguments):
 
 
 def loaded():
-    return len(jit._KEPT), len(run.parallel.signatures)
+    quick = [kind.cache_info().currsize for kind in (embedded.step_alone, embedded.predict_alone)]
+    return len(jit._KEPT), len(run.parallel.signatures), quick
 
 
 def report(dtype):

@@ -1,0 +1,146 @@
+"""Predict and train from inside your own ``@njit`` code, millions of times.
+
+``model = trainer.compiled()`` is a tuple of arrays that compiled code can take. The functions below
+take it, from Python and from ``@njit`` functions alike. They allocate nothing, hold no lock, start
+no threads, and compile nothing for another network of the same dtype. The results are those of the
+trainer, bit for bit: training through the model and through the trainer is the same training.
+
+In all of them X is (B, inputs), or (inputs,) for one row: a C-contiguous array of the network's
+dtype, with B at most the trainer's ``batch_size``. Other arrays are C-contiguous and of that dtype,
+too, and may be flat where B is 1 or their other length is 1. A wrong shape is a ValueError, in
+compiled code, too; a wrong type a TypingError, where the call is compiled.
+
+One model is for one thread at a time; ``predict`` alone can be called from many at once, such as
+those of a ``prange``. Models of several trainers do not touch one another, unless they share a
+network.
+"""
+
+from typing import Any, NamedTuple, NoReturn
+
+from .job import Floats, Ints
+from .kernels import embedded
+from .kernels.jit import everywhere
+from .state import Array
+
+
+class Model(NamedTuple):
+    """What a trainer trains, for compiled code; the arrays are the trainer's own.
+
+    It belongs to its process: it can be neither copied nor pickled.
+    """
+
+    header: Ints
+    """int64: where everything lies, and what is called."""
+    parameters: Array
+    """The network's, in the kernels' layout."""
+    moments: Array
+    """The optimizer's."""
+    hyper: Floats
+    """float64: the hyperparameters and the number of updates; element ``LR`` can be set."""
+    work: Array
+    """Memory of one training step."""
+    scratch: Array
+    """Memory of predictions, for each thread its own."""
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError(
+            "a compiled model holds addresses of its trainer's memory and cannot be copied or "
+            "pickled: copy the trainer, and call compiled() of the copy"
+        )
+
+
+LR = 0
+"""Element of ``model.hyper`` that is the learning rate of the next update."""
+
+
+@everywhere
+def predict(model: Model, X: Array, out: Array) -> None:
+    """Fill out (B, outputs) with the outputs of the rows of X.
+
+    Safe from many threads at once. NaN everywhere if X has NaN or Inf.
+
+    >>> @njit(parallel=True)
+    ... def many(model, X, out):
+    ...     for i in prange(len(X)):
+    ...         fastbp.embed.predict(model, X[i], out[i])
+
+    Raises:
+        ValueError: X or out has another shape, or they share memory.
+
+    """
+    embedded.predict(model, X, out)
+
+
+@everywhere
+def step(model: Model, X: Array, y: Any) -> float:
+    """One update on the rows of X, as ``Trainer.step``; the loss before it.
+
+    NaN, and nothing has changed, if the loss is not finite or if X or y has a value that the
+    trainer would refuse.
+
+    Args:
+        model: of a trainer.
+        X: (B, inputs) or (inputs,).
+        y: targets (B, outputs), a number for one row and one output; for loss "cross_entropy" also
+            integer labels, int64 (B,), or an integer for one row.
+
+    Raises:
+        ValueError: X or y has another shape, or y is labels for another loss.
+
+    """
+    return embedded.step(model, X, y)  # type: ignore[no-any-return]
+
+
+@everywhere
+def gradients(model: Model, X: Array, y: Any, out: Array) -> float:
+    """Fill out (n_parameters,) with the gradient of the mean loss over X; the loss.
+
+    out: W (inputs, outputs), row by row, then b, layer by layer. NaN, and out is as it was, where
+    ``step`` would return NaN.
+
+    Raises:
+        ValueError: X, y or out has another shape, or out shares memory with the others.
+
+    """
+    return embedded.gradients(model, X, y, out)  # type: ignore[no-any-return]
+
+
+@everywhere
+def input_gradient(model: Model, X: Array, v: Array, out: Array) -> None:
+    """Fill out (B, inputs) with vector-Jacobian products: out[r] = J(X[r])^T v[r].
+
+    J (outputs, inputs) is the derivative of the outputs by the inputs, v (B, outputs). With v the
+    gradient of a function of the outputs, out is its gradient by the inputs. NaN everywhere if X,
+    v or the outputs are not finite.
+
+    Raises:
+        ValueError: X, v or out has another shape, or out shares memory with the others.
+
+    """
+    embedded.input_gradient(model, X, v, out)
+
+
+@everywhere
+def step_from(model: Model, X: Array, dloss_dp: Array) -> bool:
+    """One update by a loss of your own, given its gradient by the outputs p of X.
+
+    dloss_dp: (B, outputs), dLoss/dp, after the output activation (softmax, too). It is taken as it
+    is: for a mean over rows divide by B. Counts as an update of the trainer's optimizer, whose loss
+    plays no part.
+
+    For a policy with softmax outputs and returns G of the actions that were taken, REINFORCE is
+
+    >>> dloss_dp[:] = 0
+    >>> for r in range(B):
+    ...     dloss_dp[r, action[r]] = -G[r] / (B * p[r, action[r]])
+    >>> fastbp.embed.step_from(model, X, dloss_dp)
+
+    Returns:
+        Whether the update was made; False, and nothing has changed, if X, dloss_dp or the outputs
+        are not finite.
+
+    Raises:
+        ValueError: X or dloss_dp has another shape.
+
+    """
+    return embedded.step_from(model, X, dloss_dp)  # type: ignore[no-any-return]

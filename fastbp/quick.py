@@ -1,0 +1,50 @@
+"""The short way from Python into compiled code: in a small network the long one would be felt.
+
+It is for arrays as the kernels want them, and for work of one thread. Compiled code checks shapes
+and values; what it refuses, and all else, goes the careful way, which knows what to say. Both give
+the same bits.
+"""
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+from . import engine, threads
+from .data import address
+from .embed import Model
+from .header import inference_header
+from .kernels import embedded
+from .state import Array, State
+
+Prediction: TypeAlias = tuple[Callable[[int, Array, Array], bool], int, object]
+"""(code, address of a header, what holds the header's memory): whether code(header, X, out) filled
+out (rows, outputs) with the outputs of X. Safe from many threads at once."""
+
+Step: TypeAlias = tuple[Callable[[int, Array, Array], float], int]
+"""(code, address of a header): code(header, X, y) is the loss of an update, or NaN if nothing has
+changed."""
+
+
+def prediction(state: State, n_parameters: int) -> Prediction:
+    """For a network, of as many rows as are not worth a second thread."""
+    rows = threads.rows_alone(threads.maximum("auto"), 2.0 * n_parameters)
+    if rows == 0:
+        return _no_prediction, 0, None
+    header = inference_header(state, rows, engine.inference_plan(state.shape, rows, 1))
+    return embedded.predict_alone(state.parameters.itemsize), address(header.array), header
+
+
+def step(model: Model) -> Step:
+    """For a trainer, whose model must outlive it."""
+    return embedded.step_alone(model.parameters.itemsize), address(model.header)
+
+
+def _no_prediction(_header: int, _X: Array, _out: Array) -> bool:
+    return False
+
+
+def _no_step(_header: int, _X: Array, _y: Array) -> float:
+    return math.nan
+
+
+NO_STEP: Step = _no_step, 0
