@@ -136,7 +136,7 @@ def test_a_loss_that_is_not_finite_is_refused():
 
 @pytest.mark.parametrize("bad", [np.ones((6, 5)), np.ones(4), np.ones((0, 4)), np.array(1.0)])
 def test_predict_refuses_other_shapes(bad):
-    with pytest.raises(ValueError, match="X .*shape"):
+    with pytest.raises(ValueError, match=r"X .*shape"):
         SMALL.network().predict(bad)
 
 
