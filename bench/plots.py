@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 
 from bench import sweep
 from bench.cases import CASES
-from bench.report import peers_of
+from bench.report import in_order, peers_of
 from bench.results import OURS
 
 STYLE = {
@@ -32,7 +32,7 @@ MARKS = {"sgd": "o", "adam": "^"}
 def draw(results, points, folder):
     """Write every figure that there is data for."""
     folder.mkdir(exist_ok=True)
-    steps = results.of("step")
+    steps = in_order(results.of("step"))
     with mpl.rc_context(STYLE):
         if steps:
             keep(ratios(steps), folder / "ratios.png")

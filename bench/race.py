@@ -41,10 +41,11 @@ class Racer:
     def run(self, seconds):
         """Go round for so long, one lap at least; returns the seconds a lap."""
         lap, batches, clock = self.lap, self.batches, time.perf_counter
-        laps, start = 0, clock()
-        while (elapsed := clock() - start) < seconds:
+        laps, elapsed, start = 0, 0.0, clock()
+        while not laps or elapsed < seconds:
             lap(*next(batches))
             laps += 1
+            elapsed = clock() - start
         self.latest = elapsed / laps
         return self.latest
 

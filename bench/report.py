@@ -5,6 +5,7 @@ Ratios are times as long as fastbp: above 1 fastbp is faster.
 
 from statistics import median
 
+from bench.cases import CASES
 from bench.peers import SIDES
 from bench.results import OURS
 from bench.table import markdown, significant
@@ -27,6 +28,12 @@ def peers_of(races):
     return [name for name in SIDES if name in ran] + sorted(ran - set(SIDES))
 
 
+def in_order(races):
+    """By case, in the order of CASES, whenever each was run."""
+    place = {name: i for i, name in enumerate(CASES)}
+    return sorted(races, key=lambda race: place.get(race.case, len(place)))
+
+
 def ratio_cell(race, name):
     return f"{race.ratio(name):.2f}x" if name in race.seconds else "-"
 
@@ -44,7 +51,7 @@ def race_rows(races):
             f"{100 * race.share_of_peak(OURS):.1f}",
             *(ratio_cell(race, name) for name in peers),
         ]
-        for race in races
+        for race in in_order(races)
     ]
     return [head, *rows]
 
@@ -74,7 +81,7 @@ def losses(results):
     """A line for each case in which a peer is faster, the worst first within a measure."""
     lines = []
     for measure in measures_of(results):
-        for race in results.of(measure):
+        for race in in_order(results.of(measure)):
             ahead = sorted((race.ratio(name), name) for name in race.others if race.ratio(name) < 1)
             if ahead:
                 case = f"{race.case} {race.optimizer}".strip()
