@@ -29,7 +29,8 @@ class Case:
     epoch_batches: int = N_BATCHES
     """Batches of the data set that an epoch goes through."""
     lr_factor: float = 1.0
-    """Updates from single rows need a smaller step, or the weights run away."""
+    """Updates of single rows, or of very many weights, need a smaller step: the weights would run
+    away, and where an output is 0 scikit-learn reports a smaller loss than it descends."""
 
     def lr(self, optimizer):
         """The learning rate of every side."""
@@ -109,8 +110,23 @@ CASES = {
         Case("tiny", (2, 4, 1), 4, "mse", epochs=1000),
         Case("small", (8, 64, 64, 1), 32, "mse"),
         Case("medium", (784, 256, 128, 10), 128, "cross_entropy"),
-        Case("large", (784, 1024, 1024, 1024, 10), 256, "cross_entropy", predict_rows=4096),
-        Case("xlarge", (1024, 4096, 4096, 1000), 512, "cross_entropy", pairs=5, epoch_batches=8),
+        Case(
+            "large",
+            (784, 1024, 1024, 1024, 10),
+            256,
+            "cross_entropy",
+            predict_rows=4096,
+            lr_factor=0.1,
+        ),
+        Case(
+            "xlarge",
+            (1024, 4096, 4096, 1000),
+            512,
+            "cross_entropy",
+            pairs=5,
+            epoch_batches=8,
+            lr_factor=0.1,
+        ),
     )
 }
 

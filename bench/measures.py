@@ -14,9 +14,8 @@ from bench.peers import PREDICT_ONLY, MissingError, load
 from bench.results import Result
 
 SAME_STEPS = 3
-SAME_LOSS = 5e-3
-"""Relative difference of losses and outputs within which the sides do the same work. It is this
-large for scikit-learn's Adam, which adds epsilon to the root of a v that is not yet unbiased."""
+SAME_LOSS = 1e-3
+"""Relative difference of losses and outputs within which the sides do the same work."""
 
 PREDICT_BLOCKS = 8
 STREAM_ROWS = 256

@@ -27,6 +27,9 @@ class ScikitLearn(Side):
         warnings.filterwarnings("ignore", category=ConvergenceWarning)
 
     def settings(self):
+        # It adds epsilon to the root of a v that is not yet unbiased: this is the others' epsilon
+        # after two steps, where the losses are compared.
+        epsilon = EPS * (1 - BETA2**2) ** 0.5
         # Its squared error is half of mse: so is the gradient, and SGD's step must be twice.
         lr = 2 * self.lr if self.mse and self.optimizer == "sgd" else self.lr
         return {
@@ -39,9 +42,8 @@ class ScikitLearn(Side):
             "nesterovs_momentum": False,
             "beta_1": BETA1,
             "beta_2": BETA2,
-            "epsilon": EPS,
+            "epsilon": epsilon,
             "shuffle": False,
-            "warm_start": True,
             "tol": 0.0,
             "n_iter_no_change": 10**9,
             "random_state": 0,
@@ -56,7 +58,7 @@ class ScikitLearn(Side):
         return 2 * self.model.loss_ if self.mse else self.model.loss_
 
     def fit(self, X, y, epochs):
-        self.model.max_iter = epochs
+        self.model.set_params(max_iter=epochs, warm_start=True)
         return self.model.fit(X, y).loss_curve_
 
     def epoch(self, X, y):
