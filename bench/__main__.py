@@ -21,8 +21,10 @@ README = HERE.parent / "README.md"
 RESULTS, FIGURES = HERE / "results.json", HERE / "figures"
 
 RACES = ("step", "epoch", "predict", "online", "one row")
-NOTES = ("memory", "imports", "bandwidth")
+NOTES = ("memory", "start", "bandwidth")
 """What is measured otherwise than in races."""
+
+START_ROUNDS = 5
 
 
 def positive(text):
@@ -87,17 +89,19 @@ def measure_races(options, results, keep):
 
 
 def measure_notes(options, results, keep):
-    from bench import fresh, stream
+    from bench import memory, startup, stream
 
     sides = [name for name in (OURS, *options.peers) if name != "onnxruntime"]
     if "bandwidth" in options.measures:
         results.notes["bandwidth"] = stream.ceilings(options.threads)
     if "memory" in options.measures:
-        results.notes["memory_of"] = fresh.MEMORY_CASE
-        results.notes["memory"] = fresh.memory(sides, say)
+        results.notes["memory_of"] = f"{memory.CASE} {memory.OPTIMIZER}"
+        results.notes["memory"] = memory.measure(sides, say)
         keep()
-    if "imports" in options.measures:
-        results.notes["imports"] = fresh.imports(sides, say)
+    if "start" in options.measures:
+        say(f"start: {START_ROUNDS} rounds of fresh processes")
+        taken = startup.measure(startup.imports() | startup.first_steps(sides), START_ROUNDS)
+        results.notes["start"] = {what: seconds for (what, _), seconds in taken.items()}
     keep()
 
 

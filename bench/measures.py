@@ -19,8 +19,6 @@ SAME_LOSS = 1e-3
 
 PREDICT_BLOCKS = 8
 STREAM_ROWS = 256
-EPOCH_SHARE = 3
-"""An epoch is long: it gets one window where a step gets so many, but three."""
 
 
 def owned(side, batches):
@@ -61,7 +59,6 @@ class Measure:
     unit: str
     cases: tuple[Case, ...]
     trains: bool = True
-    share: int = 1
 
     def flops(self, case):
         """Of one unit."""
@@ -72,7 +69,7 @@ class Measure:
 
 MEASURES = {
     "step": Measure(step, "step", tuple(CASES.values())),
-    "epoch": Measure(epoch, "epoch", tuple(CASES.values()), share=EPOCH_SHARE),
+    "epoch": Measure(epoch, "epoch", tuple(CASES.values())),
     "predict": Measure(predict, "call", tuple(CASES.values()), trains=False),
     "online": Measure(online, "row", (ONE_ROW,)),
     "one row": Measure(predict, "call", (ONE_ROW,), trains=False),
@@ -188,9 +185,7 @@ def measure(task, names, threads, pairs=None):
     """Run one race; returns its Result."""
     kind = MEASURES[task.measure]
     entries = entries_of(task, names, threads)
-    if pairs is None:
-        pairs = max(3, task.case.pairs // kind.share)
-    laps, peaks = race.run([entry.racer for entry in entries], pairs, threads)
+    laps, peaks = race.run([e.racer for e in entries], pairs or task.case.pairs, threads)
     return Result(
         measure=task.measure,
         case=task.case.name,

@@ -51,34 +51,41 @@ def keep(figure, path):
 def ratios(races):
     """Bars: how many times as long as fastbp each peer takes, a panel for each optimizer."""
     optimizers = [name for name in OPTIMIZERS if any(r.optimizer == name for r in races)]
+    cases, peers = list(dict.fromkeys(race.case for race in races)), peers_of(races)
     figure, axes = plt.subplots(
-        len(optimizers), 1, figsize=(9, 2.9 * len(optimizers)), sharex=True, squeeze=False
+        len(optimizers),
+        1,
+        figsize=(9, 2.9 * len(optimizers)),
+        sharex=True,
+        squeeze=False,
+        layout="constrained",
     )
     for ax, optimizer in zip(axes[:, 0], optimizers, strict=True):
-        bars(ax, [race for race in races if race.optimizer == optimizer], peers_of(races))
+        mine = {race.case: race for race in races if race.optimizer == optimizer}
+        bars(ax, [mine.get(case) for case in cases], peers)
+        ax.set_xticks(range(len(cases)), cases)
         ax.set_title(f"Training step, {OPTIMIZERS[optimizer]}", loc="left")
-    peers = len(peers_of(races))
-    axes[0, 0].legend(ncols=peers, frameon=False, loc="lower right", bbox_to_anchor=(1, 1.0))
-    figure.tight_layout()
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=len(peers), frameon=False, loc="outside upper center")
     return figure
 
 
 def bars(ax, races, peers):
+    """One group a race, where there is one."""
     wide = 0.8 / len(peers)
     for i, (name, color) in enumerate(zip(peers, COLORS, strict=False)):
         at = [c + (i - (len(peers) - 1) / 2) * wide for c in range(len(races))]
-        heights = [race.ratio(name) if name in race.seconds else math.nan for race in races]
+        heights = [r.ratio(name) if r and name in r.seconds else math.nan for r in races]
         drawn = ax.bar(at, heights, 0.92 * wide, label=name, color=color, zorder=2)
         labels = ["" if math.isnan(h) else short(h) for h in heights]
         ax.bar_label(drawn, labels, fontsize=7, padding=1, color=INK)
     ax.set_yscale("log")
-    heights = [race.ratio(name) for race in races for name in race.others]
+    heights = [race.ratio(name) for race in races if race for name in race.others]
     ax.set_ylim(min(0.5, 0.8 * min(heights)), 2 * max(heights))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}x")
     ax.axhline(1, color=OUR_COLOR, linewidth=1.2, zorder=3)
-    ax.text(len(races) - 0.52, 1, " fastbp", color=OUR_COLOR, va="center", ha="left")
+    ax.text(len(races) - 0.5, 1, " fastbp", color=OUR_COLOR, va="center", ha="left")
     ax.set_xlim(-0.5, len(races) - 0.5)
-    ax.set_xticks(range(len(races)), [race.case for race in races])
     ax.tick_params(axis="x", length=0)
     ax.set_ylabel("times as long as fastbp")
     ax.grid(axis="y", color="#dddddd", linewidth=0.6, zorder=0)
@@ -104,7 +111,8 @@ def roofline(races, ceilings):
         mine = [i for i, (case, _) in enumerate(placed) if case.name == name]
         if mine:
             top = max(mine, key=xs.__getitem__)
-            ax.annotate(name, (xs[top], ys[top]), xytext=(8, -4), textcoords="offset points")
+            text = ax.annotate(name, (xs[top], ys[top]), xytext=(9, -4), textcoords="offset points")
+            text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1})
     marks = [
         plt.Line2D([], [], marker=mark, linestyle="", color=INK, label=OPTIMIZERS[name])
         for name, mark in MARKS.items()

@@ -8,6 +8,7 @@ from statistics import median
 from bench.cases import CASES
 from bench.peers import SIDES
 from bench.results import OURS
+from bench.startup import WHOLE
 from bench.table import markdown, significant
 
 TITLES = {
@@ -19,7 +20,8 @@ TITLES = {
 }
 """Measures in the order of the page; those of a later version follow by their own names."""
 
-UNITS = {"epoch": ("ms", 1e-3)}
+UNITS = {"epoch": "µs an update"}
+"""Of the times of a measure, where it is not plain µs."""
 
 
 def peers_of(races):
@@ -38,15 +40,20 @@ def ratio_cell(race, name):
     return f"{race.ratio(name):.2f}x" if name in race.seconds else "-"
 
 
+def updates(race):
+    """How many there are in what was timed, where it is an epoch."""
+    return CASES[race.case].epoch_batches if race.measure == "epoch" else 1
+
+
 def race_rows(races):
     """Headings and one line a race."""
     peers = peers_of(races)
-    unit, scale = UNITS.get(races[0].measure, ("µs", 1e-6))
+    unit = UNITS.get(races[0].measure, "µs")
     head = ["case", f"fastbp {unit}", "GFLOP/s", "% of peak", *(f"vs {name}" for name in peers)]
     rows = [
         [
             f"{race.case} {race.optimizer}".strip(),
-            significant(race.microseconds(OURS) * 1e-6 / scale),
+            significant(race.microseconds(OURS) / updates(race)),
             significant(race.gflops(OURS)),
             f"{100 * race.share_of_peak(OURS):.1f}",
             *(ratio_cell(race, name) for name in peers),
@@ -57,7 +64,7 @@ def race_rows(races):
 
 
 def memory_rows(memory):
-    head = ["library", "peak RSS MB", "of it imports MB", "allocated in a step"]
+    head = ["library", "peak RSS MB", "of it imports MB", "a step allocates"]
     rows = [
         [name, f"{m['peak'] / 1e6:.0f}", f"{m['imports'] / 1e6:.0f}", allocated(m["step"])]
         for name, m in memory.items()
@@ -72,9 +79,9 @@ def allocated(count):
     return f"{count} B" if count < 10_000 else f"{count / 1e6:.1f} MB"
 
 
-def import_rows(imports):
+def start_rows(start):
     head = ["in a fresh process", "seconds"]
-    return [head, *([what, f"{median(seconds):.2f}"] for what, seconds in imports.items())]
+    return [head, *([what, f"{median(seconds):.2f}"] for what, seconds in start.items())]
 
 
 def losses(results):
@@ -97,11 +104,11 @@ def resource_losses(notes):
     memory = {name: m["peak"] / 1e6 for name, m in notes.get("memory", {}).items()}
     lines += less("peak memory", memory, "MB", ".0f")
     starts = {
-        what.removesuffix(": import and first step"): median(seconds)
-        for what, seconds in notes.get("imports", {}).items()
-        if what.endswith(": import and first step")
+        what.removesuffix(f": {WHOLE}"): median(seconds)
+        for what, seconds in notes.get("start", {}).items()
+        if what.endswith(f": {WHOLE}")
     }
-    return lines + less("import and first step", starts, "s", ".2f")
+    return lines + less(WHOLE, starts, "s", ".2f")
 
 
 def less(what, values, unit, form):
@@ -126,8 +133,8 @@ def sections(results):
     notes = results.notes
     if "memory" in notes:
         yield f"Memory of a training process ({notes['memory_of']})", memory_rows(notes["memory"])
-    if "imports" in notes:
-        yield "Start (kernels cached, unless it says cold)", import_rows(notes["imports"])
+    if "start" in notes:
+        yield "Start (what is compiled is cached, unless it says cold)", start_rows(notes["start"])
 
 
 def caption(results):

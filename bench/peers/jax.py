@@ -27,7 +27,7 @@ class Jax(Side):
         donating = partial(jax.jit, donate_argnums=0)
         self.jitted = donating(step)
         self.jitted_fit = donating(partial(repeat, step), static_argnums=3)
-        self.jitted_epoch = donating(partial(shuffled, step), static_argnums=4)
+        self.jitted_epoch = donating(partial(shuffled, step), static_argnums=3)
         self.jitted_stream = donating(partial(one_by_one, step))
         self.jitted_outputs = jax.jit(partial(outputs, self.case.loss))
 
@@ -46,8 +46,11 @@ class Jax(Side):
         return self.run(self.jitted_fit, X, y, epochs)
 
     def epoch(self, X, y):
-        self.key, key = jax.random.split(self.key)
-        return self.run(self.jitted_epoch, key, X, y, self.case.batch)
+        (self.state, self.key), loss = self.jitted_epoch(
+            (self.state, self.key), X, y, self.case.batch
+        )
+        jax.block_until_ready((self.state, loss))
+        return loss
 
     def stream(self, X, y):
         return self.run(self.jitted_stream, X[:, None], y[:, None])
@@ -107,8 +110,10 @@ def one_by_one(step, state, X, y):
     return jax.lax.scan(lambda s, row: step(s, *row), state, (X, y))
 
 
-def shuffled(step, state, key, X, y, batch):
+def shuffled(step, state_and_key, X, y, batch):
     """Whole batches of rows in a random order."""
+    state, key = state_and_key
+    next_key, key = jax.random.split(key)
     order = jax.random.permutation(key, len(X)).reshape(-1, batch)
     state, losses = jax.lax.scan(lambda s, rows: step(s, X[rows], y[rows]), state, order)
-    return state, losses.mean()
+    return (state, next_key), losses.mean()
