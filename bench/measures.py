@@ -51,13 +51,38 @@ def online(side):
     return side.stream, owned(side, [side.case.rows(STREAM_ROWS)]), STREAM_ROWS
 
 
+def losses(side):
+    """Of steps on one batch, as their laps make them: each shows what the update before did."""
+    X, y = map(side.own, side.case.rows(side.case.batch))
+    if side.case.epochs:
+        return [float(loss) for loss in side.fit(X, y, SAME_STEPS)]
+    return [float(side.step(X, y)) for _ in range(SAME_STEPS)]
+
+
+def outputs(side):
+    """Of one batch."""
+    X, _ = side.case.rows(side.case.batch)
+    return np.asarray(side.predict(side.own(X))).ravel()
+
+
+def outputs_after_stream(side):
+    """Of one row, when the updates of a lap are made."""
+    side.stream(*map(side.own, side.case.rows(STREAM_ROWS)))
+    return outputs(side)
+
+
 @dataclass(frozen=True)
 class Measure:
-    """laps: side -> (lap, batches without end, units in a lap); of: (case, optimizer) pairs."""
+    """What is timed, and what shows that all sides do it.
+
+    laps: side -> (lap, batches without end, units in a lap). evidence: side -> what a side that
+    does the same work computes alike.
+    """
 
     laps: object
     unit: str
     cases: tuple[Case, ...]
+    evidence: object
     trains: bool = True
 
     def flops(self, case):
@@ -68,11 +93,11 @@ class Measure:
 
 
 MEASURES = {
-    "step": Measure(step, "step", tuple(CASES.values())),
-    "epoch": Measure(epoch, "epoch", tuple(CASES.values())),
-    "predict": Measure(predict, "call", tuple(CASES.values()), trains=False),
-    "online": Measure(online, "row", (ONE_ROW,)),
-    "one row": Measure(predict, "call", (ONE_ROW,), trains=False),
+    "step": Measure(step, "step", tuple(CASES.values()), losses),
+    "epoch": Measure(epoch, "epoch", tuple(CASES.values()), losses),
+    "predict": Measure(predict, "call", tuple(CASES.values()), outputs, trains=False),
+    "online": Measure(online, "row", (ONE_ROW,), outputs_after_stream),
+    "one row": Measure(predict, "call", (ONE_ROW,), outputs, trains=False),
 }
 """online and one row stand for loops of someone else's, which train and predict row by row."""
 
@@ -106,16 +131,6 @@ def racer_of(side, name, laps):
     return race.Racer(name, lap, itertools.cycle(batches), side.enter), units
 
 
-def evidence(task, side):
-    """What a side that does the same work computes alike: losses of steps, or outputs."""
-    side.enter()
-    X, y = map(side.own, task.case.rows(task.case.batch))
-    if not MEASURES[task.measure].trains:
-        return np.asarray(side.predict(X)).ravel()
-    # One batch for all steps: its loss shows what each update did.
-    return np.array([float(side.step(X, y)) for _ in range(SAME_STEPS)])
-
-
 @dataclass
 class Entry:
     """A side in a race."""
@@ -130,7 +145,8 @@ class Entry:
 def enter(task, name, threads, laps=None):
     """One side with so many threads; compiled and warm. laps: in place of the measure's."""
     side = load(name)(task.case, task.optimizer, threads)
-    shown = evidence(task, side)
+    side.enter()
+    shown = MEASURES[task.measure].evidence(side)
     racer, units = racer_of(side, name, laps or MEASURES[task.measure].laps)
     racer.run(race.WINDOW_SECONDS)
     return Entry(name, side, racer, units, shown)

@@ -8,6 +8,7 @@ import pytest
 
 from bench import measures, peers, race
 from bench.cases import CASES, ONE_ROW, Case
+from bench.measures import MEASURES
 from bench.peers.fastbp import FastBP
 from bench.peers.numpy import NumPy
 from bench.results import Result, Results
@@ -79,9 +80,9 @@ def test_predictions_run_once_and_not_for_each_optimizer():
 
 def test_flops_of_an_epoch_are_those_of_its_steps():
     case = CASES["xlarge"]
-    assert measures.MEASURES["epoch"].flops(case) == case.epoch_batches * case.flops
+    assert MEASURES["epoch"].flops(case) == case.epoch_batches * case.flops
     large = CASES["large"]
-    assert measures.MEASURES["predict"].flops(large) == 2 * 4096 * large.weights
+    assert MEASURES["predict"].flops(large) == 2 * 4096 * large.weights
 
 
 def test_a_racer_makes_one_lap_at_least_and_takes_its_batches_in_turn():
@@ -97,8 +98,14 @@ def test_a_racer_makes_one_lap_at_least_and_takes_its_batches_in_turn():
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("measure", ["step", "predict"])
 def test_fastbp_and_numpy_do_the_same_work(case, optimizer, measure):
-    task = measures.Task(measure, case, optimizer)
-    shown = [measures.evidence(task, kind(case, optimizer, 1)) for kind in (FastBP, NumPy)]
+    shown = [MEASURES[measure].evidence(kind(case, optimizer, 1)) for kind in (FastBP, NumPy)]
+    np.testing.assert_allclose(*shown, rtol=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize(("measure", "case"), [("online", ONE_ROW), ("step", CASES["tiny"])])
+def test_fastbp_and_numpy_make_the_same_updates_in_a_lap(case, optimizer, measure):
+    shown = [MEASURES[measure].evidence(kind(case, optimizer, 1)) for kind in (FastBP, NumPy)]
     np.testing.assert_allclose(*shown, rtol=1e-4)
 
 

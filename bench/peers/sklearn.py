@@ -59,7 +59,8 @@ class ScikitLearn(OnBlas):
 
     def fit(self, X, y, epochs):
         self.model.set_params(max_iter=epochs, warm_start=True)
-        return self.model.fit(X, y).loss_curve_
+        losses = self.model.fit(X, y).loss_curve_[-epochs:]  # a warm start goes on with its curve
+        return [2 * loss for loss in losses] if self.mse else losses
 
     def epoch(self, X, y):
         self.model.shuffle = True
