@@ -1,1 +1,1 @@
-"""fastbp against plain NumPy and against torch: ``python -m bench.compare`` prints the table."""
+"""fastbp against its peers: ``scripts/bench`` measures, and writes README's tables and figures."""

@@ -1,12 +1,15 @@
-"""The five networks that everything in bench/ runs on, and the data for them."""
+"""The networks that everything in bench/ runs on, and the data for them."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 N_BATCHES = 32
 """A single repeated batch would be memorized; Adam's moments then decay into denormals, and it is
 denormal arithmetic, not training, that gets timed."""
 
 LEARNING_RATES = {"sgd": 1e-2, "adam": 1e-3}
+MOMENTS = {"sgd": 1, "adam": 2}
+"""Moments that the optimizers keep: SGD has momentum everywhere."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,19 @@ class Case:
     loss: str
     epochs: int = 0
     """Above 0 it is trained as such networks are: full-batch `fit` calls of this many epochs."""
+    predict_rows: int = 0
+    """Rows of a prediction; 0 for one batch."""
+    pairs: int = 15
+    """Windows of each side in a race."""
+    epoch_batches: int = N_BATCHES
+    """Batches of the data set that an epoch goes through."""
+    lr_factor: float = 1.0
+    """Updates of single rows, or of very many weights, need a smaller step: the weights would run
+    away, and where an output is 0 scikit-learn reports a smaller loss than it descends."""
+
+    def lr(self, optimizer):
+        """The learning rate of every side."""
+        return self.lr_factor * LEARNING_RATES[optimizer]
 
     @property
     def output(self):
@@ -26,20 +42,56 @@ class Case:
         return "softmax" if self.loss == "cross_entropy" else "identity"
 
     @property
+    def layers(self):
+        """(inputs, outputs) of each layer."""
+        return list(zip(self.sizes, self.sizes[1:], strict=False))
+
+    @property
+    def weights(self):
+        """How many weights there are, biases left out."""
+        return sum(n_in * n_out for n_in, n_out in self.layers)
+
+    @property
     def flops(self):
         """Floating-point operations of one step in its matrix products.
 
         Forward, backward and gradient cost 2 B I O each; the first layer has no backward.
         """
-        weights = [n_in * n_out for n_in, n_out in zip(self.sizes, self.sizes[1:], strict=False)]
-        return 6 * self.batch * sum(weights) - 2 * self.batch * weights[0]
+        return 6 * self.batch * self.weights - 2 * self.batch * self.sizes[0] * self.sizes[1]
+
+    def bytes_moved(self, optimizer):
+        """Bytes of weights, moments and activations that a step reads or writes, in float32.
+
+        Each weight is read by forward and by backward (but in the first layer), read and written
+        by the update, and so is each moment. Each activation is written once and read by the next
+        layer and by the gradient; each delta likewise; X is read and written once by the gather.
+        """
+        first = self.sizes[0] * self.sizes[1]
+        weights = (4 + 2 * MOMENTS[optimizer]) * self.weights - first
+        units = 6 * sum(self.sizes[1:]) + 4 * self.sizes[0]
+        return 4 * (weights + self.batch * units)
+
+    def parameters(self, seed=0):
+        """The weights (n_in, n_out), He's, and biases (n_out,) that every side starts from."""
+        import numpy as np  # not before the environment is settled
+
+        rng = np.random.default_rng(seed)
+        weights = [
+            rng.standard_normal(shape, np.float32) * np.float32((2 / shape[0]) ** 0.5)
+            for shape in self.layers
+        ]
+        return weights, [np.zeros(n_out, np.float32) for n_out in self.sizes[1:]]
 
     def data(self, n_batches=N_BATCHES, seed=0):
         """Rows for so many batches: X float32 (n, n_in), y int64 (n,) or float32 (n, n_out)."""
-        import numpy as np  # not before compare.py has settled the environment
+        return self.rows(n_batches * self.batch, seed)
+
+    @lru_cache(maxsize=2)  # noqa: B019, cases live as long as the process
+    def rows(self, n, seed=0):
+        """So many rows, as ``data``."""
+        import numpy as np
 
         rng = np.random.default_rng(seed)
-        n = n_batches * self.batch
         X = rng.standard_normal((n, self.sizes[0]), dtype=np.float32)
         if self.loss == "cross_entropy":
             return X, rng.integers(0, self.sizes[-1], n)
@@ -58,7 +110,25 @@ CASES = {
         Case("tiny", (2, 4, 1), 4, "mse", epochs=1000),
         Case("small", (8, 64, 64, 1), 32, "mse"),
         Case("medium", (784, 256, 128, 10), 128, "cross_entropy"),
-        Case("large", (784, 1024, 1024, 1024, 10), 256, "cross_entropy"),
-        Case("xlarge", (1024, 4096, 4096, 1000), 512, "cross_entropy"),
+        Case(
+            "large",
+            (784, 1024, 1024, 1024, 10),
+            256,
+            "cross_entropy",
+            predict_rows=4096,
+            lr_factor=0.1,
+        ),
+        Case(
+            "xlarge",
+            (1024, 4096, 4096, 1000),
+            512,
+            "cross_entropy",
+            pairs=5,
+            epoch_batches=8,
+            lr_factor=0.1,
+        ),
     )
 }
+
+ONE_ROW = Case("one row", (8, 64, 64, 1), 1, "mse", lr_factor=0.02)
+"""What lies within a loop of someone else's: one row at a time."""

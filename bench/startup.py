@@ -2,46 +2,39 @@
 
 ``python -m bench.startup`` measures each in fresh processes, taken in turns, and prints medians in
 seconds; a cold process has an empty kernel cache. torch appears where it is installed.
+``scripts/bench --measures start`` puts the first steps of all peers beside them.
 """
 
 import argparse
-import os
-import subprocess
-import sys
 import tempfile
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from statistics import median
 
-from bench import table
+from bench import fresh, table
+from bench.environment import available_cpus
 
 WIDTHS = {"16": "512", "8": "256", "4": "128"}
 """FASTBP_VECTOR_BITS for so many float32 in a vector."""
 
-IMPORT = """
+TIMED = """
 import time
+{before}
 start = time.perf_counter()
-import {}
+{timed}
 print(time.perf_counter() - start)
 """
 
-FIRST_STEP = """
-import time
-import numba, numpy as np
-start = time.perf_counter()
-import fastbp
-net = fastbp.Network([20, 64, 2], output="softmax", seed=0)
-trainer = fastbp.Trainer(net, loss="cross_entropy", optimizer=fastbp.Adam(), seed=0)
-trainer.step(np.ones((32, 20), np.float32), np.zeros(32, int))
-print(time.perf_counter() - start)
+FIRST_STEP = f"""
+from bench.cases import CASES
+from bench.peers import load
+side = load({{name!r}})(CASES["small"], "sgd", {available_cpus()})
+float(side.step(*map(side.own, side.case.rows(side.case.batch))))
 """
+"""Of a side, as soon as it can be: nothing but what it needs has been imported."""
 
-COMPILE = """
-import time
-from fastbp.kernels import run
-start = time.perf_counter()
-{}
-print(time.perf_counter() - start)
-"""
+WHOLE = "import and first step"
+BEYOND = f"{WHOLE} beyond import numba"
 
 VARIANTS = {
     "float32 serial": "run.code(4)",
@@ -51,47 +44,65 @@ VARIANTS = {
 }
 
 
-def seconds(program, environ, cache=None):
-    """What the program says it took, in a fresh process; ``cache`` is the folder of kernels."""
-    settings = {} if cache is None else {"NUMBA_CACHE_DIR": cache}
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(
-        command, env=environ | settings, check=True, stdout=subprocess.PIPE, text=True
-    )
-    return float(done.stdout)
+@dataclass(frozen=True)
+class Program:
+    """What one process runs. cold: it finds no compiled kernel."""
+
+    timed: str
+    before: str = ""
+    cold: bool = False
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def seconds(self, warm):
+        """Of a fresh process; None if it fails. warm: the folder of compiled kernels."""
+        text = TIMED.format(before=self.before, timed=self.timed)
+        if not self.cold:
+            return fresh.answer(text, NUMBA_CACHE_DIR=warm, **self.environ)
+        with tempfile.TemporaryDirectory() as empty:
+            return fresh.answer(text, NUMBA_CACHE_DIR=empty, **self.environ)
 
 
-def cold(program, environ):
-    with tempfile.TemporaryDirectory() as empty:
-        return seconds(program, environ, empty)
+def first_steps(sides):
+    """{(what, ""): Program} of importing a side and making a step; of a cold fastbp as well."""
+    found = {(f"{name}: {WHOLE}", ""): Program(FIRST_STEP.format(name=name)) for name in sides}
+    cold = Program(FIRST_STEP.format(name="fastbp"), cold=True)
+    return found | {(f"fastbp: {WHOLE}, cold", ""): cold}
 
 
-def measures(warm, widths):
-    """(what, float32 a vector) -> a function of no arguments that measures it once."""
-    plain = dict(os.environ)
+def imports():
+    """The same of importing libraries alone."""
+    names = [name for name in ("numba", "fastbp", "torch") if find_spec(name)]
+    return {(f"import {name}", ""): Program(f"import {name}") for name in names}
+
+
+def own_parts(widths):
+    """The same of fastbp's own share of a first step, and of compiling, for widths of a vector."""
+    step, numba = FIRST_STEP.format(name="fastbp"), "import numba, numpy"
     found = {
-        (f"import {name}", ""): lambda name=name: seconds(IMPORT.format(name), plain, warm)
-        for name in ("numba", "fastbp", "torch")
-        if find_spec(name)
+        (f"warm {BEYOND}", ""): Program(step, numba),
+        (f"cold {BEYOND}", ""): Program(step, numba, cold=True),
     }
-    beyond = "import and first step beyond import numba"
-    found[f"warm {beyond}", ""] = lambda: seconds(FIRST_STEP, plain, warm)
-    found[f"cold {beyond}", ""] = lambda: cold(FIRST_STEP, plain)
     for width in widths:
-        environ = plain | {"FASTBP_VECTOR_BITS": WIDTHS[width]}
+        environ = {"FASTBP_VECTOR_BITS": WIDTHS[width]}
         for name, call in VARIANTS.items():
-            program = COMPILE.format(call)
-            found[f"compile {name}", width] = lambda p=program, e=environ: cold(p, e)
+            program = Program(call, "from fastbp.kernels import run", True, environ)
+            found[f"compile {name}", width] = program
     return found
 
 
-def measure(repeats, widths):
-    """The seconds of every measure, a round of all of them at a time."""
+def measure(programs, repeats):
+    """{key: seconds of each round} of {key: Program}; who fails is left out, and stderr says why.
+
+    A round of the warm ones before the first fills caches, of kernels and of files.
+    """
     with tempfile.TemporaryDirectory() as warm:
-        todo = measures(warm, widths)
-        seconds(FIRST_STEP, dict(os.environ), warm)
-        rounds = [{key: once() for key, once in todo.items()} for _ in range(repeats)]
-    return {key: [taken[key] for taken in rounds] for key in todo}
+        able = {
+            key: program
+            for key, program in programs.items()
+            if program.cold or program.seconds(warm) is not None
+        }
+        rounds = [{key: p.seconds(warm) for key, p in able.items()} for _ in range(repeats)]
+    return {key: [taken[key] for taken in rounds] for key in able}
 
 
 def main():
@@ -100,7 +111,8 @@ def main():
     parser.add_argument("--widths", nargs="*", choices=WIDTHS, default=list(WIDTHS))
     options = parser.parse_args()
     rows = [["seconds", "width", "median", "least", "most"]]
-    for (what, width), taken in measure(options.repeats, options.widths).items():
+    programs = imports() | own_parts(options.widths)
+    for (what, width), taken in measure(programs, options.repeats).items():
         rows.append([what, width, *(f"{f(taken):.3f}" for f in (median, min, max))])
     print(table.plain(rows))
 

@@ -1,31 +1,6 @@
-"""The results as a table: plain text for the terminal, Markdown for README."""
+"""Tables as plain text and as Markdown, and the markers between which README holds them."""
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-
-
-def columns(names):
-    """The headings, for the sides that ran."""
-    others = [name for name in names if name != "fastbp"]
-    return [
-        "case",
-        "optimizer",
-        *(f"{name} µs" for name in names),
-        "GFLOP/s",
-        *(f"vs {name}" for name in others),
-        "% of FMA peak",
-    ]
-
-
-def row(result, names):
-    """One line of cells: medians, microseconds a step, the last columns about fastbp."""
-    return [
-        result.case.name,
-        result.optimizer,
-        *(significant(result.microseconds(name)) for name in names),
-        significant(result.gflops("fastbp")),
-        *(f"{result.ratio(name):.2f}x" for name in names if name != "fastbp"),
-        f"{100 * result.share_of_peak('fastbp'):.1f}",
-    ]
 
 
 def significant(value):
@@ -33,21 +8,25 @@ def significant(value):
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def plain(rows):
-    """Columns padded to equal widths, the first two to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+def widths(rows):
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+
+def plain(rows, left=1):
+    """Columns padded to equal widths, the first ``left`` to the left."""
+    wide = widths(rows)
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(cells, wide, strict=True))
+        ).rstrip()
         for cells in rows
     )
 
 
-def markdown(rows):
+def markdown(rows, left=1):
     """The same as a Markdown table."""
-    rule = ["---"] * 2 + ["---:"] * (len(rows[0]) - 2)
+    rule = ["---"] * left + ["---:"] * (len(rows[0]) - left)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [rows[0], rule, *rows[1:]])
 
 

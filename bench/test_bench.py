@@ -5,9 +5,10 @@ import itertools
 import pytest
 
 from bench.cases import CASES
-from bench.race import baseline_of, network_of, trainer_of
+from bench.environment import available_cpus
+from bench.peers import load
 
-FIT_BATCHES = 4
+EPOCH_BATCHES = 4
 
 
 @pytest.fixture(params=CASES)
@@ -17,9 +18,7 @@ def case(request):
 
 @pytest.fixture(params=["fastbp", "numpy"])
 def model(request, case):
-    network = network_of(case)
-    make = trainer_of if request.param == "fastbp" else baseline_of
-    return make(case, network, "sgd")
+    return load(request.param)(case, "sgd", available_cpus())
 
 
 def test_step(benchmark, case, model):
@@ -34,7 +33,7 @@ def test_predict(benchmark, case, model):
     benchmark(model.predict, X)
 
 
-def test_fit(benchmark, case, model):
-    X, y = case.data(FIT_BATCHES)
-    benchmark.group = f"fit {case.name}"
-    benchmark(model.fit, X, y, epochs=1)
+def test_epoch(benchmark, case, model):
+    X, y = case.data(EPOCH_BATCHES)
+    benchmark.group = f"epoch {case.name}"
+    benchmark(model.epoch, X, y)

@@ -19,7 +19,7 @@ from fastbp import progress
 
 sys.path.append(str(Path(__file__).parents[1]))
 from bench.baseline import MOMENTUM, Baseline
-from bench.race import Side
+from bench.race import Racer
 
 HIDDEN = (512, 256)
 BATCH = 128
@@ -97,8 +97,8 @@ def race(X, y, seed):
         "fastbp": partial(trainer_for(network, seed).fit, epochs=1, progress=False),
         "numpy": partial(baseline.fit, epochs=1),
     }
-    sides = [Side(name, fit, fit, itertools.cycle(parts)) for name, fit in fits.items()]
-    ours, theirs = zip(*([side.window() for side in sides] for _ in range(WINDOWS)), strict=True)
+    racers = [Racer(name, fit, itertools.cycle(parts)) for name, fit in fits.items()]
+    ours, theirs = zip(*([racer.window() for racer in racers] for _ in range(WINDOWS)), strict=True)
     ratio = median(slow / fast for fast, slow in zip(ours, theirs, strict=True))
     return n / median(ours), n / median(theirs), ratio
 

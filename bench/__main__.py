@@ -1,0 +1,143 @@
+"""fastbp against its peers, everything interleaved: tables, figures, one JSON of every window.
+
+A run adds to bench/results.json: cases run again replace what was there. Then README's tables and
+the figures are made anew from that file.
+"""
+
+import argparse
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from bench import environment, report, table
+from bench.cases import CASES, LEARNING_RATES
+from bench.peers import SIDES
+from bench.results import OURS, Results
+
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+RESULTS, FIGURES = HERE / "results.json", HERE / "figures"
+
+RACES = ("step", "epoch", "predict", "online", "one row")
+NOTES = ("memory", "start", "bandwidth")
+"""What is measured otherwise than in races."""
+
+START_ROUNDS = 5
+
+
+def positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return number
+
+
+def parse(arguments):
+    cpus = environment.available_cpus()
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    add = parser.add_argument
+    every = [*RACES, *NOTES]
+    add("--measures", nargs="*", choices=every, default=every, help="default: all; none: render")
+    add("--cases", nargs="+", choices=CASES, default=list(CASES))
+    add("--optimizers", nargs="+", choices=LEARNING_RATES, default=list(LEARNING_RATES))
+    add("--peers", nargs="+", choices=[n for n in SIDES if n != OURS], default=list(SIDES)[1:])
+    add("--threads", type=positive, default=cpus, help=f"of every side (default: {cpus})")
+    add("--pairs", type=positive, help="windows of each side (default: 15; 5 for xlarge)")
+    add("--print", action="store_true", help="print the tables of this run and write no file")
+    options = parser.parse_args(arguments)
+    if options.threads > cpus:
+        parser.error(f"--threads {options.threads}: this process may use {cpus} CPUs")
+    return options
+
+
+def machine(threads):
+    """What the figures depend on."""
+    import llvmlite.binding as llvm
+
+    about = {
+        "cpu": llvm.get_host_cpu_name(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "threads": threads,
+        "python": platform.python_version(),
+    }
+    for name in ("numpy", "numba", "torch", "jax", "scikit-learn", "onnxruntime"):
+        try:
+            about[name] = version(name)
+        except PackageNotFoundError:
+            about[name] = "not installed"
+    return about
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def measure_races(options, results, keep):
+    # NumPy and fastbp: not before the environment is settled
+    from bench import measures
+
+    wanted = [name for name in RACES if name in options.measures]
+    names = [OURS, *options.peers]
+    for task in measures.tasks(wanted, options.cases, options.optimizers):
+        race = measures.measure(task, names, options.threads, options.pairs)
+        results.add(race)
+        told = ", ".join(f"{name} {race.ratio(name):.2f}x" for name in race.others)
+        say(f"{task}: {table.significant(race.microseconds(OURS))} µs; {told}")
+        keep()
+
+
+def measure_notes(options, results, keep):
+    from bench import memory, startup, stream
+
+    sides = [name for name in (OURS, *options.peers) if name != "onnxruntime"]
+    if "bandwidth" in options.measures:
+        results.notes["bandwidth"] = stream.ceilings(options.threads)
+    if "memory" in options.measures:
+        results.notes["memory_of"] = f"{memory.CASE} {memory.OPTIMIZER}"
+        results.notes["memory"] = memory.measure(sides, say)
+        keep()
+    if "start" in options.measures:
+        say(f"start: {START_ROUNDS} rounds of fresh processes")
+        taken = startup.measure(startup.imports() | startup.first_steps(sides), START_ROUNDS)
+        results.notes["start"] = {what: seconds for (what, _), seconds in taken.items()}
+    keep()
+
+
+def render(results):
+    """The figures, and the page in README."""
+    from bench import plots, sweep
+
+    found = sweep.load()
+    plots.draw(results, found, FIGURES)
+    table.insert(README, report.page(results, FIGURES, sweep.told(found)))
+
+
+def show(results):
+    for title, rows in report.sections(results):
+        print(f"\n{title}\n{table.plain(rows)}")
+    print("\nSlower than a peer:", *report.losses(results), sep="\n")
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    environment.run_in(environment.fair(os.environ, options.threads), "bench")
+    table.around_markers(README)  # fails now and not after minutes of measuring
+    results = Results() if options.print else Results.load(RESULTS)
+    if options.measures:
+        results.notes["machine"] = machine(options.threads)
+
+    def keep():
+        if not options.print:
+            results.save(RESULTS)
+
+    measure_races(options, results, keep)
+    measure_notes(options, results, keep)
+    if not options.print:
+        render(results)
+    show(results)
+
+
+if __name__ == "__main__":
+    main()

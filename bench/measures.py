@@ -1,0 +1,213 @@
+"""What is measured: for each measure, what a side does in a lap, and how the sides are made."""
+
+import itertools
+import math
+import sys
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from bench import race
+from bench.cases import CASES, ONE_ROW, Case
+from bench.peers import PREDICT_ONLY, MissingError, load
+from bench.results import Result
+
+SAME_STEPS = 3
+SAME_LOSS = 1e-3
+"""Relative difference of losses and outputs within which the sides do the same work."""
+
+PREDICT_BLOCKS = 8
+STREAM_ROWS = 256
+
+
+def owned(side, batches):
+    return [tuple(side.own(array) for array in batch) for batch in batches]
+
+
+def step(side):
+    """One update; where the case is trained full-batch, one whole fit."""
+    case = side.case
+    lap = partial(side.fit, epochs=case.epochs) if case.epochs else side.step
+    return lap, owned(side, case.batches()), case.epochs or 1
+
+
+def epoch(side):
+    """One shuffled pass over a data set."""
+    return side.epoch, owned(side, [side.case.data(side.case.epoch_batches)]), 1
+
+
+def predict(side):
+    """The outputs of one batch, or of as many rows as the case says."""
+    rows = side.case.predict_rows
+    n = rows or side.case.batch
+    blocks = PREDICT_BLOCKS if rows else 32
+    X, _ = side.case.rows(n * blocks)
+    return side.predict, owned(side, [(X[i : i + n],) for i in range(0, len(X), n)]), 1
+
+
+def online(side):
+    """Updates by one row each, one after the other."""
+    return side.stream, owned(side, [side.case.rows(STREAM_ROWS)]), STREAM_ROWS
+
+
+def losses(side):
+    """Of steps on one batch, as their laps make them: each shows what the update before did."""
+    X, y = map(side.own, side.case.rows(side.case.batch))
+    if side.case.epochs:
+        return [float(loss) for loss in side.fit(X, y, SAME_STEPS)]
+    return [float(side.step(X, y)) for _ in range(SAME_STEPS)]
+
+
+def outputs(side):
+    """Of one batch."""
+    X, _ = side.case.rows(side.case.batch)
+    return np.asarray(side.predict(side.own(X))).ravel()
+
+
+def outputs_after_stream(side):
+    """Of one row, when the updates of a lap are made."""
+    side.stream(*map(side.own, side.case.rows(STREAM_ROWS)))
+    return outputs(side)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is timed, and what shows that all sides do it.
+
+    laps: side -> (lap, batches without end, units in a lap). evidence: side -> what a side that
+    does the same work computes alike.
+    """
+
+    laps: object
+    unit: str
+    cases: tuple[Case, ...]
+    evidence: object
+    trains: bool = True
+
+    def flops(self, case):
+        """Of one unit."""
+        if self.trains:
+            return case.flops * (case.epoch_batches if self.unit == "epoch" else 1)
+        return 2 * (case.predict_rows or case.batch) * case.weights
+
+
+MEASURES = {
+    "step": Measure(step, "step", tuple(CASES.values()), losses),
+    "epoch": Measure(epoch, "epoch", tuple(CASES.values()), losses),
+    "predict": Measure(predict, "call", tuple(CASES.values()), outputs, trains=False),
+    "online": Measure(online, "row", (ONE_ROW,), outputs_after_stream),
+    "one row": Measure(predict, "call", (ONE_ROW,), outputs, trains=False),
+}
+"""online and one row stand for loops of someone else's, which train and predict row by row."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One race."""
+
+    measure: str
+    case: Case
+    optimizer: str
+
+    def __str__(self):
+        return f"{self.measure} {self.case.name} {self.optimizer}"
+
+
+def tasks(measures, cases, optimizers):
+    """Every race of these; predictions know no optimizer, and run once."""
+    for name in measures:
+        measure = MEASURES[name]
+        for case in measure.cases:
+            if case in CASES.values() and case.name not in cases:
+                continue
+            for optimizer in optimizers if measure.trains else optimizers[:1]:
+                yield Task(name, case, optimizer)
+
+
+def racer_of(side, name, laps):
+    """(the racer of a side, units in its lap)."""
+    lap, batches, units = laps(side)
+    return race.Racer(name, lap, itertools.cycle(batches), side.enter), units
+
+
+@dataclass
+class Entry:
+    """A side in a race."""
+
+    name: str
+    side: object
+    racer: race.Racer
+    units: int
+    evidence: object
+
+
+def enter(task, name, threads, laps=None):
+    """One side with so many threads; compiled and warm. laps: in place of the measure's."""
+    side = load(name)(task.case, task.optimizer, threads)
+    side.enter()
+    shown = MEASURES[task.measure].evidence(side)
+    racer, units = racer_of(side, name, laps or MEASURES[task.measure].laps)
+    racer.run(race.WINDOW_SECONDS)
+    return Entry(name, side, racer, units, shown)
+
+
+def best(task, name, threads, laps=None):
+    """The side with the better number of threads, where the library lets one choose."""
+    counts = {1, threads} if load(name).choose_threads else {threads}
+    entries = [enter(task, name, count, laps) for count in sorted(counts)]
+    return min(entries, key=trial) if len(entries) > 1 else entries[0]
+
+
+def trial(entry):
+    """Seconds a lap, from a short run; a long lap has been timed when it warmed up."""
+    if entry.racer.latest > 10 * race.WINDOW_SECONDS:
+        return entry.racer.latest
+    return min(entry.racer.window() for _ in range(2))
+
+
+def entries_of(task, names, threads):
+    """The sides that can run this task; of each that cannot, stderr says why."""
+    entries = []
+    for name in names:
+        if MEASURES[task.measure].trains and name in PREDICT_ONLY:
+            continue
+        try:
+            entries.append(best(task, name, threads))
+        except MissingError as error:
+            print(error, file=sys.stderr)
+        except Exception as error:
+            if name != "torch.compile":
+                raise
+            reason = str(error).strip().splitlines()[0]
+            print(f"{name} is left out of {task}: {reason}", file=sys.stderr)
+    check_same_work(task, entries)
+    return entries
+
+
+def check_same_work(task, entries):
+    """Raise RuntimeError unless all sides computed the same as the first."""
+    first = entries[0].evidence
+    for entry in entries[1:]:
+        close = partial(math.isclose, rel_tol=SAME_LOSS, abs_tol=SAME_LOSS / 10)
+        if not all(map(close, first, entry.evidence)):
+            raise RuntimeError(
+                f"{task}: {entry.name} computes {entry.evidence[:SAME_STEPS]} where "
+                f"{entries[0].name} computes {first[:SAME_STEPS]}"
+            )
+
+
+def measure(task, names, threads, pairs=None):
+    """Run one race; returns its Result."""
+    kind = MEASURES[task.measure]
+    entries = entries_of(task, names, threads)
+    laps, peaks = race.run([e.racer for e in entries], pairs or task.case.pairs, threads)
+    return Result(
+        measure=task.measure,
+        case=task.case.name,
+        optimizer=task.optimizer if kind.trains else "",
+        flops=kind.flops(task.case),
+        seconds={e.name: [s / e.units for s in laps[e.name]] for e in entries},
+        peaks=peaks,
+        threads={e.name: e.side.threads for e in entries},
+    )

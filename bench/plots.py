@@ -1,0 +1,192 @@
+"""The figures of README: ratios to peers, the roofline, and the sweep's heat map."""
+
+import math
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import numpy as np
+from matplotlib import pyplot as plt
+
+from bench import sweep
+from bench.cases import CASES
+from bench.report import in_order, peers_of
+from bench.results import OURS
+
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "figure.facecolor": "white",
+    "savefig.dpi": 150,
+    "svg.hashsalt": "fastbp",
+}
+OPTIMIZERS = {"sgd": "SGD with momentum", "adam": "Adam"}
+INK, OUR_COLOR = "#333333", "#c0392b"
+COLORS = ["#4878a8", "#e39a3b", "#b5762a", "#5ba37a", "#9a79b8", "#888888"]
+MARKS = {"sgd": "o", "adam": "^"}
+
+
+def draw(results, points, folder):
+    """Write every figure that there is data for."""
+    folder.mkdir(exist_ok=True)
+    steps = in_order(results.of("step"))
+    with mpl.rc_context(STYLE):
+        if steps:
+            keep(ratios(steps), folder / "ratios.png")
+        if steps and "bandwidth" in results.notes:
+            keep(roofline(steps, results.notes["bandwidth"]), folder / "roofline.png")
+        if points:
+            keep(heat_map(points), folder / "sweep.png")
+
+
+def keep(figure, path):
+    # No date or version in the file: the same data make the same bytes.
+    figure.savefig(path, bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)
+
+
+def ratios(races):
+    """Bars: how many times as long as fastbp each peer takes, a panel for each optimizer."""
+    optimizers = [name for name in OPTIMIZERS if any(r.optimizer == name for r in races)]
+    cases, peers = list(dict.fromkeys(race.case for race in races)), peers_of(races)
+    figure, axes = plt.subplots(
+        len(optimizers),
+        1,
+        figsize=(9, 2.9 * len(optimizers)),
+        sharex=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for ax, optimizer in zip(axes[:, 0], optimizers, strict=True):
+        mine = {race.case: race for race in races if race.optimizer == optimizer}
+        bars(ax, [mine.get(case) for case in cases], peers)
+        ax.set_xticks(range(len(cases)), cases)
+        ax.set_title(f"Training step, {OPTIMIZERS[optimizer]}", loc="left")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=len(peers), frameon=False, loc="outside upper center")
+    return figure
+
+
+def bars(ax, races, peers):
+    """One group a race, where there is one."""
+    wide = 0.8 / len(peers)
+    for i, (name, color) in enumerate(zip(peers, COLORS, strict=False)):
+        at = [c + (i - (len(peers) - 1) / 2) * wide for c in range(len(races))]
+        heights = [r.ratio(name) if r and name in r.seconds else math.nan for r in races]
+        drawn = ax.bar(at, heights, 0.92 * wide, label=name, color=color, zorder=2)
+        labels = ["" if math.isnan(h) else short(h) for h in heights]
+        ax.bar_label(drawn, labels, fontsize=7, padding=1, color=INK)
+    ax.set_yscale("log")
+    heights = [race.ratio(name) for race in races if race for name in race.others]
+    ax.set_ylim(min(0.5, 0.8 * min(heights)), 2 * max(heights))
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}x")
+    ax.axhline(1, color=OUR_COLOR, linewidth=1.2, zorder=3)
+    ax.text(len(races) - 0.5, 1, " fastbp", color=OUR_COLOR, va="center", ha="left")
+    ax.set_xlim(-0.5, len(races) - 0.5)
+    ax.tick_params(axis="x", length=0)
+    ax.set_ylabel("times as long as fastbp")
+    ax.grid(axis="y", color="#dddddd", linewidth=0.6, zorder=0)
+
+
+def short(ratio):
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}"
+
+
+def roofline(races, ceilings):
+    """GFLOP/s over flop per byte of weights, moments and activations; log scales."""
+    figure, ax = plt.subplots(figsize=(8, 4.8))
+    placed = [(CASES[r.case], r) for r in races]
+    xs = [case.flops / case.bytes_moved(race.optimizer) for case, race in placed]
+    ys = [race.gflops(OURS) for _, race in placed]
+    low, high = min(xs) / 2, max(xs) * 4
+    for threads, ceiling in ceilings.items():
+        roof(ax, low, high, threads, ceiling)
+    for x, y, (case, race) in zip(xs, ys, placed, strict=True):
+        color = COLORS[list(CASES).index(case.name)]
+        ax.plot(x, y, MARKS[race.optimizer], color=color, markersize=8, zorder=3)
+    for name in CASES:
+        mine = [i for i, (case, _) in enumerate(placed) if case.name == name]
+        if mine:
+            top = max(mine, key=xs.__getitem__)
+            text = ax.annotate(name, (xs[top], ys[top]), xytext=(9, -4), textcoords="offset points")
+            text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1})
+    marks = [
+        plt.Line2D([], [], marker=mark, linestyle="", color=INK, label=OPTIMIZERS[name])
+        for name, mark in MARKS.items()
+    ]
+    ax.legend(handles=marks, frameon=False, loc="lower right")
+    ax.set(xscale="log", yscale="log", xlim=(low, high), title="Training steps of fastbp")
+    ax.set_ylim(min(ys) / 2, 2 * max(c["gflops"] for c in ceilings.values()))
+    ax.set_xlabel("flop per byte of weights, moments and activations read or written")
+    ax.set_ylabel("GFLOP/s")
+    plain = "{:g}".format
+    ax.xaxis.set_major_formatter(lambda value, _: plain(value))
+    ax.yaxis.set_major_formatter(lambda value, _: plain(value))
+    ax.grid(color="#e5e5e5", linewidth=0.6)
+    ax.set_axisbelow(True)
+    return figure
+
+
+def roof(ax, low, high, threads, ceiling):
+    """One ceiling: the memory's slope up to the FMA peak, and flat from there."""
+    corner = ceiling["gflops"] / ceiling["gb"]
+    xs = np.array([low, corner, high])
+    line = "-" if threads != "1" else "--"
+    ax.plot(xs, np.minimum(ceiling["gflops"], ceiling["gb"] * xs), line, color=INK, linewidth=1.3)
+    plural = "s" if threads != "1" else ""
+    text = f"{threads} thread{plural}: {ceiling['gflops']:.0f} GFLOP/s, {ceiling['gb']:.0f} GB/s"
+    over = threads != "1"
+    ax.annotate(
+        text,
+        (high, ceiling["gflops"]),
+        xytext=(-2, 4 if over else -4),
+        textcoords="offset points",
+        ha="right",
+        va="bottom" if over else "top",
+        fontsize=8,
+        color=INK,
+    )
+
+
+def heat_map(points):
+    """Width by batch, a panel for each depth: how many times as long the best peer takes."""
+    depths = sorted({p.depth for p in points})
+    columns = min(2, len(depths))
+    rows = -(-len(depths) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(5.6 * columns, 4.2 * rows), squeeze=False, layout="constrained"
+    )
+    for ax in axes.flat[len(depths) :]:
+        ax.set_visible(False)
+    for ax, depth in zip(axes.flat, depths, strict=False):
+        image = panel(ax, [p for p in points if p.depth == depth])
+        ax.set_title(f"{depth} layer{'s' * (depth > 1)}", loc="left")
+    bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02)
+    ticks = [1 / 4, 1 / 2, 1, 2, 4, 8, 16]
+    bar.set_ticks([math.log2(t) for t in ticks], labels=[f"{t:g}x" for t in ticks])
+    bar.set_label("time of the best peer / time of fastbp")
+    return figure
+
+
+def panel(ax, points):
+    grid = np.full((len(sweep.WIDTHS), len(sweep.BATCHES)), np.nan)
+    for p in points:
+        grid[sweep.WIDTHS.index(p.width), sweep.BATCHES.index(p.batch)] = p.ratio
+    colors = mpl.colormaps["RdBu"].with_extremes(bad="#eeeeee")
+    norm = mpl.colors.TwoSlopeNorm(0, -2, 4)
+    image = ax.imshow(np.log2(grid), origin="lower", cmap=colors, norm=norm, aspect="auto")
+    for (row, column), ratio in np.ndenumerate(grid):
+        if not math.isnan(ratio):
+            strong = not 1 / 2 < ratio < 6
+            color = "white" if strong else INK
+            ax.text(column, row, short(ratio), ha="center", va="center", fontsize=7, color=color)
+    ax.set_xticks(range(len(sweep.BATCHES)), sweep.BATCHES)
+    ax.set_yticks(range(len(sweep.WIDTHS)), sweep.WIDTHS)
+    ax.tick_params(length=0)
+    ax.set(xlabel="batch", ylabel="width")
+    for side in ax.spines.values():
+        side.set_visible(False)
+    return image

@@ -1,0 +1,174 @@
+"""README's page of results, made from the results alone: tables, figures, and where fastbp loses.
+
+Ratios are times as long as fastbp: above 1 fastbp is faster.
+"""
+
+from statistics import median
+
+from bench.cases import CASES
+from bench.peers import SIDES
+from bench.results import OURS
+from bench.startup import WHOLE
+from bench.table import markdown, significant
+
+TITLES = {
+    "step": "One training step",
+    "epoch": "One epoch of `fit`: shuffled, gather included",
+    "predict": "Prediction",
+    "online": "Training row by row, batch 1",
+    "one row": "One row predicted, from Python",
+}
+"""Measures in the order of the page; those of a later version follow by their own names."""
+
+UNITS = {"epoch": "µs an update"}
+"""Of the times of a measure, where it is not plain µs."""
+
+
+def peers_of(races):
+    """Every side but ours that ran in one of the races, in the order of SIDES."""
+    ran = {name for race in races for name in race.others}
+    return [name for name in SIDES if name in ran] + sorted(ran - set(SIDES))
+
+
+def in_order(races):
+    """By case, in the order of CASES, whenever each was run."""
+    place = {name: i for i, name in enumerate(CASES)}
+    return sorted(races, key=lambda race: place.get(race.case, len(place)))
+
+
+def ratio_cell(race, name):
+    return f"{race.ratio(name):.2f}x" if name in race.seconds else "-"
+
+
+def updates(race):
+    """How many there are in what was timed, where it is an epoch."""
+    return CASES[race.case].epoch_batches if race.measure == "epoch" else 1
+
+
+def race_rows(races):
+    """Headings and one line a race."""
+    peers = peers_of(races)
+    unit = UNITS.get(races[0].measure, "µs")
+    head = ["case", f"fastbp {unit}", "GFLOP/s", "% of peak", *(f"vs {name}" for name in peers)]
+    rows = [
+        [
+            f"{race.case} {race.optimizer}".strip(),
+            significant(race.microseconds(OURS) / updates(race)),
+            significant(race.gflops(OURS)),
+            f"{100 * race.share_of_peak(OURS):.1f}",
+            *(ratio_cell(race, name) for name in peers),
+        ]
+        for race in in_order(races)
+    ]
+    return [head, *rows]
+
+
+def memory_rows(memory):
+    head = ["library", "peak RSS MB", "of it imports MB", "a step allocates"]
+    rows = [
+        [name, f"{m['peak'] / 1e6:.0f}", f"{m['imports'] / 1e6:.0f}", allocated(m["step"])]
+        for name, m in memory.items()
+    ]
+    return [head, *rows]
+
+
+def allocated(count):
+    """Bytes; None where a library allocates out of tracemalloc's sight."""
+    if count is None:
+        return "not visible"
+    return f"{count} B" if count < 10_000 else f"{count / 1e6:.1f} MB"
+
+
+def start_rows(start):
+    head = ["in a fresh process", "seconds"]
+    return [head, *([what, f"{median(seconds):.2f}"] for what, seconds in start.items())]
+
+
+def losses(results):
+    """A line for each case in which a peer is faster, the worst first within a measure."""
+    lines = []
+    for measure in measures_of(results):
+        for race in in_order(results.of(measure)):
+            ahead = sorted((race.ratio(name), name) for name in race.others if race.ratio(name) < 1)
+            if ahead:
+                case = f"{race.case} {race.optimizer}".strip()
+                told = ", ".join(f"{name} ({ratio:.2f}x)" for ratio, name in ahead)
+                what = measure if measure == case else f"{measure}, {case}"
+                lines.append(f"- {what}: slower than {told}")
+    return lines
+
+
+def resource_losses(notes):
+    """Lines on memory and start, where a peer needs less."""
+    lines = []
+    memory = {name: m["peak"] / 1e6 for name, m in notes.get("memory", {}).items()}
+    lines += less("peak memory", memory, "MB", ".0f")
+    starts = {
+        what.removesuffix(f": {WHOLE}"): median(seconds)
+        for what, seconds in notes.get("start", {}).items()
+        if what.endswith(f": {WHOLE}")
+    }
+    return lines + less(WHOLE, starts, "s", ".2f")
+
+
+def less(what, values, unit, form):
+    if OURS not in values:
+        return []
+    ours = values.pop(OURS)
+    below = sorted((value, name) for name, value in values.items() if value < ours)
+    told = ", ".join(f"{name} ({value:{form}} {unit})" for value, name in below)
+    return [f"- {what}: fastbp takes {ours:{form}} {unit}, more than {told}"] if told else []
+
+
+def measures_of(results):
+    """The measures that ran, in the order of TITLES."""
+    ran = {race.measure: None for race in results.races.values()}
+    return [m for m in TITLES if m in ran] + [m for m in ran if m not in TITLES]
+
+
+def sections(results):
+    """(title, rows) of every table."""
+    for measure in measures_of(results):
+        yield TITLES.get(measure, measure), race_rows(results.of(measure))
+    notes = results.notes
+    if "memory" in notes:
+        yield f"Memory of a training process ({notes['memory_of']})", memory_rows(notes["memory"])
+    if "start" in notes:
+        yield "Start (what is compiled is cached, unless it says cold)", start_rows(notes["start"])
+
+
+def caption(results):
+    """What the tables show, and on what they were measured."""
+    peaks = [peak for race in results.races.values() for peak in race.peaks]
+    pairs = sorted({len(race.peaks) for race in results.races.values()})
+    facts = ", ".join(f"{name} {value}" for name, value in results.notes["machine"].items())
+    return (
+        f"Medians of {pairs[0]} to {pairs[-1]} rounds of windows, all sides in turn in one run; a "
+        "ratio is the median of the ratios of neighboring windows, and above 1 fastbp is faster. "
+        "tiny is timed per update of full-batch fits of 1000. Peak is a loop of fused "
+        f"multiply-adds on registers alone, measured in between: {median(peaks):.0f} GFLOP/s on "
+        f"the median. {facts}."
+    )
+
+
+def figures(folder):
+    """The lines that show the figures there are, with the paths that README needs."""
+    texts = {
+        "ratios.png": "How many times as long each peer takes for a training step",
+        "roofline.png": "GFLOP/s of the training steps below the ceilings of the machine",
+        "sweep.png": "fastbp against the best peer over widths, batches and depths",
+    }
+    return [
+        f"![{text}](bench/figures/{name})"
+        for name, text in texts.items()
+        if (folder / name).exists()
+    ]
+
+
+def page(results, folder, sweep_lines=()):
+    """Everything between README's markers."""
+    parts = [caption(results), *figures(folder)]
+    parts += [f"**{title}**\n\n{markdown(rows)}" for title, rows in sections(results)]
+    behind = [*losses(results), *resource_losses(results.notes), *sweep_lines]
+    parts.append("**Where fastbp loses**\n\n" + ("\n".join(behind) or "Nowhere in these tables."))
+    return "\n\n".join(parts)

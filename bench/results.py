@@ -1,0 +1,78 @@
+"""What was measured: every window, kept in one JSON file that later runs add to."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+OURS = "fastbp"
+
+
+@dataclass(frozen=True)
+class Result:
+    """The windows of one race: seconds a unit (a step, an epoch, a call, a row) by side.
+
+    flops: of one unit. peaks: the FMA peak, GFLOP/s, before each round. threads: by side.
+    """
+
+    measure: str
+    case: str
+    optimizer: str
+    flops: int
+    seconds: dict[str, list[float]]
+    peaks: list[float]
+    threads: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def key(self):
+        return self.measure, self.case, self.optimizer
+
+    @property
+    def others(self):
+        return [name for name in self.seconds if name != OURS]
+
+    def microseconds(self, name):
+        return 1e6 * median(self.seconds[name])
+
+    def gflops(self, name):
+        return median(self.flops / s / 1e9 for s in self.seconds[name])
+
+    def ratio(self, other):
+        """How many times as long as fastbp the other side takes."""
+        pairs = zip(self.seconds[other], self.seconds[OURS], strict=True)
+        return median(theirs / ours for theirs, ours in pairs)
+
+    def share_of_peak(self, name):
+        pairs = zip(self.seconds[name], self.peaks, strict=True)
+        return median(self.flops / s / 1e9 / top for s, top in pairs)
+
+
+class Results:
+    """All races by key, and beside them notes: named values of other kinds, JSON as they are."""
+
+    def __init__(self, races=(), notes=None):
+        self.races = {race.key: race for race in races}
+        self.notes = notes or {}
+
+    def add(self, race):
+        """A race run again replaces the one before."""
+        self.races[race.key] = race
+
+    def of(self, measure):
+        """The races of a measure, in the order in which they were first run."""
+        return [race for race in self.races.values() if race.measure == measure]
+
+    def save(self, path):
+        content = {"notes": self.notes, "races": [asdict(race) for race in self.races.values()]}
+        whole = json.dumps(content, indent=1, default=float)
+        fresh = Path(path).with_suffix(".new")
+        fresh.write_text(whole + "\n", encoding="utf-8")
+        fresh.replace(path)  # an interrupted run leaves the old file or the new one
+
+    @classmethod
+    def load(cls, path):
+        """From a file; empty where there is none."""
+        if not Path(path).exists():
+            return cls()
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        return cls([Result(**race) for race in content["races"]], content["notes"])

@@ -1,0 +1,252 @@
+"""Where the time of a step goes: gather, forward, loss, backward, weights, each by itself.
+
+``python -m bench.stages`` compiles the stages one by one, runs whole steps of them in threads that
+start each stage together, and prints microseconds, GFLOP/s, and the share of the FMA peak that was
+measured in between. A stage lasts as long as its slowest thread. The last line of a table is
+``Trainer.step`` itself, which starts its threads twice and not before every stage.
+"""
+
+import argparse
+import ctypes
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from statistics import median
+
+from bench import environment, table
+from bench.cases import CASES, LEARNING_RATES
+
+STAGES = GATHER, FORWARD, LOSS, BACKWARD, WEIGHTS = range(5)
+NAMES = ("gather", "forward", "loss", "backward", "weights")
+
+STEPS, ROUNDS = 8, 7
+"""Steps timed between two measurements of the peak, and how often."""
+
+
+def flops_of(case, stage):
+    """Of the matrix products of a stage; 0 where there are none."""
+    products = 2 * case.batch * case.weights
+    below = products - 2 * case.batch * case.sizes[0] * case.sizes[1]
+    return {FORWARD: products, BACKWARD: below, WEIGHTS: products}.get(stage, 0)
+
+
+def compiled():
+    """The stages as one C function: (address of a job, stage, share, shares)."""
+    import numpy as np
+    from numba import cfunc, types
+
+    from fastbp.kernels import jit, layout, step
+    from fastbp.kernels.backward import backward, delta_of
+    from fastbp.kernels.cells import cells_at, plan_at
+    from fastbp.kernels.denormals import flush_denormals, restore_denormals
+    from fastbp.kernels.forward import forward, padded
+    from fastbp.kernels.gather import gather
+    from fastbp.kernels.losses import loss_and_delta
+    from fastbp.kernels.simd import lanes, offset, pointer_to
+    from fastbp.kernels.update import update_share
+
+    X, Y = np.int64(step.X), np.int64(step.Y)
+
+    @jit.kernel
+    def gather_rows(plan, work, job, first, last, scratch):
+        w = lanes(work)
+        for v in range(first, last):
+            block, row = offset(work, v * plan[0, layout.BLOCK]), job[step.START] + v * w
+            gather(job, X, job[step.ORDER], row, w, offset(block, plan[1, layout.IN]), scratch)
+            gather(job, Y, job[step.ORDER], row, w, offset(block, plan[0, layout.TARGET]), scratch)
+
+    @jit.kernel
+    def losses(plan, work, job, first, last):
+        top = plan[0, layout.LAST]
+        units = plan[top, layout.OUTPUTS]
+        for v in range(first, last):
+            block = offset(work, v * plan[0, layout.BLOCK])
+            loss_and_delta(
+                plan[0, layout.LOSS],
+                plan[top, layout.ACTIVATION],
+                offset(block, plan[top, layout.Z]),
+                offset(block, plan[top, layout.A]),
+                offset(block, plan[0, layout.TARGET]),
+                True,
+                delta_of(plan, work, v, top),
+                units,
+                padded(units, lanes(work)),
+                lanes(work),
+                job[step.BATCH],
+                offset(block, plan[0, layout.ROW_LOSS]),
+            )
+
+    def run_stage(address, stage, share, shares):
+        job = cells_at(address, types.int64)
+        plan, hyper = plan_at(job[step.PLAN]), cells_at(job[step.HYPER], types.float64)
+        params = pointer_to(job[step.PARAMETERS], types.float32)
+        moments = pointer_to(job[step.MOMENTS], types.float32)
+        work = pointer_to(job[step.WORK], types.float32)
+        vectors = job[step.BATCH] // lanes(work)
+        first, last = vectors * share // shares, vectors * (share + 1) // shares
+        scratch = offset(work, plan[0, layout.SCRATCH] + share * plan[0, layout.SCRATCH_STRIDE])
+        before = flush_denormals()
+        if stage == GATHER:
+            gather_rows(plan, work, job, first, last, scratch)
+        elif stage == FORWARD:
+            forward(plan, params, work, first, last)
+        elif stage == LOSS:
+            losses(plan, work, job, first, last)
+        elif stage == BACKWARD:
+            backward(plan, params, work, first, last)
+        else:
+            rows = job[step.BATCH]
+            update_share(plan, params, moments, work, hyper, False, share, shares, rows)
+        restore_denormals(before)
+
+    signature = types.void(types.int64, types.int64, types.int64, types.int64)
+    function = cfunc(signature, **jit.FLAGS)(run_stage)
+    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)
+    call = kind(function.address)
+    call.keeps = function
+    return call
+
+
+class Model:
+    """A network in training, with the job that says where everything lies."""
+
+    def __init__(self, case, optimizer, shares):
+        import numpy as np
+
+        from bench.peers.fastbp import FastBP
+        from fastbp.data import address
+        from fastbp.job import Job
+        from fastbp.kernels import layout, step
+
+        self.shares, self.batch = shares, case.batch
+        self.side = FastBP(case, optimizer, shares)
+        trainer = self.side.trainer
+        self.data = trainer._data(*case.data())
+        self.state = trainer._state
+        shape = replace(self.state.shape, capacity=case.batch, shares=shares)
+        plan = layout.make_plan(shape)
+        work = layout.allocate(plan[0, layout.WORK], np.float32)
+        order = np.random.default_rng(0).permutation(self.data.rows)
+        self.job = Job(step.TRAIN, self.data.rows, case.batch, np.zeros(1), order)
+        arenas = (self.state.parameters, self.state.moments, work, self.state.hyper)
+        self.job.point((address(plan), *map(address, arenas)), self.data.x, self.data.y)
+        self.keeps = plan, arenas
+        self.start, self.updates = step.START, layout.UPDATES
+
+    def advance(self):
+        """Go on to the next batch; the shuffled rows come round again at their end."""
+        self.job[self.start] = (self.job[self.start] + self.batch) % self.data.rows
+        self.state.hyper[self.updates] += 1
+
+
+def share_of_steps(call, model, share, together):
+    """One thread's part of STEPS steps: seconds by step and stage."""
+    taken = []
+    for _ in range(STEPS):
+        seconds = []
+        for stage in STAGES:
+            together.wait()
+            start = time.perf_counter()
+            call(model.job.address, stage, share, model.shares)
+            seconds.append(time.perf_counter() - start)
+        taken.append(seconds)
+        if together.wait() == 0:
+            model.advance()
+    return taken
+
+
+def run_steps(call, model):
+    """STEPS lists of seconds by stage, of the slowest thread each."""
+    together = threading.Barrier(model.shares)
+    with ThreadPoolExecutor(model.shares) as pool:
+        parts = [
+            pool.submit(share_of_steps, call, model, share, together)
+            for share in range(model.shares)
+        ]
+        steps = zip(*(part.result() for part in parts), strict=True)
+        return [[max(stage) for stage in zip(*threads, strict=True)] for threads in steps]
+
+
+def whole_steps(model, batches):
+    """Seconds of each ``Trainer.step``."""
+    taken = []
+    for i in range(STEPS):
+        start = time.perf_counter()
+        model.side.step(*batches[i % len(batches)])
+        taken.append(time.perf_counter() - start)
+    return taken
+
+
+def measure(call, case, optimizer, shares):
+    """(median seconds by stage, of the whole step, medians of the shares of the peak)."""
+    from bench import peak
+
+    model = Model(case, optimizer, shares)
+    batches = case.batches()
+    model.side.step(*batches[0])
+    stages, wholes, peaks = [], [], []
+    for _ in range(ROUNDS):
+        peaks.append(peak.measure(shares))
+        stages += run_steps(call, model)
+        wholes += whole_steps(model, batches)
+    by_stage = [median(seconds) for seconds in zip(*stages, strict=True)]
+    return by_stage, median(wholes), median(peaks)
+
+
+def line(name, seconds, flops, peak):
+    if not flops:
+        return [name, table.significant(1e6 * seconds), "-", "-"]
+    rate = flops / seconds / 1e9
+    return [
+        name,
+        table.significant(1e6 * seconds),
+        table.significant(rate),
+        f"{100 * rate / peak:.1f}",
+    ]
+
+
+def rows_of(case, found):
+    """The lines of one table: the stages, of which only the last knows the optimizer."""
+    rows = [["stage", "µs", "GFLOP/s", "% of peak"]]
+    by_stage, _, peak = next(iter(found.values()))
+    rows += [line(NAMES[s], by_stage[s], flops_of(case, s), peak) for s in STAGES[:-1]]
+    for optimizer, (seconds, _, peak) in found.items():
+        name = f"{NAMES[WEIGHTS]}, {optimizer}"
+        rows.append(line(name, seconds[WEIGHTS], flops_of(case, WEIGHTS), peak))
+    for optimizer, (seconds, whole, peak) in found.items():
+        rows.append(line(f"sum, {optimizer}", sum(seconds), case.flops, peak))
+        rows.append(line(f"Trainer.step, {optimizer}", whole, case.flops, peak))
+    return rows
+
+
+def parse(arguments):
+    cpus = environment.available_cpus()
+    parser = argparse.ArgumentParser(prog="python -m bench.stages", description=__doc__)
+    add = parser.add_argument
+    whole = [c.name for c in CASES.values() if c.batch % 64 == 0 and c.loss == "cross_entropy"]
+    add("--cases", nargs="+", choices=whole, default=["large", "xlarge"])
+    add("--threads", nargs="+", type=int, default=sorted({1, cpus}), help="default: 1 and all")
+    add("--markdown", action="store_true", help="print Markdown tables")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    environment.run_in(environment.fair(os.environ, max(options.threads)), "bench.stages")
+    call = compiled()
+    form = table.markdown if options.markdown else table.plain
+    for name in options.cases:
+        for shares in options.threads:
+            found = {o: measure(call, CASES[name], o, shares) for o in LEARNING_RATES}
+            plural = "s" if shares > 1 else ""
+            tops = [peak for _, _, peak in found.values()]
+            print(f"\n{name}, {shares} thread{plural}, peak {median(tops):.0f} GFLOP/s\n")
+            print(form(rows_of(CASES[name], found)))
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

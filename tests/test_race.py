@@ -1,0 +1,151 @@
+"""What bench/ computes from its measurements, and how its sides are held to the same work."""
+
+import itertools
+import sys
+
+import numpy as np
+import pytest
+
+from bench import measures, peers, race
+from bench.cases import CASES, ONE_ROW, Case
+from bench.measures import MEASURES
+from bench.peers.fastbp import FastBP
+from bench.peers.numpy import NumPy
+from bench.results import Result, Results
+
+SMALL = Case("some", (5, 7, 3), 16, "cross_entropy")
+LINE = Case("line", (3, 4, 1), 8, "mse")
+
+
+def result(measure="step", case="small", optimizer="sgd", **seconds):
+    seconds = seconds or {"fastbp": [1.0, 2.0, 4.0], "numpy": [3.0, 4.0, 40.0]}
+    return Result(measure, case, optimizer, 10**9, seconds, [2.0, 2.0, 1.0], {"numpy": 2})
+
+
+def test_ratio_is_the_median_of_neighbors():
+    assert result().ratio("numpy") == 3.0
+    assert result(fastbp=[1.0, 2.0, 1.0], numpy=[2.0, 2.0, 9.0]).ratio("numpy") == 2.0
+
+
+def test_share_of_peak_divides_by_the_peak_of_the_same_round():
+    assert result().share_of_peak("fastbp") == 0.25
+    assert result().gflops("fastbp") == 0.5
+    assert result().microseconds("fastbp") == 2e6
+
+
+def test_results_come_back_from_their_file(tmp_path):
+    results = Results(notes={"machine": {"cpu": "one"}})
+    results.add(result())
+    results.add(result("predict", optimizer=""))
+    results.save(tmp_path / "r.json")
+    back = Results.load(tmp_path / "r.json")
+    assert back.races == results.races
+    assert back.notes == results.notes
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
+
+
+def test_no_file_is_no_results(tmp_path):
+    assert not Results.load(tmp_path / "none.json").races
+
+
+def test_a_race_run_again_replaces_the_one_before():
+    results = Results([result(), result("epoch")])
+    again = result(fastbp=[5.0], numpy=[5.0])
+    results.add(again)
+    assert results.of("step") == [again]
+    assert len(results.of("epoch")) == 1
+
+
+@pytest.mark.parametrize("case", [*CASES.values(), ONE_ROW], ids=lambda case: case.name)
+def test_flops_of_a_step_are_those_of_its_products(case):
+    forward = gradient = sum(2 * case.batch * n * m for n, m in case.layers)
+    first = 2 * case.batch * case.sizes[0] * case.sizes[1]
+    assert case.flops == forward + gradient + forward - first
+
+
+def test_bytes_moved_of_a_small_network():
+    weights = 5 * 7 + 7 * 3
+    read, updated, moments = 2 * weights - 5 * 7, 2 * weights, 2 * weights
+    rows = 6 * (7 + 3) + 4 * 5
+    assert SMALL.bytes_moved("sgd") == 4 * (read + updated + moments + 16 * rows)
+    assert SMALL.bytes_moved("adam") - SMALL.bytes_moved("sgd") == 4 * 2 * weights
+
+
+def test_predictions_run_once_and_not_for_each_optimizer():
+    found = [
+        str(t) for t in measures.tasks(["step", "predict", "one row"], ["tiny"], ["sgd", "adam"])
+    ]
+    assert found == ["step tiny sgd", "step tiny adam", "predict tiny sgd", "one row one row sgd"]
+
+
+def test_flops_of_an_epoch_are_those_of_its_steps():
+    case = CASES["xlarge"]
+    assert MEASURES["epoch"].flops(case) == case.epoch_batches * case.flops
+    large = CASES["large"]
+    assert MEASURES["predict"].flops(large) == 2 * 4096 * large.weights
+
+
+def test_a_racer_makes_one_lap_at_least_and_takes_its_batches_in_turn():
+    seen = []
+    racer = race.Racer("x", seen.append, itertools.cycle([(1,), (2,)]))
+    racer.run(1e-9)
+    racer.run(1e-9)
+    assert seen == [1, 2]
+    assert racer.latest > 0
+
+
+@pytest.mark.parametrize("case", [SMALL, LINE], ids=lambda case: case.name)
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("measure", ["step", "predict"])
+def test_fastbp_and_numpy_do_the_same_work(case, optimizer, measure):
+    shown = [MEASURES[measure].evidence(kind(case, optimizer, 1)) for kind in (FastBP, NumPy)]
+    np.testing.assert_allclose(*shown, rtol=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize(("measure", "case"), [("online", ONE_ROW), ("step", CASES["tiny"])])
+def test_fastbp_and_numpy_make_the_same_updates_in_a_lap(case, optimizer, measure):
+    shown = [MEASURES[measure].evidence(kind(case, optimizer, 1)) for kind in (FastBP, NumPy)]
+    np.testing.assert_allclose(*shown, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [FastBP, NumPy])
+def test_a_stream_is_one_update_a_row(kind):
+    line = Case("line", (3, 4, 1), 1, "mse")
+    X, y = line.rows(6)
+    streamed, stepped = kind(line, "sgd", 1), kind(line, "sgd", 1)
+    streamed.stream(X, y)
+    for i in range(len(X)):
+        stepped.step(X[i : i + 1], y[i : i + 1])
+    np.testing.assert_allclose(streamed.predict(X), stepped.predict(X), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [FastBP, NumPy])
+def test_an_epoch_changes_the_model_and_gives_a_loss(kind):
+    side = kind(SMALL, "adam", 1)
+    X, y = SMALL.data(3)
+    before = side.predict(X).copy()
+    assert 0 < float(side.epoch(X, y)) < 10
+    assert not np.allclose(before, side.predict(X))
+
+
+def entry(name, *evidence):
+    return measures.Entry(name, None, None, 1, np.array(evidence))
+
+
+def test_other_work_is_refused():
+    task = measures.Task("step", SMALL, "sgd")
+    ours = entry("fastbp", 1.0, 0.5, 0.2)
+    measures.check_same_work(task, [ours, entry("numpy", 1.0, 0.5, 0.2001)])
+    with pytest.raises(RuntimeError, match=r"step some sgd: numpy computes .* where fastbp"):
+        measures.check_same_work(task, [ours, entry("numpy", 1.0, 0.5, 0.21)])
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("jax", "jax"), ("onnxruntime", "onnx onnxruntime"), ("torch", "torch")]
+)
+def test_a_missing_peer_says_how_to_get_it(monkeypatch, name, package):
+    monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, f"bench.peers.{name}", raising=False)
+    with pytest.raises(peers.MissingError, match=f"python -m pip install {package}$"):
+        peers.load(name)
