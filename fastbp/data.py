@@ -36,6 +36,10 @@ class Table(NamedTuple):
     array: Array
     descriptor: tuple[int, ...]
 
+    def part(self, start: int, stop: int) -> "Table":
+        """Rows ``start`` to ``stop`` of it."""
+        return _table(self.array[start:stop], self.descriptor[3])
+
 
 _CODES = {
     np.dtype(kind): code

@@ -1,12 +1,13 @@
 """The compiled engine: arrays and thread counts for the kernels."""
 
+import time
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 
-from . import threads
+from . import pace, threads
 from .data import address
 from .header import Header, training_header
 from .job import Floats, Ints, Job
@@ -58,14 +59,14 @@ class CompiledEngine:
             self._shape, self._plan = shape, plan
             self._pointers = _pointers(self.state, plan, self._work)
 
-    def train(self, data: Data, job: Job, into: Array) -> None:
+    def train(self, data: Data, job: Job, into: Array) -> float:
         """See ``Engine``."""
         shares = self._shares(6.0 * job.batch * self._weights)
         self._make_room(job.batch, shares)
         job.point(self._pointers, data.x, data.y)
         if into is not self.state.moments:
             job[step.MOMENTS] = address(into)
-        _run(job, self.state, shares)
+        return _run(job, self.state, shares)
 
     def header(self, batch_size: int) -> Header:
         """The header of a model that trains in this engine's memory."""
@@ -106,26 +107,45 @@ def inference_plan(shape: layout.Shape, rows: int, shares: int) -> Ints:
 
 
 def infer(state: State, shares: int, data: Data, out: Array, values: Floats) -> Ints:
-    """Outputs or judgments of all rows, with memory of its own: safe from many threads at once."""
+    """Outputs or judgments of all rows, with memory of its own: safe from many threads at once.
+
+    Many rows go in several calls of the kernels, each of whole blocks, so that none is one that
+    goes another way for having few rows.
+    """
     plan = inference_plan(state.shape, data.rows, shares)
+    block = int(plan[0, layout.CAPACITY])
     work = layout.allocate(plan[0, layout.WORK], state.parameters.dtype)
-    statuses = np.zeros(shares, np.int64)
+    pointers = _pointers(state, plan, work)
+    start, count = 0, pace.first_rows(state.shape)
+    while True:
+        count = max(block, count // block * block)
+        stop = start + count if data.rows - start >= 2 * count else data.rows
+        began = time.perf_counter()
+        job = _inference(pointers, data.part(start, stop), out[start:stop], values[start:stop])
+        statuses = np.zeros(shares, np.int64)
+        job[step.STATUSES] = address(statuses)
+        waited = _run(job, state, shares)
+        if stop == data.rows or statuses.any():
+            return np.where(statuses == step.FINE, statuses, statuses + step.KINDS * start)
+        count = pace.next_count(count, time.perf_counter() - began - waited)
+        start = stop
+
+
+def _inference(pointers: tuple[int, ...], data: Data, out: Array, values: Floats) -> Job:
     job = Job(step.INFER, data.rows, data.rows, NO_LOSSES)
-    job.point(_pointers(state, plan, work), data.x, data.y)
+    job.point(pointers, data.x, data.y)
     job[step.OUT] = address(out)
     job[step.VALUES] = address(values) if len(values) else 0
-    job[step.STATUSES] = address(statuses)
-    _run(job, state, shares)
-    return statuses
+    return job
 
 
-def _run(job: Job, state: State, shares: int) -> None:
+def _run(job: Job, state: State, shares: int) -> float:
+    """Run a job; returns the seconds that it had to wait for other threads."""
     itemsize = state.parameters.itemsize
     if shares == 1:
         run.serial(itemsize)(job.address, step.RUN, 0, 1)
-    else:
-        with threads.parallel(shares):
-            run.parallel(job.array, run.code(itemsize), shares)
+        return 0.0
+    return threads.run_alone(shares, run.parallel, job.array, run.code(itemsize), shares)
 
 
 def _pointers(state: State, plan: Ints, work: Array) -> tuple[int, ...]:

@@ -24,8 +24,9 @@ _DESCRIPTORS = struct.Struct(f"{step.JOB - step.X}q")
 class Job:
     """The int64 vector of a job, with the arrays that it points to.
 
-    losses: float64 (epochs,), sums of row losses. order: int64 (rows,), of the rows of an epoch;
-    None for rows as they lie.
+    losses: float64, sums of row losses of the epochs from FIRST on. order: int64 (rows,), of the
+    rows of an epoch; None for rows as they lie. epochs_taken: epochs whose losses Python has.
+    chunk: batches of the next compiled call, where a job runs in several.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Job:
     ) -> None:
         self.array = np.zeros(step.JOB, np.int64)
         self.losses, self.order = losses, order
+        self.epochs_taken, self.chunk = 0, 1
         self._memory = self.array.data
         self.address = address(self.array)
         self.begin(task, rows, batch)
@@ -51,6 +53,17 @@ class Job:
         targets = _NOTHING if y is None else y.descriptor
         _POINTERS.pack_into(self._memory, 8 * step.PLAN, *pointers)
         _DESCRIPTORS.pack_into(self._memory, 8 * step.X, *x.descriptor, *targets)
+
+    def take_losses(self) -> Floats:
+        """The losses of the epochs that ended since the last time, and room for as many again."""
+        ended = self[step.EPOCH] - self[step.FIRST]
+        taken = self.losses[:ended].copy()
+        begun = self.losses[ended:].copy()
+        self.losses.fill(0.0)
+        self.losses[: len(begun)] = begun
+        self[step.FIRST] += ended
+        self.epochs_taken += ended
+        return taken
 
     def __getitem__(self, element: int) -> int:
         return int(self.array[element])

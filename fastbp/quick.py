@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import TypeAlias
 
-from . import engine, threads
+from . import engine, pace, threads
 from .data import address
 from .embed import Model
 from .header import inference_header
@@ -26,8 +26,9 @@ changed."""
 
 
 def prediction(state: State, n_parameters: int) -> Prediction:
-    """For a network, of as many rows as are not worth a second thread."""
+    """For a network, of as many rows as are not worth a second thread, or cutting into chunks."""
     rows = threads.rows_alone(threads.maximum("auto"), 2.0 * n_parameters)
+    rows = min(rows, pace.first_rows(state.shape))
     if rows == 0:
         return _no_prediction, 0, None
     header = inference_header(state, rows, engine.inference_plan(state.shape, rows, 1))

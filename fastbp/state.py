@@ -27,6 +27,13 @@ class Data:
         """Rows of X."""
         return self.x.descriptor[gather.N_ROWS]
 
+    def part(self, start: int, stop: int) -> "Data":
+        """Rows ``start`` to ``stop`` of it."""
+        if stop - start == self.rows:
+            return self
+        y = self.y and self.y.part(start, stop)
+        return Data(self.x.part(start, stop), y, self.names)
+
 
 @dataclass
 class State:
@@ -43,8 +50,11 @@ class State:
 class Engine(Protocol):
     """Where a trainer's numbers are computed: compiled kernels, or their NumPy twins."""
 
-    def train(self, data: Data, job: Job, into: Array) -> None:
-        """Run the job from where it stands; ``into`` holds the moments, or takes the gradients."""
+    def train(self, data: Data, job: Job, into: Array) -> float:
+        """Run the job from where it stands; ``into`` holds the moments, or takes the gradients.
+
+        Returns the seconds that it waited for other threads.
+        """
 
     def outputs(self, data: Data, out: Array) -> Ints:
         """Fill out (n, outputs). Returns a status (kernels/step.py) for each share."""

@@ -2,10 +2,11 @@
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numba
 
@@ -16,9 +17,11 @@ NO_LIMIT = 2**62
 
 _GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
-_PARALLEL_REGION = threading.Lock()
+_PARALLEL_REGION, _NEXT_TURN = threading.RLock(), threading.Lock()
 """Numba's workqueue layer aborts the process when two Python threads enter a region at once; with
-any layer, two regions at once would only share the same cores."""
+any layer, two regions at once would only share the same cores. Who waits for the region holds
+_NEXT_TURN: a thread that leaves a region and wants the next one at once cannot overtake. An RLock
+knows whose it is, so that what Ctrl-C interrupts can tell whether it had it yet."""
 
 
 def maximum(threads: int | str) -> int:
@@ -96,13 +99,31 @@ def rows_alone(limit: int, flops: float) -> int:
     return NO_LIMIT if limit == 1 else int(2 * FLOPS_PER_SHARE / flops)
 
 
-@contextmanager
-def parallel(count: int) -> Iterator[None]:
-    """Run compiled parallel regions with ``count`` threads; the user's setting returns after."""
-    with _PARALLEL_REGION:
+def run_alone(count: int, region: Callable[..., object], *arguments: Any) -> float:
+    """Run a compiled parallel region with ``count`` threads; the user's setting returns after.
+
+    Returns the seconds that it waited for other Python threads' regions.
+    """
+    # Ctrl-C may come anywhere: no context manager, which would have to be entered first.
+    try:
+        waited = _take_turn()
         before = numba.get_num_threads()
         try:
             numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
-            yield
+            region(*arguments)
         finally:
             numba.set_num_threads(before)
+    finally:
+        # No contextlib.suppress: Ctrl-C may end any call that is made before the release.
+        try:  # noqa: SIM105
+            _PARALLEL_REGION.release()
+        except RuntimeError:  # not ours: Ctrl-C ended the wait
+            pass
+    return waited
+
+
+def _take_turn() -> float:
+    asked = time.perf_counter()
+    with _NEXT_TURN:
+        _PARALLEL_REGION.acquire()
+    return time.perf_counter() - asked

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy import ndarray
 
-from . import checks, embed, losses, names, optimizers, quick
+from . import checks, embed, losses, names, optimizers, pace, quick
 from .data import as_inputs, as_targets
 from .engine import CompiledEngine
 from .history import History
@@ -23,8 +23,8 @@ from .state import Array, Data, Engine, State
 from .threads import maximum
 from .twin import TwinEngine
 
-CHUNK_SECONDS = 0.1
-"""How long the compiled loop runs before Python looks at Ctrl-C. Never affects the bits."""
+EPOCHS_AT_ONCE = 4096
+"""Epochs of one compiled call, at most: their losses wait there for Python."""
 
 LABELS = np.dtype(np.int64)
 
@@ -255,26 +255,31 @@ class Trainer:
 
         Yields (epochs done, sums of row losses of those just finished, seconds for each of them).
         """
-        totals, order = np.zeros(epochs), np.empty(data.rows, np.int64) if shuffle else None
-        job = Job(step.TRAIN, data.rows, self.batch_size, totals, order)
+        at_once = 1 if one_by_one else min(epochs, EPOCHS_AT_ONCE)
+        order = np.empty(data.rows, np.int64) if shuffle else None
+        job = Job(step.TRAIN, data.rows, self.batch_size, np.zeros(at_once), order)
         job[step.SHUFFLED], job[step.SEED] = shuffle, self.seed
-        first = job[step.FIRST] = job[step.EPOCH] = self._epoch
-        budget, done, seconds = 1, 0, 0.0
-        while done < epochs:
-            job[step.EPOCHS] = self._epoch + 1 if one_by_one else first + epochs
-            job[step.BUDGET] = budget
-            before, started = self._epoch, time.perf_counter()
+        job[step.FIRST] = job[step.EPOCH] = self._epoch
+        seconds = 0.0
+        while job.epochs_taken < epochs:
+            job[step.EPOCHS] = job[step.EPOCH] + min(at_once, epochs - job.epochs_taken)
             try:
-                self._run(data, job, "fit")
+                seconds += self._chunk(data, job, "fit")
             finally:  # where a batch is refused, or Ctrl-C ends fit, the epochs before it are made
                 self._epoch = job[step.EPOCH]
-            taken = time.perf_counter() - started
-            budget = _next_budget(budget, taken)
-            seconds += taken
-            finished = self._epoch - before
-            if finished:
-                yield done + finished, totals[done : done + finished], seconds / finished
-                done, seconds = done + finished, 0.0
+            losses = job.take_losses()
+            if len(losses):
+                yield job.epochs_taken, losses, seconds / len(losses)
+                seconds = 0.0
+
+    def _chunk(self, data: Data, job: Job, caller: str, into: Array | None = None) -> float:
+        """Take a job some batches further, in one compiled call. Returns the seconds it took."""
+        job[step.BUDGET] = job.chunk
+        started = time.perf_counter()
+        waited = self._run(data, job, caller, into)
+        taken = time.perf_counter() - started
+        job.chunk = pace.next_count(job.chunk, taken - waited)
+        return taken
 
     def step(self, X: Any, y: Any) -> float:
         """One update on exactly these rows, at most ``batch_size``; the loss before it.
@@ -336,7 +341,8 @@ class Trainer:
         gradients, batch = self._arena(1), min(self.batch_size, data.rows)
         job = Job(step.GRADIENTS, data.rows, batch, np.zeros(1))
         with self._alone():
-            self._run(data, job, "loss_and_gradients", gradients)
+            while job[step.EPOCH] < job[step.EPOCHS]:
+                self._chunk(data, job, "loss_and_gradients", gradients)
         layers = layout.read_layers(self.net._plan, gradients[0])
         return float(job.losses[0]) / data.rows, list(layers)
 
@@ -389,10 +395,11 @@ class Trainer:
         y = as_targets(pair[1], self._loss, self.net.sizes[-1], len(x.array), names[1])
         return Data(x, y, names)
 
-    def _run(self, data: Data, job: Job, caller: str, into: Array | None = None) -> None:
-        self._engine.train(data, job, self._state.moments if into is None else into)
+    def _run(self, data: Data, job: Job, caller: str, into: Array | None = None) -> float:
+        waited = self._engine.train(data, job, self._state.moments if into is None else into)
         if job.array[step.STATUS] != step.FINE:
             self._refuse(data, job, caller)
+        return waited
 
     def _refuse(self, data: Data, job: Job, caller: str) -> NoReturn:
         """Raise what explains why a batch was not applied."""
@@ -407,17 +414,9 @@ class Trainer:
             )
         place = "these rows"
         if caller == "fit":
-            epoch = job[step.EPOCH] - job[step.FIRST] + 1
+            epoch = job.epochs_taken + job[step.EPOCH] - job[step.FIRST] + 1
             place = f"epoch {epoch}, step {start // batch + 1}"
         raise FloatingPointError(
             f"the loss is not finite in {caller} at {place}, with lr = {self.lr:g}: the update was "
             "not made. Lower lr, scale the inputs, or look for very large weights"
         )
-
-
-def _next_budget(budget: int, seconds: float) -> int:
-    """Batches of the next chunk, from what the last one took.
-
-    Growth is bounded, because the first chunk may have loaded or compiled the kernels.
-    """
-    return max(1, min(64 * budget, int(budget * CHUNK_SECONDS / max(seconds, 1e-9))))

@@ -53,7 +53,7 @@ class TwinEngine:
             return step.FINE, x, y[:, 0]
         return step.FINE, x, y.astype(dtype)
 
-    def train(self, data: Data, job: Job, into: Array) -> None:
+    def train(self, data: Data, job: Job, into: Array) -> float:
         """See ``Engine``."""
         layers = self._layers(self.state.parameters)
         moments = [self._layers(arena) for arena in into]
@@ -65,6 +65,7 @@ class TwinEngine:
             layout.write_layers(self._plan, self.state.parameters, layers)
             for arena, moment in zip(into, moments, strict=True):
                 layout.write_layers(self._plan, arena, moment)
+        return 0.0
 
     def _batches(self, job: Job) -> Iterator[Ints]:
         while job[step.EPOCH] < job[step.EPOCHS] and job[step.BUDGET] > 0:

@@ -86,7 +86,7 @@ def test_kernels_are_compiled_anew_when_one_that_they_call_is_edited(tmp_path):
 def test_nothing_outside_of_the_kernels_goes_into_them(tmp_path):
     copy = Copy(tmp_path)
     fresh = copy.run()
-    copy.edit("trainer.py", "CHUNK_SECONDS = 0.1", "CHUNK_SECONDS = 0.2")
+    copy.edit("pace.py", "CHUNK_SECONDS = 0.1", "CHUNK_SECONDS = 0.2")
     assert copy.run() == SimpleNamespace(values=fresh.values, hits=LOADED, folder=fresh.folder)
 
 

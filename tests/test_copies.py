@@ -64,7 +64,7 @@ def test_a_second_thread_is_refused():
 @pytest.mark.parametrize("budget", [1, 5, 10**6])
 def test_epochs_before_a_failure_count_however_the_chunks_fell(monkeypatch, budget):
     """The order of the next fit must not depend on a clock."""
-    monkeypatch.setattr("fastbp.trainer._next_budget", lambda *_: budget)
+    monkeypatch.setattr("fastbp.pace.next_count", lambda *_: budget)
     rng = np.random.default_rng(0)
     X = rng.standard_normal((64, 4))
     net = fastbp.Network([4, 1], seed=0)

@@ -87,7 +87,7 @@ def allocations(work):
 
 
 def report_allocations():
-    fastbp.trainer._next_budget = lambda *_: 2**40
+    fastbp.pace.next_count = lambda *_: 2**40
     for shares in SHARES:
         it = make(shares=shares)
         fit = partial(it.trainer.fit, it.X, it.y)

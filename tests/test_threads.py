@@ -1,7 +1,12 @@
 """How many threads a trainer may use, and several Python threads at once."""
 
+import itertools
+import signal
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -10,7 +15,8 @@ import pytest
 from cases import CASES
 from test_determinism import LARGE, fingerprint, make
 
-from fastbp import threads
+import fastbp
+from fastbp import pace, threads
 
 AVAILABLE = numba.config.NUMBA_NUM_THREADS
 
@@ -204,22 +210,151 @@ def test_two_trainers_at_once_learn_what_they_learn_alone(shares):
 LAYER = """
 import numba, test_threads as t
 print([(t.train_at_once(shares), t.predict_at_once(shares)) for shares in (1, 2, 3)])
+print(t.predict_during_fit(2), t.setting_stays())
 print(numba.threading_layer())
 """
 
 
-@pytest.mark.parametrize("layer", ["workqueue", "omp"])
+def predict_during_fit(shares):
+    """Whether a thread fits, and the main thread predicts all the while, as each does alone."""
+    X, y = LARGE.batch()
+
+    def fit():
+        trainer = make(LARGE)
+        trainer._shares = shares
+        trainer.fit(X, y, epochs=20)
+        return fingerprint(trainer, X, y)
+
+    alone, other = fit(), make(LARGE, optimizer=fastbp.SGD(lr=0.1))
+    other._shares = shares
+    expected, found = other.predict(X).tobytes(), set()
+    with ThreadPoolExecutor(1) as pool:
+        fitted = pool.submit(fit)
+        while not fitted.done():
+            found.add(other.predict(X).tobytes())
+        return fitted.result() == alone and found == {expected}
+
+
+def setting_stays():
+    """Whether every thread's own setting of Numba's is as before after two fits at once."""
+    setting = numba.get_num_threads()
+
+    def fit(mine):
+        numba.set_num_threads(mine)
+        trainer = make(LARGE)
+        trainer._shares = 2
+        trainer.fit(*LARGE.batch(), epochs=5)
+        return numba.get_num_threads() == mine
+
+    kept = at_once([lambda: fit(1), lambda: fit(AVAILABLE)])
+    return all(kept) and numba.get_num_threads() == setting
+
+
+POOLS = {"workqueue": "workqueue", "omp": "omppool", "tbb": "tbbpool"}
+FIND = """
+import importlib
+try:
+    importlib.import_module("numba.np.ufunc.%s")
+except ImportError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("layer", POOLS)
 def test_several_python_threads_with_the_threading_layer(layer):
     """In a process that begins with them: the first calls compile or load at once, too."""
-    if layer == "omp" and not has_openmp():
-        pytest.skip("Numba has no OpenMP here")
-    lines = processes.run(LAYER, NUMBA_THREADING_LAYER=layer).splitlines()
-    assert lines == [str([(True, True)] * 3), layer]
+    # pip installs tbb where no loader looks by itself.
+    environment = {"LD_LIBRARY_PATH": str(Path(sys.prefix, "lib")), "NUMBA_THREADING_LAYER": layer}
+    if missing := processes.run(FIND % POOLS[layer], **environment):
+        pytest.skip(f"Numba has no layer {layer} here: {missing.strip()}")
+    lines = processes.run(LAYER, **environment).splitlines()
+    assert lines == [str([(True, True)] * 3), "True True", layer]
 
 
-def has_openmp():
-    try:
-        from numba.np.ufunc import omppool  # noqa: F401
-    except ImportError:
-        return False
-    return True
+# Turns
+
+
+def test_who_leaves_a_region_does_not_overtake_who_waits():
+    """A plain lock would go to the thread that has just released it, again and again."""
+    turns, begun = [], threading.Barrier(2)
+
+    def train(name):
+        begun.wait()
+        for _ in range(20):
+            threads.run_alone(1, lambda: (time.sleep(0.002), turns.append(name)))
+
+    at_once([lambda name=name: train(name) for name in "ab"])
+    # From the moment both are there, until the first of them is done.
+    present = max(turns.index(name) for name in "ab")
+    done = min(last_place(turns, name) for name in "ab")
+    together = turns[present:done]
+    assert len(together) > 20
+    assert max(len(list(same)) for _, same in itertools.groupby(together)) <= 2
+    counts = [together.count(name) for name in "ab"]
+    assert max(counts) - min(counts) <= 4
+
+
+def last_place(turns, name):
+    return len(turns) - 1 - turns[::-1].index(name)
+
+
+def test_two_trainers_take_turns_of_a_chunk(monkeypatch):
+    """Each waits for one compiled call of the other's, of about 100 ms, and no longer."""
+    turns, run_alone = [], threads.run_alone
+
+    def watched(*arguments):
+        waited = run_alone(*arguments)
+        turns.append(threading.get_ident())
+        return waited
+
+    monkeypatch.setattr(threads, "run_alone", watched)
+    monkeypatch.setattr(pace, "CHUNK_SECONDS", 0.01)
+
+    def fit():
+        trainer = make(LARGE)
+        trainer._shares = 2
+        X, y = LARGE.batch()
+        begun.wait()
+        end = time.perf_counter() + 0.7
+        while time.perf_counter() < end:
+            trainer.fit(X, y, epochs=100)
+
+    begun = threading.Barrier(2)
+    at_once([fit, fit])
+    first, second = (turns.count(thread) for thread in set(turns))
+    assert min(first, second) > 10
+    assert max(first, second) < 1.5 * min(first, second)
+
+
+def test_ctrl_c_leaves_the_turn_to_others(monkeypatch):
+    """Wherever it comes: while a thread waits, as soon as it has the turn, and in the region."""
+
+    class Interrupted:
+        def __init__(self, after):
+            self.after, self.release = after, lock.release
+
+        def acquire(self):
+            if self.after:
+                lock.acquire()
+            raise KeyboardInterrupt
+
+    lock = threads._PARALLEL_REGION
+    for after in (False, True):
+        monkeypatch.setattr(threads, "_PARALLEL_REGION", Interrupted(after))
+        with pytest.raises(KeyboardInterrupt):
+            threads.run_alone(1, int)
+        monkeypatch.setattr(threads, "_PARALLEL_REGION", lock)
+        assert is_free(lock)
+    with pytest.raises(KeyboardInterrupt):
+        threads.run_alone(1, interrupt)
+    assert is_free(lock)
+
+
+def interrupt():
+    signal.raise_signal(signal.SIGINT)
+
+
+def is_free(lock):
+    """Whether another thread could have it."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: lock.acquire(timeout=1) and lock.release() is None).result()
