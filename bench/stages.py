@@ -82,7 +82,7 @@ def compiled():
     def run_stage(address, stage, share, shares):
         job = cells_at(address, types.int64)
         plan, hyper = plan_at(job[step.PLAN]), cells_at(job[step.HYPER], types.float64)
-        params = pointer_to(job[step.PARAMETERS], types.float32)
+        params = pointer_to(job[step.PARAMS], types.float32)
         moments = pointer_to(job[step.MOMENTS], types.float32)
         work = pointer_to(job[step.WORK], types.float32)
         vectors = job[step.BATCH] // lanes(work)

@@ -59,7 +59,7 @@ def _header(state: State, most_rows: int, plans: tuple[Ints, Ints]) -> Header:
     array[served.GRADIENT_ARENA] = address(scratch)
     array[end:] = np.concatenate([plan, training_plan], axis=None)
     pointers = {
-        step.PARAMETERS: address(state.parameters),
+        step.PARAMS: address(state.parameters),
         step.HYPER: address(state.hyper),
     }
     training = {step.PLAN: here + array.itemsize * (end + plan.size)}

@@ -32,6 +32,7 @@ from .layout import (
     LAST,
     LOSS,
     OUTPUTS,
+    PARAMETERS,
     ROW_HITS,
     ROW_LOSS,
     ROW_STATUS,
@@ -41,9 +42,6 @@ from .layout import (
     UPDATES,
     A,
     Z,
-)
-from .layout import (
-    PARAMETERS as ALL_PARAMETERS,
 )
 from .losses import delta_from_output, hits, invalid_target, loss_and_delta
 from .shuffle import shuffle
@@ -64,7 +62,7 @@ from .update import update_share
     START,  # the row of the epoch to go on with
     STATUS,  # why a call ended early: the batch at START was not applied
     PLAN,  # address of the plan (layout.py)
-    PARAMETERS,  # address of the parameter arena
+    PARAMS,  # address of the parameter arena
     MOMENTS,  # address of the optimizer's moments, or of what GRADIENTS adds to
     WORK,  # address of the work arena
     HYPER,  # address of the hyperparameters, float64 (HYPER_LENGTH,)
@@ -144,7 +142,7 @@ def _layer_by_layer(plan, work, rows, shares):
         return True
     if vectors % shares != 0:
         return vectors < 2 * shares
-    return vectors <= shares and shares > 1 and plan[0, ALL_PARAMETERS] > WIDE * plan[0, LAST]
+    return vectors <= shares and shares > 1 and plan[0, PARAMETERS] > WIDE * plan[0, LAST]
 
 
 @kernel
@@ -490,7 +488,7 @@ def _advance(plan, work, hyper, job, after, shares):
 @kernel
 def _do(plan, work, hyper, job, stage, share, shares, dtype):
     """One share's part of a stage."""
-    params = pointer_to(job[PARAMETERS], dtype)
+    params = pointer_to(job[PARAMS], dtype)
     rows = job[ROWS] if job[TASK] == INFER else _batch_rows(job)
     if stage == BY_ROWS:
         _by_rows(plan, params, work, job, share, shares)
