@@ -9,10 +9,10 @@ import numpy.typing as npt
 from numpy import empty, ndarray
 
 from . import activations, checks, engine, initializers, losses, names, quick, threads
-from .data import as_inputs, raise_bad_inputs
+from .data import as_inputs
 from .job import Ints
-from .kernels import layout, step
-from .state import Array, Data, State
+from .kernels import layout
+from .state import Array, Data, State, raise_status
 
 DTYPES = {name: np.dtype(name) for name in ("float32", "float64")}
 
@@ -158,8 +158,9 @@ class Network:
         out = self._out(out, data)
         flops = 2.0 * data.rows * self.n_parameters
         shares = threads.shares(threads.maximum("auto"), flops)
-        statuses = engine.infer(self._state(), shares, data, out, engine.NO_VALUES)
-        raise_status(statuses, data, self, losses.LOSSES["mse"])
+        state = self._state()
+        statuses = engine.infer(state, shares, data, out, engine.NO_VALUES)
+        raise_status(statuses, data, state)
         return out
 
     def _predict_quickly(self, X: Any, out: Array | None) -> Array | None:
@@ -201,26 +202,6 @@ class Network:
 
 
 _NOTHING = np.empty(0)
-
-
-def raise_status(statuses: Ints, data: Data, network: Network, loss: losses.Loss) -> None:
-    """ValueError for the first invalid value that an inference met."""
-    met = statuses[statuses != step.FINE]
-    if not len(met):
-        return
-    status, start = int(met[0]) % step.KINDS, int(met[0]) // step.KINDS
-    rows = np.arange(start, min(data.rows, start + 1024))
-    raise_invalid(status, rows, data, network, loss)
-
-
-def raise_invalid(status: int, rows: Ints, data: Data, network: Network, loss: losses.Loss) -> None:
-    """ValueError for the invalid value that a kernel met among these rows."""
-    from .data import raise_bad_targets
-
-    if status == step.BAD_INPUT:
-        raise_bad_inputs(data.x, rows, network.dtype, data.names[0])
-    if status == step.BAD_TARGET and data.y is not None:
-        raise_bad_targets(data.y, rows, loss, network.sizes[-1], network.dtype, data.names[1])
 
 
 def _read_only(array: Array) -> Array:

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
-from .data import Table
+from .data import Table, raise_bad_inputs, raise_bad_targets
 from .job import Floats, Ints, Job
-from .kernels import gather, layout
+from .kernels import gather, layout, step
 from .losses import Loss
 
 Array = npt.NDArray[Any]
@@ -61,3 +62,21 @@ class Engine(Protocol):
 
     def judge(self, data: Data, values: Floats) -> Ints:
         """Fill values (n, 2) with loss and hits of each row. Returns statuses likewise."""
+
+
+def raise_status(statuses: Ints, data: Data, state: State) -> None:
+    """ValueError for the first invalid value that an inference met."""
+    met = statuses[statuses != step.FINE]
+    if not len(met):
+        return
+    status, start = int(met[0]) % step.KINDS, int(met[0]) // step.KINDS
+    raise_invalid(status, np.arange(start, min(data.rows, start + 1024)), data, state)
+
+
+def raise_invalid(status: int, rows: Ints, data: Data, state: State) -> None:
+    """ValueError for the invalid value that a kernel met among these rows."""
+    dtype, (x_name, y_name) = state.parameters.dtype, data.names
+    if status == step.BAD_INPUT:
+        raise_bad_inputs(data.x, rows, dtype, x_name)
+    if status == step.BAD_TARGET and data.y is not None:
+        raise_bad_targets(data.y, rows, state.loss, state.shape.sizes[-1], dtype, y_name)

@@ -17,9 +17,9 @@ from .engine import CompiledEngine
 from .history import History
 from .job import Floats, Job
 from .kernels import codes, layout, step
-from .network import Network, raise_invalid, raise_status
+from .network import Network
 from .progress import line, wanted
-from .state import Array, Data, Engine, State
+from .state import Array, Data, Engine, State, raise_invalid, raise_status
 from .threads import maximum
 from .twin import TwinEngine
 
@@ -361,7 +361,7 @@ class Trainer:
     def _judge(self, data: Data) -> dict[str, float]:
         values = np.zeros((data.rows, 2))
         statuses = self._engine.judge(data, values)
-        raise_status(statuses, data, self.net, self._loss)
+        raise_status(statuses, data, self._state)
         loss, hits = values.mean(axis=0)
         if self._loss.code in (codes.BCE, codes.CROSS_ENTROPY):
             return {"loss": float(loss), "accuracy": float(hits)}
@@ -375,7 +375,7 @@ class Trainer:
                 return p
         data = Data(as_inputs(X, self.net.sizes[0]))
         out = self.net._out(out, data)
-        raise_status(self._engine.outputs(data, out), data, self.net, self._loss)
+        raise_status(self._engine.outputs(data, out), data, self._state)
         return out
 
     def _data(self, X: Any, y: Any) -> Data:
@@ -406,7 +406,7 @@ class Trainer:
         start, batch = job[step.START], job[step.BATCH]
         rows = np.arange(start, min(start + batch, data.rows))
         rows = rows if job.order is None else job.order[rows]
-        raise_invalid(job[step.STATUS], rows, data, self.net, self._loss)
+        raise_invalid(job[step.STATUS], rows, data, self._state)
         if job[step.TASK] == step.GRADIENTS:
             raise FloatingPointError(
                 "the loss is not finite on these rows: there is no gradient. Scale the inputs, or "
