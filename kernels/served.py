@@ -12,6 +12,7 @@ What follows knows no element type: it is compiled once, as a C function.
 import math
 from functools import cache
 
+import numpy as np
 from numba import types
 
 from . import layout
@@ -82,6 +83,15 @@ FINE, REFUSED, NO_MODEL, BAD_X, BAD_Y, BAD_OUT, SHARED_OUT = range(7)
 has changed."""
 
 
+WORD = 4
+"""Bytes of what is copied here, whatever the element type: one function to compile."""
+
+# NumPy integers, where a constant is an argument: Numba compiles anew for each Python one.
+_X, _Y, _OUT, _ONE = map(np.int64, (ASK_X, ASK_Y, ASK_OUT, 1))
+_JOB_X, _JOB_Y, _INFER, _ITEM = map(np.int64, (X, Y, INFER, 8))
+_F32, _F64, _I64 = map(np.int64, (F32, F64, I64))
+
+
 @kernel
 def _rows_of_x(ask, inputs):
     """Rows of X (rows, inputs) or (inputs,); 0 if it has another shape."""
@@ -103,7 +113,7 @@ def _targets_fit(ask, plan, rows, outputs):
     if ask[ASK_LABELS] == 1:
         known = plan[0, layout.LOSS] == CROSS_ENTROPY
         return known and ask[ASK_Y + _NDIM] < 2 and ask[ASK_Y + _ROWS] == rows
-    return _fits(ask, ASK_Y, rows, outputs)
+    return _fits(ask, _Y, rows, outputs)
 
 
 @kernel
@@ -123,7 +133,7 @@ def _bytes(ask, array, itemsize):
 def _overlap(ask, array, itemsize):
     """Whether an array and out have memory in common."""
     start, out = ask[array], ask[ASK_OUT]
-    size, out_size = _bytes(ask, array, itemsize), _bytes(ask, ASK_OUT, itemsize)
+    size, out_size = _bytes(ask, array, itemsize), _bytes(ask, _OUT, itemsize)
     return start < out + out_size and out < start + size
 
 
@@ -131,14 +141,14 @@ def _overlap(ask, array, itemsize):
 def _out_status(ask, plan, rows, inputs, outputs, itemsize):
     task, fits = ask[ASK_TASK], True
     if task == INFER:
-        fits = _fits(ask, ASK_OUT, rows, outputs)
+        fits = _fits(ask, _OUT, rows, outputs)
     elif task == INPUT_GRADIENT:
-        fits = _fits(ask, ASK_OUT, rows, inputs)
+        fits = _fits(ask, _OUT, rows, inputs)
     elif task == GRADIENTS:
-        fits = _fits(ask, ASK_OUT, 1, _n_parameters(plan))
+        fits = _fits(ask, _OUT, _ONE, _n_parameters(plan))
     if not fits:
         return BAD_OUT
-    if _overlap(ask, ASK_X, itemsize) or _overlap(ask, ASK_Y, itemsize):
+    if _overlap(ask, _X, itemsize) or _overlap(ask, _Y, itemsize):
         return SHARED_OUT
     return FINE
 
@@ -179,6 +189,11 @@ def _describe(job, data, address, rows, columns, itemsize, code):
 
 
 @kernel
+def _code_of(itemsize):
+    return _F32 if itemsize == 4 else _F64
+
+
+@kernel
 def _begin(job, task, ask, itemsize, rows, inputs):
     """One batch of these rows as they lie."""
     job[TASK] = task
@@ -191,7 +206,7 @@ def _begin(job, task, ask, itemsize, rows, inputs):
     job[ORDER] = 0
     job[STATUS] = JOB_IS_FINE
     job[OUT] = ask[ASK_OUT]
-    _describe(job, X, ask[ASK_X], rows, inputs, itemsize, F32 if itemsize == 4 else F64)
+    _describe(job, _JOB_X, ask[ASK_X], rows, inputs, itemsize, _code_of(itemsize))
 
 
 @kernel
@@ -209,42 +224,40 @@ def _predict(here, ask, header, rows, inputs):
     place = header[HERE] + 8 * (FIRST_SLOT + slot * SLOT_STRIDE)
     job = cells_at(place, types.int64)
     job[SLOT_STATUS] = JOB_IS_FINE
-    _begin(job, INFER, ask, header[ITEMSIZE], rows, inputs)
+    _begin(job, _INFER, ask, header[ITEMSIZE], rows, inputs)
     call_code(header[CODE], place, RUN, 0, 1)
     status = FINE
     if job[SLOT_STATUS] != JOB_IS_FINE:
         status = REFUSED
-        _fill(job[OUT], ask[ASK_OUT + _ROWS] * ask[ASK_OUT + _COLUMNS], header[ITEMSIZE], math.nan)
+        _fill(job[OUT], _bytes(ask, _OUT, _ONE), header[ITEMSIZE], math.nan)
     give_back(offset(flags, slot * SLOT_STRIDE))
     return status
 
 
 @kernel
-def _write_natural(plan, arena, out):
-    """An arena laid out as the parameters to out: W, then b, layer by layer, row by row."""
+def _write_natural(plan, arena, out, words):
+    """An arena laid out as the parameters to out: W, then b, layer by layer, row by row.
+
+    arena, out: pointers to words, of which an element has so many.
+    """
     w, at = lanes(arena), 0
     for layer in range(1, plan[0, layout.LAST] + 1):
-        inputs, outputs = plan[layer, layout.INPUTS], plan[layer, layout.OUTPUTS]
-        for u in range(0, outputs, w):
-            stride = plan[layer, layout.WEIGHT_STRIDE]
-            panel = offset(arena, plan[layer, layout.WEIGHTS] + u // w * stride)
+        inputs, units = plan[layer, layout.INPUTS], plan[layer, layout.OUTPUTS] * words
+        for u in range(0, units, w):
+            stride = plan[layer, layout.WEIGHT_STRIDE] * words
+            panel = offset(arena, plan[layer, layout.WEIGHTS] * words + u // w * stride)
             for i in range(inputs):
-                for j in range(min(w, outputs - u)):
-                    put(out, at + i * outputs + u + j, get(panel, i * w + j))
-        at += inputs * outputs
-        for u in range(outputs):
-            put(out, at + u, get(arena, plan[layer, layout.BIAS] + u))
-        at += outputs
+                for j in range(min(w, units - u)):
+                    put(out, at + i * units + u + j, get(panel, i * w + j))
+        at += inputs * units
+        for u in range(units):
+            put(out, at + u, get(arena, plan[layer, layout.BIAS] * words + u))
+        at += units
 
 
 @kernel
-def _write_gradients(ask, header, plan):
-    if header[ITEMSIZE] == 4:
-        single = pointer_to(header[GRADIENT_ARENA], types.float32)
-        _write_natural(plan, single, pointer_to(ask[ASK_OUT], types.float32))
-    else:
-        double = pointer_to(header[GRADIENT_ARENA], types.float64)
-        _write_natural(plan, double, pointer_to(ask[ASK_OUT], types.float64))
+def _words(address):
+    return pointer_to(address, types.float32)
 
 
 @kernel
@@ -267,10 +280,10 @@ def _train(ask, header, plan, rows, inputs):
     job = cells_at(place, types.int64)
     _begin(job, TRAIN if task == TRAIN_ALONE else task, ask, itemsize, rows, inputs)
     if ask[ASK_LABELS] == 1:
-        _describe(job, Y, ask[ASK_Y], rows, 1, 8, I64)
+        _describe(job, _JOB_Y, ask[ASK_Y], rows, _ONE, _ITEM, _I64)
     else:
-        outputs, code = plan[plan[0, layout.LAST], layout.OUTPUTS], F32 if itemsize == 4 else F64
-        _describe(job, Y, ask[ASK_Y], rows, outputs, itemsize, code)
+        outputs, code = plan[plan[0, layout.LAST], layout.OUTPUTS], _code_of(itemsize)
+        _describe(job, _JOB_Y, ask[ASK_Y], rows, outputs, itemsize, code)
     header[LOSS_SUM] = 0  # and 0.0
     job[MOMENTS] = header[OPTIMIZER_MOMENTS]
     if task == GRADIENTS:
@@ -282,7 +295,8 @@ def _train(ask, header, plan, rows, inputs):
             _fill(job[OUT], rows * inputs, itemsize, math.nan)
         return REFUSED
     if task == GRADIENTS:
-        _write_gradients(ask, header, plan)
+        arena, out = _words(header[GRADIENT_ARENA]), _words(ask[ASK_OUT])
+        _write_natural(plan, arena, out, itemsize // WORD)
     return FINE
 
 

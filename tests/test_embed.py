@@ -2,9 +2,11 @@
 
 import copy
 import pickle
+import re
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -153,9 +155,15 @@ def test_gradients_are_the_trainers(case, way, dtype):
         np.testing.assert_array_equal(out, flat(layers))
 
 
-def with_output(output, dtype="float64", optimizer=None):
+FEW, MANY = 2, 19
+"""Rows at every vector width, in both precisions."""
+
+each_rows = pytest.mark.parametrize("rows", [FEW, MANY], ids=["few", "many"])
+
+
+def with_output(output, dtype="float64", optimizer=None, rows=7):
     loss = "cross_entropy" if output == "softmax" else "mse"
-    case = with_pair(Case((5, 19, 3), 7), "tanh", (loss, output))
+    case = with_pair(Case((5, 19, 3), rows), "tanh", (loss, output))
     return case, case.trainer(dtype, optimizer=optimizer)
 
 
@@ -222,9 +230,10 @@ H = 2.0**-17
 """See test_gradients.py."""
 
 
+@each_rows
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_input_gradients_equal_central_differences(output):
-    case, trainer = with_output(output)
+def test_input_gradients_equal_central_differences(output, rows):
+    case, trainer = with_output(output, rows=rows)
     X, _ = batch(case, "float64")
     v, out = own_gradient(case, "float64"), np.empty_like(X)
     embed.input_gradient(trainer.compiled(), X, v, out)
@@ -234,9 +243,10 @@ def test_input_gradients_equal_central_differences(output):
         np.testing.assert_allclose(out[:, i], (difference * v).sum(axis=1), atol=1e-8)
 
 
+@each_rows
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_steps_from_outputs_equal_central_differences(output):
-    case, trainer = with_output(output, optimizer=fastbp.SGD(lr=1.0))
+def test_steps_from_outputs_equal_central_differences(output, rows):
+    case, trainer = with_output(output, optimizer=fastbp.SGD(lr=1.0), rows=rows)
     net, X, v = trainer.net, batch(case, "float64")[0], own_gradient(case, "float64")
     weights, biases = net.weights, net.biases
     found = gradient_from_output(trainer, X, v)
@@ -555,6 +565,18 @@ def test_python_threads_predict_at_once(threads):
         worker.join()
     for X, out in zip(batches, outs, strict=True):
         np.testing.assert_array_equal(out, np.broadcast_to(trainer.predict(X), out.shape))
+
+
+# The README
+
+
+def test_the_readmes_example():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    _, _, section = readme.partition("## Inside your own `@njit` code")
+    blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    names = {}
+    exec(blocks[0], names)
+    assert 0 < names["late"] < names["early"] / 10
 
 
 # No allocation, no compilation
