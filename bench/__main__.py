@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 RESULTS, FIGURES = HERE / "results.json", HERE / "figures"
 
-RACES = ("step", "epoch", "predict", "online", "one row")
+RACES = ("step", "epoch", "predict", "online", "one row", "row by row")
 NOTES = ("memory", "start", "bandwidth")
 """What is measured otherwise than in races."""
 

@@ -51,6 +51,11 @@ def online(side):
     return side.stream, owned(side, [side.case.rows(STREAM_ROWS)]), STREAM_ROWS
 
 
+def row_by_row(side):
+    """Predictions of one row each, one after the other."""
+    return side.predict_rows, owned(side, [side.case.rows(STREAM_ROWS)[:1]]), STREAM_ROWS
+
+
 def losses(side):
     """Of steps on one batch, as their laps make them: each shows what the update before did."""
     X, y = map(side.own, side.case.rows(side.case.batch))
@@ -63,6 +68,12 @@ def outputs(side):
     """Of one batch."""
     X, _ = side.case.rows(side.case.batch)
     return np.asarray(side.predict(side.own(X))).ravel()
+
+
+def outputs_by_row(side):
+    """Of the rows of a lap."""
+    X, _ = side.case.rows(STREAM_ROWS)
+    return np.concatenate([np.ravel(p) for p in side.predict_rows(side.own(X))])
 
 
 def outputs_after_stream(side):
@@ -98,8 +109,10 @@ MEASURES = {
     "predict": Measure(predict, "call", tuple(CASES.values()), outputs, trains=False),
     "online": Measure(online, "row", (ONE_ROW,), outputs_after_stream),
     "one row": Measure(predict, "call", (ONE_ROW,), outputs, trains=False),
+    "row by row": Measure(row_by_row, "row", (ONE_ROW,), outputs_by_row, trains=False),
 }
-"""online and one row stand for loops of someone else's, which train and predict row by row."""
+"""online, one row and row by row stand for loops of someone else's: the first and the last for
+compiled ones, of @njit for fastbp and of a scan for JAX, and the other for Python's."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ TITLES = {
     "step": "One training step",
     "epoch": "One epoch of `fit`: shuffled, gather included",
     "predict": "Prediction",
-    "online": "Training row by row, batch 1",
+    "online": "Online learning, an update a row: fastbp inside `@njit`, JAX as a scan",
+    "row by row": "One row predicted: fastbp inside `@njit`, JAX as a scan",
     "one row": "One row predicted, from Python",
 }
 """Measures in the order of the page; those of a later version follow by their own names."""

@@ -110,6 +110,15 @@ def test_fastbp_and_numpy_make_the_same_updates_in_a_lap(case, optimizer, measur
 
 
 @pytest.mark.parametrize("kind", [FastBP, NumPy])
+def test_predictions_row_by_row_are_those_of_the_batch(kind):
+    line = Case("line", (3, 4, 2), 1, "mse")
+    X, _ = line.rows(6)
+    side = kind(line, "sgd", 1)
+    rows = np.reshape(side.predict_rows(X), (6, 2))
+    np.testing.assert_allclose(rows, NumPy(line, "sgd", 1).predict(X), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [FastBP, NumPy])
 def test_a_stream_is_one_update_a_row(kind):
     line = Case("line", (3, 4, 1), 1, "mse")
     X, y = line.rows(6)

@@ -30,6 +30,7 @@ class Jax(Side):
         self.jitted_epoch = donating(partial(shuffled, step), static_argnums=3)
         self.jitted_stream = donating(partial(one_by_one, step))
         self.jitted_outputs = jax.jit(partial(outputs, self.case.loss))
+        self.jitted_rows = jax.jit(partial(row_by_row, self.case.loss))
 
     def own(self, array):
         return jnp.array(array)
@@ -55,6 +56,9 @@ class Jax(Side):
     def stream(self, X, y):
         return self.run(self.jitted_stream, X[:, None], y[:, None])
 
+    def predict_rows(self, X):
+        return self.jitted_rows(self.state[0], X[:, None]).block_until_ready()
+
     def predict(self, X):
         return self.jitted_outputs(self.state[0], X).block_until_ready()
 
@@ -70,6 +74,10 @@ def forward(parameters, X):
 def outputs(loss, parameters, X):
     z = forward(parameters, X)
     return jax.nn.softmax(z) if loss == "cross_entropy" else z
+
+
+def row_by_row(loss, parameters, X):
+    return jax.lax.map(lambda row: outputs(loss, parameters, row), X)
 
 
 def mean_loss(parameters, loss, X, y):

@@ -55,6 +55,10 @@ class Side:
         for i in range(len(X)):
             self.step(X[i : i + 1], y[i : i + 1])
 
+    def predict_rows(self, X):
+        """``predict`` of each row by itself, in their order; all of them."""
+        return [self.predict(X[i : i + 1]) for i in range(len(X))]
+
     def predict(self, X):
         """(n, n_out): probabilities for cross_entropy, plain outputs for mse."""
         raise NotImplementedError
