@@ -19,7 +19,6 @@ from typing import Any, NamedTuple, NoReturn
 
 from .job import Floats, Ints
 from .kernels import embedded
-from .kernels.jit import everywhere
 from .state import Array
 
 
@@ -53,7 +52,7 @@ LR = 0
 """Element of ``model.hyper`` that is the learning rate of the next update."""
 
 
-@everywhere
+@embedded.PREDICT.here
 def predict(model: Model, X: Array, out: Array) -> None:
     """Fill out (B, outputs) with the outputs of the rows of X.
 
@@ -71,7 +70,7 @@ def predict(model: Model, X: Array, out: Array) -> None:
     embedded.predict(model, X, out)
 
 
-@everywhere
+@embedded.STEP.here
 def step(model: Model, X: Array, y: Any) -> float:
     """One update on the rows of X, as ``Trainer.step``; the loss before it.
 
@@ -91,7 +90,7 @@ def step(model: Model, X: Array, y: Any) -> float:
     return embedded.step(model, X, y)  # type: ignore[no-any-return]
 
 
-@everywhere
+@embedded.LOSS_AND_GRADIENTS.here
 def gradients(model: Model, X: Array, y: Any, out: Array) -> float:
     """Fill out (n_parameters,) with the gradient of the mean loss over X; the loss.
 
@@ -105,7 +104,7 @@ def gradients(model: Model, X: Array, y: Any, out: Array) -> float:
     return embedded.gradients(model, X, y, out)  # type: ignore[no-any-return]
 
 
-@everywhere
+@embedded.VECTOR_JACOBIAN.here
 def input_gradient(model: Model, X: Array, v: Array, out: Array) -> None:
     """Fill out (B, inputs) with vector-Jacobian products: out[r] = J(X[r])^T v[r].
 
@@ -120,7 +119,7 @@ def input_gradient(model: Model, X: Array, v: Array, out: Array) -> None:
     embedded.input_gradient(model, X, v, out)
 
 
-@everywhere
+@embedded.STEP_FROM.here
 def step_from(model: Model, X: Array, dloss_dp: Array) -> bool:
     """One update by a loss of your own, given its gradient by the outputs p of X.
 

@@ -29,7 +29,6 @@ from numba.core.ccallback import CFunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import cpu_target
-from numba.extending import register_jitable
 from numba.misc.appdirs import AppDirs
 
 from . import width
@@ -238,9 +237,3 @@ def parallel_entry(function: Callable[..., Any]) -> Any:
 
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def everywhere(function: F) -> F:
-    """A Python function of one line, as it is for Python, and compiled where njit code calls it."""
-    register_jitable(**FLAGS)(function)
-    return function

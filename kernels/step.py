@@ -133,16 +133,16 @@ def _mean_over(job):
 def _layer_by_layer(plan, work, rows, shares):
     """Whether a batch goes through one layer at a time, each share with its units of it.
 
-    So do few rows; vectors of rows that would leave a share idle for a third of the time; and a
-    vector of rows for each share, which would read all weights for itself, where there are many.
+    So do few rows; and where layers are wide, so few vectors of rows that a share would be idle for
+    a third of the time, or would read all weights for a single vector.
     """
     w = lanes(work)
     vectors = padded(rows, w) // w
     if are_few(rows, w):
         return True
-    if vectors % shares != 0:
-        return vectors < 2 * shares
-    return vectors <= shares and shares > 1 and plan[0, PARAMETERS] > WIDE * plan[0, LAST]
+    left = vectors < 2 * shares and vectors % shares != 0
+    wide = plan[0, PARAMETERS] > WIDE * plan[0, LAST]
+    return shares > 1 and wide and (left or vectors <= shares)
 
 
 @kernel
