@@ -22,7 +22,7 @@ from .layout import (
     A,
     Z,
 )
-from .simd import lane_index, lanes, load, offset, select, splat, store, transpose
+from .simd import get, lane_index, lanes, load, offset, put, select, splat, store, transpose
 
 
 @kernel
@@ -88,6 +88,22 @@ def outputs_few(plan, work, rows):
     """z of the last layer as (units, lanes): what a large batch has after its last product."""
     layer = plan[0, LAST]
     _turn(offset(work, plan[layer, Z]), rows, -(-plan[layer, OUTPUTS] // lanes(work)))
+
+
+@kernel
+def write_outputs_few(plan, work, rows, out):
+    """Outputs of few rows to out (rows, units), straight from z as ``forward_few`` left it.
+
+    For outputs that know nothing of one another: not for softmax.
+    """
+    w, layer = lanes(work), plan[0, LAST]
+    units, z = plan[layer, OUTPUTS], offset(work, plan[layer, Z])
+    for u in range(0, units, w):
+        panel = offset(z, u * w)
+        activate(plan[layer, ACTIVATION], panel, panel, rows, rows)
+        for r in range(rows):
+            for i in range(min(w, units - u)):
+                put(out, r * units + u + i, get(panel, r * w + i))
 
 
 @kernel

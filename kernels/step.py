@@ -17,9 +17,16 @@ from numba import carray, types
 
 from .backward import backward, backward_layer, delta_of, error_of_inputs, spread
 from .cells import cells_at, plan_at
-from .codes import CROSS_ENTROPY, F64
+from .codes import CROSS_ENTROPY, F64, SOFTMAX
 from .denormals import flush_denormals, restore_denormals
-from .few import are_few, backward_few, error_of_inputs_few, forward_few, outputs_few
+from .few import (
+    are_few,
+    backward_few,
+    error_of_inputs_few,
+    forward_few,
+    outputs_few,
+    write_outputs_few,
+)
 from .forward import activate_outputs, forward, forward_layer, padded
 from .gather import ADDRESS, DESCRIPTOR, DTYPE, N_COLUMNS, gather, gather_rows
 from .jit import kernel
@@ -456,6 +463,10 @@ def _end_inference(plan, work, job):
     """Outputs or judgments of rows that went layer by layer."""
     w, rows = lanes(work), job[ROWS]
     out = pointer_to(job[OUT], work)
+    coupled = plan[plan[0, LAST], ACTIVATION] == SOFTMAX
+    if are_few(rows, w) and job[VALUES] == 0 and not coupled:
+        write_outputs_few(plan, work, rows, out)
+        return NOTHING
     _finish_forward(plan, work, rows)
     for v in range(padded(rows, w) // w):
         _give(plan, work, job, out, v, v * w, offset(work, plan[0, SCRATCH]))
