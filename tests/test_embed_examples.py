@@ -1,0 +1,48 @@
+"""The loops of scripts/examples that train and predict inside njit code."""
+
+import numpy as np
+import pytest
+from test_examples import load
+
+cart_pole = load("cart_pole")
+surrogate = load("surrogate")
+reinforce = load("reinforce")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_pole_stands_once_the_model_has_learned_the_motor(seed):
+    models = (cart_pole.new_trainer(seed).compiled() for _ in range(2))
+    rngs = (np.random.default_rng(seed) for _ in range(2))
+    falls, loss = cart_pole.control(next(models), 20_000, next(rngs))
+    without, _ = cart_pole.control(next(models), 20_000, next(rngs), False)
+    assert falls[1:5].sum() <= 1
+    assert falls[7:].sum() <= 1
+    assert without.sum() > 100
+    assert loss < 1e-2
+
+
+def test_the_peer_in_numpy_is_the_same_model():
+    trainer = cart_pole.new_trainer()
+    peer, rng = cart_pole.NumpyModel(trainer.net), np.random.default_rng(0)
+    for _ in range(20):
+        row, y = (rng.normal(size=n).astype(np.float32) for n in (5, 4))
+        assert peer.step(row, y) == pytest.approx(trainer.step(row[None], y[None]), rel=1e-4)
+    p = trainer.predict(row[None])[0]
+    np.testing.assert_allclose(peer.predict(row), p, atol=1e-5)
+    assert cart_pole.control_from_python(peer, 100, rng) < 10
+
+
+def test_the_surrogates_trajectory_is_near_the_true_one():
+    trainer, error = surrogate.train()
+    assert error < 0.01
+    distance, size = surrogate.trajectory_error(trainer.compiled())
+    assert distance < 0.1 * size
+
+
+def test_the_return_rises():
+    for seed in range(3):
+        returns = reinforce.learn(
+            reinforce.new_trainer(seed).compiled(), 60, np.random.default_rng(seed)
+        )
+        assert returns[:5].mean() < 60
+        assert returns[-10:].mean() > 150
