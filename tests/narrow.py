@@ -17,6 +17,7 @@ FILES = (
     "test_nan.py",
     "test_determinism.py",
     "test_memory.py",
+    "test_embed.py",
 )
 """Laws 1 to 7 and 9."""
 
