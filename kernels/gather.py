@@ -4,12 +4,15 @@ The array comes as a descriptor, int64 (6,): address, bytes between rows, bytes 
 type code, rows, columns. Its type is a value, so that no kind of array adds a compilation.
 """
 
-import math
+from typing import Any
 
+from llvmlite import ir
 from numba import types
+from numba.extending import intrinsic
 
 from . import codes
 from .jit import kernel
+from .llvm_ir import I64
 from .simd import (
     any_lane,
     differs,
@@ -30,45 +33,72 @@ from .simd import (
 ADDRESS, ROW_BYTES, COLUMN_BYTES, DTYPE, N_ROWS, N_COLUMNS = range(6)
 DESCRIPTOR = 6
 
-
-@kernel
-def _half(bits):
-    """The value of an IEEE half, from its bits: Numba cannot load one."""
-    fraction = types.float64(bits & 1023)
-    power = (bits >> 10) & 31
-    if power == 31:
-        size = math.inf if fraction == 0.0 else math.nan
-    elif power == 0:
-        size = fraction * 2.0**-24
-    else:
-        size = (1.0 + fraction * 2.0**-10) * 2.0 ** (power - 15)
-    return -size if bits & 0x8000 else size
+_DOUBLE = ir.DoubleType()
 
 
-@kernel
-def _element(address, code):
-    """One element of any type as float64."""
-    if code == codes.F64:
-        return get(pointer_to(address, types.float64), 0)
-    if code == codes.F32:
-        return types.float64(get(pointer_to(address, types.float32), 0))
-    if code == codes.U8:
-        return types.float64(get(pointer_to(address, types.uint8), 0))
-    if code == codes.I64:
-        return types.float64(get(pointer_to(address, types.int64), 0))
-    if code == codes.I32:
-        return types.float64(get(pointer_to(address, types.int32), 0))
-    if code == codes.F16:
-        return _half(types.int64(get(pointer_to(address, types.uint16), 0)))
-    if code == codes.I8:
-        return types.float64(get(pointer_to(address, types.int8), 0))
-    if code == codes.I16:
-        return types.float64(get(pointer_to(address, types.int16), 0))
-    if code == codes.U16:
-        return types.float64(get(pointer_to(address, types.uint16), 0))
-    if code == codes.U32:
-        return types.float64(get(pointer_to(address, types.uint32), 0))
-    return types.float64(get(pointer_to(address, types.uint64), 0))
+_KINDS = {
+    codes.F32: (ir.FloatType(), "fpext"),
+    codes.F64: (_DOUBLE, ""),
+    codes.F16: (ir.IntType(16), "half"),
+    **{
+        code: (ir.IntType(bits), conversion)
+        for conversion, sizes in (
+            ("sitofp", {8: codes.I8, 16: codes.I16, 32: codes.I32, 64: codes.I64}),
+            ("uitofp", {8: codes.U8, 16: codes.U16, 32: codes.U32, 64: codes.U64}),
+        )
+        for bits, code in sizes.items()
+    },
+}
+"""How an element of each code is loaded, and made a double."""
+
+
+def _ir_half(at: Any, half: Any) -> ir.Value:
+    """An IEEE half, as int16, as a double, from its bits: not every processor converts one."""
+    wide = at.zext(half, I64)
+    fraction, power = at.and_(wide, I64(1023)), at.and_(at.lshr(wide, I64(10)), I64(31))
+    infinite = at.icmp_signed("==", power, I64(31))
+    exponent = at.select(infinite, I64(2047), at.add(power, I64(1023 - 15)))
+    bits = at.or_(at.shl(exponent, I64(52)), at.shl(fraction, I64(42)))
+    small = at.fmul(at.uitofp(fraction, _DOUBLE), _DOUBLE(2.0**-24))
+    denormal = at.icmp_signed("==", power, I64(0))
+    size = at.select(denormal, small, at.bitcast(bits, _DOUBLE))
+    sign = at.shl(at.lshr(wide, I64(15)), I64(63))
+    return at.bitcast(at.or_(at.bitcast(size, I64), sign), _DOUBLE)
+
+
+def _ir_element(at: Any, address: Any, code: int) -> ir.Value:
+    kind, conversion = _KINDS[code]
+    value = at.load(at.inttoptr(address, kind.as_pointer()))
+    value.align = 1  # a user's array may lie anywhere
+    if conversion == "half":
+        return _ir_half(at, value)
+    return getattr(at, conversion)(value, _DOUBLE) if conversion else value
+
+
+@intrinsic
+def _element(typingctx: Any, address: Any, code: Any) -> Any:
+    """The element at an integer address, of any of codes.py's types, as float64."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        done = builder.append_basic_block("element")
+        other = builder.append_basic_block("other")
+        choice = builder.switch(args[1], other)
+        found = []
+        for code in _KINDS:
+            block = builder.append_basic_block(f"element_{code}")
+            choice.add_case(I64(code), block)
+            builder.position_at_end(block)
+            found.append((_ir_element(builder, args[0], code), block))
+            builder.branch(done)
+        builder.position_at_end(other)
+        builder.unreachable()
+        builder.position_at_end(done)
+        result = builder.phi(_DOUBLE)
+        for value, block in found:
+            result.add_incoming(value, block)
+        return result
+
+    return types.float64(types.int64, types.int64), codegen
 
 
 AHEAD = 8

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import llvmlite
 import numba
@@ -234,6 +234,3 @@ def parallel_entry(function: Callable[..., Any]) -> Any:
     Keep it tiny: compiling a region costs seconds when the function around it is long.
     """
     return _cached(numba.njit(parallel=True, **FLAGS)(function))
-
-
-F = TypeVar("F", bound=Callable[..., Any])
