@@ -125,6 +125,7 @@ class Network:
             )
             for i, (w, b, shape) in enumerate(zip(weights, biases, wanted, strict=True))
         ]
+        self._parameters.fill(0)  # padding, too: 0 times a delta that was infinite is NaN
         layout.write_layers(self._plan, self._parameters, layers)
 
     def _check_count(self, arrays: Any, name: str) -> None:
@@ -147,7 +148,8 @@ class Network:
             out: array to fill and return, (n, n_out), C-contiguous, of the network's dtype.
 
         Raises:
-            ValueError, TypeError: X or out is not as above, or X holds NaN or Inf.
+            ValueError, TypeError: X or out is not as above, or X holds NaN or Inf; in that case
+                out may have been written to.
 
         """
         p = self._predict_quickly(X, out)

@@ -98,15 +98,20 @@ class Trainer:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Refuse a second thread while one is training."""
-        if not self._lock.acquire(blocking=False):
-            raise RuntimeError(
-                "this trainer is training in another thread: wait for it, or make a Trainer for "
-                "each thread"
-            )
+        # Ctrl-C may come as soon as acquire returns: it must be inside.
         try:
+            if not self._lock.acquire(blocking=False):
+                raise RuntimeError(
+                    "this trainer is training in another thread: wait for it, or make a Trainer "
+                    "for each thread"
+                )
             yield
         finally:
-            self._lock.release()
+            # No function of ours, no contextlib.suppress: Ctrl-C may end any before the release.
+            try:  # noqa: SIM105
+                self._lock.release()
+            except RuntimeError:  # not ours: refused, or Ctrl-C before it was
+                pass
 
     def _new_state(self) -> State:
         net, optimizer = self.net, self.optimizer
@@ -296,14 +301,18 @@ class Trainer:
             and (y.dtype is dtype or y.dtype is LABELS)
             and X.flags.carray
             and y.flags.carray
-            and self._lock.acquire(False)
         ):
-            try:
-                loss = code(header, X, y)
+            loss = math.nan
+            try:  # Ctrl-C may come as soon as acquire returns: it must be inside
+                if self._lock.acquire(False):
+                    loss = code(header, X, y)
             except TypeError:  # another number of dimensions
-                loss = math.nan
+                pass
             finally:
-                self._lock.release()
+                try:  # noqa: SIM105
+                    self._lock.release()
+                except RuntimeError:  # another thread's
+                    pass
             if loss == loss:  # not NaN
                 return loss
         return self._step_carefully(X, y)

@@ -64,7 +64,7 @@ def _check_model(model: Any) -> None:
 
 def _is_array(kind: Any, dtype: Any, most: int) -> bool:
     known = isinstance(kind, types.Array) and kind.layout == "C" and kind.aligned
-    return known and kind.dtype == dtype and kind.ndim <= most
+    return known and kind.dtype == dtype and 1 <= kind.ndim <= most
 
 
 def _check_array(name: str, kind: Any, dtype: Any, most: int = 2) -> None:

@@ -177,7 +177,10 @@ def _take_rows(plan, work, job, order, first, valid, vector, scratch):
 
 @kernel
 def _take_batch(plan, work, job, order, first, rows):
-    """Bring a batch that goes layer by layer into its blocks; the first status that is not FINE."""
+    """Bring a batch that goes layer by layer into its blocks; the first status that is not FINE.
+
+    That of an inference: kind + KINDS * the first row of the vector.
+    """
     w, scratch = lanes(work), offset(work, plan[0, SCRATCH])
     if are_few(rows, w):
         if gather_rows(job, _X, order, first, rows, offset(work, plan[1, IN])):
@@ -187,7 +190,7 @@ def _take_batch(plan, work, job, order, first, rows):
         valid = min(w, rows - v * w)
         status = _take_rows(plan, work, job, order, first + v * w, valid, v, scratch)
         if status != FINE:
-            return status
+            return status + KINDS * v * w
     return FINE
 
 
@@ -350,7 +353,7 @@ def _begin(plan, work, job, shares):
         return BY_ROWS
     job[LAYER] = 1
     if job[LOADED] == 0:
-        job[STATUS] = _take_batch(plan, work, job, job[ORDER], job[START], rows)
+        job[STATUS] = _take_batch(plan, work, job, job[ORDER], job[START], rows) % KINDS
     return FORWARD if job[STATUS] == FINE else NOTHING
 
 
@@ -429,11 +432,13 @@ def _infer(plan, params, work, job, out, share, shares):
     """One share's rows, in its own blocks, as many at a time as it has blocks."""
     w, n = lanes(work), job[ROWS]
     vectors, blocks = padded(n, w) // w, plan[0, CAPACITY] // (w * shares)
-    stop, mine = vectors * (share + 1) // shares, share * blocks
+    begin, stop, mine = vectors * share // shares, vectors * (share + 1) // shares, share * blocks
+    turns = -(-(stop - begin) // blocks)
+    abreast = -(-(stop - begin) // max(1, turns))  # 4 of at most 3 are 2 and 2, and not 3 and 1
     scratch = offset(work, plan[0, SCRATCH] + share * plan[0, SCRATCH_STRIDE])
     statuses = pointer_to(job[STATUSES], types.int64)
-    for start in range(vectors * share // shares, stop, blocks):
-        count = min(blocks, stop - start)
+    for start in range(begin, stop, max(1, abreast)):
+        count = min(abreast, stop - start)
         for v in range(count):
             row = (start + v) * w
             status = _take_rows(
