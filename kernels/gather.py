@@ -6,6 +6,7 @@ type code, rows, columns. Its type is a value, so that no kind of array adds a c
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -28,6 +29,7 @@ from .simd import (
     splat,
     store,
     transpose,
+    transpose_rows,
 )
 
 ADDRESS, ROW_BYTES, COLUMN_BYTES, DTYPE, N_ROWS, N_COLUMNS = range(6)
@@ -101,6 +103,8 @@ def _element(typingctx: Any, address: Any, code: Any) -> Any:
     return types.float64(types.int64, types.int64), codegen
 
 
+_ZERO = np.int64(0)
+
 AHEAD = 8
 """Vectors between a prefetch of a row and its use: shuffled rows come from far memory, and the few
 lines that are read of each before the next row's turn start no prefetch of the processor's own."""
@@ -161,6 +165,43 @@ def gather_rows(job, data, order, first, rows, target):
 
 
 @kernel
+def _are_vectors(job, data, target):
+    """Whether a row's elements lie one after another, in target's own type."""
+    size = item_bytes(target)
+    own = codes.F32 if size == 4 else codes.F64
+    return job[data + COLUMN_BYTES] == size and job[data + DTYPE] == own
+
+
+@kernel
+def _gather_vectors(job, data, order, first, columns, target, scratch):
+    """As many columns of a whole vector of rows as are whole vectors, from where they lie.
+
+    Arguments are those of ``gather``. A row is prefetched AHEAD vectors before its turn, and at its
+    end the row that is next in the same lane.
+    """
+    w, size = lanes(target), item_bytes(target)
+    zero = splat(target, 0.0)
+    bad = zero < zero
+    here = pointer_to(scratch, types.int64)
+    for r in range(w):
+        put(here, r, _row_address(job, data, order, first + r))
+        later = min(first + w + r, job[data + N_ROWS] - 1)
+        put(here, w + r, _row_address(job, data, order, later))
+    for c in range(0, columns // w * w, w):
+        row, ahead = _ZERO, (c + AHEAD * w) * size
+        if c + AHEAD * w >= columns:
+            row, ahead = w, (c + AHEAD * w) % columns * size
+        for r in range(row, row + w):
+            prefetch(get(here, r) + ahead)
+        place = offset(target, c * w)
+        transpose_rows(here, c * size, place)
+        for i in range(0, w * w, w):
+            x = load(place, i)
+            bad = bad | differs(x - x, zero)
+    return any_lane(bad)
+
+
+@kernel
 def gather(job, data, order, first, valid, target, scratch):
     """One vector of rows into ``target``; returns whether a value was NaN or infinite.
 
@@ -171,11 +212,15 @@ def gather(job, data, order, first, valid, target, scratch):
     """
     w = lanes(target)
     columns, step, code = job[data + N_COLUMNS], job[data + COLUMN_BYTES], job[data + DTYPE]
+    whole, bad_vectors = _ZERO, False
+    if valid == w and _are_vectors(job, data, target):
+        whole = columns // w * w
+        bad_vectors = _gather_vectors(job, data, order, first, columns, target, scratch)
     zero = splat(target, 0.0)
     bad = zero < zero
     for r in range(valid, w):
         store(scratch, r * w, zero)
-    for c in range(0, columns, w):
+    for c in range(whole, columns, w):
         count = min(w, columns - c)
         for r in range(valid):
             if count < w:
@@ -186,4 +231,4 @@ def gather(job, data, order, first, valid, target, scratch):
         for i in range(c * w, (c + w) * w, w):
             x = load(target, i)
             bad = bad | differs(x - x, zero)
-    return any_lane(bad)
+    return bad_vectors or any_lane(bad)

@@ -56,12 +56,15 @@ def address(typingctx: Any, array: Any) -> Any:
 
 
 @intrinsic
-def pointer_to(typingctx: Any, integer: Any, like: Any) -> Any:
-    """The integer address as a pointer to elements of the Numba type ``like``."""
-    sig = types.CPointer(like.dtype)(integer, like)
+def pointer_to(typingctx: Any, place: Any, like: Any) -> Any:
+    """The integer address, or the pointer, as one to elements of the Numba type ``like``."""
+    sig = types.CPointer(like.dtype)(place, like)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        return builder.inttoptr(args[0], context.get_value_type(sig.return_type))
+        kind = context.get_value_type(sig.return_type)
+        if isinstance(place, types.CPointer):
+            return builder.bitcast(args[0], kind)
+        return builder.inttoptr(args[0], kind)
 
     return sig, codegen
 
@@ -320,27 +323,47 @@ def _interleave(count: int, high: bool) -> ir.Constant:
     return ir.Constant(ir.VectorType(I32, count), mask)
 
 
+def _transposed(builder: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
+    """Interleaving row i with row i + n/2, log2(n) times, is a transposition."""
+    n = len(rows)
+    low, high = _interleave(n, False), _interleave(n, True)
+    for _ in range(int(math.log2(n))):
+        pairs = zip(rows[: n // 2], rows[n // 2 :], strict=True)
+        rows = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in (low, high)]
+    return rows
+
+
 @intrinsic
 def transpose(typingctx: Any, source: Any, source_step: Any, target: Any, target_step: Any) -> Any:
-    """target[c * target_step + r] = source[r * source_step + c] for r, c < lanes.
-
-    Interleaving row i with row i + n/2, log2(n) times, is a transposition.
-    """
+    """target[c * target_step + r] = source[r * source_step + c] for r, c < lanes."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
         kind = ir_vector(source.dtype)
-        n = kind.count
-
-        def row(base: ir.Value, step: ir.Value, i: int) -> ir.Value:
-            return builder.gep(base, [builder.mul(step, I64(i))])
-
-        rows = [ir_load(builder, kind, row(args[0], args[1], i)) for i in range(n)]
-        low, high = _interleave(n, False), _interleave(n, True)
-        for _ in range(int(math.log2(n))):
-            pairs = zip(rows[: n // 2], rows[n // 2 :], strict=True)
-            rows = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in (low, high)]
-        for i, vector in enumerate(rows):
-            ir_store(builder, vector, row(args[2], args[3], i))
+        from_step, to_step = args[1], args[3]
+        places = [builder.gep(args[0], [builder.mul(from_step, I64(i))]) for i in range(kind.count)]
+        rows = [ir_load(builder, kind, place) for place in places]
+        for i, vector in enumerate(_transposed(builder, rows)):
+            ir_store(builder, vector, builder.gep(args[2], [builder.mul(to_step, I64(i))]))
         return context.get_dummy_value()
 
     return types.void(source, types.int64, target, types.int64), codegen
+
+
+@intrinsic
+def transpose_rows(typingctx: Any, addresses: Any, bytes_on: Any, target: Any) -> Any:
+    """target (lanes, lanes)[c, r] = element c of what lies ``bytes_on`` behind address r, aligned
+    or not.
+    """
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        kind, rows = ir_vector(target.dtype), []
+        for i in range(kind.count):
+            address = builder.add(builder.load(builder.gep(args[0], [I64(i)])), args[1])
+            place = builder.inttoptr(address, kind.element.as_pointer())
+            rows.append(ir_load(builder, kind, place))
+            rows[-1].align = 1
+        for i, vector in enumerate(_transposed(builder, rows)):
+            ir_store(builder, vector, builder.gep(args[2], [I64(i * kind.count)]))
+        return context.get_dummy_value()
+
+    return types.void(types.CPointer(types.int64), types.int64, target), codegen
