@@ -111,13 +111,21 @@ lines that are read of each before the next row's turn start no prefetch of the 
 
 
 @kernel
-def _copy_row(source, step, code, count, target):
-    """target[i] = element i of a row, for i < count; elements lie ``step`` bytes apart."""
+def _are_own(step, code, target):
+    """Whether elements of a row lie one after another, in target's own type."""
     size = item_bytes(target)
+    return step == size and code == (codes.F32 if size == 4 else codes.F64)
+
+
+@kernel
+def _copy_row(source, step, code, count, target):
+    """``count`` elements of a row, ``step`` bytes apart, to the lanes of target; 0 beyond."""
     prefetch(source + AHEAD * lanes(target) * step)
-    if count == lanes(target) and step == size and code == (codes.F32 if size == 4 else codes.F64):
+    if count == lanes(target) and _are_own(step, code, target):
         store(target, 0, load_anywhere(pointer_to(source, target)))
-    elif code == codes.F32 and step == 4:
+        return
+    store(target, 0, splat(target, 0.0))
+    if code == codes.F32 and step == 4:
         single = pointer_to(source, types.float32)
         for i in range(count):
             put(target, i, get(single, i))
@@ -156,20 +164,10 @@ def gather_rows(job, data, order, first, rows, target):
         source = _row_address(job, data, order, first + r)
         for c in range(0, columns, w):
             place = offset(target, c * rows + r * w)
-            if columns - c < w:
-                store(place, 0, zero)
             _copy_row(source + c * step, step, code, min(w, columns - c), place)
             x = load(place, 0)
             bad = bad | differs(x - x, zero)
     return any_lane(bad)
-
-
-@kernel
-def _are_vectors(job, data, target):
-    """Whether a row's elements lie one after another, in target's own type."""
-    size = item_bytes(target)
-    own = codes.F32 if size == 4 else codes.F64
-    return job[data + COLUMN_BYTES] == size and job[data + DTYPE] == own
 
 
 @kernel
@@ -213,7 +211,7 @@ def gather(job, data, order, first, valid, target, scratch):
     w = lanes(target)
     columns, step, code = job[data + N_COLUMNS], job[data + COLUMN_BYTES], job[data + DTYPE]
     whole, bad_vectors = _ZERO, False
-    if valid == w and _are_vectors(job, data, target):
+    if valid == w and _are_own(step, code, target):
         whole = columns // w * w
         bad_vectors = _gather_vectors(job, data, order, first, columns, target, scratch)
     zero = splat(target, 0.0)
@@ -223,8 +221,6 @@ def gather(job, data, order, first, valid, target, scratch):
     for c in range(whole, columns, w):
         count = min(w, columns - c)
         for r in range(valid):
-            if count < w:
-                store(scratch, r * w, zero)
             source = _row_address(job, data, order, first + r) + c * step
             _copy_row(source, step, code, count, offset(scratch, r * w))
         transpose(scratch, w, offset(target, c * w), w)

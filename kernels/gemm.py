@@ -14,6 +14,7 @@ gradient   dW, inputs x units  A^T, along lanes    delta panels           ``ACRO
 =========  ==================  ==================  =====================  ===================
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from .jit import kernel
 from .llvm_ir import (
     I64,
     ir_call,
+    ir_call_built,
+    ir_count_down,
     ir_load,
     ir_prefetch,
     ir_splat,
@@ -64,88 +67,50 @@ def tile_rows(itemsize: int) -> int:
 class _Tile:
     """Builds the LLVM function of one micro-kernel: ``vectors`` wide, in one direction."""
 
-    def __init__(self, module: ir.Module, dtype: types.Float, vectors: int, across: bool) -> None:
+    def __init__(self, dtype: types.Float, vectors: int, across: bool) -> None:
         self.kind = ir_vector(dtype)
         self.vectors, self.across = vectors, across
         self.rows = tile_rows(dtype.bitwidth // 8)
         # elements of a between two rows of the tile, and between two steps of the sum
         self.row, self.step = (self.kind.count, 1) if across else (1, self.kind.count)
-        pointer = self.kind.element.as_pointer()
-        arguments = [pointer, pointer, I64, pointer, I64, I64, I64, I64, I64, pointer]
-        arguments += [pointer, pointer, pointer, I64]
-        name = f"fastbp_tile_{dtype}_{vectors}_{'across' if across else 'down'}"
-        self.function = module.globals.get(name)
-        if self.function is None:
-            self.function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
-            self.function.linkage = "internal"
-            self.function.attributes.add("noinline")
-            self._build()
+
+    def build(
+        self, at: Any, a: Any, b: Any, b_stride: Any, c: Any, c_stride: Any,
+        steps: Any, chunk: Any, jump: Any, mode: Any, bias: Any, *following: Any,
+    ) -> None:  # fmt: skip
+        """chunk, jump: after so many steps, a goes on so many elements after their first.
+
+        following: three arenas whose next tile is prefetched, one row with each chunk, and the
+        stride between their vectors.
+        """
+
+        def some(left: Any, a: Any, b: Any, line: Any, *sums: Any) -> list[Any]:
+            count = at.select(at.icmp_signed("<", left, chunk), left, chunk)
+            if self.across:
+                for r in range(self.rows):
+                    ir_prefetch(at, at.gep(a, [at.add(jump, I64(r * self.row))]))
+                self._prefetch_next(at, line, following)
+            step = partial(self._multiply, at, b_stride)
+            _, b, *sums = ir_count_down(at, count, I64(1), (a, b, *sums), step)
+            return [at.gep(a, [jump]), b, at.add(line, I64(self.kind.count)), *sums]
+
+        zeros = [ir.Constant(self.kind, None)] * (self.rows * self.vectors)
+        _, _, _, *sums = ir_count_down(at, steps, chunk, (a, b, I64(0), *zeros), some)
+        self._finish(at, sums, c, c_stride, mode, bias)
 
     def _cells(self) -> list[tuple[int, int]]:
         return [(r, v) for r in range(self.rows) for v in range(self.vectors)]
 
-    def _build(self) -> None:
-        a, b, b_stride, c, c_stride, steps, chunk, jump, mode, bias = self.function.args[:10]
-        blocks = [self.function.append_basic_block(n) for n in ("entry", "outer", "inner", "next")]
-        entry, outer, inner, following = blocks
-        epilogue = self.function.append_basic_block("epilogue")
-        ir.IRBuilder(entry).branch(outer)
-        cells = self._cells()
-        zero = ir.Constant(self.kind, None)
-
-        at = ir.IRBuilder(outer)
-        panel, vector, left = at.phi(a.type), at.phi(b.type), at.phi(I64)
-        line = at.phi(I64)
-        begun = [at.phi(self.kind) for _ in cells]
-        count = at.select(at.icmp_signed("<", left, chunk), left, chunk)
-        if self.across:
-            for r in range(self.rows):
-                ir_prefetch(at, at.gep(panel, [at.add(jump, I64(r * self.row))]))
-            self._prefetch_next(at, line)
-        at.branch(inner)
-
-        at = ir.IRBuilder(inner)
-        scalar_at, vector_at, todo = at.phi(a.type), at.phi(b.type), at.phi(I64)
-        sums = [at.phi(self.kind) for _ in cells]
-        grown = self._multiply(at, scalar_at, vector_at, b_stride, sums)
-        scalar_next = at.gep(scalar_at, [I64(self.step)])
-        vector_next = at.gep(vector_at, [I64(self.kind.count)])
-        less = at.sub(todo, I64(1))
-        at.cbranch(at.icmp_signed(">", less, I64(0)), inner, following)
-        for phi, first, later in (
-            (scalar_at, panel, scalar_next),
-            (vector_at, vector, vector_next),
-            (todo, count, less),
-            *zip(sums, begun, grown, strict=True),
-        ):
-            phi.add_incoming(first, outer)
-            phi.add_incoming(later, inner)
-
-        at = ir.IRBuilder(following)
-        panel_next, remaining = at.gep(panel, [jump]), at.sub(left, count)
-        line_next = at.add(line, I64(self.kind.count))
-        at.cbranch(at.icmp_signed(">", remaining, I64(0)), outer, epilogue)
-        for phi, first, later in (
-            (panel, a, panel_next),
-            (vector, b, vector_next),
-            (left, steps, remaining),
-            (line, I64(0), line_next),
-            *zip(begun, [zero] * len(cells), grown, strict=True),
-        ):
-            phi.add_incoming(first, entry)
-            phi.add_incoming(later, following)
-        self._finish(epilogue, grown, (c, c_stride, mode, bias))
-
-    def _prefetch_next(self, at: Any, line: Any) -> None:
+    def _prefetch_next(self, at: Any, line: Any, following: Any) -> None:
         """One row of the next tile of each of three arenas, to be written."""
-        *arenas, stride = self.function.args[10:]
+        *arenas, stride = following
         for v in range(self.vectors):
             place = at.add(at.mul(stride, I64(v)), at.add(line, I64(self.rows * self.kind.count)))
             for arena in arenas:
                 ir_prefetch(at, at.gep(arena, [place]), for_writing=True)
 
-    def _multiply(self, at: Any, a: Any, b: Any, stride: Any, sums: list[Any]) -> list[Any]:
-        places = [at.gep(b, [at.mul(stride, I64(v))]) for v in range(self.vectors)]
+    def _multiply(self, at: Any, b_stride: Any, left: Any, a: Any, b: Any, *sums: Any) -> list[Any]:
+        places = [at.gep(b, [at.mul(b_stride, I64(v))]) for v in range(self.vectors)]
         for place in places if self.across else [*places, a]:
             ir_prefetch(at, at.gep(place, [I64(AHEAD * self.kind.count)]))
         vectors = [ir_load(at, self.kind, place) for place in places]
@@ -155,34 +120,25 @@ class _Tile:
             factor = ir_splat(at, scalar, self.kind.count)
             for v in range(self.vectors):
                 grown.append(ir_call(at, "fmuladd", factor, vectors[v], sums[len(grown)]))
-        return grown
+        return [at.gep(a, [I64(self.step)]), at.gep(b, [I64(self.kind.count)]), *grown]
 
-    def _finish(self, block: Any, sums: list[Any], target: tuple[Any, ...]) -> None:
-        c, c_stride, mode, bias = target
-        names = ("add", "bias_or_write", "add_bias", "write")
-        add, other, with_bias, write = (self.function.append_basic_block(n) for n in names)
-        at = ir.IRBuilder(block)
+    def _finish(self, at: Any, sums: Any, c: Any, c_stride: Any, mode: Any, bias: Any) -> None:
         places = [
             at.gep(c, [at.add(at.mul(c_stride, I64(v)), I64(r * self.kind.count))])
             for r, v in self._cells()
         ]
-        at.cbranch(at.icmp_signed("==", mode, I64(ADD)), add, other)
-        at = ir.IRBuilder(other)
-        at.cbranch(at.icmp_signed("==", mode, I64(ADD_BIAS)), with_bias, write)
-
-        at = ir.IRBuilder(add)
-        for place, value in zip(places, sums, strict=True):
-            ir_store(at, at.fadd(value, ir_load(at, self.kind, place)), place)
-        at.ret_void()
-        at = ir.IRBuilder(with_bias)
-        for (r, _), place, value in zip(self._cells(), places, sums, strict=True):
-            item = ir_splat(at, at.load(at.gep(bias, [I64(r)])), self.kind.count)
-            ir_store(at, at.fadd(value, item), place)
-        at.ret_void()
-        at = ir.IRBuilder(write)
-        for place, value in zip(places, sums, strict=True):
-            ir_store(at, value, place)
-        at.ret_void()
+        with at.if_else(at.icmp_signed("==", mode, I64(ADD))) as (add, other):
+            with add:
+                for place, value in zip(places, sums, strict=True):
+                    ir_store(at, at.fadd(value, ir_load(at, self.kind, place)), place)
+            with other, at.if_else(at.icmp_signed("==", mode, I64(ADD_BIAS))) as (biased, plain):
+                with biased:
+                    for (r, _), place, value in zip(self._cells(), places, sums, strict=True):
+                        item = ir_splat(at, at.load(at.gep(bias, [I64(r)])), self.kind.count)
+                        ir_store(at, at.fadd(value, item), place)
+                with plain:
+                    for place, value in zip(places, sums, strict=True):
+                        ir_store(at, value, place)
 
 
 def _micro_kernel(vectors: int, across: bool) -> Any:
@@ -195,8 +151,8 @@ def _micro_kernel(vectors: int, across: bool) -> Any:
         n = types.int64
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-            built = _Tile(builder.module, a.dtype, vectors, across)
-            builder.call(built.function, args)
+            name = f"fastbp_tile_{a.dtype}_{vectors}_{'across' if across else 'down'}"
+            ir_call_built(builder, name, _Tile(a.dtype, vectors, across).build, args)
             return context.get_dummy_value()
 
         return types.void(a, b, n, c, n, n, n, n, n, bias, a, a, a, n), codegen

@@ -5,9 +5,11 @@ most of that would be padding. Here vectors lie along the units of a layer, as t
 panels do, and a row costs no more than its own products. Rows of activations lie as *row panels*
 (panels of units, rows, lanes): dense, so that one row is one plain vector.
 
-Sums over inputs run in the same order as in gemm.py: a row's outputs have the same bits there.
+A row alone has few sums, and each step of a sum waits for the one before: they are split into
+chains. The last bits may differ from those that the row gets in a large batch.
 """
 
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -16,93 +18,84 @@ from numba.extending import intrinsic
 
 from .gemm import STEPS_DOWN
 from .jit import kernel
-from .llvm_ir import I32, I64, ir_call, ir_load, ir_prefetch, ir_splat, ir_store, ir_vector
+from .llvm_ir import (
+    I32,
+    I64,
+    ir_call,
+    ir_call_built,
+    ir_count_down,
+    ir_load,
+    ir_splat,
+    ir_store,
+    ir_vector,
+)
 from .simd import lanes, offset
 
 WIDE = 4
 """Panels of outputs side by side in the widest tile: with 1, 2 or 4 rows 4 to 16 sums at once."""
 
-AHEAD = 16
-"""Steps between a prefetch of W and its use."""
+
+def _chains(rows: int, panels: int, lane_count: int) -> int:
+    """Chains that a sum is split into, so that additions need not wait for one another.
+
+    Two multiply-adds can begin in each cycle, and end four cycles later: 8 chains keep them busy.
+    """
+    return max(1, min(8 // (rows * panels), lane_count))
 
 
 class _RowsTile:
     """Builds C[r, p] += sum over k of a[r, k] W[k, p] for some rows and panels of outputs."""
 
-    def __init__(self, module: ir.Module, dtype: types.Float, rows: int, panels: int) -> None:
+    def __init__(self, dtype: types.Float, rows: int, panels: int) -> None:
         self.kind, self.rows, self.panels = ir_vector(dtype), rows, panels
-        pointer = self.kind.element.as_pointer()
-        arguments = [pointer, I64, pointer, I64, pointer, I64, I64]
-        name = f"fastbp_rows_{dtype}_{rows}x{panels}"
-        self.function = module.globals.get(name)
-        if self.function is None:
-            self.function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
-            self.function.linkage = "internal"
-            self.function.attributes.add("noinline")
-            self._build()
+        self.chains = _chains(rows, panels, self.kind.count)
+
+    def build(
+        self, at: Any, a: Any, jump: Any, w: Any, w_stride: Any, c: Any, c_stride: Any, steps: Any
+    ) -> None:
+        """jump: between two panels of a, of so many steps as a vector has lanes."""
+        lane_count = I64(self.kind.count)
+
+        def panel(left: Any, a: Any, w: Any, *sums: Any) -> list[Any]:
+            is_whole = at.icmp_signed(">", left, lane_count)
+            count = at.select(is_whole, lane_count, left)
+            rest = at.and_(count, I64(self.chains - 1))
+            values = [a, w, *sums]
+            for todo, n in ((at.sub(count, rest), self.chains), (rest, 1)):
+                step = partial(self._steps, at, n, w_stride)
+                values = ir_count_down(at, todo, I64(n), values, step)
+            return [at.gep(a, [jump]), *values[1:]]
+
+        zero = ir.Constant(self.kind, None)
+        values = (a, w, *[zero] * (self.chains * self.rows * self.panels))
+        _, _, *sums = ir_count_down(at, steps, lane_count, values, panel)
+        self._add(at, c, c_stride, sums)
 
     def _cells(self) -> list[tuple[int, int]]:
         return [(r, p) for r in range(self.rows) for p in range(self.panels)]
 
-    def _build(self) -> None:
-        a, jump, w, w_stride, c, c_stride, steps = self.function.args
-        names = ("entry", "outer", "inner", "next", "done")
-        entry, outer, inner, following, done = map(self.function.append_basic_block, names)
-        ir.IRBuilder(entry).branch(outer)
-        cells, lane_count = self._cells(), I64(self.kind.count)
-
-        at = ir.IRBuilder(outer)
-        panel, weights, left = at.phi(a.type), at.phi(w.type), at.phi(I64)
-        begun = [at.phi(self.kind) for _ in cells]
-        count = at.select(at.icmp_signed("<", left, lane_count), left, lane_count)
-        at.branch(inner)
-
-        at = ir.IRBuilder(inner)
-        k, row = at.phi(I64), at.phi(w.type)
-        sums = [at.phi(self.kind) for _ in cells]
-        grown = self._multiply(at, at.gep(panel, [k]), row, w_stride, sums)
-        row_next, k_next = at.gep(row, [lane_count]), at.add(k, I64(1))
-        at.cbranch(at.icmp_signed("<", k_next, count), inner, following)
-        for phi, first, later in (
-            (k, I64(0), k_next),
-            (row, weights, row_next),
-            *zip(sums, begun, grown, strict=True),
-        ):
-            phi.add_incoming(first, outer)
-            phi.add_incoming(later, inner)
-
-        at = ir.IRBuilder(following)
-        panel_next, remaining = at.gep(panel, [jump]), at.sub(left, count)
-        at.cbranch(at.icmp_signed(">", remaining, I64(0)), outer, done)
-        zero = ir.Constant(self.kind, None)
-        for phi, first, later in (
-            (panel, a, panel_next),
-            (weights, w, row_next),
-            (left, steps, remaining),
-            *zip(begun, [zero] * len(cells), grown, strict=True),
-        ):
-            phi.add_incoming(first, entry)
-            phi.add_incoming(later, following)
-        self._add(ir.IRBuilder(done), c, c_stride, grown)
-
-    def _multiply(self, at: Any, a: Any, w: Any, stride: Any, sums: list[Any]) -> list[Any]:
-        places = [at.gep(w, [at.mul(stride, I64(p))]) for p in range(self.panels)]
-        for place in places:
-            ir_prefetch(at, at.gep(place, [I64(AHEAD * self.kind.count)]))
-        vectors = [ir_load(at, self.kind, place) for place in places]
-        grown = []
-        for r in range(self.rows):
-            scalar = at.load(at.gep(a, [I64(r * self.kind.count)]))
-            factor = ir_splat(at, scalar, self.kind.count)
-            for p in range(self.panels):
-                grown.append(ir_call(at, "fmuladd", factor, vectors[p], sums[len(grown)]))
-        return grown
+    def _steps(
+        self, at: Any, count: int, stride: Any, left: Any, a: Any, w: Any, *begun: Any
+    ) -> list[Any]:
+        """So many steps, each in the next chain of every cell."""
+        n, cells, sums = self.kind.count, self._cells(), list(begun)
+        for i in range(count):
+            row = at.gep(w, [I64(i * n)])
+            places = [at.gep(row, [at.mul(stride, I64(p))]) for p in range(self.panels)]
+            vectors = [ir_load(at, self.kind, place) for place in places]
+            scalars = [at.load(at.gep(a, [I64(r * n + i)])) for r in range(self.rows)]
+            factors = [ir_splat(at, scalar, n) for scalar in scalars]
+            for j, (r, p) in enumerate(cells, i * len(cells)):
+                sums[j] = ir_call(at, "fmuladd", factors[r], vectors[p], sums[j])
+        return [at.gep(a, [I64(count)]), at.gep(w, [I64(count * n)]), *sums]
 
     def _add(self, at: Any, c: Any, stride: Any, sums: list[Any]) -> None:
+        while len(sums) > self.rows * self.panels:
+            half = len(sums) // 2
+            sums = [at.fadd(x, y) for x, y in zip(sums[:half], sums[half:], strict=True)]
         for (r, p), value in zip(self._cells(), sums, strict=True):
             place = at.gep(c, [at.add(at.mul(stride, I64(p)), I64(r * self.kind.count))])
             ir_store(at, at.fadd(value, ir_load(at, self.kind, place)), place)
-        at.ret_void()
 
 
 def _rows_tile(rows: int, panels: int) -> Any:
@@ -113,8 +106,8 @@ def _rows_tile(rows: int, panels: int) -> Any:
         n = types.int64
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-            built = _RowsTile(builder.module, a.dtype, rows, panels)
-            builder.call(built.function, args)
+            name = f"fastbp_rows_{a.dtype}_{rows}x{panels}"
+            ir_call_built(builder, name, _RowsTile(a.dtype, rows, panels).build, args)
             return context.get_dummy_value()
 
         return types.void(a, n, w, n, c, n, n), codegen
@@ -144,64 +137,32 @@ def _fold(at: Any, kind: Any, vectors: list[Any]) -> Any:
     return vectors[0]
 
 
-class _DotTile:
-    """Builds e[i] = sum over outputs of W[i, o] delta[o] for one panel of inputs and one row."""
-
-    def __init__(self, module: ir.Module, dtype: types.Float) -> None:
-        self.kind = ir_vector(dtype)
-        pointer = self.kind.element.as_pointer()
-        arguments = [pointer, I64, pointer, I64, I64, pointer]
-        name = f"fastbp_dot_{dtype}"
-        self.function = module.globals.get(name)
-        if self.function is None:
-            self.function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
-            self.function.linkage = "internal"
-            self.function.attributes.add("noinline")
-            self._build()
-
-    def _build(self) -> None:
-        w, w_stride, delta, delta_stride, panels, e = self.function.args
-        entry, loop, done = map(self.function.append_basic_block, ("entry", "loop", "done"))
-        ir.IRBuilder(entry).branch(loop)
-        n = self.kind.count
-
-        at = ir.IRBuilder(loop)
-        left, weights, place = at.phi(I64), at.phi(w.type), at.phi(w.type)
-        sums = [at.phi(self.kind) for _ in range(n)]
-        factor = ir_load(at, self.kind, place)
-        grown = []
-        for i, total in enumerate(sums):
-            vector = ir_load(at, self.kind, at.gep(weights, [I64(i * n)]))
-            grown.append(ir_call(at, "fmuladd", vector, factor, total))
-        less = at.sub(left, I64(1))
-        weights_next, place_next = at.gep(weights, [w_stride]), at.gep(place, [delta_stride])
-        at.cbranch(at.icmp_signed(">", less, I64(0)), loop, done)
-        zero = ir.Constant(self.kind, None)
-        for phi, first, later in (
-            (left, panels, less),
-            (weights, w, weights_next),
-            (place, delta, place_next),
-            *zip(sums, [zero] * n, grown, strict=True),
-        ):
-            phi.add_incoming(first, entry)
-            phi.add_incoming(later, loop)
-
-        at = ir.IRBuilder(done)
-        ir_store(at, _fold(at, self.kind, grown), e)
-        at.ret_void()
-
-
 @intrinsic
 def _dot(
     typingctx: Any, w: Any, w_stride: Any, delta: Any, delta_stride: Any, panels: Any, e: Any
 ) -> Any:
-    n = types.int64
+    """e[i] = sum over outputs of W[i, o] delta[o] for one panel of inputs and one row."""
+    kind = ir_vector(w.dtype)
+
+    def build(
+        at: Any, w: Any, w_stride: Any, delta: Any, delta_stride: Any, panels: Any, e: Any
+    ) -> None:
+        def panel(left: Any, w: Any, delta: Any, *sums: Any) -> list[Any]:
+            factor, grown = ir_load(at, kind, delta), []
+            for i, total in enumerate(sums):
+                vector = ir_load(at, kind, at.gep(w, [I64(i * kind.count)]))
+                grown.append(ir_call(at, "fmuladd", vector, factor, total))
+            return [at.gep(w, [w_stride]), at.gep(delta, [delta_stride]), *grown]
+
+        values = (w, delta, *[ir.Constant(kind, None)] * kind.count)
+        _, _, *sums = ir_count_down(at, panels, I64(1), values, panel)
+        ir_store(at, _fold(at, kind, sums), e)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        built = _DotTile(builder.module, w.dtype)
-        builder.call(built.function, args)
+        ir_call_built(builder, f"fastbp_dot_{w.dtype}", build, args)
         return context.get_dummy_value()
 
+    n = types.int64
     return types.void(w, n, w, n, n, e), codegen
 
 

@@ -1,5 +1,7 @@
 """LLVM IR on vectors, for intrinsics that build it: plain functions that emit one thing each."""
 
+from collections.abc import Callable, Sequence
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -63,3 +65,47 @@ def ir_prefetch(builder: ir.IRBuilder, pointer: ir.Value, for_writing: bool = Fa
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
     where = builder.bitcast(pointer, byte)
     builder.call(function, [where, I32(int(for_writing)), I32(3), I32(1)])
+
+
+def ir_count_down(
+    builder: ir.IRBuilder,
+    left: ir.Value,
+    step: ir.Value,
+    values: Sequence[ir.Value],
+    body: Callable[..., Sequence[ir.Value]],
+) -> list[ir.Value]:
+    """Loop: while left > 0, ``values = body(left, *values)`` and left -= step; the last values.
+
+    body emits its code with the builder, which is left behind the loop.
+    """
+    before = builder.block
+    head, inside, after = map(builder.append_basic_block, ("while", "do", "done"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    begun = [left, *values]
+    phis = [builder.phi(value.type) for value in begun]
+    builder.cbranch(builder.icmp_signed(">", phis[0], I64(0)), inside, after)
+    builder.position_at_end(inside)
+    later = body(*phis)
+    for phi, first, value in zip(phis, begun, [builder.sub(phis[0], step), *later], strict=True):
+        phi.add_incoming(first, before)
+        phi.add_incoming(value, builder.block)
+    builder.branch(head)
+    builder.position_at_end(after)
+    return phis[1:]
+
+
+def ir_call_built(
+    builder: ir.IRBuilder, name: str, build: Callable[..., None], args: Sequence[ir.Value]
+) -> None:
+    """Call the module's own function of a name; ``build(builder, *arguments)`` emits the first."""
+    function = builder.module.globals.get(name)
+    if function is None:
+        kind = ir.FunctionType(ir.VoidType(), [value.type for value in args])
+        function = ir.Function(builder.module, kind, name)
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        inside = ir.IRBuilder(function.append_basic_block("entry"))
+        build(inside, *function.args)
+        inside.ret_void()
+    builder.call(function, args)

@@ -351,9 +351,7 @@ def transpose(typingctx: Any, source: Any, source_step: Any, target: Any, target
 
 @intrinsic
 def transpose_rows(typingctx: Any, addresses: Any, bytes_on: Any, target: Any) -> Any:
-    """target (lanes, lanes)[c, r] = element c of what lies ``bytes_on`` behind address r, aligned
-    or not.
-    """
+    """target (lanes, lanes)[c, r] = element c, ``bytes_on`` behind address r, aligned or not."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
         kind, rows = ir_vector(target.dtype), []

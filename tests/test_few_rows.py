@@ -1,12 +1,9 @@
-"""Few rows, whose units lie in the lanes: the kernels equal their twins (law 2).
-
-And a row has the same outputs, to the bit, alone and among many.
-"""
+"""Few rows, whose units lie in the lanes: the kernels equal their twins (law 2)."""
 
 import numpy as np
 import pytest
 import stages
-from cases import CASES, each_dtype
+from cases import each_dtype
 from stages import blank, from_panels, to_panels, vector_lanes
 
 from fastbp.kernels import codes, gemm, gemv, reference
@@ -85,13 +82,3 @@ def test_multiply_rows_back_equals_its_twin(rows, dtype):
             error = from_panels(e, rows, count * w)
             np.testing.assert_array_equal(error[:, :inputs], expected)
             assert not error[:, inputs:].any()
-
-
-@each_dtype
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_a_row_has_the_same_outputs_alone_and_among_many(case, dtype):
-    net = case.network(dtype)
-    X = np.random.default_rng(5).normal(size=(3 * vector_lanes(dtype) + 1, case.sizes[0]))
-    together = net.predict(X)
-    for rows in (1, 2, 3, 5, 8):
-        np.testing.assert_array_equal(net.predict(X[:rows]), together[:rows])
