@@ -16,6 +16,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from . import width
 from .gemm import STEPS_DOWN
 from .jit import kernel
 from .llvm_ir import (
@@ -35,12 +36,10 @@ WIDE = 4
 """Panels of outputs side by side in the widest tile: with 1, 2 or 4 rows 4 to 16 sums at once."""
 
 
-def _chains(rows: int, panels: int, lane_count: int) -> int:
-    """Chains that a sum is split into, so that additions need not wait for one another.
-
-    Two multiply-adds can begin in each cycle, and end four cycles later: 8 chains keep them busy.
-    """
-    return max(1, min(8 // (rows * panels), lane_count))
+CHAINS = 4 if width.BITS == 512 else 2
+"""Chains that the sums of a single row are split into, so that additions need not wait for one
+another; 2 rows have half as many. The panels of a tile must not matter: they depend on how many
+threads share a layer, and the order of a sum does not."""
 
 
 class _RowsTile:
@@ -48,7 +47,7 @@ class _RowsTile:
 
     def __init__(self, dtype: types.Float, rows: int, panels: int) -> None:
         self.kind, self.rows, self.panels = ir_vector(dtype), rows, panels
-        self.chains = _chains(rows, panels, self.kind.count)
+        self.chains = max(1, CHAINS // rows)
 
     def build(
         self, at: Any, a: Any, jump: Any, w: Any, w_stride: Any, c: Any, c_stride: Any, steps: Any
