@@ -1,14 +1,15 @@
 """Predict and train from inside your own ``@njit`` code, millions of times.
 
 ``model = trainer.compiled()`` is a tuple of arrays that compiled code can take. The functions below
-take it, from Python and from ``@njit`` functions alike. They allocate nothing, hold no lock, start
-no threads, and compile nothing for another network of the same dtype. The results are those of the
-trainer, bit for bit: training through the model and through the trainer is the same training.
+take it, from Python and from ``@njit`` functions alike. They allocate nothing, start no threads,
+and compile nothing for another network of the same dtype. The results are those of the trainer, bit
+for bit: training through the model and through the trainer is the same training.
 
 In all of them X is (B, inputs), or (inputs,) for one row: a C-contiguous array of the network's
 dtype, with B at most the trainer's ``batch_size``. Other arrays are C-contiguous and of that dtype,
 too, and may be flat where B is 1 or their other length is 1. A wrong shape is a ValueError, in
-compiled code, too; a wrong type a TypingError, where the call is compiled.
+compiled code, too (of one within a ``prange`` Numba makes a SystemError); a wrong type a
+TypingError, where the call is compiled.
 
 One model is for one thread at a time; ``predict`` alone can be called from many at once, such as
 those of a ``prange``. Models of several trainers do not touch one another, unless they share a
@@ -135,8 +136,8 @@ def step_from(model: Model, X: Array, dloss_dp: Array) -> bool:
     >>> fastbp.embed.step_from(model, X, dloss_dp)
 
     Returns:
-        Whether the update was made; False, and nothing has changed, if X, dloss_dp or the outputs
-        are not finite.
+        Whether the update was made; False, and nothing has changed, if X, dloss_dp, the outputs or
+        the sum of p dloss_dp over a row's outputs are not finite.
 
     Raises:
         ValueError: X or dloss_dp has another shape.

@@ -50,12 +50,16 @@ class Network:
             initializers.lookup(init, one.name)
         self._seed = checks.seed(seed)
         self._dtype = as_dtype(dtype)
+        self._place(self._initial(init))
+
+    def _place(self, layers: list[tuple[Array, Array]]) -> None:
+        """Lay out (W, b) of every layer for this machine's kernels."""
         self._shape = layout.Shape(
             self.sizes, tuple(a.code for a in self._activations), self.dtype.itemsize
         )
         self._plan: Ints = layout.make_plan(self._shape)
         self._parameters = layout.allocate(self._plan[0, layout.PARAMETERS], self.dtype)
-        layout.write_layers(self._plan, self._parameters, self._initial(init))
+        layout.write_layers(self._plan, self._parameters, layers)
 
     def _initial(self, init: str) -> list[tuple[Array, Array]]:
         rng = np.random.default_rng(self.seed)
@@ -67,7 +71,14 @@ class Network:
     _quick: quick.Prediction | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != "_quick"}
+        """With parameters in natural shapes: their layout is this machine's."""
+        of_this_machine = ("_shape", "_plan", "_parameters", "_quick")
+        state = {key: value for key, value in vars(self).items() if key not in of_this_machine}
+        return state | {"layers": list(layout.read_layers(self._plan, self._parameters))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update((key, value) for key, value in state.items() if key != "layers")
+        self._place(state["layers"])
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -9,9 +9,10 @@ from .network import as_dtype
 def warmup(dtype: npt.DTypeLike = "float32") -> None:
     """Compile all kernels for networks of ``dtype`` now, or load them from the cache.
 
-    Otherwise the first call that needs a kernel does. After it no call compiles anything, whatever
-    the network, the loss, the optimizer, the data or the number of threads. A second time it does
-    nothing; it is safe in a thread of its own, while another prepares the data.
+    Otherwise the first call that needs a kernel does. After it no call compiles a kernel, whatever
+    the network, the loss, the optimizer, the data or the number of threads; a function of ``embed``
+    that is called from Python still compiles its few lines, once. A second time it does nothing; it
+    is safe in a thread of its own, while another prepares the data.
 
     Raises:
         ValueError, TypeError: ``dtype`` is not "float32" or "float64".

@@ -87,12 +87,19 @@ class Trainer:
         self._quick: quick.Step | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        made_anew = ("_compiled", "_engine", "_step_job", "_lock", "_model", "_quick")
-        return {key: value for key, value in vars(self).items() if key not in made_anew}
+        """With moments in natural shapes: their layout is this machine's."""
+        made_anew = ("_state", "_compiled", "_engine", "_step_job", "_lock", "_model", "_quick")
+        state = {key: value for key, value in vars(self).items() if key not in made_anew}
+        moments = [list(layout.read_layers(self.net._plan, m)) for m in self._state.moments]
+        return state | {"moments": moments, "hyper": self._state.hyper.copy()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._state.parameters = self._net._parameters
+        of_state = ("moments", "hyper")
+        vars(self).update((key, value) for key, value in state.items() if key not in of_state)
+        self._state = self._new_state()
+        self._state.hyper[:] = state["hyper"]
+        for arena, layers in zip(self._state.moments, state["moments"], strict=True):
+            layout.write_layers(self.net._plan, arena, layers)
         self._make_engine()
 
     @contextmanager

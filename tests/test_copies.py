@@ -5,10 +5,12 @@ import pickle
 import threading
 
 import numpy as np
+import processes
 import pytest
 from cases import CASES
 
 import fastbp
+from fastbp.kernels import width
 
 CASE = CASES["odd"]
 
@@ -33,6 +35,41 @@ def test_a_copy_goes_on_by_itself_and_alike(copied, engine):
     assert not equal(twin, original)
     twin.step(*CASE.batch())
     assert equal(twin, original)
+
+
+def test_a_shallow_copy_shares_the_network_and_nothing_else():
+    original = CASE.trainer("float32", optimizer=fastbp.Adam())
+    original.step(*CASE.batch())
+    twin = copy.copy(original)
+    assert twin.net is original.net
+    moments = original._state.moments.copy()
+    twin.step(*CASE.batch())
+    np.testing.assert_array_equal(original._state.moments, moments)
+
+
+ELSEWHERE = """
+import pathlib, pickle
+from cases import CASES
+place = pathlib.Path({place!r})
+trainer = pickle.loads(place.read_bytes())
+trainer.step(*CASES["odd"].batch())
+place.write_bytes(pickle.dumps(trainer))
+"""
+
+
+@pytest.mark.parametrize("bits", [bits for bits in width.WIDTHS if bits != width.BITS])
+def test_a_pickle_goes_on_at_any_vector_width(bits, tmp_path):
+    place = tmp_path / "trainer"
+    original = CASE.trainer("float32", engine="numpy", optimizer=fastbp.Adam())
+    original.step(*CASE.batch())
+    place.write_bytes(pickle.dumps(original))
+    processes.run(ELSEWHERE.format(place=str(place)), FASTBP_VECTOR_BITS=str(bits))
+    twin = pickle.loads(place.read_bytes())
+    original.step(*CASE.batch())
+    for _ in range(2):
+        assert equal(twin, original)
+        twin.step(*CASE.batch())
+        original.step(*CASE.batch())
 
 
 @pytest.mark.parametrize("name", ["net", "optimizer", "batch_size", "seed"])
