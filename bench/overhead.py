@@ -23,7 +23,7 @@ def contestants(case, epochs):
 
     import fastbp
     from fastbp.job import Job
-    from fastbp.kernels import step
+    from fastbp.kernels import jobs
 
     def trainer():
         net = fastbp.Network(case.sizes, output=case.output, seed=0)
@@ -35,8 +35,8 @@ def contestants(case, epochs):
     data = bare._data(X, y)
 
     def run():
-        job = Job(step.TRAIN, data.rows, case.batch, np.zeros(epochs))
-        job[step.EPOCHS] = epochs
+        job = Job(jobs.TRAIN, data.rows, case.batch, np.zeros(epochs))
+        job[jobs.EPOCHS] = epochs
         bare._engine.train(data, job, bare._state.moments)
 
     return lambda: fitted.fit(X, y, epochs=epochs, shuffle=False, progress=False), run

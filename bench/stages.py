@@ -38,7 +38,7 @@ def compiled():
     import numpy as np
     from numba import cfunc, types
 
-    from fastbp.kernels import jit, layout, step
+    from fastbp.kernels import jit, jobs, layout
     from fastbp.kernels.backward import backward, delta_of
     from fastbp.kernels.cells import cells_at, plan_at
     from fastbp.kernels.denormals import flush_denormals, restore_denormals
@@ -48,15 +48,15 @@ def compiled():
     from fastbp.kernels.simd import lanes, offset, pointer_to
     from fastbp.kernels.update import update_share
 
-    X, Y = np.int64(step.X), np.int64(step.Y)
+    X, Y = np.int64(jobs.X), np.int64(jobs.Y)
 
     @jit.kernel
     def gather_rows(plan, work, job, first, last, scratch):
         w = lanes(work)
         for v in range(first, last):
-            block, row = offset(work, v * plan[0, layout.BLOCK]), job[step.START] + v * w
-            gather(job, X, job[step.ORDER], row, w, offset(block, plan[1, layout.IN]), scratch)
-            gather(job, Y, job[step.ORDER], row, w, offset(block, plan[0, layout.TARGET]), scratch)
+            block, row = offset(work, v * plan[0, layout.BLOCK]), job[jobs.START] + v * w
+            gather(job, X, job[jobs.ORDER], row, w, offset(block, plan[1, layout.IN]), scratch)
+            gather(job, Y, job[jobs.ORDER], row, w, offset(block, plan[0, layout.TARGET]), scratch)
 
     @jit.kernel
     def losses(plan, work, job, first, last):
@@ -75,17 +75,17 @@ def compiled():
                 units,
                 padded(units, lanes(work)),
                 lanes(work),
-                job[step.BATCH],
+                job[jobs.BATCH],
                 offset(block, plan[0, layout.ROW_LOSS]),
             )
 
     def run_stage(address, stage, share, shares):
         job = cells_at(address, types.int64)
-        plan, hyper = plan_at(job[step.PLAN]), cells_at(job[step.HYPER], types.float64)
-        params = pointer_to(job[step.PARAMS], types.float32)
-        moments = pointer_to(job[step.MOMENTS], types.float32)
-        work = pointer_to(job[step.WORK], types.float32)
-        vectors = job[step.BATCH] // lanes(work)
+        plan, hyper = plan_at(job[jobs.PLAN]), cells_at(job[jobs.HYPER], types.float64)
+        params = pointer_to(job[jobs.PARAMS], types.float32)
+        moments = pointer_to(job[jobs.MOMENTS], types.float32)
+        work = pointer_to(job[jobs.WORK], types.float32)
+        vectors = job[jobs.BATCH] // lanes(work)
         first, last = vectors * share // shares, vectors * (share + 1) // shares
         scratch = offset(work, plan[0, layout.SCRATCH] + share * plan[0, layout.SCRATCH_STRIDE])
         before = flush_denormals()
@@ -98,7 +98,7 @@ def compiled():
         elif stage == BACKWARD:
             backward(plan, params, work, first, last)
         else:
-            rows = job[step.BATCH]
+            rows = job[jobs.BATCH]
             update_share(plan, params, moments, work, hyper, False, share, shares, rows)
         restore_denormals(before)
 
@@ -119,7 +119,7 @@ class Model:
         from bench.peers.fastbp import FastBP
         from fastbp.data import address
         from fastbp.job import Job
-        from fastbp.kernels import layout, step
+        from fastbp.kernels import jobs, layout
 
         self.shares, self.batch = shares, case.batch
         self.side = FastBP(case, optimizer, shares)
@@ -130,11 +130,11 @@ class Model:
         plan = layout.make_plan(shape)
         work = layout.allocate(plan[0, layout.WORK], np.float32)
         order = np.random.default_rng(0).permutation(self.data.rows)
-        self.job = Job(step.TRAIN, self.data.rows, case.batch, np.zeros(1), order)
+        self.job = Job(jobs.TRAIN, self.data.rows, case.batch, np.zeros(1), order)
         arenas = (self.state.parameters, self.state.moments, work, self.state.hyper)
         self.job.point((address(plan), *map(address, arenas)), self.data.x, self.data.y)
         self.keeps = plan, arenas
-        self.start, self.updates = step.START, layout.UPDATES
+        self.start, self.updates = jobs.START, layout.UPDATES
 
     def advance(self):
         """Go on to the next batch; the shuffled rows come round again at their end."""

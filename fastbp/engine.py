@@ -11,7 +11,7 @@ from . import pace, threads
 from .data import address
 from .header import Header, training_header
 from .job import Floats, Ints, Job
-from .kernels import layout, run, step
+from .kernels import jobs, layout, run
 from .state import Array, Data, State
 
 BLOCKS, BLOCKS_FROM_MEMORY = 3, 12
@@ -65,7 +65,7 @@ class CompiledEngine:
         self._make_room(job.batch, shares)
         job.point(self._pointers, data.x, data.y)
         if into is not self.state.moments:
-            job[step.MOMENTS] = address(into)
+            job[jobs.MOMENTS] = address(into)
         return _run(job, self.state, shares)
 
     def header(self, batch_size: int) -> Header:
@@ -158,19 +158,19 @@ def _infer_in(
         began = time.perf_counter()
         job = _inference(pointers, data.part(start, stop), out[start:stop], values[start:stop])
         statuses = np.zeros(shares, np.int64)
-        job[step.STATUSES] = address(statuses)
+        job[jobs.STATUSES] = address(statuses)
         waited = _run(job, state, shares)
         if stop == data.rows or statuses.any():
-            return np.where(statuses == step.FINE, statuses, statuses + step.KINDS * start)
+            return np.where(statuses == jobs.FINE, statuses, statuses + jobs.KINDS * start)
         count = pace.next_count(count, time.perf_counter() - began - waited)
         start = stop
 
 
 def _inference(pointers: tuple[int, ...], data: Data, out: Array, values: Floats) -> Job:
-    job = Job(step.INFER, data.rows, data.rows, NO_LOSSES)
+    job = Job(jobs.INFER, data.rows, data.rows, NO_LOSSES)
     job.point(pointers, data.x, data.y)
-    job[step.OUT] = address(out)
-    job[step.VALUES] = address(values) if len(values) else 0
+    job[jobs.OUT] = address(out)
+    job[jobs.VALUES] = address(values) if len(values) else 0
     return job
 
 
@@ -178,7 +178,7 @@ def _run(job: Job, state: State, shares: int) -> float:
     """Run a job; returns the seconds that it had to wait for other threads."""
     itemsize = state.parameters.itemsize
     if shares == 1:
-        run.serial(itemsize)(job.address, step.RUN, 0, 1)
+        run.serial(itemsize)(job.address, jobs.RUN, 0, 1)
         return 0.0
     return threads.run_alone(shares, run.parallel, job.array, run.code(itemsize), shares)
 

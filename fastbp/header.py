@@ -7,7 +7,7 @@ import numpy as np
 
 from .data import address
 from .job import Ints
-from .kernels import jit, layout, run, served, step
+from .kernels import jit, jobs, layout, run, served
 from .state import Array, State
 
 MORE_SLOTS = 2
@@ -38,8 +38,8 @@ def training_header(
     array = header.array
     array[served.ALONE_ROWS] = alone_rows
     array[served.OPTIMIZER_MOMENTS] = address(state.moments)
-    array[served.TRAINING + step.WORK] = address(work)
-    array[served.TRAINING + step.LOSSES] = address(array) + array.itemsize * served.LOSS_SUM
+    array[served.TRAINING + jobs.WORK] = address(work)
+    array[served.TRAINING + jobs.LOSSES] = address(array) + array.itemsize * served.LOSS_SUM
     return header
 
 
@@ -59,17 +59,17 @@ def _header(state: State, most_rows: int, plans: tuple[Ints, Ints]) -> Header:
     array[served.GRADIENT_ARENA] = address(scratch)
     array[end:] = np.concatenate([plan, training_plan], axis=None)
     pointers = {
-        step.PARAMS: address(state.parameters),
-        step.HYPER: address(state.hyper),
+        jobs.PARAMS: address(state.parameters),
+        jobs.HYPER: address(state.hyper),
     }
-    training = {step.PLAN: here + array.itemsize * (end + plan.size)}
+    training = {jobs.PLAN: here + array.itemsize * (end + plan.size)}
     _set(array, served.TRAINING, pointers | training)
     for slot in range(slots):
         start = served.FIRST_SLOT + slot * served.SLOT_STRIDE
         own = {
-            step.PLAN: here + array.itemsize * end,
-            step.WORK: address(scratch) + itemsize * (arena + slot * work),
-            step.STATUSES: here + array.itemsize * (start + served.SLOT_STATUS),
+            jobs.PLAN: here + array.itemsize * end,
+            jobs.WORK: address(scratch) + itemsize * (arena + slot * work),
+            jobs.STATUSES: here + array.itemsize * (start + served.SLOT_STATUS),
         }
         _set(array, start, pointers | own)
     return Header(array, scratch)

@@ -1,4 +1,4 @@
-"""A job: what Python asks the kernels to do, and what it learns of it (kernels/step.py)."""
+"""A job: what Python asks the kernels to do, and what it learns of it (kernels/jobs.py)."""
 
 import struct
 from typing import Any, TypeAlias
@@ -7,18 +7,18 @@ import numpy as np
 import numpy.typing as npt
 
 from .data import Table, address
-from .kernels import step
+from .kernels import jobs
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 NO_LIMIT = 2**63 - 1
 
-_NOTHING = (0,) * (step.Y - step.X)
+_NOTHING = (0,) * (jobs.Y - jobs.X)
 # One call writes what several assignments would: step waits for it.
-_HEAD = struct.Struct(f"{step.PLAN}q")
-_POINTERS = struct.Struct(f"{step.ORDER - step.PLAN}q")
-_DESCRIPTORS = struct.Struct(f"{step.JOB - step.X}q")
+_HEAD = struct.Struct(f"{jobs.PLAN}q")
+_POINTERS = struct.Struct(f"{jobs.ORDER - jobs.PLAN}q")
+_DESCRIPTORS = struct.Struct(f"{jobs.JOB - jobs.X}q")
 
 
 class Job:
@@ -32,36 +32,36 @@ class Job:
     def __init__(
         self, task: int, rows: int, batch: int, losses: Floats, order: Ints | None = None
     ) -> None:
-        self.array = np.zeros(step.JOB, np.int64)
+        self.array = np.zeros(jobs.JOB, np.int64)
         self.losses, self.order = losses, order
         self.epochs_taken, self.chunk = 0, 1
         self._memory = self.array.data
         self.address = address(self.array)
         self.begin(task, rows, batch)
-        self.array[step.LOSSES] = address(losses)
-        self.array[step.ORDER] = 0 if order is None else address(order)
+        self.array[jobs.LOSSES] = address(losses)
+        self.array[jobs.ORDER] = 0 if order is None else address(order)
 
     def begin(self, task: int, rows: int, batch: int) -> None:
         """Ask for one epoch of rows as they lie, from its start, with no limit."""
         self.batch = min(batch, rows)
         _HEAD.pack_into(
-            self._memory, 0, task, rows, self.batch, 0, 0, 0, 1, NO_LIMIT, 0, 0, step.FINE
+            self._memory, 0, task, rows, self.batch, 0, 0, 0, 1, NO_LIMIT, 0, 0, jobs.FINE
         )
 
     def point(self, pointers: tuple[int, ...], x: Table, y: Table | None) -> None:
         """Say where the elements PLAN to HYPER, and X and y, lie."""
         targets = _NOTHING if y is None else y.descriptor
-        _POINTERS.pack_into(self._memory, 8 * step.PLAN, *pointers)
-        _DESCRIPTORS.pack_into(self._memory, 8 * step.X, *x.descriptor, *targets)
+        _POINTERS.pack_into(self._memory, 8 * jobs.PLAN, *pointers)
+        _DESCRIPTORS.pack_into(self._memory, 8 * jobs.X, *x.descriptor, *targets)
 
     def take_losses(self) -> Floats:
         """The losses of the epochs that ended since the last time, and room for as many again."""
-        ended = self[step.EPOCH] - self[step.FIRST]
+        ended = self[jobs.EPOCH] - self[jobs.FIRST]
         taken = self.losses[:ended].copy()
         begun = self.losses[ended:].copy()
         self.losses.fill(0.0)
         self.losses[: len(begun)] = begun
-        self[step.FIRST] += ended
+        self[jobs.FIRST] += ended
         self.epochs_taken += ended
         return taken
 

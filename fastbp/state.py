@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from .data import Table, raise_bad_inputs, raise_bad_targets
 from .job import Floats, Ints, Job
-from .kernels import gather, layout, step
+from .kernels import gather, jobs, layout
 from .losses import Loss
 
 Array = npt.NDArray[Any]
@@ -58,7 +58,7 @@ class Engine(Protocol):
         """
 
     def outputs(self, data: Data, out: Array) -> Ints:
-        """Fill out (n, outputs). Returns a status (kernels/step.py) for each share."""
+        """Fill out (n, outputs). Returns a status (kernels/jobs.py) for each share."""
 
     def judge(self, data: Data, values: Floats) -> Ints:
         """Fill values (n, 2) with loss and hits of each row. Returns statuses likewise."""
@@ -66,17 +66,17 @@ class Engine(Protocol):
 
 def raise_status(statuses: Ints, data: Data, state: State) -> None:
     """ValueError for the first invalid value that an inference met."""
-    met = statuses[statuses != step.FINE]
+    met = statuses[statuses != jobs.FINE]
     if not len(met):
         return
-    status, start = int(met[0]) % step.KINDS, int(met[0]) // step.KINDS
+    status, start = int(met[0]) % jobs.KINDS, int(met[0]) // jobs.KINDS
     raise_invalid(status, np.arange(start, min(data.rows, start + 1024)), data, state)
 
 
 def raise_invalid(status: int, rows: Ints, data: Data, state: State) -> None:
     """ValueError for the invalid value that a kernel met among these rows."""
     dtype, (x_name, y_name) = state.parameters.dtype, data.names
-    if status == step.BAD_INPUT:
+    if status == jobs.BAD_INPUT:
         raise_bad_inputs(data.x, rows, dtype, x_name)
-    if status == step.BAD_TARGET and data.y is not None:
+    if status == jobs.BAD_TARGET and data.y is not None:
         raise_bad_targets(data.y, rows, state.loss, state.shape.sizes[-1], dtype, y_name)

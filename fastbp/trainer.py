@@ -16,7 +16,7 @@ from .data import as_inputs, as_targets
 from .engine import CompiledEngine
 from .history import History
 from .job import Floats, Job
-from .kernels import codes, layout, step
+from .kernels import codes, jobs, layout
 from .network import Network
 from .progress import line, wanted
 from .state import Array, Data, Engine, State, raise_invalid, raise_status
@@ -81,7 +81,7 @@ class Trainer:
         self._compiled = CompiledEngine(self._state, self._threads)
         twin = self._engine_name == "numpy"
         self._engine: Engine = TwinEngine(self._state) if twin else self._compiled
-        self._step_job = Job(step.TRAIN, 1, 1, np.zeros(1))
+        self._step_job = Job(jobs.TRAIN, 1, 1, np.zeros(1))
         self._lock = threading.RLock()
         self._model: embed.Model | None = None
         self._quick: quick.Step | None = None
@@ -269,16 +269,16 @@ class Trainer:
         """
         at_once = 1 if one_by_one else min(epochs, EPOCHS_AT_ONCE)
         order = np.empty(data.rows, np.int64) if shuffle else None
-        job = Job(step.TRAIN, data.rows, self.batch_size, np.zeros(at_once), order)
-        job[step.SHUFFLED], job[step.SEED] = shuffle, self.seed
-        job[step.FIRST] = job[step.EPOCH] = self._epoch
+        job = Job(jobs.TRAIN, data.rows, self.batch_size, np.zeros(at_once), order)
+        job[jobs.SHUFFLED], job[jobs.SEED] = shuffle, self.seed
+        job[jobs.FIRST] = job[jobs.EPOCH] = self._epoch
         seconds = 0.0
         while job.epochs_taken < epochs:
-            job[step.EPOCHS] = job[step.EPOCH] + min(at_once, epochs - job.epochs_taken)
+            job[jobs.EPOCHS] = job[jobs.EPOCH] + min(at_once, epochs - job.epochs_taken)
             try:
                 seconds += self._chunk(data, job, "fit")
             finally:  # where a batch is refused, or Ctrl-C ends fit, the epochs before it are made
-                self._epoch = job[step.EPOCH]
+                self._epoch = job[jobs.EPOCH]
             losses = job.take_losses()
             if len(losses):
                 yield job.epochs_taken, losses, seconds / len(losses)
@@ -286,7 +286,7 @@ class Trainer:
 
     def _chunk(self, data: Data, job: Job, caller: str, into: Array | None = None) -> float:
         """Take a job some batches further, in one compiled call. Returns the seconds it took."""
-        job[step.BUDGET] = job.chunk
+        job[jobs.BUDGET] = job.chunk
         started = time.perf_counter()
         waited = self._run(data, job, caller, into)
         taken = time.perf_counter() - started
@@ -338,7 +338,7 @@ class Trainer:
             )
         with self._alone():
             job = self._step_job
-            job.begin(step.TRAIN, data.rows, data.rows)
+            job.begin(jobs.TRAIN, data.rows, data.rows)
             job.losses[0] = 0.0
             self._run(data, job, "step")
             return float(job.losses[0]) / data.rows
@@ -355,9 +355,9 @@ class Trainer:
         """
         data = self._data(X, y)
         gradients, batch = self._arena(1), min(self.batch_size, data.rows)
-        job = Job(step.GRADIENTS, data.rows, batch, np.zeros(1))
+        job = Job(jobs.GRADIENTS, data.rows, batch, np.zeros(1))
         with self._alone():
-            while job[step.EPOCH] < job[step.EPOCHS]:
+            while job[jobs.EPOCH] < job[jobs.EPOCHS]:
                 self._chunk(data, job, "loss_and_gradients", gradients)
         layers = layout.read_layers(self.net._plan, gradients[0])
         return float(job.losses[0]) / data.rows, list(layers)
@@ -413,24 +413,24 @@ class Trainer:
 
     def _run(self, data: Data, job: Job, caller: str, into: Array | None = None) -> float:
         waited = self._engine.train(data, job, self._state.moments if into is None else into)
-        if job.array[step.STATUS] != step.FINE:
+        if job.array[jobs.STATUS] != jobs.FINE:
             self._refuse(data, job, caller)
         return waited
 
     def _refuse(self, data: Data, job: Job, caller: str) -> NoReturn:
         """Raise what explains why a batch was not applied."""
-        start, batch = job[step.START], job[step.BATCH]
+        start, batch = job[jobs.START], job[jobs.BATCH]
         rows = np.arange(start, min(start + batch, data.rows))
         rows = rows if job.order is None else job.order[rows]
-        raise_invalid(job[step.STATUS], rows, data, self._state)
-        if job[step.TASK] == step.GRADIENTS:
+        raise_invalid(job[jobs.STATUS], rows, data, self._state)
+        if job[jobs.TASK] == jobs.GRADIENTS:
             raise FloatingPointError(
                 "the loss is not finite on these rows: there is no gradient. Scale the inputs, or "
                 "look for very large weights"
             )
         place = "these rows"
         if caller == "fit":
-            epoch = job.epochs_taken + job[step.EPOCH] - job[step.FIRST] + 1
+            epoch = job.epochs_taken + job[jobs.EPOCH] - job[jobs.FIRST] + 1
             place = f"epoch {epoch}, step {start // batch + 1}"
         raise FloatingPointError(
             f"the loss is not finite in {caller} at {place}, with lr = {self.lr:g}: the update was "

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import data as checks
 from .job import Floats, Ints, Job
-from .kernels import codes, layout, reference, step
+from .kernels import codes, jobs, layout, reference
 from .state import Array, Data, State
 
 BLOCK = 1024
@@ -41,17 +41,17 @@ class TwinEngine:
             # Integers take the way of the gather, through float64.
             x = (x.astype(np.float64) if x.dtype.kind in "iu" else x).astype(dtype)
         if not np.isfinite(x).all():
-            return step.BAD_INPUT, x, x
+            return jobs.BAD_INPUT, x, x
         if data.y is None:
-            return step.FINE, x, x
+            return jobs.FINE, x, x
         try:
             checks.check_targets(data.y, rows, loss, self._outputs, dtype)
         except ValueError:
-            return step.BAD_TARGET, x, x
+            return jobs.BAD_TARGET, x, x
         y = data.y.array[rows]
         if loss.code == codes.CROSS_ENTROPY and y.shape[1] == 1 and y.dtype.kind in "iu":
-            return step.FINE, x, y[:, 0]
-        return step.FINE, x, y.astype(dtype)
+            return jobs.FINE, x, y[:, 0]
+        return jobs.FINE, x, y.astype(dtype)
 
     def train(self, data: Data, job: Job, into: Array) -> float:
         """See ``Engine``."""
@@ -68,16 +68,16 @@ class TwinEngine:
         return 0.0
 
     def _batches(self, job: Job) -> Iterator[Ints]:
-        while job[step.EPOCH] < job[step.EPOCHS] and job[step.BUDGET] > 0:
-            n, start, order = job[step.ROWS], job[step.START], job.order
-            if order is not None and start == 0 and job[step.SHUFFLED]:
-                order[:] = reference.shuffled(job[step.SEED], job[step.EPOCH], n)
-            stop = min(n, start + job[step.BATCH])
-            job[step.BUDGET] -= 1
+        while job[jobs.EPOCH] < job[jobs.EPOCHS] and job[jobs.BUDGET] > 0:
+            n, start, order = job[jobs.ROWS], job[jobs.START], job.order
+            if order is not None and start == 0 and job[jobs.SHUFFLED]:
+                order[:] = reference.shuffled(job[jobs.SEED], job[jobs.EPOCH], n)
+            stop = min(n, start + job[jobs.BATCH])
+            job[jobs.BUDGET] -= 1
             yield np.arange(start, stop) if order is None else order[start:stop]
-            self.state.hyper[layout.UPDATES] += job[step.TASK] == step.TRAIN
-            job[step.START] = 0 if stop == n else stop
-            job[step.EPOCH] += stop == n
+            self.state.hyper[layout.UPDATES] += job[jobs.TASK] == jobs.TRAIN
+            job[jobs.START] = 0 if stop == n else stop
+            job[jobs.EPOCH] += stop == n
 
     def _step(
         self,
@@ -88,18 +88,18 @@ class TwinEngine:
         moments: list[Layers],
     ) -> bool:
         """One batch: forward, loss, backward, update or keep. False if it is not applied."""
-        job[step.STATUS], x, y = self._take(data, rows)
-        if job[step.STATUS] != step.FINE:
+        job[jobs.STATUS], x, y = self._take(data, rows)
+        if job[jobs.STATUS] != jobs.FINE:
             return False
         shape, loss = self.state.shape, self.state.loss.code
         with np.errstate(all="ignore"):
             zs, outs = self._forward(x, layers)
             total = float(reference.row_losses(loss, zs[-1], outs[-1], y).sum(dtype=np.float64))
             if not math.isfinite(total):
-                job[step.STATUS] = step.NOT_FINITE
+                job[jobs.STATUS] = jobs.NOT_FINITE
                 return False
-            keep = job[step.TASK] == step.GRADIENTS
-            n = job[step.ROWS] if keep else len(rows)
+            keep = job[jobs.TASK] == jobs.GRADIENTS
+            n = job[jobs.ROWS] if keep else len(rows)
             last = shape.activations[-1]
             delta = reference.output_delta(loss, last, zs[-1], outs[-1], y, n)
             weights = [w for w, _ in layers]
@@ -109,7 +109,7 @@ class TwinEngine:
                 self._add(gradients, moments[0])
             else:
                 self._update(gradients, layers, moments)
-        job.losses[job[step.EPOCH] - job[step.FIRST]] += total
+        job.losses[job[jobs.EPOCH] - job[jobs.FIRST]] += total
         return True
 
     @staticmethod
@@ -144,8 +144,8 @@ class TwinEngine:
         for start in range(0, data.rows, BLOCK):
             rows = np.arange(start, min(data.rows, start + BLOCK))
             status, x, y = self._take(data, rows)
-            if status != step.FINE:
-                return np.array([status + step.KINDS * start])
+            if status != jobs.FINE:
+                return np.array([status + jobs.KINDS * start])
             zs, outs = self._forward(x, layers)
             if out is not None:
                 out[rows] = outs[-1]

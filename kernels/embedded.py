@@ -21,6 +21,7 @@ from numba.extending import intrinsic, lower_builtin
 
 from . import jit, served
 from .jit import entry, ready_entry
+from .jobs import FROM_OUTPUT, GRADIENTS, INFER, INPUT_GRADIENT, TRAIN
 from .llvm_ir import I64
 from .served import (
     ASK,
@@ -41,7 +42,6 @@ from .served import (
     SHARED_OUT,
     STAMP,
 )
-from .step import FROM_OUTPUT, GRADIENTS, INFER, INPUT_GRADIENT, TRAIN
 
 FIELDS = ("header", "parameters", "moments", "hyper", "work", "scratch")
 """Of the named tuple that a model is: first the header, second an array of the element type."""

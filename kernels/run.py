@@ -11,8 +11,9 @@ from functools import cache
 from numba import prange, types
 
 from .jit import c_function, parallel_entry
+from .jobs import ADVANCE, NOTHING
 from .simd import address, call_code
-from .step import ADVANCE, NOTHING, call
+from .step import call
 
 _SIGNATURE = types.int64(types.int64, types.int64, types.int64, types.int64)
 _PARALLEL_ARGUMENTS = types.int64[::1], types.int64, types.int64

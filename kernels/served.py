@@ -20,10 +20,7 @@ from .cells import cells_at, plan_at
 from .codes import CROSS_ENTROPY, F32, F64, I64
 from .gather import ADDRESS, COLUMN_BYTES, DTYPE, N_COLUMNS, N_ROWS, ROW_BYTES
 from .jit import c_function, kernel
-from .shuffle import GOLDEN
-from .simd import call_code, get, lanes, offset, pointer_to, put
-from .slots import give_back, take_one
-from .step import (
+from .jobs import (
     BATCH,
     BUDGET,
     EPOCH,
@@ -45,7 +42,10 @@ from .step import (
     X,
     Y,
 )
-from .step import FINE as JOB_IS_FINE
+from .jobs import FINE as JOB_IS_FINE
+from .shuffle import GOLDEN
+from .simd import call_code, get, lanes, offset, pointer_to, put
+from .slots import give_back, take_one
 
 # Elements of a header. The first three never move.
 (
@@ -76,7 +76,7 @@ ASK_HEADER, ASK_TASK, ASK_LABELS, ASK_STATUS, ASK_X, ASK_Y, ASK_OUT, ASK = *rang
 _NDIM, _ROWS, _COLUMNS = range(1, 4)
 
 TRAIN_ALONE = 100
-"""A task beside those of step.py: TRAIN, but REFUSED where ``Trainer.step`` must see to it."""
+"""A task beside those of jobs.py: TRAIN, but REFUSED where ``Trainer.step`` must see to it."""
 
 FINE, REFUSED, NO_MODEL, BAD_X, BAD_Y, BAD_OUT, SHARED_OUT = range(7)
 """Statuses of an ask. REFUSED: a value of X or y does not fit, or the loss is not finite; nothing

@@ -13,7 +13,7 @@ from test_determinism import bits, make
 
 import fastbp
 from fastbp import engine, pace, threads
-from fastbp.kernels import step
+from fastbp.kernels import jobs
 
 ROWS = 1500
 """Some blocks of one share's rows, and of three shares', and a part of one."""
@@ -28,7 +28,7 @@ def runs(monkeypatch):
     rows, run = [], engine._run
 
     def watched(job, state, shares):
-        rows.append(job[step.ROWS])
+        rows.append(job[jobs.ROWS])
         return run(job, state, shares)
 
     monkeypatch.setattr(engine, "_run", watched)

@@ -1,0 +1,147 @@
+"""Rows on their way between the user's arrays and the blocks of the work arena."""
+
+import numpy as np
+
+from .backward import delta_of
+from .codes import CROSS_ENTROPY, F64
+from .few import are_few, outputs_few
+from .forward import activate_outputs, padded
+from .gather import ADDRESS, DTYPE, N_COLUMNS, gather, gather_rows
+from .jit import kernel
+from .jobs import BAD_INPUT, BAD_TARGET, FINE, FROM_OUTPUT, INPUT_GRADIENT, KINDS, TASK, X, Y
+from .layout import (
+    ACTIVATION,
+    BLOCK,
+    IN,
+    LAST,
+    LOSS,
+    OUTPUTS,
+    PARAMETERS,
+    ROW_LOSS,
+    SCRATCH,
+    TARGET,
+    A,
+    Z,
+)
+from .losses import invalid_target, loss_and_delta
+from .simd import get, lanes, offset, put, transpose
+
+WIDE = 65536
+"""Weights of a layer from which a region of its own pays. Three layers, batch 32, two threads, by
+rows and layer by layer: 128 x 128 29 and 33 us, 256 x 256 100 and 98, 1024 x 1024 2265 and 1858."""
+
+# NumPy integers, where a constant is an argument: Numba compiles anew for each Python one.
+_X, _Y = np.int64(X), np.int64(Y)
+
+
+@kernel
+def has_labels(plan, job):
+    """Whether y is one column of integer class labels."""
+    one_column = job[Y + N_COLUMNS] == 1 and job[Y + DTYPE] > F64
+    return plan[0, LOSS] == CROSS_ENTROPY and one_column
+
+
+@kernel
+def has_own_gradient(job):
+    """Whether y holds the gradient of a loss of the user's own."""
+    return job[TASK] == FROM_OUTPUT or job[TASK] == INPUT_GRADIENT
+
+
+@kernel
+def goes_by_layers(plan, work, rows, shares):
+    """Whether a batch goes through one layer at a time, each share with its units of it.
+
+    So do few rows; and where layers are wide, so few vectors of rows that a share would be idle for
+    a third of the time, or would read all weights for a single vector.
+    """
+    w = lanes(work)
+    vectors = padded(rows, w) // w
+    if are_few(rows, w):
+        return True
+    left = vectors < 2 * shares and vectors % shares != 0
+    wide = plan[0, PARAMETERS] > WIDE * plan[0, LAST]
+    return shares > 1 and wide and (left or vectors <= shares)
+
+
+@kernel
+def _take_targets(plan, job, order, first, valid, block, scratch):
+    """Bring y of one vector of rows into its block, if there is one; the status."""
+    if job[Y + ADDRESS] != 0:
+        y, outputs = offset(block, plan[0, TARGET]), plan[plan[0, LAST], OUTPUTS]
+        if gather(job, _Y, order, first, valid, y, scratch):
+            return BAD_TARGET
+        if has_own_gradient(job):
+            return FINE
+        if invalid_target(plan[0, LOSS], y, has_labels(plan, job), valid, outputs):
+            return BAD_TARGET
+    return FINE
+
+
+@kernel
+def take_rows(plan, work, job, order, first, valid, vector, scratch):
+    """Bring one vector of rows of X, and of y if there is one, into its block; the status."""
+    block = offset(work, vector * plan[0, BLOCK])
+    if gather(job, _X, order, first, valid, offset(block, plan[1, IN]), scratch):
+        return BAD_INPUT
+    return _take_targets(plan, job, order, first, valid, block, scratch)
+
+
+@kernel
+def take_batch(plan, work, job, order, first, rows):
+    """Bring a batch that goes layer by layer into its blocks; the first status that is not FINE.
+
+    That of an inference: kind + KINDS * the first row of the vector.
+    """
+    w, scratch = lanes(work), offset(work, plan[0, SCRATCH])
+    if are_few(rows, w):
+        if gather_rows(job, _X, order, first, rows, offset(work, plan[1, IN])):
+            return BAD_INPUT
+        return _take_targets(plan, job, order, first, rows, work, scratch)
+    for v in range(padded(rows, w) // w):
+        valid = min(w, rows - v * w)
+        status = take_rows(plan, work, job, order, first + v * w, valid, v, scratch)
+        if status != FINE:
+            return status + KINDS * v * w
+    return FINE
+
+
+@kernel
+def finish_forward(plan, work, rows):
+    """The outputs of a batch that went layer by layer."""
+    w = lanes(work)
+    if are_few(rows, w):
+        outputs_few(plan, work, rows)
+    for v in range(padded(rows, w) // w):
+        activate_outputs(plan, work, v)
+
+
+@kernel
+def output_loss(plan, work, job, vector, valid, rows):
+    """Loss and delta of the output layer for one vector of rows."""
+    last = plan[0, LAST]
+    block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
+    loss_and_delta(
+        plan[0, LOSS],
+        plan[last, ACTIVATION],
+        offset(block, plan[last, Z]),
+        offset(block, plan[last, A]),
+        offset(block, plan[0, TARGET]),
+        has_labels(plan, job),
+        delta_of(plan, work, vector, last),
+        units,
+        padded(units, lanes(work)),
+        valid,
+        rows,
+        offset(block, plan[0, ROW_LOSS]),
+    )
+
+
+@kernel
+def write_rows(a, units, valid, out, row, scratch):
+    """Copy a (units, lanes), one vector of rows, to rows ``row`` .. of out (n, units)."""
+    w = lanes(a)
+    for u in range(0, units, w):
+        transpose(offset(a, u * w), w, scratch, w)
+        for r in range(valid):
+            for i in range(min(w, units - u)):
+                put(out, (row + r) * units + u + i, get(scratch, r * w + i))
