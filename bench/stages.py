@@ -35,49 +35,16 @@ def flops_of(case, stage):
 
 def compiled():
     """The stages as one C function: (address of a job, stage, share, shares)."""
-    import numpy as np
     from numba import cfunc, types
 
     from fastbp.kernels import jit, jobs, layout
-    from fastbp.kernels.backward import backward, delta_of
+    from fastbp.kernels.backward import backward
+    from fastbp.kernels.batch import output_loss, take_rows
     from fastbp.kernels.cells import cells_at, plan_at
     from fastbp.kernels.denormals import flush_denormals, restore_denormals
-    from fastbp.kernels.forward import forward, padded
-    from fastbp.kernels.gather import gather
-    from fastbp.kernels.losses import loss_and_delta
+    from fastbp.kernels.forward import forward
     from fastbp.kernels.simd import lanes, offset, pointer_to
     from fastbp.kernels.update import update_share
-
-    X, Y = np.int64(jobs.X), np.int64(jobs.Y)
-
-    @jit.kernel
-    def gather_rows(plan, work, job, first, last, scratch):
-        w = lanes(work)
-        for v in range(first, last):
-            block, row = offset(work, v * plan[0, layout.BLOCK]), job[jobs.START] + v * w
-            gather(job, X, job[jobs.ORDER], row, w, offset(block, plan[1, layout.IN]), scratch)
-            gather(job, Y, job[jobs.ORDER], row, w, offset(block, plan[0, layout.TARGET]), scratch)
-
-    @jit.kernel
-    def losses(plan, work, job, first, last):
-        top = plan[0, layout.LAST]
-        units = plan[top, layout.OUTPUTS]
-        for v in range(first, last):
-            block = offset(work, v * plan[0, layout.BLOCK])
-            loss_and_delta(
-                plan[0, layout.LOSS],
-                plan[top, layout.ACTIVATION],
-                offset(block, plan[top, layout.Z]),
-                offset(block, plan[top, layout.A]),
-                offset(block, plan[0, layout.TARGET]),
-                True,
-                delta_of(plan, work, v, top),
-                units,
-                padded(units, lanes(work)),
-                lanes(work),
-                job[jobs.BATCH],
-                offset(block, plan[0, layout.ROW_LOSS]),
-            )
 
     def run_stage(address, stage, share, shares):
         job = cells_at(address, types.int64)
@@ -85,20 +52,23 @@ def compiled():
         params = pointer_to(job[jobs.PARAMS], types.float32)
         moments = pointer_to(job[jobs.MOMENTS], types.float32)
         work = pointer_to(job[jobs.WORK], types.float32)
-        vectors = job[jobs.BATCH] // lanes(work)
+        w, rows = lanes(work), job[jobs.BATCH]
+        vectors = rows // w
         first, last = vectors * share // shares, vectors * (share + 1) // shares
         scratch = offset(work, plan[0, layout.SCRATCH] + share * plan[0, layout.SCRATCH_STRIDE])
         before = flush_denormals()
         if stage == GATHER:
-            gather_rows(plan, work, job, first, last, scratch)
+            for v in range(first, last):
+                row = job[jobs.START] + v * w
+                take_rows(plan, work, job, job[jobs.ORDER], row, w, v, scratch)
         elif stage == FORWARD:
             forward(plan, params, work, first, last)
         elif stage == LOSS:
-            losses(plan, work, job, first, last)
+            for v in range(first, last):
+                output_loss(plan, work, job, v, w, rows)
         elif stage == BACKWARD:
             backward(plan, params, work, first, last)
         else:
-            rows = job[jobs.BATCH]
             update_share(plan, params, moments, work, hyper, False, share, shares, rows)
         restore_denormals(before)
 

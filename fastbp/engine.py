@@ -111,6 +111,7 @@ _SPARE: list[Array] = []
 touched, which takes as long as a quarter of a small batch."""
 
 MOST_SPARE_BYTES = 2**26
+"""A larger arena is given back to the system: what it is for takes long beside its pages."""
 
 
 def _borrow(size: int) -> Array:

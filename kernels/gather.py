@@ -211,7 +211,7 @@ def gather(job, data, order, first, valid, target, scratch):
     w = lanes(target)
     columns, step, code = job[data + N_COLUMNS], job[data + COLUMN_BYTES], job[data + DTYPE]
     whole, bad_vectors = _ZERO, False
-    if valid == w and _are_own(step, code, target):
+    if valid == w <= columns and _are_own(step, code, target):
         whole = columns // w * w
         bad_vectors = _gather_vectors(job, data, order, first, columns, target, scratch)
     zero = splat(target, 0.0)

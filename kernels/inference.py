@@ -71,11 +71,11 @@ def infer(plan, params, work, job, out, share, shares):
     w, n = lanes(work), job[ROWS]
     vectors, blocks = padded(n, w) // w, plan[0, CAPACITY] // (w * shares)
     begin, stop, mine = vectors * share // shares, vectors * (share + 1) // shares, share * blocks
-    turns = -(-(stop - begin) // blocks)
-    abreast = -(-(stop - begin) // max(1, turns))  # 4 of at most 3 are 2 and 2, and not 3 and 1
+    turns = max(1, -(-(stop - begin) // blocks))
+    abreast = max(1, -(-(stop - begin) // turns))  # 4 of at most 3 are 2 and 2, and not 3 and 1
     scratch = offset(work, plan[0, SCRATCH] + share * plan[0, SCRATCH_STRIDE])
     statuses = pointer_to(job[STATUSES], types.int64)
-    for start in range(begin, stop, max(1, abreast)):
+    for start in range(begin, stop, abreast):
         count = min(abreast, stop - start)
         for v in range(count):
             row = (start + v) * w

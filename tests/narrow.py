@@ -18,6 +18,7 @@ FILES = (
     "test_determinism.py",
     "test_memory.py",
     "test_embed.py",
+    "test_embed_refusals.py",
 )
 """Laws 1 to 7 and 9."""
 

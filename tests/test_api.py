@@ -118,6 +118,22 @@ def test_set_parameters_keeps_the_moments(engine):
         np.testing.assert_allclose(after, before - 0.1 * 1.9 * dW, rtol=1e-12)
 
 
+def test_parameters_that_were_lost_can_be_set_again():
+    """Padded units may have become NaN: 0 times a delta that is infinite."""
+    sizes = [3, 5, 5, 5, 5, 2]
+    net = fastbp.Network(sizes, activation="identity", seed=0)
+    good, scales = (net.weights, net.biases), (0, 0, 0, 1e30, 1e20)
+    bad = [np.full(w.shape, scale) for w, scale in zip(net.weights, scales, strict=True)]
+    net.set_parameters(bad, net.biases)
+    X, y = np.ones((4, 3), np.float32), np.ones((4, 2), np.float32)
+    for _ in range(2):
+        trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=1e-3), batch_size=4)
+        trainer.step(X, y)  # the first time, makes infinite deltas
+        net.set_parameters(*good)
+    _, gradients = trainer.loss_and_gradients(X, y)
+    assert all(np.isfinite(g).all() for pair in gradients for g in pair)
+
+
 @either_engine
 def test_two_trainers_follow_each_other_on_one_network(engine):
     first, (X, y) = NUMBERS.trainer("float32", engine, fastbp.Adam()), NUMBERS.batch()

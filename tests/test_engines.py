@@ -6,6 +6,7 @@ import recorded
 from cases import CASES, each_case, each_dtype, flat
 
 import fastbp
+from fastbp import engine
 from fastbp.kernels import layout, reference, width
 
 STEPS = 4
@@ -176,6 +177,20 @@ def test_padding_is_zero_whatever_was_there_before(case, optimizer, dtype):
     np.testing.assert_array_equal(trainer.net._parameters, other.net._parameters)
     for arena in (trainer.net._parameters, *trainer._state.moments):
         assert not rest_of(arena, trainer).any()
+
+
+@each_dtype
+@each_case
+def test_what_an_inference_left_in_its_memory_plays_no_part(case, dtype):
+    trainer, (X, y) = case.trainer(dtype), case.batch()
+    found = []
+    for arena in (np.zeros(1 << 22, np.uint8), np.full(1 << 22, 0xFF, np.uint8)):
+        for what in (trainer.net._predict_carefully, lambda X, _: trainer.evaluate(X, y)):
+            engine._SPARE[:] = [arena.copy()]  # 0xFF: NaN everywhere
+            found.append(what(X, None))
+            assert not np.array_equal(engine._SPARE[0], arena)  # it was used
+    np.testing.assert_array_equal(found[2], found[0])
+    assert found[3] == found[1]
 
 
 def test_a_hundred_thousand_outputs_are_added_up_without_drift():
