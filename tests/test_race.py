@@ -158,3 +158,11 @@ def test_a_missing_peer_says_how_to_get_it(monkeypatch, name, package):
     monkeypatch.delitem(sys.modules, f"bench.peers.{name}", raising=False)
     with pytest.raises(peers.MissingError, match=f"python -m pip install {package}$"):
         peers.load(name)
+
+
+@pytest.mark.parametrize("name", ["medium", "large", "xlarge"])
+def test_every_class_occurs_in_an_epoch(name):
+    """scikit-learn goes on with a fit only if all do."""
+    case = CASES[name]
+    _, y = case.data(case.epoch_batches)
+    assert set(y) == set(range(case.sizes[-1]))
