@@ -290,7 +290,8 @@ class Trainer:
         started = time.perf_counter()
         waited = self._run(data, job, caller, into)
         taken = time.perf_counter() - started
-        job.chunk = pace.next_count(job.chunk, taken - waited)
+        made = job.chunk - job[jobs.BUDGET]  # fewer where the epochs asked for ended before
+        job.chunk = pace.next_count(made, taken - waited)
         return taken
 
     def step(self, X: Any, y: Any) -> float:

@@ -2,11 +2,9 @@
 
 import copy
 import pickle
-import re
 import sys
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import processes
@@ -332,18 +330,6 @@ def test_python_threads_predict_at_once(threads):
         worker.join()
     for X, out in zip(batches, outs, strict=True):
         np.testing.assert_array_equal(out, np.broadcast_to(trainer.predict(X), out.shape))
-
-
-# The README
-
-
-def test_the_readmes_example():
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    _, _, section = readme.partition("## Inside your own `@njit` code")
-    blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    names = {}
-    exec(blocks[0], names)
-    assert 0 < names["late"] < names["early"] / 10
 
 
 # No allocation, no compilation

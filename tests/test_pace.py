@@ -127,6 +127,18 @@ def test_many_epochs_are_fitted_some_at_a_time(monkeypatch, runs):
         assert len(runs) > calls
 
 
+@pytest.mark.parametrize("kind", ["numba", "numpy"])
+def test_calls_that_end_early_do_not_grow_forever(kind, monkeypatch):
+    """Epochs one by one, for validation, and epochs that fill the room for losses."""
+    monkeypatch.setattr("fastbp.trainer.EPOCHS_AT_ONCE", 1)
+    monkeypatch.setattr("fastbp.pace.CHUNK_SECONDS", 1e9)
+    X, y = np.ones((4, 1)), np.ones((4, 1))
+    for options in ({}, {"validation_data": (X, y)}):
+        net = fastbp.Network([1, 1], seed=0)
+        trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(1e-3), engine=kind)
+        assert len(trainer.fit(X, y, epochs=40, **options)["loss"]) == 40
+
+
 def test_the_epoch_of_a_failure_counts_from_the_first(monkeypatch):
     case, found = CASES["whole vectors"], set()
     for at_once in (1, 2, 4096):

@@ -1,0 +1,26 @@
+"""The examples of the README do what it says."""
+
+import re
+from pathlib import Path
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def run(section):
+    """The names that the first Python example of a section leaves."""
+    _, _, text = README.partition(f"## {section}\n")
+    block = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    names = {}
+    exec(block[1], names)
+    return names
+
+
+def test_the_first_example_learns():
+    names = run("An example")
+    assert len(names["history"]["loss"]) == 20
+    assert names["history"]["val_accuracy"][-1] > 0.9
+
+
+def test_the_loop_in_njit_code_learns():
+    names = run("Inside your own `@njit` code")
+    assert 0 < names["late"] < names["early"] / 10
