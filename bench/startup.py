@@ -37,9 +37,9 @@ WHOLE = "import and first step"
 BEYOND = f"{WHOLE} beyond import numba"
 
 VARIANTS = {
-    "float32 serial": "run.code(4)",
+    "float32 serial": "run.code(4, False)",
     "float32 serial and parallel": "run.load(4)",
-    "float64 serial": "run.code(8)",
+    "float64 serial": "run.code(8, False)",
     "float64 serial and parallel": "run.load(8)",
 }
 

@@ -64,17 +64,19 @@ def test_softmax_is_for_the_output_only():
 
 PAIRS = [("mse", output) for output in activations.HIDDEN]
 PAIRS += [("squared_error", output) for output in activations.HIDDEN]
-PAIRS += [("bce", "sigmoid"), ("cross_entropy", "softmax")]
+PAIRS += [(loss, output) for loss in ("mae", "huber", "quantile") for output in activations.HIDDEN]
+PAIRS += [("bce", "sigmoid"), ("cross_entropy", "softmax"), ("gaussian_nll", "identity")]
+PAIRS += [("poisson", "identity"), ("poisson", "softplus")]
 
 
 @pytest.mark.parametrize("loss", losses.LOSSES)
 @pytest.mark.parametrize("output", activations.ACTIVATIONS)
 def test_pairs_of_loss_and_output(loss, output):
     if (loss, output) in PAIRS:
-        losses.check_pair(losses.lookup(loss), output)
+        losses.check_pair(losses.lookup(loss), output, 4)
         return
     with pytest.raises(ValueError, match=f"loss '{loss}' .*output '{output}'") as error:
-        losses.check_pair(losses.lookup(loss), output)
+        losses.check_pair(losses.lookup(loss), output, 4)
     message = str(error.value)
     assert "mse with identity, sigmoid, tanh, relu, " in message
     assert "silu or gelu; squared_error with identity, " in message
