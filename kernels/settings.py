@@ -5,6 +5,8 @@ extended plan can do besides, 0 where it does not; what each batch works out for
 then two elements for each layer, and one for each class.
 """
 
+from numba.extending import register_jitable
+
 from . import codes
 
 UPDATES = codes.N_HYPER
@@ -46,11 +48,13 @@ def length(n_layers: int, n_classes: int) -> int:
     return class_weights(n_layers) + n_classes
 
 
+@register_jitable
 def class_weights(n_layers: int) -> int:
     """The first element that is a class's weight."""
     return FIRST_LAYER + PER_LAYER * n_layers
 
 
+@register_jitable
 def of_layer(layer: int, element: int) -> int:
     """The place of a layer's element; layers count from 1."""
     return FIRST_LAYER + PER_LAYER * (layer - 1) + element
