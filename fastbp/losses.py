@@ -103,8 +103,8 @@ def lookup(loss: Any, argument: str = "loss") -> Loss:
         return Loss(loss.__name__, codes.OWN_LOSS, outputs, function=loss)
     if callable(loss):
         raise TypeError(
-            f"{argument} is {loss!r}, a plain function: compile it with numba.njit, and let it fill "
-            "in dloss_dp (fastbp/own.py)"
+            f"{argument} is {loss!r}, a plain function: compile it with numba.njit, and let it "
+            "fill in dloss_dp (fastbp/own.py)"
         )
     return names.lookup(LOSSES, loss, argument)
 

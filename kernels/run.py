@@ -81,6 +81,7 @@ def parallel(job, code, shares):
 
 
 def load(itemsize: int) -> None:
-    """Compile, or load from the cache, all that plain jobs on elements of 4 or 8 bytes run."""
-    serial(itemsize, False)
+    """Compile, or load from the cache, all that jobs on elements of 4 or 8 bytes run."""
+    for extended in (False, True):
+        serial(itemsize, extended)
     parallel.compile(_PARALLEL_ARGUMENTS)

@@ -19,6 +19,7 @@ FILES = (
     "test_memory.py",
     "test_embed.py",
     "test_embed_refusals.py",
+    "test_features.py",
 )
 """Laws 1 to 7 and 9."""
 

@@ -45,7 +45,7 @@ def test_a_name_that_is_no_string(argument, name):
 
 def test_codes_are_distinct_and_complete():
     assert sorted(a.code for a in activations.ACTIVATIONS.values()) == list(range(10))
-    assert sorted(loss.code for loss in losses.LOSSES.values()) == list(range(4))
+    assert sorted(loss.code for loss in losses.LOSSES.values()) == list(range(codes.OWN_LOSS))
     assert sorted(kind.code for kind in optimizers.OPTIMIZERS.values()) == list(range(4))
 
 
@@ -145,6 +145,8 @@ BAD = {
     "alpha": [-0.1, 1],
     "eps": [0, -1e-8, 1e-39],
     "weight_decay": [-1e-9],
+    "lr_decay": [-1e-9],
+    "momentum_decay": [-1e-9],
 }
 BAD_VALUES = [
     (kind, field, value)
