@@ -1,5 +1,6 @@
 """The trainer: data comes in here, is checked once, and comes back as numbers."""
 
+import copy
 import math
 import threading
 import time
@@ -11,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy import ndarray
 
-from . import checks, embed, losses, names, optimizers, pace, quick
+from . import checks, embed, losses, lr_finder, names, optimizers, pace, quick
 from .data import as_inputs, as_targets
 from .engine import CompiledEngine
 from .history import History
@@ -399,6 +400,32 @@ class Trainer:
         x = as_inputs(X, self.net.sizes[0])
         rows = len(x.array)
         return Data(x, as_targets(y, self._loss, self.net.sizes[-1], rows))
+
+    def find_lr(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        start_lr: float = 1e-7,
+        end_lr: float = 10.0,
+        updates: int = 100,
+    ) -> lr_finder.LRCurve:
+        """Try learning rates on mini-batches, and suggest one; this trainer stays as it is.
+
+        A copy of this trainer and its network makes up to ``updates`` updates, whose lr grows
+        exponentially from ``start_lr`` to ``end_lr``, until the loss diverges. ``X`` and ``y`` are
+        those of ``fit``. ``trainer.lr = trainer.find_lr(X, y).suggestion`` takes the advice.
+
+        Raises:
+            ValueError, TypeError: as ``fit``.
+            FloatingPointError: the loss is not finite to begin with.
+
+        """
+        data = self._data(X, y)
+        lrs = lr_finder.learning_rates(start_lr, end_lr, updates)
+        with self._alone():
+            twin = copy.deepcopy(self)
+        return lr_finder.sweep(twin, data, lrs)
 
     def _validation(self, pair: Any) -> Data | None:
         if pair is None:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +74,9 @@ def test_kernel_equals_its_twin(schedule, start):
     cells[start:-1] = schedule.cells()
     for t in TIMES:
         actual = schedule_stage(cells.ctypes.data, start, float(t))
-        # No value is above 1: a few roundings of 1, and one of the exponent of a power.
-        np.testing.assert_allclose(actual, reference.scheduled(cells[start:-1], t), atol=2e-15)
+        # Eight roundings of 1, which no value is above.
+        expected = reference.scheduled(cells[start:-1], t)
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-15)
 
 
 @pytest.mark.parametrize("case", OF_TORCH)
@@ -178,9 +180,8 @@ OUT_OF_RANGE = [
 
 @pytest.mark.parametrize(("kind", "arguments", "message"), OUT_OF_RANGE)
 def test_numbers_out_of_range(kind, arguments, message):
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=re.escape(message)):
         kind(**arguments)
-    assert message in str(caught.value)
 
 
 NO_NUMBERS = [
@@ -199,9 +200,8 @@ NO_NUMBERS = [
 
 @pytest.mark.parametrize(("kind", "arguments", "message"), NO_NUMBERS)
 def test_what_is_no_number_or_no_schedule(kind, arguments, message):
-    with pytest.raises(TypeError) as caught:
+    with pytest.raises(TypeError, match=re.escape(message)):
         kind(**arguments)
-    assert message in str(caught.value)
 
 
 @each
@@ -211,7 +211,7 @@ def test_check_takes_a_specification(schedule):
 
 @pytest.mark.parametrize("schedule", [None, "cosine", Cosine, 0.1, fastbp.SGD(0.1)])
 def test_check_refuses_what_is_no_specification(schedule):
-    with pytest.raises(TypeError, match="schedule is .*StepDecay.*Warmup"):
+    with pytest.raises(TypeError, match=r"schedule is .*StepDecay.*Warmup"):
         schedules.check(schedule)
 
 

@@ -1,0 +1,135 @@
+"""The learning-rate finder: what the loss does while lr grows from update to update.
+
+The range test of Smith (Cyclical learning rates for training neural networks, WACV 2017), with
+exponential steps, smoothing and a stop as in fastai.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from . import checks
+from .extras import need
+from .job import Job
+from .kernels import jobs
+from .state import Data
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+SMOOTHING = 0.98
+"""Share of the running mean that stays at every batch: fastai's."""
+
+LOW, HIGH = "#4878a8", "#c0392b"
+
+
+@dataclass(frozen=True)
+class LRCurve:
+    """What ``Trainer.find_lr`` found; every array is (updates made,) float64.
+
+    lrs: the learning rate of each update. losses: of its batch, before the update. smoothed: their
+    running mean s_k = m_k / (1 - 0.98^k), where m_k = 0.98 m_(k-1) + 0.02 loss_k. suggestion: a
+    tenth of the learning rate at which ``smoothed`` is lowest (fastai's "minimum"), because that is
+    where the loss has stopped falling already; NaN where the loss never fell.
+    """
+
+    lrs: Floats
+    losses: Floats
+    smoothed: Floats
+
+    @property
+    def suggestion(self) -> float:
+        """See the class."""
+        lowest = int(self.smoothed.argmin())
+        return float(self.lrs[lowest]) / 10 if lowest else math.nan
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw losses and suggestion over lr, into matplotlib's ``ax`` or a new one; returns it.
+
+        Raises:
+            ModuleNotFoundError: matplotlib is not installed (pip install 'fastbp[plot]').
+
+        """
+        pyplot = need("matplotlib.pyplot", "plot", "LRCurve.plot")
+        if ax is None:
+            _, ax = pyplot.subplots(layout="constrained")
+        ax.plot(self.lrs, self.losses, color=LOW, alpha=0.35, linewidth=1, label="batch")
+        ax.plot(self.lrs, self.smoothed, color=LOW, linewidth=2, label="smoothed")
+        if not math.isnan(self.suggestion):
+            label = f"suggestion {self.suggestion:.2g}"
+            ax.axvline(self.suggestion, color=HIGH, linestyle="--", linewidth=1, label=label)
+        low, high = self.smoothed.min(), min(self.smoothed.max(), divergence(self.smoothed))
+        margin = 0.05 * (high - low)
+        if margin > 0:
+            ax.set_ylim(low - margin, high + margin)
+        ax.set(xscale="log", xlabel="learning rate", ylabel="loss")
+        ax.legend(frameon=False)
+        return ax
+
+
+def learning_rates(start_lr: Any, end_lr: Any, updates: Any) -> Floats:
+    """The (updates,) rates of a sweep, evenly spaced on a logarithmic scale; checked."""
+    start, end = checks.positive(start_lr, "start_lr"), checks.positive(end_lr, "end_lr")
+    count = checks.integer(updates, "updates", 2)
+    if end <= start:
+        raise ValueError(f"end_lr is {end}, expected a number above start_lr = {start}")
+    return np.geomspace(start, end, count)
+
+
+def sweep(trainer: "Trainer", data: Data, lrs: Floats) -> LRCurve:
+    """Train on one batch for each of ``lrs``, until the loss diverges. Changes ``trainer``.
+
+    Raises:
+        FloatingPointError: the very first loss is not finite.
+
+    """
+    losses: list[float] = []
+    smoothed: list[float] = []
+    mean = 0.0
+    for loss in _losses(trainer, data, lrs):
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
+        losses.append(loss)
+        smoothed.append(mean / (1 - SMOOTHING ** len(losses)))
+        if smoothed[-1] > divergence(smoothed):
+            break
+    return LRCurve(lrs[: len(losses)].copy(), np.array(losses), np.array(smoothed))
+
+
+def divergence(smoothed: Any) -> float:
+    """The loss above which it counts as diverged.
+
+    fastai stops at 4 times the lowest loss. That is 3 times its size above it; the same with the
+    whole fall so far in place of the size also serves losses near 0 and below.
+    """
+    lowest = float(min(smoothed))
+    return lowest + 3 * max(abs(lowest), float(smoothed[0]) - lowest)
+
+
+def _losses(trainer: "Trainer", data: Data, lrs: Floats) -> Iterator[float]:
+    """The loss of each batch before its update, in the order in which fit takes them.
+
+    Ends where one is not finite, unless it is the first.
+    """
+    order = np.empty(data.rows, np.int64)
+    job = Job(jobs.TRAIN, data.rows, trainer.batch_size, np.zeros(1), order)
+    job[jobs.SHUFFLED], job[jobs.SEED] = 1, trainer.seed
+    job[jobs.EPOCH] = trainer._epoch
+    for count, lr in enumerate(lrs):
+        trainer.lr = float(lr)
+        rows = min(job.batch, data.rows - job[jobs.START])
+        job[jobs.FIRST], job[jobs.EPOCHS] = job[jobs.EPOCH], job[jobs.EPOCH] + 1
+        job[jobs.BUDGET] = 1
+        job.losses[0] = 0.0
+        try:
+            trainer._run(data, job, "find_lr")
+        except FloatingPointError:
+            if count == 0:
+                raise
+            return
+        yield float(job.losses[0]) / rows
