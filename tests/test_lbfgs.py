@@ -6,18 +6,15 @@ import sys
 
 import numpy as np
 import pytest
+from scipy import optimize
 
 import fastbp
 from fastbp.lbfgs import LBFGS, minimize
 
 XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]]), np.array([0, 1, 1, 0.0])
+DEFAULT = LBFGS()
 
 each_engine = pytest.mark.parametrize("engine", ["numba", "numpy"])
-
-
-@pytest.fixture(autouse=True)
-def _scipy():
-    pytest.importorskip("scipy")
 
 
 def of_xor(engine="numba", dtype="float64", lr=1.0):
@@ -27,7 +24,7 @@ def of_xor(engine="numba", dtype="float64", lr=1.0):
     )
 
 
-def descend(trainer, X, y, iterations=200, callback=None, rule=LBFGS()):
+def descend(trainer, X, y, iterations=200, callback=None, rule=DEFAULT):
     return minimize(
         rule, trainer.net, lambda: trainer.loss_and_gradients(X, y), iterations, callback
     )
@@ -263,8 +260,6 @@ def test_bad_arguments(arguments, error, message):
 
 @pytest.mark.parametrize("history", [1, 30])
 def test_history_and_line_search_reach_scipy(history, monkeypatch):
-    from scipy import optimize
-
     options = {}
     real = optimize.minimize
     monkeypatch.setattr(

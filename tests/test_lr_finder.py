@@ -3,6 +3,7 @@
 import math
 import sys
 
+import matplotlib as mpl
 import numpy as np
 import processes
 import pytest
@@ -108,13 +109,9 @@ def test_it_ends_where_the_loss_diverges(engine):
 
 @each_engine
 def test_a_loss_that_is_not_finite_ends_it_and_is_no_part_of_the_curve(engine):
-    """One update of lr 1e38 takes float32 from a loss that has not diverged to none at all."""
+    """The first update takes float32 to a loss that overflows."""
     net = fastbp.Network([1, 1], seed=0)
     trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.1), seed=0, engine=engine)
-    found = trainer.find_lr([[1.0]], [5.0], start_lr=1e-3, end_lr=1e38, updates=2)
-    assert len(found.lrs) == 2
-    found = trainer.find_lr([[1.0]], [5.0], start_lr=1e-3, end_lr=1e38, updates=3)
-    assert len(found.lrs) == 2 or np.isfinite(found.losses).all()
     found = trainer.find_lr([[1.0]], [5.0], start_lr=1e30, end_lr=1e38, updates=9)
     assert len(found.lrs) == 1
     assert np.isfinite(found.losses).all()
@@ -197,16 +194,15 @@ def test_bad_data():
 
 
 @pytest.fixture
-def pyplot():
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+def plt():
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
 
-    yield pyplot
-    pyplot.close("all")
+    yield plt
+    plt.close("all")
 
 
-def test_plot_draws_losses_and_suggestion(pyplot):
+def test_plot_draws_losses_and_suggestion(plt):
     drawn = curve([5, 4, 3, 2, 1, 4, 9])
     ax = drawn.plot()
     lines = {line.get_label(): line for line in ax.lines}
@@ -215,11 +211,12 @@ def test_plot_draws_losses_and_suggestion(pyplot):
     assert lines["suggestion 0.5"].get_xdata() == [0.5, 0.5]
     assert ax.get_xscale() == "log"
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("learning rate", "loss")
+    assert plt.gcf() is ax.figure
     ax.figure.canvas.draw()
 
 
-def test_plot_draws_into_what_it_is_given_and_does_without_a_suggestion(pyplot):
-    _, axes = pyplot.subplots(2)
+def test_plot_draws_into_what_it_is_given_and_does_without_a_suggestion(plt):
+    _, axes = plt.subplots(2)
     assert curve([1, 2, 3]).plot(axes[1]) is axes[1]
     assert len(axes[1].lines) == 2
     assert curve([1]).plot(axes[0]) is axes[0]
