@@ -19,6 +19,9 @@ from .kernels import jobs
 from .state import Data
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from .trainer import Trainer
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -26,7 +29,7 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 SMOOTHING = 0.98
 """Share of the running mean that stays at every batch: fastai's."""
 
-LOW, HIGH = "#4878a8", "#c0392b"
+BLUE, ORANGE, FAINT = "#4c72b0", "#dd8452", "#dddddd"
 
 
 @dataclass(frozen=True)
@@ -49,28 +52,35 @@ class LRCurve:
         lowest = int(self.smoothed.argmin())
         return float(self.lrs[lowest]) / 10 if lowest else math.nan
 
-    def plot(self, ax: Any = None) -> Any:
-        """Draw losses and suggestion over lr, into matplotlib's ``ax`` or a new one; returns it.
+    def plot(self) -> "Figure":
+        """A figure of the losses over lr, with the suggestion; no window and no backend has it.
 
         Raises:
             ModuleNotFoundError: matplotlib is not installed (pip install 'fastbp[plot]').
 
         """
-        pyplot = need("matplotlib.pyplot", "plot", "LRCurve.plot")
-        if ax is None:
-            _, ax = pyplot.subplots(layout="constrained")
-        ax.plot(self.lrs, self.losses, color=LOW, alpha=0.35, linewidth=1, label="batch")
-        ax.plot(self.lrs, self.smoothed, color=LOW, linewidth=2, label="smoothed")
+        figure: Figure = need("matplotlib.figure", "plot", "plot").Figure(
+            figsize=(4.8, 3.6), layout="constrained", facecolor="white"
+        )
+        axes = figure.add_subplot()
+        axes.plot(self.lrs, self.losses, color=BLUE, alpha=0.4, lw=1, label="batch")
+        axes.plot(self.lrs, self.smoothed, color=BLUE, lw=1.8, label="smoothed")
         if not math.isnan(self.suggestion):
             label = f"suggestion {self.suggestion:.2g}"
-            ax.axvline(self.suggestion, color=HIGH, linestyle="--", linewidth=1, label=label)
+            axes.axvline(self.suggestion, color=ORANGE, ls="--", lw=1.2, label=label)
+        self._dress(axes)
+        return figure
+
+    def _dress(self, axes: "Axes") -> None:
+        # One batch may be far above all others: the last before the end.
         low, high = self.smoothed.min(), min(self.smoothed.max(), divergence(self.smoothed))
-        margin = 0.05 * (high - low)
-        if margin > 0:
-            ax.set_ylim(low - margin, high + margin)
-        ax.set(xscale="log", xlabel="learning rate", ylabel="loss")
-        ax.legend(frameon=False)
-        return ax
+        if low < high:
+            axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+        axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+        axes.grid(visible=True, color=FAINT, lw=0.7)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
 
 
 def learning_rates(start_lr: Any, end_lr: Any, updates: Any) -> Floats:

@@ -50,6 +50,7 @@ OTHERS = {
     "shortest_cycle": OneCycle(2, pct_start=0.6),
 }
 ALL = OF_TORCH | OTHERS
+ENDING = {case: spec for case, spec in ALL.items() if spec.total_updates is not None}
 TIMES = (*range(80), 999, 2**40)
 
 each = pytest.mark.parametrize("schedule", ALL.values(), ids=ALL)
@@ -106,12 +107,10 @@ def test_a_constant_schedule_is_all_zeros_and_changes_nothing():
     assert math.isnan(momentum)
 
 
-@each
+@pytest.mark.parametrize("schedule", ENDING.values(), ids=ENDING)
 def test_a_schedule_stays_where_it_ends(schedule):
-    if schedule.total_updates is None:
-        pytest.skip("never ends")
     end, later = (reference.scheduled(schedule.cells(), t) for t in (schedule.total_updates, 1e6))
-    assert end == pytest.approx(later, nan_ok=True, rel=1e-12)
+    assert end == later or (end[0] == later[0] and math.isnan(end[1]))
 
 
 def test_the_smallest_factor_is_exact_in_the_kernel():
