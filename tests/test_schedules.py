@@ -89,11 +89,6 @@ def test_values_are_torch_s(case):
     np.testing.assert_allclose(momenta, expected[1], rtol=0, atol=1e-12)
 
 
-def test_the_record_has_a_momentum_that_moves():
-    assert np.ptp(RECORD["one_cycle/momentum"]) > 0.09
-    assert np.ptp(RECORD["one_cycle_without_momentum/momentum"]) == 0
-
-
 def test_inverse_scaling_divides_by_a_power_of_the_update():
     factors, momenta = values(InverseScaling(0.5), 101)
     assert factors[[0, 3, 99]].tolist() == [1, 0.5, 0.1]
@@ -145,7 +140,8 @@ def test_cells_are_of_one_length_and_finite_but_for_momenta(schedule):
 
 @each
 def test_specifications_are_frozen_and_pickle(schedule):
-    assert pickle.loads(pickle.dumps(schedule)) == schedule
+    copy = pickle.loads(pickle.dumps(schedule))
+    assert (copy, hash(copy)) == (schedule, hash(schedule))
     for field in dataclasses.fields(schedule):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(schedule, field.name, 1)
