@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from . import embed
+from . import embed, schedules
 from .config import show_config
 from .history import History
 from .losses import Huber, Quantile
@@ -26,6 +26,7 @@ __all__ = [
     "RMSprop",
     "Trainer",
     "embed",
+    "schedules",
     "show_config",
     "warmup",
 ]

@@ -60,8 +60,7 @@ class Options:
         }
         hyper[list(values)] = list(values.values())
         if self.schedule is not None:
-            stop = settings.SCHEDULE + settings.N_SCHEDULE
-            hyper[settings.SCHEDULE : stop] = self.schedule.cells()
+            hyper[settings.SCHEDULE : settings.STEP_LR] = self.schedule.cells()
         for layer, factor in enumerate(self.lr_factors, 1):
             hyper[settings.of_layer(layer, settings.LR_FACTOR)] = factor
         hyper[settings.class_weights(layers) :] = 1.0
@@ -102,7 +101,7 @@ def check(
         clip_norm=0.0 if clip_norm is None else checks.positive(clip_norm, "clip_norm"),
         averaging=0.0 if ema_decay is None else _decay(ema_decay),
         class_weight=_class_weight(class_weight, loss, n_out),
-        schedule=schedules.check(schedule),
+        schedule=None if schedule is None else schedules.check(schedule),
         lr_factors=_per_layer(lr_factors, n_layers, "lr_factors", "layer", checks.not_negative),
     )
 

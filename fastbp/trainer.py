@@ -12,12 +12,24 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy import ndarray
 
-from . import checks, embed, losses, names, optimizers, options, own, pace, quick, schedules
+from . import (
+    checks,
+    embed,
+    losses,
+    lr_finder,
+    names,
+    optimizers,
+    options,
+    own,
+    pace,
+    quick,
+    schedules,
+)
 from .data import as_inputs, as_row_weights, as_targets
 from .engine import CompiledEngine
 from .history import History
 from .job import Floats, Job
-from .kernels import codes, jobs, layout, settings
+from .kernels import codes, jobs, layout, reference, settings
 from .network import Network
 from .progress import line, wanted
 from .state import Array, Data, Engine, State, raise_invalid, raise_status
@@ -120,6 +132,8 @@ class Trainer:
             schedule=schedule,
             lr_factors=lr_factors,
         )
+        if self._options.schedule is not None:
+            schedules.check_momentum(self._options.schedule, self._optimizer)
         self._weighs_rows = self._is_balanced = False
         self._threads = maximum(threads)
         names.lookup(ENGINES, engine, "engine")
@@ -243,12 +257,20 @@ class Trainer:
 
     @property
     def lr(self) -> float:
-        """The learning rate of the next update; can be set to any finite number above 0."""
+        """The learning rate, which a schedule multiplies; can be set to a finite number above 0."""
         return float(self._state.hyper[codes.LR])
 
     @lr.setter
     def lr(self, value: float) -> None:
         self._state.hyper[codes.LR] = checks.positive(value, "lr")
+
+    @property
+    def scheduled_lr(self) -> float:
+        """The learning rate of the next update: ``lr`` times the factor of the schedule."""
+        hyper = self._state.hyper
+        cells = hyper[settings.SCHEDULE : settings.STEP_LR]
+        factor, _ = reference.scheduled(cells, hyper[settings.UPDATES])
+        return self.lr * factor
 
     @property
     def _shares(self) -> int:
@@ -325,6 +347,7 @@ class Trainer:
         """
         data = self._data(X, y, sample_weight)
         epochs = checks.integer(epochs, "epochs", 1)
+        self._check_schedule(epochs * -(-data.rows // min(self.batch_size, data.rows)))
         held_out = self._validation(validation_data)
         shuffle = checks.flag(shuffle, "shuffle")
         shown = wanted(progress)
@@ -555,12 +578,46 @@ class Trainer:
         self._state.hyper[first:] = weights
         self._is_balanced, self._quick = True, None
 
+    def _check_schedule(self, updates: int) -> None:
+        """ValueError if the schedule is for fewer updates than will have been made."""
+        if self._options.schedule is not None:
+            made = int(self._state.hyper[settings.UPDATES])
+            schedules.check_length(self._options.schedule, made, updates)
+
     def _check_balanced(self) -> None:
         if self._options.class_weight == "balanced" and not self._is_balanced:
             raise ValueError(
                 "class_weight is 'balanced', which takes the weights from the labels of fit, and "
                 "fit has not been called: pass a dict of weights"
             )
+
+    def find_lr(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        start_lr: float = 1e-7,
+        end_lr: float = 10.0,
+        updates: int = 100,
+    ) -> lr_finder.LRCurve:
+        """Try learning rates on mini-batches, and suggest one; this trainer stays as it is.
+
+        A copy of this trainer and its network makes up to ``updates`` updates, whose lr grows
+        exponentially from ``start_lr`` to ``end_lr``, until the loss diverges. ``X`` and ``y`` are
+        those of ``fit``. ``trainer.lr = trainer.find_lr(X, y).suggestion`` takes the advice.
+
+        Raises:
+            ValueError, TypeError: as ``fit``.
+            FloatingPointError: the loss is not finite to begin with.
+
+        """
+        data = self._data(X, y)
+        lrs = lr_finder.learning_rates(start_lr, end_lr, updates)
+        with self._alone():
+            twin = copy.deepcopy(self)
+        twin._balance(data)
+        twin._state.hyper[settings.SCHEDULE : settings.STEP_LR] = 0  # lr alone is what counts
+        return lr_finder.sweep(twin, data, lrs)
 
     def _validation(self, pair: Any) -> Data | None:
         if pair is None:

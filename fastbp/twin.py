@@ -230,8 +230,8 @@ class TwinEngine:
     def _now(self, factor: float) -> Floats:
         """The hyperparameters of this update and a layer with this factor on its learning rate."""
         hyper = self.state.hyper.copy()
-        start, stop = settings.SCHEDULE, settings.SCHEDULE + settings.N_SCHEDULE
-        scheduled, momentum = reference.scheduled(hyper[start:stop], hyper[settings.UPDATES])
+        cells = hyper[settings.SCHEDULE : settings.STEP_LR]
+        scheduled, momentum = reference.scheduled(cells, hyper[settings.UPDATES])
         hyper[codes.LR] *= scheduled * factor
         optimizer = self.state.shape.optimizer
         if not math.isnan(momentum) and optimizer != codes.NADAM:  # it has a law of its own

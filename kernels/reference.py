@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from . import codes
+from . import codes, schedules
 
 # Activations
 
@@ -408,9 +408,40 @@ _UPDATES = {
 
 
 def scheduled(values, t):
-    """Placeholder."""
-    return 1.0, math.nan
+    """(factor of the learning rate, momentum or NaN) after t updates; see schedules.py.
 
+    ``values`` are the cells of a schedule, (N_SCHEDULE,) float64.
+    """
+    values, t = np.asarray(values).tolist(), float(t)
+    warmup, first = values[schedules.WARMUP], values[schedules.START_FACTOR]
+    rise = first + (1 - first) * t / warmup if t < warmup else 1.0
+    factor, momentum = _SCHEDULES[values[schedules.CODE]](values, max(t - warmup, 0.0))
+    return rise * factor, momentum
+
+
+def _anneal(anneal):
+    def annealed(values, t):
+        first, peak, end, last, outer, inner = values[schedules.FIRST :]
+        if t < peak:
+            return anneal(first, 1.0, t / peak), anneal(outer, inner, t / peak)
+        share = min(1.0, (t - peak) / (last - peak))
+        return anneal(1.0, end, share), anneal(inner, outer, share)
+
+    return annealed
+
+
+_SCHEDULES = {
+    schedules.CONSTANT: lambda _values, _t: (1.0, math.nan),
+    schedules.STEPS: lambda values, t: (
+        values[schedules.GAMMA] ** (t // values[schedules.EVERY]),
+        math.nan,
+    ),
+    schedules.INVERSE: lambda values, t: ((t + 1) ** -values[schedules.POWER], math.nan),
+    schedules.COSINE: _anneal(
+        lambda begin, end, share: end + (begin - end) / 2 * (math.cos(math.pi * share) + 1)
+    ),
+    schedules.LINEAR: _anneal(lambda begin, end, share: begin + (end - begin) * share),
+}
 
 # Shuffling
 

@@ -8,6 +8,7 @@ then two elements for each layer, and one for each class.
 from numba.extending import register_jitable
 
 from . import codes
+from .schedules import N_SCHEDULE
 
 UPDATES = codes.N_HYPER
 """Element that counts the updates made."""
@@ -25,7 +26,6 @@ UPDATES = codes.N_HYPER
 
 SCHEDULE = UPDATES + 8
 """From here, the learning rate's schedule (schedules.py): N_SCHEDULE elements."""
-N_SCHEDULE = 12
 
 # What a batch works out for its own update.
 (

@@ -8,6 +8,7 @@ import pytest
 from cases import Case
 
 import fastbp
+from fastbp.schedules import Cosine, Warmup
 
 CLASSES = {"output": "softmax", "loss": "cross_entropy", "labels": True}
 
@@ -54,6 +55,7 @@ FEATURES = {
     "class_weight": Feature({"class_weight": {0: 0.5, 3: 4.0}}),
     "sample_weight": Feature(weights=True),
     "lr_factors": Feature({"lr_factors": [0.5, 0.0, 2.0]}),
+    "schedule": Feature({"schedule": Warmup(2, Cosine(8))}),
 }
 
 OF_THE_LOSS = ("l1", "l2", "dropout", "label_smoothing", "class_weight", "sample_weight")

@@ -37,7 +37,7 @@ def parameters_after(case, X, y, engine="numba", **options):
 def test_the_names():
     optimizers = {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam"}
     losses = {"Huber", "Quantile"}
-    names = {"Network", "Trainer", "History", "embed", "show_config", "warmup"}
+    names = {"Network", "Trainer", "History", "embed", "schedules", "show_config", "warmup"}
     assert set(fastbp.__all__) == names | optimizers | losses
     assert all(hasattr(fastbp, name) for name in names)
     assert re.match(r"\d+\.\d+", fastbp.__version__)

@@ -23,6 +23,7 @@ from test_gradients import TOLERANCE, H
 
 import fastbp
 from fastbp import embed
+from fastbp.schedules import Cosine, OneCycle, StepDecay
 
 STEPS = 3
 
@@ -30,6 +31,38 @@ STEPS = 3
 def run(trainer, feature, case, steps=STEPS):
     """Losses of some steps on other batches each."""
     return [trainer.step(*feature.batch(case, seed)) for seed in range(steps)]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_engines_agree_on_a_cycle_of_the_momentum(optimizer):
+    feature = Feature({"schedule": OneCycle(STEPS + 1, pct_start=0.5)})
+    assert_engines_agree(feature, MANY, "float64", optimizer)
+
+
+def test_a_schedule_multiplies_the_learning_rate():
+    X, y = MANY.batch()
+    trainer, by_hand = MANY.trainer(schedule=StepDecay(every=2, gamma=0.5)), MANY.trainer()
+    for factor in (1, 1, 0.5, 0.5, 0.25):
+        assert trainer.scheduled_lr == trainer.lr * factor
+        by_hand.lr = trainer.lr * factor
+        assert trainer.step(X, y) == by_hand.step(X, y)
+    assert bits(trainer) == bits(by_hand)
+
+
+def test_a_schedule_shorter_than_training_is_refused():
+    X, y = MANY.batch()
+    trainer = MANY.trainer(schedule=Cosine(updates=7), batch_size=10)
+    with pytest.raises(ValueError, match=r"is for 7 updates, but 0 have been made and 8 more"):
+        trainer.fit(X, y, epochs=2)
+    trainer.fit(X, y)
+    with pytest.raises(ValueError, match="but 4 have been made and 4 more"):
+        trainer.fit(X, y)
+
+
+def test_a_cycle_of_a_momentum_that_there_is_none_of_is_refused():
+    for optimizer in (fastbp.SGD(lr=0.1), fastbp.NAdam()):
+        with pytest.raises(ValueError, match="OneCycle cycles the momentum, but"):
+            MANY.trainer(optimizer=optimizer, schedule=OneCycle(10))
 
 
 # Law 1
