@@ -102,9 +102,10 @@ def lookup(loss: Any, argument: str = "loss") -> Loss:
         outputs = (*_ANY, "softmax")
         return Loss(loss.__name__, codes.OWN_LOSS, outputs, function=loss)
     if callable(loss):
+        known = ", ".join(map(repr, LOSSES))
         raise TypeError(
-            f"{argument} is {loss!r}, a plain function: compile it with numba.njit, and let it "
-            "fill in dloss_dp (fastbp/own.py)"
+            f"{argument} is {loss!r}, of type {type(loss).__name__}: it must be one of {known}, or "
+            "a function that numba.njit has compiled (fastbp/own.py)"
         )
     return names.lookup(LOSSES, loss, argument)
 

@@ -249,7 +249,7 @@ def check_momentum(schedule: Schedule, optimizer: Optimizer) -> None:
     if not isinstance(inner, OneCycle) or not inner.cycle_momentum:
         return
     has_own = isinstance(optimizer, NAdam)  # a law of its own
-    if has_own or not (hasattr(optimizer, "betas") or getattr(optimizer, "momentum", 0.0)):
+    if has_own or not (hasattr(optimizer, "betas") or getattr(optimizer, "momentum", 0.0) > 0):
         raise ValueError(
             f"OneCycle cycles the momentum, but {optimizer!r} has none to be replaced: give it one "
             "(any number above 0) where it takes one, or use OneCycle(..., cycle_momentum=False)"

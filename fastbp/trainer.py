@@ -270,7 +270,7 @@ class Trainer:
         hyper = self._state.hyper
         cells = hyper[settings.SCHEDULE : settings.STEP_LR]
         factor, _ = reference.scheduled(cells, hyper[settings.UPDATES])
-        return self.lr * factor
+        return self.lr * float(factor)
 
     @property
     def _shares(self) -> int:

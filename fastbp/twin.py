@@ -120,15 +120,17 @@ class TwinEngine:
     def _row_weights(self, data: Data, rows: Ints, y: Array) -> Floats:
         """The weight of each row of a batch, times that of its class."""
         state = self.state
-        weights = np.ones(len(rows)) if data.weights is None else data.weights[rows]
+        weights: Floats = np.ones(len(rows)) if data.weights is None else data.weights[rows]
         if not state.shape.weighs_classes:
             return weights
         table = state.hyper[settings.class_weights(len(state.shape.sizes) - 1) :]
         if y.ndim == 1:
-            return weights * table[y]
-        if y.shape[1] == 1:
-            return weights * (table[0] + (table[1] - table[0]) * y[:, 0])
-        return weights * (y @ table)
+            weights = weights * table[y]
+        elif y.shape[1] == 1:
+            weights = weights * (table[0] + (table[1] - table[0]) * y[:, 0])
+        else:
+            weights = weights * (y @ table)
+        return weights
 
     def _gradients(
         self, x: Array, y: Array, places: Ints, n: int, weights: Floats, layers: Layers
