@@ -69,7 +69,7 @@ def compiled():
         elif stage == BACKWARD:
             backward(plan, params, work, first, last)
         else:
-            update_share(plan, params, moments, work, hyper, False, share, shares, rows)
+            update_share(plan, params, moments, work, hyper, False, False, share, shares, rows)
         restore_denormals(before)
 
     signature = types.void(types.int64, types.int64, types.int64, types.int64)
@@ -89,7 +89,7 @@ class Model:
         from bench.peers.fastbp import FastBP
         from fastbp.data import address
         from fastbp.job import Job
-        from fastbp.kernels import jobs, layout
+        from fastbp.kernels import jobs, layout, settings
 
         self.shares, self.batch = shares, case.batch
         self.side = FastBP(case, optimizer, shares)
@@ -104,7 +104,7 @@ class Model:
         arenas = (self.state.parameters, self.state.moments, work, self.state.hyper)
         self.job.point((address(plan), *map(address, arenas)), self.data.x, self.data.y)
         self.keeps = plan, arenas
-        self.start, self.updates = jobs.START, layout.UPDATES
+        self.start, self.updates = jobs.START, settings.UPDATES
 
     def advance(self):
         """Go on to the next batch; the shuffled rows come round again at their end."""

@@ -37,10 +37,12 @@ WHOLE = "import and first step"
 BEYOND = f"{WHOLE} beyond import numba"
 
 VARIANTS = {
-    "float32 serial": "run.code(4)",
-    "float32 serial and parallel": "run.load(4)",
-    "float64 serial": "run.code(8)",
-    "float64 serial and parallel": "run.load(8)",
+    "float32 serial": "run.code(4, False)",
+    "float32 serial, extended": "run.code(4, True)",
+    "float32 all": "run.load(4)",
+    "float64 serial": "run.code(8, False)",
+    "float64 serial, extended": "run.code(8, True)",
+    "float64 all": "run.load(8)",
 }
 
 

@@ -2,6 +2,7 @@
 
 import math
 import operator
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
@@ -22,16 +23,30 @@ def integer(value: Any, name: str, least: int) -> int:
 
 def positive(value: Any, name: str) -> float:
     """``value`` as a finite float above 0."""
+    return _in_range(value, name, "above 0", lambda number: number > 0)
+
+
+def not_negative(value: Any, name: str) -> float:
+    """``value`` as a finite float of at least 0."""
+    return _in_range(value, name, "0 or more", lambda number: number >= 0)
+
+
+def share(value: Any, name: str) -> float:
+    """``value`` as a float in [0, 1)."""
+    return _in_range(value, name, "in [0, 1)", lambda number: 0 <= number < 1)
+
+
+def _in_range(value: Any, name: str, range_: str, fits: Callable[[float], bool]) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(
-            f"{name} is {value!r}, of type {type(value).__name__}, expected a number above 0"
+            f"{name} is {value!r}, of type {type(value).__name__}, expected a number {range_}"
         )
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError(f"{name} is {number}, expected a finite number above 0")
+    if not (math.isfinite(number) and fits(number)):
+        raise ValueError(f"{name} is {number}, expected a finite number {range_}")
     return number
 
 

@@ -16,6 +16,7 @@ from .kernels.losses import SUM_TOLERANCE
 from .losses import Loss
 
 Array: TypeAlias = npt.NDArray[Any]
+Floats: TypeAlias = npt.NDArray[np.float64]
 Rows: TypeAlias = npt.NDArray[np.integer[Any]] | Sequence[int]
 
 SUM_ROUNDING = 1e-5
@@ -85,7 +86,7 @@ def as_targets(y: Any, loss: Loss, n_out: int, n_rows: int, name: str = "y") -> 
     """
     array = y if type(y) is np.ndarray else _as_array(y, name)
     flat = array.ndim == 1
-    known, width = _CODES, n_out
+    known, width = _CODES, loss.n_targets(n_out)
     if loss.code == codes.CROSS_ENTROPY and (flat or n_out == 1):
         known, width = (_LABEL_CODES if flat else _FLOAT_CODES), 1
     code = known.get(array.dtype)
@@ -93,6 +94,28 @@ def as_targets(y: Any, loss: Loss, n_out: int, n_rows: int, name: str = "y") -> 
     if code is None or n_rows == 0 or table.shape != (n_rows, width):
         _refuse_targets(y, array, loss, n_out, n_rows, name)
     return _table(table, code)
+
+
+def as_row_weights(weights: Any, n_rows: int, name: str = "sample_weight") -> Floats | None:
+    """Weights of rows as float64 (n_rows,), contiguous, or None; copied where they are not."""
+    if weights is None:
+        return None
+    array = _as_array(weights, name)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} has dtype {array.dtype}, expected real numbers")
+    if array.shape != (n_rows,):
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected ({n_rows},), a weight for each row"
+        )
+    floats = np.ascontiguousarray(array, np.float64)
+    bad = ~(np.isfinite(floats) & (floats >= 0))
+    if bad.any():
+        i = int(bad.argmax())
+        raise ValueError(
+            f"{name} has {array[i]} at row {i}, expected finite numbers of 0 or more: a row of "
+            "weight 0 counts for nothing"
+        )
+    return floats
 
 
 def check_inputs(table: Table, rows: Rows, dtype: npt.DTypeLike, name: str = "X") -> None:
@@ -209,7 +232,8 @@ def _refuse_targets(
 def _target_shape(loss: Loss, n_out: int, n: int | str) -> str:
     if loss.code == codes.CROSS_ENTROPY:
         return f"labels ({n},) or probabilities ({n}, {n_out})"
-    return f"({n}, 1) or ({n},)" if n_out == 1 else f"({n}, {n_out})"
+    width = loss.n_targets(n_out)
+    return f"({n}, 1) or ({n},)" if width == 1 else f"({n}, {width})"
 
 
 def _target_remedy(array: Array, loss: Loss, n_out: int, name: str) -> str:
@@ -222,7 +246,8 @@ def _target_remedy(array: Array, loss: Loss, n_out: int, name: str) -> str:
         return f"for labels pass {name}[:, 0]"
     if array.ndim > 2:
         return f"flatten each row, {name}.reshape(len({name}), -1)"
-    return f"the network has {n_out} outputs, so that each row must hold {n_out} targets"
+    width = loss.n_targets(n_out)
+    return f"the network has {n_out} outputs, so that each row must hold {width} targets"
 
 
 def _check_dtype(data: Any, array: Array, name: str) -> None:
@@ -295,7 +320,9 @@ def _check_targets(
         return
     values = _read(table, rows, dtype)
     _check_finite(table, rows, values, name)
-    if loss.code == codes.BCE:
+    if loss.code == codes.POISSON:
+        _check_counts(table, rows, values < 0, name)
+    elif loss.code == codes.BCE:
         _check_range(table, rows, (values < 0) | (values > 1), name)
     elif loss.code == codes.CROSS_ENTROPY:
         _check_not_negative(table, rows, values < 0, name)
@@ -318,6 +345,15 @@ def _check_range(table: Table, rows: Rows, bad: Array, name: str) -> None:
         raise ValueError(
             f"{name} has {value} at {place}, expected targets in [0, 1] for loss 'bce': "
             "scale them, or use loss='mse'"
+        )
+
+
+def _check_counts(table: Table, rows: Rows, bad: Array, name: str) -> None:
+    if bad.any():
+        value, place = _first(table, rows, bad)
+        raise ValueError(
+            f"{name} has {value} at {place}, expected counts of 0 or more for loss 'poisson': "
+            "look at the data, or use another loss"
         )
 
 

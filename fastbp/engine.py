@@ -54,7 +54,7 @@ class CompiledEngine:
         if rows > shape.capacity or shares > shape.shares:
             capacity, shares = max(rows, shape.capacity), max(shares, shape.shares)
             shape = replace(shape, capacity=capacity, shares=shares)
-            plan = _plan(shape)
+            plan = _plan(shape).copy() if shape.extended else _plan(shape)  # a batch writes in it
             self._work = layout.allocate(plan[0, layout.WORK], self.state.parameters.dtype)
             self._shape, self._plan = shape, plan
             self._pointers = _pointers(self.state, plan, self._work)
@@ -63,7 +63,7 @@ class CompiledEngine:
         """See ``Engine``."""
         shares = self._shares(6.0 * job.batch * self._weights)
         self._make_room(job.batch, shares)
-        job.point(self._pointers, data.x, data.y)
+        job.point(self._pointers, data.x, data.y, data.weights)
         if into is not self.state.moments:
             job[jobs.MOMENTS] = address(into)
         return _run(job, self.state, shares)
@@ -103,7 +103,8 @@ def inference_plan(shape: layout.Shape, rows: int, shares: int) -> Ints:
     largest = max(a * b for a, b in pairwise(shape.sizes))
     blocks = BLOCKS if largest <= CACHED_WEIGHTS else BLOCKS_FROM_MEMORY
     vectors = min(blocks, -(-rows // (shape.lanes * shares)))
-    return _plan(replace(shape, capacity=vectors * shape.lanes * shares, shares=shares))
+    capacity = vectors * shape.lanes * shares
+    return _plan(replace(shape, capacity=capacity, shares=shares, dropout=()))
 
 
 _SPARE: list[Array] = []
@@ -177,11 +178,11 @@ def _inference(pointers: tuple[int, ...], data: Data, out: Array, values: Floats
 
 def _run(job: Job, state: State, shares: int) -> float:
     """Run a job; returns the seconds that it had to wait for other threads."""
-    itemsize = state.parameters.itemsize
+    kind = state.parameters.itemsize, state.shape.extended
     if shares == 1:
-        run.serial(itemsize)(job.address, jobs.RUN, 0, 1)
+        run.serial(*kind)(job.address, jobs.RUN, 0, 1)
         return 0.0
-    return threads.run_alone(shares, run.parallel, job.array, run.code(itemsize), shares)
+    return threads.run_alone(shares, run.parallel, job.array, run.code(*kind), shares)
 
 
 def _pointers(state: State, plan: Ints, work: Array) -> tuple[int, ...]:

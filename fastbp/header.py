@@ -40,6 +40,7 @@ def training_header(
     array[served.OPTIMIZER_MOMENTS] = address(state.moments)
     array[served.TRAINING + jobs.WORK] = address(work)
     array[served.TRAINING + jobs.LOSSES] = address(array) + array.itemsize * served.LOSS_SUM
+    array[served.TRAINING + jobs.WEIGHT_SUMS] = address(array) + array.itemsize * served.WEIGHT_SUM
     return header
 
 
@@ -54,7 +55,7 @@ def _header(state: State, most_rows: int, plans: tuple[Ints, Ints]) -> Header:
     array = layout.allocate(end + plan.size + training_plan.size, np.int64)
     here, itemsize = address(array), state.parameters.itemsize
     array[served.ENTRY], array[served.STAMP], array[served.HERE] = served.serve(), jit.stamp(), here
-    array[served.CODE], array[served.ITEMSIZE] = run.code(itemsize), itemsize
+    array[served.CODE], array[served.ITEMSIZE] = run.code(itemsize, state.shape.extended), itemsize
     array[served.MOST_ROWS], array[served.SLOTS] = most_rows, slots
     array[served.GRADIENT_ARENA] = address(scratch)
     array[end:] = np.concatenate([plan, training_plan], axis=None)

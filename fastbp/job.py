@@ -24,7 +24,8 @@ _DESCRIPTORS = struct.Struct(f"{jobs.JOB - jobs.X}q")
 class Job:
     """The int64 vector of a job, with the arrays that it points to.
 
-    losses: float64, sums of row losses of the epochs from FIRST on. order: int64 (rows,), of the
+    losses: float64, sums of row losses of the epochs from FIRST on; weights: of the weights of
+    their rows, which extended kernels write. order: int64 (rows,), of the
     rows of an epoch; None for rows as they lie. epochs_taken: epochs whose losses Python has.
     chunk: batches of the next compiled call, where a job runs in several.
     """
@@ -34,11 +35,13 @@ class Job:
     ) -> None:
         self.array = np.zeros(jobs.JOB, np.int64)
         self.losses, self.order = losses, order
+        self.weights = np.zeros(len(losses))
         self.epochs_taken, self.chunk = 0, 1
         self._memory = self.array.data
         self.address = address(self.array)
         self.begin(task, rows, batch)
         self.array[jobs.LOSSES] = address(losses)
+        self.array[jobs.WEIGHT_SUMS] = address(self.weights)
         self.array[jobs.ORDER] = 0 if order is None else address(order)
 
     def begin(self, task: int, rows: int, batch: int) -> None:
@@ -48,22 +51,41 @@ class Job:
             self._memory, 0, task, rows, self.batch, 0, 0, 0, 1, NO_LIMIT, 0, 0, jobs.FINE
         )
 
-    def point(self, pointers: tuple[int, ...], x: Table, y: Table | None) -> None:
-        """Say where the elements PLAN to HYPER, and X and y, lie."""
+    def point(
+        self,
+        pointers: tuple[int, ...],
+        x: Table,
+        y: Table | None,
+        row_weights: Floats | None = None,
+    ) -> None:
+        """Say where the elements PLAN to HYPER, and X, y and the weights of rows, lie."""
         targets = _NOTHING if y is None else y.descriptor
         _POINTERS.pack_into(self._memory, 8 * jobs.PLAN, *pointers)
+        self[jobs.ROW_WEIGHTS] = 0 if row_weights is None else address(row_weights)
         _DESCRIPTORS.pack_into(self._memory, 8 * jobs.X, *x.descriptor, *targets)
 
-    def take_losses(self) -> Floats:
-        """The losses of the epochs that ended since the last time, and room for as many again."""
+    def take_losses(self, extended: bool) -> Floats:
+        """The mean losses of the epochs that ended since the last time; room for as many again.
+
+        extended: whether the kernels were, which add up the weights of rows.
+        """
         ended = self[jobs.EPOCH] - self[jobs.FIRST]
-        taken = self.losses[:ended].copy()
-        begun = self.losses[ended:].copy()
-        self.losses.fill(0.0)
-        self.losses[: len(begun)] = begun
+        taken = self.means(extended)[:ended]
+        for sums in (self.losses, self.weights):
+            begun = sums[ended:].copy()
+            sums.fill(0.0)
+            sums[: len(begun)] = begun
         self[jobs.FIRST] += ended
         self.epochs_taken += ended
         return taken
+
+    def means(self, extended: bool) -> Floats:
+        """Mean loss of each epoch; 0 where no row has weight."""
+        if not extended:
+            return self.losses / self[jobs.ROWS]
+        return np.divide(
+            self.losses, self.weights, out=np.zeros_like(self.losses), where=self.weights > 0
+        )
 
     def __getitem__(self, element: int) -> int:
         return int(self.array[element])

@@ -6,11 +6,23 @@ With p the output, z its logit, y the target, and n rows of O outputs:
 - squared_error: mean over rows of 1/2 sum_j (p - y)^2
 - bce: mean over rows and outputs of -[y ln p + (1 - y) ln(1 - p)], computed from z
 - cross_entropy: mean over rows of -sum_j y_j ln softmax(z)_j
+- mae: mean over rows and outputs of |p - y|
+- huber: mean over rows and outputs of 1/2 d^2 where |d| <= delta, else delta (|d| - delta / 2),
+  with d = p - y (Huber, 1964)
+- quantile: mean over rows and outputs of q d where d = y - p > 0, else (q - 1) d: p comes to be the
+  quantile q of y (Koenker and Bassett, 1978)
+- poisson: mean over rows and outputs of e^p - y p, where p is the logarithm of the rate (output
+  "identity"), or of p - y ln(p + 1e-8), where p is the rate itself (output "softplus"); y counts
+- gaussian_nll: mean over rows and targets of 1/2 [s + (m - y)^2 e^-s], for outputs that are first
+  the means m and then the logarithms s of the variances, twice as many as there are targets (Nix
+  and Weigend, 1994)
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from . import activations, names
+from . import activations, checks, names, own
 from .kernels import codes
 
 
@@ -22,26 +34,89 @@ class Loss:
     code: int
     """Its code in the kernels."""
     outputs: tuple[str, ...]
+    parameter: float = 0.0
+    """Huber's delta, or the quantile."""
+    function: Callable[..., float] | None = None
+    """The user's own, if it is one."""
 
+    @property
+    def extended(self) -> bool:
+        """Whether it takes the extended kernels."""
+        return self.code > codes.CROSS_ENTROPY
+
+    def n_targets(self, n_out: int) -> int:
+        """Columns of y for so many outputs, where y is no labels."""
+        return n_out // 2 if self.code == codes.GAUSSIAN_NLL else n_out
+
+
+_ANY = tuple(activations.HIDDEN)
 
 LOSSES = {
     loss.name: loss
     for loss in (
-        Loss("mse", codes.MSE, tuple(activations.HIDDEN)),
-        Loss("squared_error", codes.SQUARED_ERROR, tuple(activations.HIDDEN)),
+        Loss("mse", codes.MSE, _ANY),
+        Loss("squared_error", codes.SQUARED_ERROR, _ANY),
         Loss("bce", codes.BCE, ("sigmoid",)),
         Loss("cross_entropy", codes.CROSS_ENTROPY, ("softmax",)),
+        Loss("mae", codes.MAE, _ANY),
+        Loss("huber", codes.HUBER, _ANY, 1.0),
+        Loss("quantile", codes.QUANTILE, _ANY, 0.5),
+        Loss("poisson", codes.POISSON, ("identity", "softplus")),
+        Loss("gaussian_nll", codes.GAUSSIAN_NLL, ("identity",)),
     )
 }
 
 
-def lookup(name: object, argument: str = "loss") -> Loss:
-    """The loss called ``name``. ValueError if there is none."""
-    return names.lookup(LOSSES, name, argument)
+@dataclass(frozen=True)
+class Huber:
+    """Huber's loss: quadratic for errors up to ``delta`` > 0, linear beyond."""
+
+    delta: float = 1.0
+
+    def __post_init__(self) -> None:
+        checks.positive(self.delta, "Huber: delta")
 
 
-def check_pair(loss: Loss, output: str) -> None:
-    """Raise ValueError unless ``loss`` goes with the output activation called ``output``."""
+@dataclass(frozen=True)
+class Quantile:
+    """The quantile, or pinball, loss: outputs become the quantile ``q`` in (0, 1) of y."""
+
+    q: float = 0.5
+
+    def __post_init__(self) -> None:
+        if checks.share(self.q, "Quantile: q") == 0:
+            raise ValueError("Quantile: q is 0, expected a number in (0, 1)")
+
+
+LossLike: TypeAlias = str | Huber | Quantile | Callable[..., float]
+"""How a user names a loss: own ones are njit functions (fastbp/own.py)."""
+
+
+def lookup(loss: Any, argument: str = "loss") -> Loss:
+    """The loss that is meant. ValueError for a name that is not known, TypeError for no name."""
+    if isinstance(loss, Huber):
+        return Loss("huber", codes.HUBER, _ANY, float(loss.delta))
+    if isinstance(loss, Quantile):
+        return Loss("quantile", codes.QUANTILE, _ANY, float(loss.q))
+    if own.is_compiled(loss):
+        outputs = (*_ANY, "softmax")
+        return Loss(loss.__name__, codes.OWN_LOSS, outputs, function=loss)
+    if callable(loss):
+        known = ", ".join(map(repr, LOSSES))
+        raise TypeError(
+            f"{argument} is {loss!r}, of type {type(loss).__name__}: it must be one of {known}, or "
+            "a function that numba.njit has compiled (fastbp/own.py)"
+        )
+    return names.lookup(LOSSES, loss, argument)
+
+
+def check_pair(loss: Loss, output: str, n_out: int) -> None:
+    """Raise ValueError unless ``loss`` goes with ``n_out`` outputs of this activation."""
+    if loss.code == codes.GAUSSIAN_NLL and n_out % 2:
+        raise ValueError(
+            f"loss 'gaussian_nll' takes a mean and a log-variance for each target, but the network "
+            f"has {n_out} outputs: make it with an even number, twice that of the targets"
+        )
     if output not in loss.outputs:
         pairs = "; ".join(f"{known.name} with {_or(known.outputs)}" for known in LOSSES.values())
         raise ValueError(

@@ -35,6 +35,7 @@ class SGD:
     weight_decay: float = 0.0
 
     code: ClassVar[int] = codes.SGD
+    extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _set(self, "lr", _positive(self, "lr"))
@@ -75,6 +76,7 @@ class Adam:
     weight_decay: float = 0.0
 
     code: ClassVar[int] = codes.ADAM
+    extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _set(self, "lr", _positive(self, "lr"))
@@ -125,6 +127,7 @@ class RMSprop:
     momentum: float = 0.0
 
     code: ClassVar[int] = codes.RMSPROP
+    extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _set(self, "lr", _positive(self, "lr"))
@@ -149,13 +152,69 @@ class RMSprop:
         )
 
 
-Optimizer: TypeAlias = SGD | Adam | RMSprop
-OPTIMIZERS = {kind.__name__: kind for kind in (SGD, Adam, AdamW, RMSprop)}
+@dataclass(frozen=True)
+class Adagrad:
+    """Adagrad (Duchi, Hazan and Singer, 2011).
+
+    v = v + g^2; w -= lr / (1 + (t - 1) lr_decay) g / (sqrt(v) + eps).
+    """
+
+    lr: float = 1e-2
+    lr_decay: float = 0.0
+    eps: float = 1e-10
+    weight_decay: float = 0.0
+
+    code: ClassVar[int] = codes.ADAGRAD
+    extended: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _set(self, "lr", _positive(self, "lr"))
+        _set(self, "lr_decay", _not_negative(self, "lr_decay"))
+        _set(self, "eps", _eps(self))
+        _set(self, "weight_decay", _not_negative(self, "weight_decay"))
+
+    @property
+    def n_moments(self) -> int:
+        """Moment arrays in use: the sum of squares v, behind an m that is not used."""
+        return 1
+
+    def hyper(self) -> Hyper:
+        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        return _hyper(LR=self.lr, DECAY=self.lr_decay, EPS=self.eps, WEIGHT_DECAY=self.weight_decay)
+
+
+@dataclass(frozen=True)
+class NAdam(Adam):
+    """Adam with Nesterov's momentum (Dozat, 2016), as torch has it.
+
+    u_t = betas[0] (1 - 0.96^(t momentum_decay) / 2), U_t = u_1 u_2 ... u_t; m and v as in Adam;
+    w -= lr [(1 - u_t) g / (1 - U_t) + u_(t+1) m / (1 - U_(t+1))] / (sqrt(v') + eps).
+    """
+
+    lr: float = 2e-3
+    momentum_decay: float = 4e-3
+
+    code: ClassVar[int] = codes.NADAM
+    extended: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _set(self, "momentum_decay", _not_negative(self, "momentum_decay"))
+
+    def hyper(self) -> Hyper:
+        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        hyper = super().hyper()
+        hyper[codes.DECAY] = self.momentum_decay
+        return hyper
+
+
+Optimizer: TypeAlias = SGD | Adam | RMSprop | Adagrad
+OPTIMIZERS = {kind.__name__: kind for kind in (SGD, Adam, AdamW, RMSprop, Adagrad, NAdam)}
 
 
 def check(optimizer: object, argument: str = "optimizer") -> Optimizer:
     """``optimizer`` itself if it is one of the specifications, else TypeError."""
-    if isinstance(optimizer, SGD | Adam | RMSprop):
+    if isinstance(optimizer, Optimizer):
         return optimizer
     known = ", ".join(f"fastbp.{name}" for name in OPTIMIZERS)
     raise TypeError(

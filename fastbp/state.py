@@ -22,6 +22,8 @@ class Data:
     y: Table | None = None
     names: tuple[str, str] = ("X", "y")
     """What the user calls them, for messages."""
+    weights: Floats | None = None
+    """Of the rows, (rows,)."""
 
     @property
     def rows(self) -> int:

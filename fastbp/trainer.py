@@ -1,9 +1,10 @@
 """The trainer: data comes in here, is checked once, and comes back as numbers."""
 
+import copy
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -11,12 +12,24 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy import ndarray
 
-from . import checks, embed, losses, names, optimizers, pace, quick
-from .data import as_inputs, as_targets
+from . import (
+    checks,
+    embed,
+    losses,
+    lr_finder,
+    names,
+    optimizers,
+    options,
+    own,
+    pace,
+    quick,
+    schedules,
+)
+from .data import as_inputs, as_row_weights, as_targets
 from .engine import CompiledEngine
 from .history import History
 from .job import Floats, Job
-from .kernels import codes, jobs, layout
+from .kernels import codes, jobs, layout, reference, settings
 from .network import Network
 from .progress import line, wanted
 from .state import Array, Data, Engine, State, raise_invalid, raise_status
@@ -36,13 +49,36 @@ class Trainer:
 
     Args:
         net: the network; its parameters are changed in place.
-        loss: "mse", "squared_error", "bce" or "cross_entropy" (fastbp/losses.py has the formulas
-            and the output activations each goes with).
-        optimizer: an ``SGD``, ``Adam``, ``AdamW`` or ``RMSprop``.
+        loss: a name, a ``Huber`` or ``Quantile`` (fastbp/losses.py has the names, the formulas, and
+            the output activations each goes with), or a loss of your own: an njit function
+            ``loss(p, y, dloss_dp) -> float`` of one row's outputs and targets that fills in the
+            derivative.
+        optimizer: one of fastbp/optimizers.py, such as ``fastbp.Adam(lr=1e-3)``.
         batch_size: rows of an update, >= 1; more than there are rows acts as all rows.
         threads: the most threads to use, or "auto".
         seed: of the order of the rows, an integer in [0, 2**63); None draws one.
         engine: "numba", or "numpy" for the plain NumPy twins.
+        l1, l2: penalties on the weights, but not on biases: the loss of every update is larger by
+            l1 sum |w| + l2 / 2 sum w^2. (The optimizers' weight_decay is torch's, and no part of
+            the loss.)
+        dropout: share of each hidden layer's units that an update drops, in [0, 1), or a sequence
+            of one share per hidden layer. What is left is scaled by 1 / (1 - share); ``evaluate``
+            and ``predict`` use all units. (Srivastava et al., 2014.)
+        label_smoothing: for cross_entropy and bce: y (1 - s) + s / n_classes in place of y.
+        clip_value: the largest size of an element of the gradient.
+        clip_norm: the largest norm of the whole gradient, which is scaled down to it (Pascanu et
+            al., 2013). Values are clipped first, where both are given.
+        ema_decay: keep a moving average of the parameters, a = ema_decay a + (1 - ema_decay) w
+            after each update, for ``evaluate(averaged=True)`` and ``predict(averaged=True)``.
+        class_weight: a dict of weights by label, 1 for those it does not name; or "balanced", n /
+            (classes * rows of the class) by the labels of each ``fit``. Times ``sample_weight``.
+        schedule: of the learning rate and momentum by updates (fastbp/schedules.py), times ``lr``.
+        lr_factors: factor on the learning rate of each layer: one number, or one per layer. A layer
+            with 0 is frozen, and its gradient not computed.
+
+    The loss of a batch is sum(w l) / sum(w) where rows have weights w; a batch whose weights are
+    all 0 makes no update. ``evaluate`` judges the outputs alone: its loss has neither penalties nor
+    label smoothing, and class weights play no part.
 
     Raises:
         ValueError, TypeError: an argument that is not as above.
@@ -53,36 +89,68 @@ class Trainer:
         self,
         net: Network,
         *,
-        loss: str,
+        loss: losses.LossLike,
         optimizer: optimizers.Optimizer,
         batch_size: int = 32,
         threads: int | str = "auto",
         seed: int | None = None,
         engine: str = "numba",
+        l1: float = 0.0,
+        l2: float = 0.0,
+        dropout: float | Sequence[float] = 0.0,
+        label_smoothing: float = 0.0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        ema_decay: float | None = None,
+        class_weight: str | Mapping[int, float] | None = None,
+        schedule: schedules.Schedule | None = None,
+        lr_factors: float | Sequence[float] = 1.0,
     ) -> None:
         if not isinstance(net, Network):
             raise TypeError(f"net is a {type(net).__name__}, expected a fastbp.Network")
         self._net = net
         self._loss = losses.lookup(loss)
-        losses.check_pair(self._loss, net.output)
+        losses.check_pair(self._loss, net.output, net.sizes[-1])
+        if self._loss.function is not None:
+            own.check_loss(self._loss.function, net.sizes[-1], net.output == "softmax")
         self._optimizer = optimizers.check(optimizer)
         self._dtype = net.dtype
         self._batch_size = checks.integer(batch_size, "batch_size", 1)
         self._seed = checks.seed(seed)
+        self._options = options.check(
+            len(net.sizes) - 1,
+            net.sizes[-1],
+            self._loss,
+            l1=l1,
+            l2=l2,
+            dropout=dropout,
+            label_smoothing=label_smoothing,
+            clip_value=clip_value,
+            clip_norm=clip_norm,
+            ema_decay=ema_decay,
+            class_weight=class_weight,
+            schedule=schedule,
+            lr_factors=lr_factors,
+        )
+        if self._options.schedule is not None:
+            schedules.check_momentum(self._options.schedule, self._optimizer)
+        self._weighs_rows = self._is_balanced = False
         self._threads = maximum(threads)
         names.lookup(ENGINES, engine, "engine")
         self._engine_name = engine
         self._state = self._new_state()
+        if self._state.shape.averages:
+            self._average[:] = net._parameters
         self._epoch = 0
+        self._lock = threading.RLock()
         self._make_engine()
 
     def _make_engine(self) -> None:
-        """What belongs to this process: compiled code, addresses, a lock."""
+        """What belongs to this process: compiled code and addresses."""
         self._compiled = CompiledEngine(self._state, self._threads)
         twin = self._engine_name == "numpy"
         self._engine: Engine = TwinEngine(self._state) if twin else self._compiled
         self._step_job = Job(jobs.TRAIN, 1, 1, np.zeros(1))
-        self._lock = threading.RLock()
         self._model: embed.Model | None = None
         self._quick: quick.Step | None = None
 
@@ -100,6 +168,7 @@ class Trainer:
         self._state.hyper[:] = state["hyper"]
         for arena, layers in zip(self._state.moments, state["moments"], strict=True):
             layout.write_layers(self.net._plan, arena, layers)
+        self._lock = threading.RLock()
         self._make_engine()
 
     @contextmanager
@@ -121,16 +190,41 @@ class Trainer:
                 pass
 
     def _new_state(self) -> State:
-        net, optimizer = self.net, self.optimizer
+        net, optimizer, loss, asked = self.net, self.optimizer, self._loss, self._options
+        own_loss = 0
+        if loss.function is not None:
+            own_loss = own.loss_address(loss.function, net.dtype.itemsize)
         shape = replace(
             net._shape,
-            loss=self._loss.code,
+            loss=loss.code,
             optimizer=optimizer.code,
             moments=optimizer.n_moments,
+            extended=self._weighs_rows or loss.extended or optimizer.extended or asked.any,
+            dropout=asked.dropout,
+            averages=asked.averaging > 0,
+            clips_norm=asked.clip_norm > 0,
+            weighs_classes=asked.class_weight is not None,
+            own_loss=own_loss,
+            seed=self.seed,
         )
-        hyper = np.zeros(layout.HYPER_LENGTH)
-        hyper[: codes.N_HYPER] = optimizer.hyper()
-        return State(shape, net._parameters, self._arena(shape.moments), hyper, self._loss)
+        classes = options.n_classes(loss, net.sizes[-1])
+        hyper = asked.hyper(optimizer, loss, classes)
+        return State(shape, net._parameters, self._arena(shape.arenas), hyper, loss)
+
+    @property
+    def _average(self) -> Array:
+        """The arena of the moving average."""
+        average: Array = self._state.moments[self._state.shape.moments]
+        return average
+
+    def _weigh_rows(self) -> None:
+        """Go over to the extended kernels: from now on rows have weights."""
+        if not self._state.shape.extended:
+            self._weighs_rows = True
+            self._state.shape = replace(self._state.shape, extended=True)
+            shares = self._shares
+            self._make_engine()
+            self._shares = shares
 
     def _arena(self, count: int) -> Array:
         size = len(self.net._parameters)
@@ -163,12 +257,20 @@ class Trainer:
 
     @property
     def lr(self) -> float:
-        """The learning rate of the next update; can be set to any finite number above 0."""
+        """The learning rate, which a schedule multiplies; can be set to a finite number above 0."""
         return float(self._state.hyper[codes.LR])
 
     @lr.setter
     def lr(self, value: float) -> None:
         self._state.hyper[codes.LR] = checks.positive(value, "lr")
+
+    @property
+    def scheduled_lr(self) -> float:
+        """The learning rate of the next update: ``lr`` times the factor of the schedule."""
+        hyper = self._state.hyper
+        cells = hyper[settings.SCHEDULE : settings.STEP_LR]
+        factor, _ = reference.scheduled(cells, hyper[settings.UPDATES])
+        return self.lr * float(factor)
 
     @property
     def _shares(self) -> int:
@@ -194,6 +296,7 @@ class Trainer:
             raise ValueError(
                 "engine is 'numpy', which compiles nothing: make the Trainer with engine='numba'"
             )
+        self._check_balanced()
         with self._alone():
             if self._model is None:
                 self._model = self._new_model()
@@ -216,6 +319,7 @@ class Trainer:
         y: Any,
         epochs: int = 1,
         *,
+        sample_weight: Any = None,
         validation_data: tuple[Any, Any] | None = None,
         shuffle: bool = True,
         progress: bool | str = "auto",
@@ -227,6 +331,7 @@ class Trainer:
             y: targets (n, n_out), or (n,) if n_out is 1; for cross_entropy integer labels (n,) or
                 rows of probabilities (n, n_out).
             epochs: passes over the rows, >= 1.
+            sample_weight: of each row, (n,), >= 0; None for 1.
             validation_data: (X, y) to evaluate after each epoch.
             shuffle: take the rows of each epoch in an order that depends on (seed, epoch) alone.
             progress: print a line for each epoch: True, False, or "auto" for on a terminal.
@@ -240,20 +345,22 @@ class Trainer:
             FloatingPointError: a batch's loss was not finite; that update was not made.
 
         """
-        data = self._data(X, y)
+        data = self._data(X, y, sample_weight)
         epochs = checks.integer(epochs, "epochs", 1)
+        self._check_schedule(epochs * -(-data.rows // min(self.batch_size, data.rows)))
         held_out = self._validation(validation_data)
         shuffle = checks.flag(shuffle, "shuffle")
         shown = wanted(progress)
         history = History()
         one_by_one = held_out is not None or shown
         with self._alone():
-            for done, sums, seconds in self._epochs(data, epochs, shuffle, one_by_one):
-                columns = {"loss": (sums / data.rows).tolist()}
+            self._balance(data)
+            for done, means, seconds in self._epochs(data, epochs, shuffle, one_by_one):
+                columns = {"loss": means.tolist()}
                 if held_out is not None:
                     judged = self._judge(held_out)
                     columns |= {f"val_{key}": [value] for key, value in judged.items()}
-                columns["samples_per_second"] = [data.rows / seconds] * len(sums)
+                columns["samples_per_second"] = [data.rows / seconds] * len(means)
                 history.extend(**columns)
                 if shown:
                     latest = {key: values[-1] for key, values in history.items()}
@@ -265,7 +372,7 @@ class Trainer:
     ) -> Iterator[tuple[int, Floats, float]]:
         """Run the epochs, one or many in a compiled call.
 
-        Yields (epochs done, sums of row losses of those just finished, seconds for each of them).
+        Yields (epochs done, mean losses of those just finished, seconds for each of them).
         """
         at_once = 1 if one_by_one else min(epochs, EPOCHS_AT_ONCE)
         order = np.empty(data.rows, np.int64) if shuffle else None
@@ -279,7 +386,7 @@ class Trainer:
                 seconds += self._chunk(data, job, "fit")
             finally:  # where a batch is refused, or Ctrl-C ends fit, the epochs before it are made
                 self._epoch = job[jobs.EPOCH]
-            losses = job.take_losses()
+            losses = job.take_losses(self._extended)
             if len(losses):
                 yield job.epochs_taken, losses, seconds / len(losses)
                 seconds = 0.0
@@ -294,8 +401,11 @@ class Trainer:
         job.chunk = pace.next_count(made, taken - waited)
         return taken
 
-    def step(self, X: Any, y: Any) -> float:
+    def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """One update on exactly these rows, at most ``batch_size``; the loss before it.
+
+        sample_weight: of each row, (n,), >= 0; None for 1. Where no row has weight, nothing changes
+        and the loss is 0.
 
         Raises:
             ValueError, TypeError: shapes, dtypes or values do not fit; nothing has changed.
@@ -305,6 +415,7 @@ class Trainer:
         dtype, (code, header) = self._dtype, self._quick or self._make_quick()
         if (
             type(X) is type(y) is ndarray
+            and sample_weight is None
             and X.dtype is dtype
             and (y.dtype is dtype or y.dtype is LABELS)
             and X.flags.carray
@@ -323,15 +434,17 @@ class Trainer:
                     pass
             if loss == loss:  # not NaN
                 return loss
-        return self._step_carefully(X, y)
+        return self._step_carefully(X, y, sample_weight)
 
     def _make_quick(self) -> quick.Step:
+        unbalanced = self._options.class_weight == "balanced" and not self._is_balanced
         alone = self._engine is self._compiled and self._compiled.rows_alone() > 0
-        self._quick = quick.step(self.compiled()) if alone else quick.NO_STEP
+        self._quick = quick.step(self.compiled()) if alone and not unbalanced else quick.NO_STEP
         return self._quick
 
-    def _step_carefully(self, X: Any, y: Any) -> float:
-        data = self._data(X, y)
+    def _step_carefully(self, X: Any, y: Any, sample_weight: Any) -> float:
+        data = self._data(X, y, sample_weight)
+        self._check_balanced()
         if data.rows > self.batch_size:
             raise ValueError(
                 f"X has {data.rows} rows, expected at most batch_size = {self.batch_size}: "
@@ -340,12 +453,17 @@ class Trainer:
         with self._alone():
             job = self._step_job
             job.begin(jobs.TRAIN, data.rows, data.rows)
-            job.losses[0] = 0.0
+            job.losses[0] = job.weights[0] = 0.0
             self._run(data, job, "step")
-            return float(job.losses[0]) / data.rows
+            return float(job.means(self._extended)[0])
 
-    def loss_and_gradients(self, X: Any, y: Any) -> tuple[float, list[tuple[Array, Array]]]:
+    def loss_and_gradients(
+        self, X: Any, y: Any, sample_weight: Any = None
+    ) -> tuple[float, list[tuple[Array, Array]]]:
         """The mean loss over any number of rows, and its gradient; nothing is updated.
+
+        With penalties, label smoothing and the dropout of the next update, but not clipped. Frozen
+        layers have their gradient, too. sample_weight: of each row, (n,), >= 0; None for 1.
 
         Returns:
             (loss, [(dW, db), ...]): dW (n_in, n_out) and db (n_out,) of each layer.
@@ -354,17 +472,23 @@ class Trainer:
             ValueError, TypeError, FloatingPointError: as ``step``.
 
         """
-        data = self._data(X, y)
+        data = self._data(X, y, sample_weight)
+        self._check_balanced()
         gradients, batch = self._arena(1), min(self.batch_size, data.rows)
         job = Job(jobs.GRADIENTS, data.rows, batch, np.zeros(1))
         with self._alone():
             while job[jobs.EPOCH] < job[jobs.EPOCHS]:
                 self._chunk(data, job, "loss_and_gradients", gradients)
         layers = layout.read_layers(self.net._plan, gradients[0])
-        return float(job.losses[0]) / data.rows, list(layers)
+        return float(job.means(self._extended)[0]), list(layers)
 
-    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
+    def evaluate(
+        self, X: Any, y: Any, sample_weight: Any = None, *, averaged: bool = False
+    ) -> dict[str, float]:
         """Mean loss over any number of rows, and accuracy for losses that have one.
+
+        sample_weight: of each row in these means, (n,), >= 0; None for 1. averaged: judge the
+        moving average of the parameters (ema_decay) and not the parameters.
 
         accuracy: for cross_entropy the share of rows whose largest output (the first, on ties) is
         the label's; for bce the share of entries with (p >= 0.5) == (y >= 0.5).
@@ -373,32 +497,127 @@ class Trainer:
             ValueError, TypeError: shapes, dtypes or values do not fit.
 
         """
-        return self._judge(self._data(X, y))
+        x = as_inputs(X, self.net.sizes[0])
+        rows = len(x.array)
+        weights = as_row_weights(sample_weight, rows)
+        y = as_targets(y, self._loss, self.net.sizes[-1], rows)
+        return self._judge(Data(x, y, weights=weights), averaged)
 
-    def _judge(self, data: Data) -> dict[str, float]:
+    def _judge(self, data: Data, averaged: bool = False) -> dict[str, float]:
         values = np.zeros((data.rows, 2))
-        statuses = self._engine.judge(data, values)
+        statuses = self._engine_of(averaged).judge(data, values)
         raise_status(statuses, data, self._state)
-        loss, hits = values.mean(axis=0)
+        if data.weights is not None and not data.weights.any():
+            raise ValueError("sample_weight is 0 for every row: there is no mean over none")
+        loss, hits = np.average(values, axis=0, weights=data.weights)
         if self._loss.code in (codes.BCE, codes.CROSS_ENTROPY):
             return {"loss": float(loss), "accuracy": float(hits)}
         return {"loss": float(loss)}
 
-    def predict(self, X: Any, out: Array | None = None) -> Array:
-        """``net.predict``, by this trainer's engine and threads."""
-        if self._engine is self._compiled and not self._compiled.forced_shares:
+    def _engine_of(self, averaged: bool) -> Engine:
+        """The engine, or one over the moving average of the parameters."""
+        if not averaged:
+            return self._engine
+        if not self._state.shape.averages:
+            raise ValueError(
+                "averaged is True, but this trainer keeps no moving average: make it with "
+                "ema_decay=0.999, say"
+            )
+        state = replace(self._state, parameters=self._average)
+        twin = self._engine_name == "numpy"
+        return TwinEngine(state) if twin else CompiledEngine(state, self._threads)
+
+    def averaged_network(self) -> Network:
+        """A new network whose parameters are the moving average of this one's (ema_decay)."""
+        self._engine_of(averaged=True)
+        net = copy.copy(self.net)
+        weights, biases = zip(*layout.read_layers(net._plan, self._average), strict=True)
+        net.set_parameters(weights, biases)
+        return net
+
+    def predict(self, X: Any, out: Array | None = None, *, averaged: bool = False) -> Array:
+        """``net.predict``, by this trainer's engine and threads.
+
+        averaged: by the moving average of the parameters (ema_decay), and not the parameters.
+        """
+        engine = self._engine_of(averaged)
+        if engine is self._compiled and not self._compiled.forced_shares:
             p = self._net._predict_quickly(X, out)
             if p is not None:
                 return p
         data = Data(as_inputs(X, self.net.sizes[0]))
         out = self.net._out(out, data)
-        raise_status(self._engine.outputs(data, out), data, self._state)
+        raise_status(engine.outputs(data, out), data, self._state)
         return out
 
-    def _data(self, X: Any, y: Any) -> Data:
+    @property
+    def _extended(self) -> bool:
+        return self._state.shape.extended
+
+    def _data(self, X: Any, y: Any, sample_weight: Any = None) -> Data:
         x = as_inputs(X, self.net.sizes[0])
         rows = len(x.array)
-        return Data(x, as_targets(y, self._loss, self.net.sizes[-1], rows))
+        targets = as_targets(y, self._loss, self.net.sizes[-1], rows)
+        weights = as_row_weights(sample_weight, rows)
+        if weights is not None:
+            self._weigh_rows()
+        return Data(x, targets, weights=weights)
+
+    def _balance(self, data: Data) -> None:
+        """Where class weights are "balanced", take them from the labels of this data."""
+        if self._options.class_weight != "balanced" or data.y is None:
+            return
+        labels, classes = data.y.array[:, 0], options.n_classes(self._loss, self.net.sizes[-1])
+        if data.y.array.shape[1] != 1 or (labels.dtype.kind == "f" and (labels % 1).any()):
+            raise ValueError(
+                "class_weight is 'balanced', but y holds no labels: pass integer labels (n,), or "
+                "a dict of weights"
+            )
+        weights = options.balanced(labels.astype(np.int64).clip(0, classes - 1), classes)
+        first = settings.class_weights(len(self.net.sizes) - 1)
+        self._state.hyper[first:] = weights
+        self._is_balanced, self._quick = True, None
+
+    def _check_schedule(self, updates: int) -> None:
+        """ValueError if the schedule is for fewer updates than will have been made."""
+        if self._options.schedule is not None:
+            made = int(self._state.hyper[settings.UPDATES])
+            schedules.check_length(self._options.schedule, made, updates)
+
+    def _check_balanced(self) -> None:
+        if self._options.class_weight == "balanced" and not self._is_balanced:
+            raise ValueError(
+                "class_weight is 'balanced', which takes the weights from the labels of fit, and "
+                "fit has not been called: pass a dict of weights"
+            )
+
+    def find_lr(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        start_lr: float = 1e-7,
+        end_lr: float = 10.0,
+        updates: int = 100,
+    ) -> lr_finder.LRCurve:
+        """Try learning rates on mini-batches, and suggest one; this trainer stays as it is.
+
+        A copy of this trainer and its network makes up to ``updates`` updates, whose lr grows
+        exponentially from ``start_lr`` to ``end_lr``, until the loss diverges. ``X`` and ``y`` are
+        those of ``fit``. ``trainer.lr = trainer.find_lr(X, y).suggestion`` takes the advice.
+
+        Raises:
+            ValueError, TypeError: as ``fit``.
+            FloatingPointError: the loss is not finite to begin with.
+
+        """
+        data = self._data(X, y)
+        lrs = lr_finder.learning_rates(start_lr, end_lr, updates)
+        with self._alone():
+            twin = copy.deepcopy(self)
+        twin._balance(data)
+        twin._state.hyper[settings.SCHEDULE : settings.STEP_LR] = 0  # lr alone is what counts
+        return lr_finder.sweep(twin, data, lrs)
 
     def _validation(self, pair: Any) -> Data | None:
         if pair is None:

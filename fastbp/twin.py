@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from . import data as checks
 from .job import Floats, Ints, Job
-from .kernels import codes, jobs, layout, reference
+from .kernels import codes, jobs, layout, reference, settings
 from .state import Array, Data, State
 
 BLOCK = 1024
@@ -23,6 +24,7 @@ class TwinEngine:
         self.state = state
         self._plan = layout.make_plan(state.shape)
         self._outputs = state.shape.sizes[-1]
+        self._updated = False
 
     def _layers(self, arena: Array) -> Layers:
         return list(layout.read_layers(self._plan, arena))
@@ -75,7 +77,7 @@ class TwinEngine:
             stop = min(n, start + job[jobs.BATCH])
             job[jobs.BUDGET] -= 1
             yield np.arange(start, stop) if order is None else order[start:stop]
-            self.state.hyper[layout.UPDATES] += job[jobs.TASK] == jobs.TRAIN
+            self.state.hyper[settings.UPDATES] += job[jobs.TASK] == jobs.TRAIN and self._updated
             job[jobs.START] = 0 if stop == n else stop
             job[jobs.EPOCH] += stop == n
 
@@ -91,26 +93,91 @@ class TwinEngine:
         job[jobs.STATUS], x, y = self._take(data, rows)
         if job[jobs.STATUS] != jobs.FINE:
             return False
-        shape, loss = self.state.shape, self.state.loss.code
+        keep = job[jobs.TASK] == jobs.GRADIENTS
+        places = np.arange(len(rows)) + (job[jobs.START] if keep else 0)
+        n, weights = job[jobs.ROWS] if keep else len(rows), self._row_weights(data, rows, y)
         with np.errstate(all="ignore"):
-            zs, outs = self._forward(x, layers)
-            total = float(reference.row_losses(loss, zs[-1], outs[-1], y).sum(dtype=np.float64))
+            losses, gradients = self._gradients(x, y, places, n, weights, layers)
+            total = float((losses * weights).sum(dtype=np.float64))
+            total += weights.sum() * self._penalty(layers)
             if not math.isfinite(total):
                 job[jobs.STATUS] = jobs.NOT_FINITE
                 return False
-            keep = job[jobs.TASK] == jobs.GRADIENTS
-            n = job[jobs.ROWS] if keep else len(rows)
-            last = shape.activations[-1]
-            delta = reference.output_delta(loss, last, zs[-1], outs[-1], y, n)
-            weights = [w for w, _ in layers]
-            deltas = reference.backward(weights, shape.activations, zs, outs, delta)
-            gradients = reference.gradients(outs, deltas)
+            self._enter(job, total, float(weights.sum()))
             if keep:
                 self._add(gradients, moments[0])
+                if job[jobs.START] + job[jobs.BATCH] >= job[jobs.ROWS]:
+                    self._finish(layers, moments[0], n, float(job.weights[0]))
+            elif weights.any():
+                self._updated = self._update(gradients, n / float(weights.sum()), layers, moments)
+                if not self._updated:
+                    job[jobs.STATUS] = jobs.NOT_FINITE
+                return self._updated
             else:
-                self._update(gradients, layers, moments)
-        job.losses[job[jobs.EPOCH] - job[jobs.FIRST]] += total
+                self._updated = False
         return True
+
+    def _row_weights(self, data: Data, rows: Ints, y: Array) -> Floats:
+        """The weight of each row of a batch, times that of its class."""
+        state = self.state
+        weights: Floats = np.ones(len(rows)) if data.weights is None else data.weights[rows]
+        if not state.shape.weighs_classes:
+            return weights
+        table = state.hyper[settings.class_weights(len(state.shape.sizes) - 1) :]
+        if y.ndim == 1:
+            weights = weights * table[y]
+        elif y.shape[1] == 1:
+            weights = weights * (table[0] + (table[1] - table[0]) * y[:, 0])
+        else:
+            weights = weights * (y @ table)
+        return weights
+
+    def _gradients(
+        self, x: Array, y: Array, places: Ints, n: int, weights: Floats, layers: Layers
+    ) -> tuple[Array, Layers]:
+        """Row losses, and the gradient of sum(weights * losses) / n."""
+        shape, hyper = self.state.shape, self.state.hyper
+        factors = self._dropout(places, x.dtype)
+        matrices, biases = zip(*layers, strict=True)
+        zs, outs = reference.forward(matrices, biases, shape.activations, x, factors)
+        smoothing = float(hyper[settings.SMOOTHING])
+        losses, delta = self._judge_rows(zs[-1], outs[-1], y, n, smoothing)
+        if shape.extended:
+            delta = delta * weights[:, None].astype(delta.dtype)
+        deltas = reference.backward(matrices, shape.activations, zs, outs, delta, factors)
+        return losses, reference.gradients(outs, deltas)
+
+    def _judge_rows(
+        self, z: Array, p: Array, y: Array, n: int, smoothing: float
+    ) -> tuple[Array, Array]:
+        """Row losses, and dLoss/dz of their sum over n."""
+        loss, output = self.state.loss, self.state.shape.activations[-1]
+        if loss.function is not None:
+            losses, rates = reference.own_losses(loss.function, p, y)
+            return losses, reference.delta_from_output(output, z, p, rates / rates.dtype.type(n))
+        losses = reference.row_losses(loss.code, z, p, y, output, loss.parameter, smoothing)
+        delta = reference.output_delta(loss.code, output, z, p, y, n, loss.parameter, smoothing)
+        return losses, delta
+
+    def _dropout(self, places: Ints, dtype: Any) -> list[Array | None]:
+        shape, updates = self.state.shape, int(self.state.hyper[settings.UPDATES])
+        rates = shape.dropout or (0.0,) * len(shape.activations)
+        return [
+            reference.dropout_factors(shape.seed, updates, layer, places, units, rate).astype(dtype)
+            if rate
+            else None
+            for layer, (units, rate) in enumerate(zip(shape.sizes[1:], rates, strict=True), 1)
+        ]
+
+    def _penalty(self, layers: Layers) -> float:
+        l1, l2 = self.state.hyper[[settings.L1, settings.L2]]
+        return float(reference.penalty([w for w, _ in layers], l1, l2)) if l1 or l2 else 0.0
+
+    @staticmethod
+    def _enter(job: Job, total: float, weight: float) -> None:
+        epoch = job[jobs.EPOCH] - job[jobs.FIRST]
+        job.losses[epoch] += total
+        job.weights[epoch] += weight
 
     @staticmethod
     def _add(gradients: Layers, into: Layers) -> None:
@@ -118,18 +185,82 @@ class TwinEngine:
             for part, gradient in enumerate(pair):
                 total[part][...] += gradient
 
-    def _update(self, gradients: Layers, layers: Layers, moments: list[Layers]) -> None:
-        state = self.state
-        t = int(state.hyper[layout.UPDATES]) + 1
-        for layer, pair in enumerate(gradients):
+    def _finish(self, layers: Layers, gradients: Layers, n: int, weight: float) -> None:
+        """Make the sum of kept gradients that of the mean loss and the penalties."""
+        final = self._final(gradients, layers, n / weight if weight else 0.0, clipped=False)
+        for pair, total in zip(final, gradients, strict=True):
             for part, gradient in enumerate(pair):
-                parameter = layers[layer][part]
-                m, v = (
-                    (moments[0][layer][part], moments[-1][layer][part])
-                    if moments
-                    else (parameter, parameter)
+                total[part][...] = gradient
+
+    def _final(self, gradients: Layers, layers: Layers, scale: float, clipped: bool) -> Layers:
+        hyper = self.state.hyper.tolist()
+        if not self.state.shape.extended:
+            return gradients
+        largest = hyper[settings.CLIP_VALUE] if clipped else 0.0
+        l1, l2 = hyper[settings.L1], hyper[settings.L2]
+        return [
+            (
+                reference.final_gradient(w, dw, scale, l1, l2, largest),
+                reference.final_gradient(b, db, scale, 0.0, 0.0, largest),
+            )
+            for (dw, db), (w, b) in zip(gradients, layers, strict=True)
+        ]
+
+    def _update(
+        self, gradients: Layers, scale: float, layers: Layers, moments: list[Layers]
+    ) -> bool:
+        """One update. False, and nothing has changed, where the gradient's norm is not finite."""
+        shape, hyper = self.state.shape, self.state.hyper
+        gradients = self._final(gradients, layers, scale, clipped=True)
+        factors = [
+            float(hyper[settings.of_layer(i + 1, settings.LR_FACTOR)]) for i in range(len(layers))
+        ]
+        if shape.clips_norm:
+            live = [g for f, pair in zip(factors, gradients, strict=True) if f for g in pair]
+            clipping = reference.clip_scale(live, float(hyper[settings.CLIP_NORM]))
+            if not math.isfinite(clipping):
+                return False
+            gradients = [
+                (dw * dw.dtype.type(clipping), db * db.dtype.type(clipping)) for dw, db in gradients
+            ]
+        t = int(hyper[settings.UPDATES]) + 1
+        for layer, factor in enumerate(factors):
+            if factor:
+                self._update_layer(layer, gradients[layer], self._now(factor), t, layers, moments)
+        return True
+
+    def _now(self, factor: float) -> Floats:
+        """The hyperparameters of this update and a layer with this factor on its learning rate."""
+        hyper = self.state.hyper.copy()
+        cells = hyper[settings.SCHEDULE : settings.STEP_LR]
+        scheduled, momentum = reference.scheduled(cells, hyper[settings.UPDATES])
+        hyper[codes.LR] *= scheduled * factor
+        optimizer = self.state.shape.optimizer
+        if not math.isnan(momentum) and optimizer != codes.NADAM:  # it has a law of its own
+            adaptive = optimizer in (codes.ADAM, codes.ADAMW)
+            hyper[codes.BETA1 if adaptive else codes.MOMENTUM] = momentum
+        return hyper
+
+    def _update_layer(
+        self,
+        layer: int,
+        gradients: tuple[Array, Array],
+        hyper: Floats,
+        t: int,
+        layers: Layers,
+        moments: list[Layers],
+    ) -> None:
+        shape = self.state.shape
+        for part, gradient in enumerate(gradients):
+            w = layers[layer][part]
+            kept = [moments[i][layer][part] for i in range(shape.moments)] or [w]
+            reference.update(shape.optimizer, hyper, t, w, gradient, kept[0], kept[-1])
+            if shape.averages:
+                average, decay = (
+                    moments[shape.moments][layer][part],
+                    w.dtype.type(hyper[settings.AVERAGING]),
                 )
-                reference.update(state.shape.optimizer, state.hyper, t, parameter, gradient, m, v)
+                average[...] = w + decay * (average - w)
 
     def outputs(self, data: Data, out: Array) -> Ints:
         """See ``Engine``."""
@@ -151,7 +282,7 @@ class TwinEngine:
                 out[rows] = outs[-1]
             if values is not None:
                 with np.errstate(all="ignore"):
-                    values[rows, 0] = reference.row_losses(loss, zs[-1], outs[-1], y)
+                    values[rows, 0], _ = self._judge_rows(zs[-1], outs[-1], y, len(rows), 0.0)
                 if loss in (codes.BCE, codes.CROSS_ENTROPY):
                     values[rows, 1] = reference.correct(loss, outs[-1], y)
         return np.zeros(1, np.int64)

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from .elementwise import times_slope
+from .dropout import counter
 from .forward import padded
 from .gemm import multiply_across
+from .hidden import slope_units
 from .jit import kernel
 from .layout import (
-    ACTIVATION,
     BLOCK,
     DELTA,
     DELTA_PANEL_STRIDE,
@@ -24,7 +24,7 @@ from .layout import (
 )
 from .simd import lanes, offset, transpose
 
-_ZERO = np.int64(0)  # a Python constant would compile its callee once more
+_ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
 
 
 @kernel
@@ -68,15 +68,20 @@ def backward_layer(plan, params, work, layer, first, last, low, high):
         last - first,
         plan[layer, OUTPUTS],
     )
+    units, count = plan[below, OUTPUTS], high - low
     for v in range(first, last):
         row = offset(work, v * block)
-        times_slope(
-            plan[below, ACTIVATION],
+        slope_units(
+            plan,
+            below,
             offset(delta_of(plan, work, v, below), low * w),
             offset(row, plan[below, Z] + low * w),
             offset(row, plan[below, A] + low * w),
-            high - low,
-            padded(high - low, w),
+            count,
+            padded(count, w),
+            counter(plan, v * w, low, units),
+            _ONE,
+            units,
         )
     spread(plan, work, below, first, last, low, high)
 

@@ -25,10 +25,14 @@ class Cells(types.Type):
 
 
 class Plan(types.Type):
-    """Pointer to a plan (layout.py): ``plan[layer, COLUMN]`` reads."""
+    """Pointer to a plan (layout.py): ``plan[layer, COLUMN]`` reads, and can be assigned to.
 
-    def __init__(self) -> None:
-        super().__init__(name="Plan")
+    extended: which variant of the kernels it is for (variants.py).
+    """
+
+    def __init__(self, extended: bool) -> None:
+        self.extended = extended
+        super().__init__(name=f"Plan({'extended' if extended else 'plain'})")
 
 
 def _ir_cell(dtype: types.Type) -> ir.Type:
@@ -58,14 +62,18 @@ def cells_at(typingctx: Any, address: Any, dtype: Any) -> Any:
     return kind(types.int64, dtype), codegen
 
 
-@intrinsic
-def plan_at(typingctx: Any, address: Any) -> Any:
-    """The plan at an integer address."""
+def _plan_at(extended: bool) -> Any:
+    def plan_at(typingctx: Any, address: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+            return builder.inttoptr(args[0], I64.as_pointer())
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        return builder.inttoptr(args[0], I64.as_pointer())
+        return Plan(extended)(types.int64), codegen
 
-    return Plan()(types.int64), codegen
+    plan_at.__doc__ = f"The {'extended' if extended else 'plain'} plan at an integer address."
+    return intrinsic(plan_at)
+
+
+plan_at, extended_plan_at = _plan_at(False), _plan_at(True)
 
 
 @infer_global(operator.getitem)
@@ -85,6 +93,8 @@ class _SetItem(AbstractTemplate):  # type: ignore[misc]
         owner, index, _ = args
         if isinstance(owner, Cells) and isinstance(index, types.Integer):
             return signature(types.void, owner, types.int64, owner.dtype)
+        if isinstance(owner, Plan) and isinstance(index, types.BaseTuple):
+            return signature(types.void, owner, types.UniTuple(types.int64, 2), types.int64)
         return None
 
 
@@ -99,8 +109,18 @@ def _set_cell(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
     return context.get_dummy_value()
 
 
+def _column(builder: Any, plan: ir.Value, index: ir.Value) -> ir.Value:
+    layer, column = (builder.extract_value(index, i) for i in range(2))
+    place = builder.add(builder.mul(layer, I64(COLUMNS)), column)
+    return builder.gep(plan, [place])
+
+
 @lower_builtin(operator.getitem, Plan, types.UniTuple)
 def _get_column(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-    layer, column = (builder.extract_value(args[1], i) for i in range(2))
-    place = builder.add(builder.mul(layer, I64(COLUMNS)), column)
-    return builder.load(builder.gep(args[0], [place]))
+    return builder.load(_column(builder, *args))
+
+
+@lower_builtin(operator.setitem, Plan, types.UniTuple, types.Any)
+def _set_column(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+    builder.store(args[2], _column(builder, *args[:2]))
+    return context.get_dummy_value()

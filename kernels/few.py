@@ -5,8 +5,12 @@ panels that the weight gradient reads (layout.py). Only the outputs are turned r
 softmax and losses meet the same layout as in a large batch: units in rows, rows in lanes.
 """
 
-from .elementwise import activate, times_slope
+import numpy as np
+
+from .dropout import counter
+from .elementwise import activate
 from .gemv import multiply_rows, multiply_rows_back
+from .hidden import activate_panels, slope_units
 from .jit import kernel
 from .layout import (
     ACTIVATION,
@@ -23,6 +27,8 @@ from .layout import (
     Z,
 )
 from .simd import get, lane_index, lanes, load, offset, put, select, splat, store, transpose
+
+_ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
 
 
 @kernel
@@ -77,8 +83,8 @@ def forward_few(plan, params, work, layer, rows, first, last):
         plan[layer, INPUTS],
     )
     if not is_last:
-        a, count = offset(work, plan[layer, A] + first * stride), (last - first) * rows
-        activate(plan[layer, ACTIVATION], z, a, count, count)
+        a = offset(work, plan[layer, A] + first * stride)
+        activate_panels(plan, layer, z, a, first, last, rows)
         if last * w > units:
             _clear_lanes(offset(a, (last - 1 - first) * stride), rows, units - (last - 1) * w)
 
@@ -127,14 +133,19 @@ def backward_few(plan, params, work, layer, rows, first, last):
         first,
         last,
     )
+    units = plan[below, OUTPUTS]
     for p in range(first, last):
-        times_slope(
-            plan[below, ACTIVATION],
+        slope_units(
+            plan,
+            below,
             offset(delta, p * stride),
             offset(work, plan[below, Z] + p * rows * w),
             offset(work, plan[below, A] + p * rows * w),
             rows,
             rows,
+            counter(plan, _ZERO, p * w, units),
+            units,
+            _ONE,
         )
 
 

@@ -3,8 +3,10 @@
 import numpy as np
 
 from . import codes
+from .dropout import counter
 from .elementwise import activate
 from .gemm import multiply_down
+from .hidden import activate_units
 from .jit import kernel
 from .layout import (
     ACTIVATION,
@@ -22,7 +24,7 @@ from .layout import (
 from .losses import softmax
 from .simd import lanes, offset
 
-_ZERO = np.int64(0)  # a Python constant would compile its callee once more
+_ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
 
 
 @kernel
@@ -54,10 +56,12 @@ def forward_layer(plan, params, work, layer, first, last, low, high):
     )
     if layer == plan[0, LAST]:
         return
+    units, count = plan[layer, OUTPUTS], high - low
     for v in range(first, last):
         z = offset(work, v * block + plan[layer, Z] + low * w)
         a = offset(work, v * block + plan[layer, A] + low * w)
-        activate(plan[layer, ACTIVATION], z, a, high - low, padded(high - low, w))
+        number = counter(plan, v * w, low, units)
+        activate_units(plan, layer, z, a, count, padded(count, w), number, _ONE, units)
 
 
 @kernel

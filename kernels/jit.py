@@ -189,14 +189,17 @@ def _cached(function: Any) -> Any:
     return function
 
 
+INNER_OPTIONS = INNER_FLAGS | {"pipeline_class": _InnerCompiler}
+
+
 def kernel(function: Callable[..., Any]) -> Any:
     """A function that other kernels call; compiled with them and not cached on its own."""
-    return numba.njit(pipeline_class=_InnerCompiler, **INNER_FLAGS)(function)
+    return numba.njit(**INNER_OPTIONS)(function)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """A small function on vectors: LLVM must inline it, or its arguments travel through memory."""
-    return numba.njit(forceinline=True, pipeline_class=_InnerCompiler, **INNER_FLAGS)(function)
+    return numba.njit(forceinline=True, **INNER_OPTIONS)(function)
 
 
 def c_function(function: Callable[..., Any], signature: Any) -> int:
@@ -205,6 +208,16 @@ def c_function(function: Callable[..., Any], signature: Any) -> int:
         function, (signature.args, signature.return_type), locals={}, options=dict(FLAGS)
     )
     _cached(compiled)
+    compiled.compile()
+    _KEPT.append(compiled)
+    return int(compiled.address)
+
+
+def own_c_function(function: Callable[..., Any], signature: Any) -> int:
+    """``c_function`` for what calls a user's function: its source is no key to it, so no cache."""
+    compiled = CFunc(
+        function, (signature.args, signature.return_type), locals={}, options=dict(FLAGS)
+    )
     compiled.compile()
     _KEPT.append(compiled)
     return int(compiled.address)

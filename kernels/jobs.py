@@ -25,7 +25,7 @@ from .gather import DESCRIPTOR
     PARAMS,  # address of the parameter arena
     MOMENTS,  # address of the optimizer's moments, or of what GRADIENTS adds to
     WORK,  # address of the work arena
-    HYPER,  # address of the hyperparameters, float64 (HYPER_LENGTH,)
+    HYPER,  # address of the hyperparameters, float64 (settings.py)
     ORDER,  # address of the order of the rows, int64 (ROWS,), or 0 for as they lie
     LOSSES,  # address of the sums of row losses, float64 (EPOCHS - FIRST,)
     OUT,  # address of the outputs, (ROWS, outputs), or of dLoss/dX, (ROWS, inputs); or 0
@@ -33,8 +33,10 @@ from .gather import DESCRIPTOR
     STATUSES,  # address of an inference's statuses, int64 (shares,)
     LAYER,  # the layer that stage FORWARD or BACKWARD works on
     LOADED,  # 1: the batch lies in its blocks already, as the only one of every epoch does
+    ROW_WEIGHTS,  # address of the weights of the rows, float64 (ROWS,), or 0 for none
+    WEIGHT_SUMS,  # address of their sums, float64 (EPOCHS - FIRST,); for extended plans
     X,  # from here, the descriptor of X (gather.py)
-) = range(24)
+) = range(26)
 Y = X + DESCRIPTOR
 """From here, the descriptor of y, whose address is 0 where there is none."""
 JOB = Y + DESCRIPTOR
@@ -52,5 +54,9 @@ NOTHING, BY_ROWS, FORWARD, BACKWARD, BY_WEIGHTS, FOR_OUTPUTS = map(np.int64, ran
 """Stages: parts of a job that shares may do side by side. A batch goes BY_ROWS, or FORWARD and
 BACKWARD one layer after the other, and then BY_WEIGHTS."""
 
-ADVANCE, RUN = range(6, 8)
+MEASURE, APPLY, FINISH = map(np.int64, range(6, 9))
+"""Stages of extended plans. Where the norm of the gradient is clipped, BY_WEIGHTS stores it,
+MEASURE takes its norm and APPLY updates. GRADIENTS ends with FINISH."""
+
+ADVANCE, RUN = range(9, 11)
 """What else ``call`` can be asked: the stage that follows a stage, or to do all of them alone."""

@@ -47,7 +47,21 @@ from .gemm import ROWS, WIDEST
     PARAMETERS,  # elements of the parameter arena
     WORK,  # elements of the work arena
     LAST,  # number of the last layer
-) = range(16)
+    # The rest only extended plans read and write.
+    EXTENDED,  # 1: the plan is for the extended kernels (variants.py)
+    TARGETS,  # columns of y that are no labels
+    ROW_WEIGHT,  # in a block: weight of each row
+    PANEL_SUMS,  # in work: two sums over each panel of weights, lane by lane
+    AVERAGE,  # row of the moments that is the moving average of the parameters, or -1
+    GRADIENT,  # row of the moments that takes the gradient where its norm is clipped, or -1
+    SEED,  # of dropout
+    KEY,  # of the dropout of the batch in work
+    DROPPING,  # 1: that batch is one that drops units
+    FIRST_ROW,  # of that batch, among the rows that dropout counts
+    OWN_LOSS,  # address of the user's own loss
+    OWN_ROWS,  # in a block: one row of p, y and dLoss/dp for it
+    CLASSES,  # 1: the classes of rows have weights
+) = range(29)
 
 # Columns of a layer.
 (
@@ -62,15 +76,12 @@ from .gemm import ROWS, WIDEST
     A,  # in a block: activations
     DELTA_PANELS,  # in work: panels of delta, each (capacity, lanes)
     DELTA_PANEL_STRIDE,
-) = range(11)
+    # The rest only extended plans read.
+    DROPOUT,  # a unit is dropped where its 32 random bits are below this
+    FIRST_PANEL,  # number of the layer's first panel among those of all layers
+) = range(13)
 
-COLUMNS = 16
-
-UPDATES = codes.N_HYPER
-"""Element of the hyperparameter vector that counts the updates made."""
-
-HYPER_LENGTH = codes.N_HYPER + 1
-"""Length of the hyperparameter vector (float64)."""
+COLUMNS = 32
 
 KEEPS_Z = (codes.SILU, codes.GELU)
 """Activations whose slope cannot be had from a alone."""
@@ -87,7 +98,10 @@ def _rounded(count: int, step: int) -> int:
 
 @dataclass(frozen=True)
 class Shape:
-    """What a plan is made for. ``sizes`` has the input width first, ``activations`` are codes."""
+    """What a plan is made for. ``sizes`` has the input width first, ``activations`` are codes.
+
+    What follows ``shares`` is for extended plans alone. dropout: rates, one for each layer.
+    """
 
     sizes: tuple[int, ...]
     activations: tuple[int, ...]
@@ -97,6 +111,18 @@ class Shape:
     moments: int = 0
     capacity: int = 1
     shares: int = 1
+    extended: bool = False
+    dropout: tuple[float, ...] = ()
+    averages: bool = False
+    clips_norm: bool = False
+    weighs_classes: bool = False
+    own_loss: int = 0
+    seed: int = 0
+
+    @property
+    def arenas(self) -> int:
+        """Arenas beside the parameters: moments, the average, the gradient."""
+        return self.moments + self.averages + self.clips_norm
 
     @property
     def lanes(self) -> int:
@@ -131,16 +157,33 @@ def make_plan(shape: Shape) -> NDArray[np.int64]:
     plan[0, [LOSS, OPTIMIZER, MOMENTS]] = shape.loss, shape.optimizer, shape.moments
     plan[0, CAPACITY] = shape.capacity
     plan[0, LAST] = len(plan) - 1
+    _extend(plan, shape)
     _place_parameters(plan, shape)
     _place_block(plan, shape)
     _place_work(plan, shape)
     return plan
 
 
+def _extend(plan: NDArray[np.int64], shape: Shape) -> None:
+    header, outputs = plan[0], shape.sizes[-1]
+    header[EXTENDED], header[SEED] = shape.extended, shape.seed
+    header[OWN_LOSS], header[CLASSES] = shape.own_loss, shape.weighs_classes
+    header[TARGETS] = outputs // 2 if shape.loss == codes.GAUSSIAN_NLL else outputs
+    header[[AVERAGE, GRADIENT]] = -1
+    if shape.averages:
+        header[AVERAGE] = shape.moments
+    if shape.clips_norm:
+        header[GRADIENT] = shape.moments + shape.averages
+    for row, rate in zip(plan[1:], shape.dropout, strict=False):
+        row[DROPOUT] = min(round(rate * 2**32), 2**32 - 1)
+
+
 def _place_parameters(plan: NDArray[np.int64], shape: Shape) -> None:
     space, lanes = _Space(shape.itemsize), shape.lanes
+    before = 0
     for row, inputs, outputs in zip(plan[1:], shape.sizes[:-1], shape.sizes[1:], strict=True):
         panels = -(-outputs // lanes)
+        row[FIRST_PANEL], before = before, before + panels
         stride = space.odd(_rounded(inputs, lanes) * lanes)
         row[[INPUTS, OUTPUTS, WEIGHT_STRIDE]] = inputs, outputs, stride
         row[WEIGHTS] = space.take(panels * stride)
@@ -160,13 +203,16 @@ def _place_block(plan: NDArray[np.int64], shape: Shape) -> None:
     for layer in range(1, len(plan)):
         row, code = plan[layer], shape.activations[layer - 1]
         kept = code in KEEPS_Z or (layer == last and code in (codes.SIGMOID, codes.SOFTMAX))
+        kept = kept or row[DROPOUT] > 0  # a before units are dropped
         row[ACTIVATION], row[IN] = code, before
         row[A] = before = units(row[OUTPUTS])
         row[Z] = units(row[OUTPUTS]) if kept else row[A]
     header[DELTA_STRIDE] = space.odd(_rounded(max(shape.sizes[1:]), lanes) * lanes)
     header[DELTA] = space.take(2 * header[DELTA_STRIDE])
-    for column in (ROW_LOSS, ROW_HITS, ROW_STATUS):
+    for column in (ROW_LOSS, ROW_HITS, ROW_STATUS, *((ROW_WEIGHT,) if shape.extended else ())):
         header[column] = space.take(lanes)
+    if shape.own_loss:
+        header[OWN_ROWS] = space.take(3 * shape.sizes[-1])
     header[BLOCK] = space.odd(space.end)
 
 
@@ -179,6 +225,9 @@ def _place_work(plan: NDArray[np.int64], shape: Shape) -> None:
         row[DELTA_PANELS] = space.take(-(-row[OUTPUTS] // lanes) * row[DELTA_PANEL_STRIDE])
     header[SCRATCH_STRIDE] = space.odd(max(ROWS * WIDEST, lanes, FEW_AT_A_TIME) * lanes)
     header[SCRATCH] = space.take(shape.shares * header[SCRATCH_STRIDE])
+    if shape.extended:
+        panels = plan[-1, FIRST_PANEL] + -(-shape.sizes[-1] // lanes)
+        header[PANEL_SUMS] = space.take(2 * panels * lanes)
     header[WORK] = space.end
 
 

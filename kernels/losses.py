@@ -74,29 +74,39 @@ def _target(y, i, labels, unit):
 
 
 @kernel
-def _cross_entropy(z, p, y, labels, delta, units, scale):
+def _smoothed(t, smooth):
+    """A target drawn to the middle: smooth is (share that is kept, what is added), or None."""
+    if smooth is not None:
+        t = fma(t, smooth[0], smooth[1])
+    return t
+
+
+@kernel
+def _cross_entropy(z, p, y, labels, delta, units, scale, smooth):
     w = lanes(z)
     level = _log_sum_exp(z, units)
     mass = splat(z, 1.0) if labels else _sum(y, units)
+    if smooth is not None:
+        mass = mass * smooth[0] + smooth[1] * units
     loss = splat(z, 0.0)
     for start in range(0, units, _PART):
         part = splat(z, 0.0)
         for unit in range(start, min(units, start + _PART)):
-            t = _target(y, unit * w, labels, unit)
+            t = _smoothed(_target(y, unit * w, labels, unit), smooth)
             part = fma(t, level - load(z, unit * w), part)
         loss = loss + part
     for unit in range(units):
-        t = _target(y, unit * w, labels, unit)
+        t = _smoothed(_target(y, unit * w, labels, unit), smooth)
         store(delta, unit * w, fma(load(p, unit * w), mass, -t) * scale)
     return loss
 
 
 @kernel
-def _bce(z, p, y, delta, units, scale):
+def _bce(z, p, y, delta, units, scale, smooth):
     w = lanes(z)
     loss = splat(z, 0.0)
     for i in range(0, units * w, w):
-        x, t = load(z, i), load(y, i)
+        x, t = load(z, i), _smoothed(load(y, i), smooth)
         loss = loss + (select(x < 0.0, 0.0, x) - x * t + log1p(exp(-fabs(x))))
         store(delta, i, (load(p, i) - t) * scale)
     return loss / units
@@ -116,24 +126,33 @@ def _squared(code, z, p, y, delta, units, weight, scale):
 
 
 @kernel
-def loss_and_delta(loss, code, z, p, y, labels, delta, units, padded, valid, rows, row_loss):
+def loss_and_delta(
+    loss, code, z, p, y, labels, delta, units, padded, valid, rows, row_loss, smooth
+):
     """Loss of each row and dLoss/dz, where Loss = sum of row losses / rows.
 
     loss, code: codes of the loss and of the output activation. z, p, delta: (padded, lanes);
     y: likewise, or (1, lanes) of labels. valid: rows of this vector that exist; the others get
-    loss 0 and delta 0, and so do padded units. row_loss: (lanes,).
+    loss 0 and delta 0, and so do padded units. row_loss: (lanes,). smooth: of the targets of
+    CROSS_ENTROPY and BCE: the share of them that is kept, and what is added; or None.
     Twins: ``row_losses``, ``output_delta``.
     """
-    w = lanes(z)
     scale = 1.0 / rows
     if loss == codes.CROSS_ENTROPY:
-        value = _cross_entropy(z, p, y, labels, delta, units, scale)
+        value = _cross_entropy(z, p, y, labels, delta, units, scale, smooth)
     elif loss == codes.BCE:
-        value = _bce(z, p, y, delta, units, scale / units)
+        value = _bce(z, p, y, delta, units, scale / units, smooth)
     else:
         weight = 0.5 if loss == codes.SQUARED_ERROR else 1.0 / units
         value = _squared(code, z, p, y, delta, units, weight, scale)
-    exists = lane_index(z) < splat(z, valid)
+    clear_padding(value, delta, units, padded, valid, row_loss)
+
+
+@kernel
+def clear_padding(value, delta, units, padded, valid, row_loss):
+    """row_loss (lanes,) = value; 0 for rows that do not exist, in their delta, and in padding."""
+    w = lanes(delta)
+    exists = lane_index(delta) < splat(delta, valid)
     store(row_loss, 0, select(exists, value, 0.0))
     if valid < w:
         for i in range(0, units * w, w):
@@ -220,7 +239,7 @@ def invalid_target(loss, y, labels, valid, outputs):
     if labels:
         label = load(y, 0)
         return any_lane((label < 0.0) | (label >= splat(y, outputs)))
-    if loss != codes.CROSS_ENTROPY and loss != codes.BCE:
+    if loss != codes.CROSS_ENTROPY and loss != codes.BCE and loss != codes.POISSON:
         return False
     bad = zero < zero
     for i in range(0, outputs * w, w):

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from . import codes
+from . import codes, schedules
 
 # Activations
 
@@ -95,25 +95,53 @@ _SLOPES = {
 # The network
 
 
-def forward(weights, biases, activations, X):
+def forward(weights, biases, activations, X, factors=None):
     """All layers in order: (zs, outs) with zs[l] = outs[l] @ W + b and outs[l + 1] its activation.
 
-    ``activations`` holds one code a layer; outs[0] is X itself.
+    ``activations`` holds one code a layer; outs[0] is X itself. factors: those of dropout (B, O) on
+    the activations of each layer, None for a layer without.
     """
     zs, outs = [], [X]
-    for W, b, code in zip(weights, biases, activations, strict=True):
+    for W, b, code, factor in zip(
+        weights, biases, activations, _each(factors, weights), strict=True
+    ):
         zs.append(outs[-1] @ W + b)
-        outs.append(activation(code, zs[-1]))
+        a = activation(code, zs[-1])
+        outs.append(a if factor is None else a * factor)
     return zs, outs
 
 
-def backward(weights, activations, zs, outs, delta):
+def backward(weights, activations, zs, outs, delta, factors=None):
     """dLoss/dz of every layer, first layer first, from ``delta``, that of the last."""
-    deltas = [delta]
+    deltas, factors = [delta], _each(factors, weights)
     for layer in range(len(weights) - 2, -1, -1):
-        error = deltas[0] @ weights[layer + 1].T
-        deltas.insert(0, error * slope(activations[layer], zs[layer], outs[layer + 1]))
+        error, code, a = deltas[0] @ weights[layer + 1].T, activations[layer], outs[layer + 1]
+        if factors[layer] is not None:
+            error, a = error * factors[layer], activation(code, zs[layer])
+        deltas.insert(0, error * slope(code, zs[layer], a))
     return deltas
+
+
+def _each(factors, weights):
+    return [None] * len(weights) if factors is None else factors
+
+
+def dropout_factors(seed, update, layer, rows, units, rate):
+    """What dropout multiplies a layer's activations by, (B, O) float64: 0 or 1 / (1 - rate).
+
+    rows: the places in the batch, (B,). layer: from 1. A hash of 32 bits (dropout.py) that depends
+    on (seed, update, layer, row, unit) alone.
+    """
+    threshold = min(round(rate * 2**32), 2**32 - 1)
+    key = _mix(_mix((_mix(seed ^ _GOLDEN) + update) & _MASK) + layer * _GOLDEN & _MASK)
+    low, high = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)
+    numbers = np.asarray(rows, np.int64)[:, None] * units + np.arange(units)
+    x = numbers.astype(np.uint32) ^ low
+    x = (x ^ x >> np.uint32(16)) * np.uint32(0x7FEB352D)
+    x = (x ^ x >> np.uint32(15)) + high
+    x = x * np.uint32(0x846CA68B)
+    x ^= x >> np.uint32(16)
+    return np.where(x >= np.uint32(threshold), 2**32 / (2**32 - threshold), 0.0)
 
 
 def error_of_inputs(weights, deltas):
@@ -129,21 +157,35 @@ def gradients(outs, deltas):
 # Losses
 
 
-def row_losses(loss, z, p, y):
+def row_losses(loss, z, p, y, output=codes.IDENTITY, parameter=0.0, smoothing=0.0):
     """Loss of each row (B,); the loss of a batch is their mean.
 
-    z and p (B, O) are the last layer before and after its activation. y (B, O), or for
-    cross_entropy also integer labels (B,).
+    z and p (B, O) are the last layer before and after its activation, whose code is ``output``.
+    y (B, O), or for cross_entropy also integer labels (B,). parameter: huber's delta, the quantile.
     """
-    return _ROW_LOSSES[loss](z, p, _target_rows(y, z))
+    y = smoothed(loss, _target_rows(y, z), smoothing)
+    if loss in _MORE_LOSSES:
+        values, _ = _MORE_LOSSES[loss](p, y, parameter, output)
+        return values.mean(axis=1)
+    return _ROW_LOSSES[loss](z, p, y)
 
 
-def output_delta(loss, output, z, p, y, n):
+def smoothed(loss, y, smoothing):
+    """Targets (B, O) of cross_entropy or bce with label smoothing (Szegedy et al., 2016)."""
+    if not smoothing:
+        return y
+    return y * (1 - smoothing) + smoothing / (2 if loss == codes.BCE else y.shape[1])
+
+
+def output_delta(loss, output, z, p, y, n, parameter=0.0, smoothing=0.0):
     """dLoss/dz (B, O) of the loss sum(row_losses) / n, where ``output`` is the activation's code.
 
     ``n`` counts the rows of the whole batch, of which these may be a part.
     """
-    y, n = _target_rows(y, z), int(n)
+    y, n = smoothed(loss, _target_rows(y, z), smoothing), int(n)
+    if loss in _MORE_LOSSES:
+        values, rates = _MORE_LOSSES[loss](p, y, parameter, output)
+        return rates * slope(output, z, p) / (n * values.shape[1])
     if loss == codes.CROSS_ENTROPY:  # rows of y sum to 1 within 1e-3 only
         return (p * y.sum(axis=1, keepdims=True) - y) / n
     if loss == codes.BCE:
@@ -206,6 +248,82 @@ _ROW_LOSSES = {
     codes.CROSS_ENTROPY: _cross_entropy,
 }
 
+
+def _mae(p, y, _parameter, _output):
+    return np.abs(p - y), np.sign(p - y)
+
+
+def _huber(p, y, delta, _output):
+    d = p - y
+    near = np.abs(d) <= delta
+    value = np.where(near, 0.5 * d * d, delta * (np.abs(d) - 0.5 * delta))
+    return value.astype(p.dtype), np.where(near, d, delta * np.sign(d)).astype(p.dtype)
+
+
+def _quantile(p, y, q, _output):
+    d = p - y
+    rate = np.where(d > 0, 1 - q, np.where(d < 0, -q, d)).astype(p.dtype)
+    return d * rate, rate
+
+
+def _poisson(p, y, _parameter, output):
+    if output == codes.IDENTITY:
+        return np.exp(p) - y * p, np.exp(p) - y
+    rate = p + p.dtype.type(1e-8)
+    return p - y * np.log(rate), 1 - y / rate
+
+
+def _gaussian_nll(p, y, _parameter, _output):
+    mean, s = np.split(p, 2, axis=1)
+    d, precision = mean - y, np.exp(-s)
+    value = 0.5 * (s + d * d * precision)
+    return value, np.concatenate([d * precision, 0.5 * (1 - d * d * precision)], axis=1)
+
+
+_MORE_LOSSES = {
+    codes.MAE: _mae,
+    codes.HUBER: _huber,
+    codes.QUANTILE: _quantile,
+    codes.POISSON: _poisson,
+    codes.GAUSSIAN_NLL: _gaussian_nll,
+}
+"""(values, dvalue/dp) of p and y, whose mean over columns of values is the loss of a row."""
+
+
+def own_losses(function, p, y):
+    """(loss of each row (B,), dLoss/dp (B, O)) of the user's own loss."""
+    values, rates = np.zeros(len(p)), np.zeros_like(p)
+    for i, (one, target) in enumerate(zip(p, y, strict=True)):
+        values[i] = function(one.copy(), target.copy(), rates[i])
+    return values, rates
+
+
+# Penalties and clipping
+
+
+def penalty(weights, l1, l2):
+    """What weights, [W (I, O), ...], cost: l1 sum |w| + l2 / 2 sum w^2."""
+    sizes = sum(np.abs(W).sum(dtype=np.float64) for W in weights)
+    return l1 * sizes + 0.5 * l2 * sum(np.square(W).sum(dtype=np.float64) for W in weights)
+
+
+def final_gradient(w, g, scale, l1, l2, largest):
+    """The gradient g of the rows' losses, scaled, with that of penalties, clipped if largest > 0.
+
+    l1 = l2 = 0 for biases.
+    """
+    g = g * w.dtype.type(scale)
+    if l1 or l2:
+        g = g + w.dtype.type(l2) * w + w.dtype.type(l1) * np.sign(w)
+    return np.clip(g, -largest, largest) if largest else g
+
+
+def clip_scale(gradients, largest):
+    """What brings the norm of all gradients down to ``largest``; NaN if it is not finite."""
+    norm = math.sqrt(sum(float(np.square(g, dtype=np.float64).sum()) for g in gradients))
+    return min(1.0, largest / (norm + 1e-6)) if math.isfinite(norm) else math.nan
+
+
 # Updates
 
 
@@ -253,11 +371,76 @@ def _rmsprop(hyper, _t, w, g, m, v):
     w -= hyper[codes.LR] * g
 
 
+def nadam_momentum(hyper, t):
+    """NAdam's momentum at update t, from 1."""
+    return hyper[codes.BETA1] * (1 - 0.5 * 0.96 ** (t * hyper[codes.DECAY]))
+
+
+def _nadam(hyper, t, w, g, m, v):
+    beta1, beta2 = hyper[codes.BETA1], hyper[codes.BETA2]
+    mu, later = nadam_momentum(hyper, t), nadam_momentum(hyper, t + 1)
+    product = math.prod(nadam_momentum(hyper, i) for i in range(1, t + 1))
+    m += (1 - beta1) * (g - m)
+    v *= beta2
+    v += (1 - beta2) * g * g
+    root = np.sqrt(v) / math.sqrt(1 - beta2**t) + hyper[codes.EPS]
+    w -= hyper[codes.LR] * (1 - mu) / (1 - product) * (g / root)
+    w -= hyper[codes.LR] * later / (1 - product * later) * (m / root)
+
+
+def _adagrad(hyper, t, w, g, _m, v):
+    v += g * g
+    w -= (
+        hyper[codes.LR] / (1 + (t - 1) * hyper[codes.DECAY]) * (g / (np.sqrt(v) + hyper[codes.EPS]))
+    )
+
+
 _UPDATES = {
     codes.SGD: _sgd,
     codes.ADAM: _adam,
     codes.ADAMW: _adam,
     codes.RMSPROP: _rmsprop,
+    codes.ADAGRAD: _adagrad,
+    codes.NADAM: _nadam,
+}
+
+# Schedules
+
+
+def scheduled(values, t):
+    """(factor of the learning rate, momentum or NaN) after t updates; see schedules.py.
+
+    ``values`` are the cells of a schedule, (N_SCHEDULE,) float64.
+    """
+    values, t = np.asarray(values).tolist(), float(t)
+    warmup, first = values[schedules.WARMUP], values[schedules.START_FACTOR]
+    rise = first + (1 - first) * t / warmup if t < warmup else 1.0
+    factor, momentum = _SCHEDULES[values[schedules.CODE]](values, max(t - warmup, 0.0))
+    return rise * factor, momentum
+
+
+def _anneal(anneal):
+    def annealed(values, t):
+        first, peak, end, last, outer, inner = values[schedules.FIRST :]
+        if t < peak:
+            return anneal(first, 1.0, t / peak), anneal(outer, inner, t / peak)
+        share = min(1.0, (t - peak) / (last - peak))
+        return anneal(1.0, end, share), anneal(inner, outer, share)
+
+    return annealed
+
+
+_SCHEDULES = {
+    schedules.CONSTANT: lambda _values, _t: (1.0, math.nan),
+    schedules.STEPS: lambda values, t: (
+        values[schedules.GAMMA] ** (t // values[schedules.EVERY]),
+        math.nan,
+    ),
+    schedules.INVERSE: lambda values, t: ((t + 1) ** -values[schedules.POWER], math.nan),
+    schedules.COSINE: _anneal(
+        lambda begin, end, share: end + (begin - end) / 2 * (math.cos(math.pi * share) + 1)
+    ),
+    schedules.LINEAR: _anneal(lambda begin, end, share: begin + (end - begin) * share),
 }
 
 # Shuffling

@@ -10,8 +10,9 @@ from functools import cache
 
 from numba import prange, types
 
+from .cells import cells_at, extended_plan_at, plan_at
 from .jit import c_function, parallel_entry
-from .jobs import ADVANCE, NOTHING
+from .jobs import ADVANCE, NOTHING, PLAN
 from .simd import address, call_code
 from .step import call
 
@@ -19,35 +20,58 @@ _SIGNATURE = types.int64(types.int64, types.int64, types.int64, types.int64)
 _PARALLEL_ARGUMENTS = types.int64[::1], types.int64, types.int64
 
 
-def _call_float32(job, request, share, shares):
-    return call(job, request, share, shares, types.float32)
+def _call_float32(address, request, share, shares):
+    job = cells_at(address, types.int64)
+    return call(plan_at(job[PLAN]), job, request, share, shares, types.float32)
 
 
-def _call_float64(job, request, share, shares):
-    return call(job, request, share, shares, types.float64)
+def _call_float64(address, request, share, shares):
+    job = cells_at(address, types.int64)
+    return call(plan_at(job[PLAN]), job, request, share, shares, types.float64)
+
+
+def _call_extended_float32(address, request, share, shares):
+    job = cells_at(address, types.int64)
+    return call(extended_plan_at(job[PLAN]), job, request, share, shares, types.float32)
+
+
+def _call_extended_float64(address, request, share, shares):
+    job = cells_at(address, types.int64)
+    return call(extended_plan_at(job[PLAN]), job, request, share, shares, types.float64)
+
+
+_CALLS = {
+    (4, False): _call_float32,
+    (8, False): _call_float64,
+    (4, True): _call_extended_float32,
+    (8, True): _call_extended_float64,
+}
 
 
 @cache
-def code(itemsize: int) -> int:
-    """Address of ``step.call`` for elements of 4 or 8 bytes; compiles it, or loads it."""
-    return c_function(_call_float32 if itemsize == 4 else _call_float64, _SIGNATURE)
+def code(itemsize: int, extended: bool) -> int:
+    """Address of ``step.call`` for elements of 4 or 8 bytes; compiles it, or loads it.
+
+    extended: for plans that are.
+    """
+    return c_function(_CALLS[itemsize, extended], _SIGNATURE)
 
 
 @cache
-def serial(itemsize: int) -> Callable[[int, int, int, int], int]:
+def serial(itemsize: int, extended: bool) -> Callable[[int, int, int, int], int]:
     """``code`` as a Python function: (address of a job, RUN, 0, 1) runs the job.
 
     It runs in the calling thread and without the GIL.
     """
     kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)
-    return kind(code(itemsize))
+    return kind(code(itemsize, extended))
 
 
 @parallel_entry
 def parallel(job, code, shares):
     """Run a job, int64 (JOB,), each stage as a parallel region of ``shares`` shares.
 
-    code: ``code(itemsize)``. The same bits as ``serial``.
+    code: ``code(itemsize, extended)``. The same bits as ``serial``.
     """
     stage = call_code(code, address(job), ADVANCE, NOTHING, shares)
     while stage != NOTHING:
@@ -58,5 +82,6 @@ def parallel(job, code, shares):
 
 def load(itemsize: int) -> None:
     """Compile, or load from the cache, all that jobs on elements of 4 or 8 bytes run."""
-    serial(itemsize)
+    for extended in (False, True):
+        serial(itemsize, extended)
     parallel.compile(_PARALLEL_ARGUMENTS)

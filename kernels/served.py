@@ -25,6 +25,7 @@ from .jobs import (
     BUDGET,
     EPOCH,
     EPOCHS,
+    FROM_OUTPUT,
     GRADIENTS,
     INFER,
     INPUT_GRADIENT,
@@ -59,9 +60,10 @@ from .slots import give_back, take_one
     OPTIMIZER_MOMENTS,  # address of the optimizer's moments
     GRADIENT_ARENA,  # address of an arena laid out as the parameters
     LOSS_SUM,  # a float64: the sum of the row losses of the last call
+    WEIGHT_SUM,  # a float64: the sum of the weights of the rows, for extended plans
     SLOTS,  # how many there are
     TRAINING,  # from here, the job of training
-) = range(12)
+) = range(13)
 
 FIRST_SLOT = -(-(TRAINING + JOB) // 8) * 8
 """From here, the slots. A slot is a job and these two:"""
@@ -113,7 +115,8 @@ def _targets_fit(ask, plan, rows, outputs):
     if ask[ASK_LABELS] == 1:
         known = plan[0, layout.LOSS] == CROSS_ENTROPY
         return known and ask[ASK_Y + _NDIM] < 2 and ask[ASK_Y + _ROWS] == rows
-    return _fits(ask, _Y, rows, outputs)
+    own = ask[ASK_TASK] == FROM_OUTPUT or ask[ASK_TASK] == INPUT_GRADIENT
+    return _fits(ask, _Y, rows, outputs if own else plan[0, layout.TARGETS])
 
 
 @kernel
@@ -282,9 +285,9 @@ def _train(ask, header, plan, rows, inputs):
     if ask[ASK_LABELS] == 1:
         _describe(job, _JOB_Y, ask[ASK_Y], rows, _ONE, _ITEM, _I64)
     else:
-        outputs, code = plan[plan[0, layout.LAST], layout.OUTPUTS], _code_of(itemsize)
-        _describe(job, _JOB_Y, ask[ASK_Y], rows, outputs, itemsize, code)
-    header[LOSS_SUM] = 0  # and 0.0
+        columns, code = ask[ASK_Y + _ROWS] * ask[ASK_Y + _COLUMNS] // rows, _code_of(itemsize)
+        _describe(job, _JOB_Y, ask[ASK_Y], rows, columns, itemsize, code)
+    header[LOSS_SUM] = header[WEIGHT_SUM] = 0  # and 0.0
     job[MOMENTS] = header[OPTIMIZER_MOMENTS]
     if task == GRADIENTS:
         job[MOMENTS] = header[GRADIENT_ARENA]
@@ -322,8 +325,11 @@ def _serve(place):
         return math.nan
     if ask[ASK_TASK] == INFER:
         return 0.0
-    loss = pointer_to(header[HERE] + 8 * LOSS_SUM, types.float64)
-    return get(loss, 0) / rows
+    sums = pointer_to(header[HERE] + 8 * LOSS_SUM, types.float64)
+    if plan[0, layout.EXTENDED] == 1:
+        weight = get(sums, WEIGHT_SUM - LOSS_SUM)
+        return get(sums, 0) / weight if weight > 0.0 else 0.0
+    return get(sums, 0) / rows
 
 
 _SIGNATURE = types.float64(types.int64)

@@ -22,9 +22,10 @@ from .batch import (
     output_loss,
     take_batch,
     take_rows,
+    weigh,
     write_rows,
 )
-from .cells import cells_at, plan_at
+from .cells import cells_at
 from .denormals import flush_denormals, restore_denormals
 from .few import are_few, backward_few, error_of_inputs_few, forward_few
 from .forward import forward, forward_layer, padded
@@ -32,6 +33,7 @@ from .inference import begin_inference, end_inference, infer
 from .jit import kernel
 from .jobs import (
     ADVANCE,
+    APPLY,
     BACKWARD,
     BATCH,
     BUDGET,
@@ -40,6 +42,7 @@ from .jobs import (
     EPOCH,
     EPOCHS,
     FINE,
+    FINISH,
     FIRST,
     FORWARD,
     FROM_OUTPUT,
@@ -51,13 +54,13 @@ from .jobs import (
     LAYER,
     LOADED,
     LOSSES,
+    MEASURE,
     MOMENTS,
     NOT_FINITE,
     NOTHING,
     ORDER,
     OUT,
     PARAMS,
-    PLAN,
     ROWS,
     RUN,
     SEED,
@@ -66,6 +69,7 @@ from .jobs import (
     STATUS,
     TASK,
     TRAIN,
+    WEIGHT_SUMS,
     WORK,
 )
 from .layout import (
@@ -77,17 +81,29 @@ from .layout import (
     OUTPUTS,
     ROW_LOSS,
     ROW_STATUS,
+    ROW_WEIGHT,
     SCRATCH,
     SCRATCH_STRIDE,
     TARGET,
-    UPDATES,
     A,
     Z,
 )
 from .losses import delta_from_output
+from .regularization import part, penalty
+from .settings import ROW_SCALE
 from .shuffle import shuffle
 from .simd import get, lanes, offset, pointer_to, put
+from .stages import (
+    after_weights,
+    count_update,
+    extra_stage,
+    gradient_arena,
+    measure_layer,
+    prepare,
+    stores_gradient,
+)
 from .update import update_share
+from .variants import by_plan
 
 _ZERO = np.int64(0)  # a Python constant would compile its callee once more
 
@@ -108,6 +124,7 @@ def _output_delta(plan, work, job, vector, valid):
     """Delta of the output layer for one vector of rows, with what stands for their losses."""
     if not has_own_gradient(job):
         output_loss(plan, work, job, vector, valid, _mean_over(job))
+        weigh(plan, work, job, vector, valid)
         return
     last = plan[0, LAST]
     block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
@@ -121,6 +138,7 @@ def _output_delta(plan, work, job, vector, valid):
         padded(units, lanes(work)),
         offset(block, plan[0, ROW_LOSS]),
     )
+    weigh(plan, work, job, vector, valid)
 
 
 @kernel
@@ -128,8 +146,10 @@ def _by_rows(plan, params, work, job, share, shares):
     """One share's vectors of rows: gather, forward, loss, backward. Only its blocks are written."""
     w, rows = lanes(work), _batch_rows(job)
     vectors = padded(rows, w) // w
-    first, last = vectors * share // shares, vectors * (share + 1) // shares
+    first, last = part(vectors, share, shares)
     scratch = offset(work, plan[0, SCRATCH] + share * plan[0, SCRATCH_STRIDE])
+    for layer in range(1, plan[0, LAST] + 1):
+        measure_layer(plan, params, work, job, layer, share, shares)
     fine = True
     for v in range(first if job[LOADED] == 0 else last, last):
         valid = min(w, rows - v * w)
@@ -144,17 +164,11 @@ def _by_rows(plan, params, work, job, share, shares):
 
 
 @kernel
-def _part(units, w, share, shares):
-    """First and last of a share's part of a layer's units, in whole panels."""
-    panels = padded(units, w) // w
-    return panels * share // shares, panels * (share + 1) // shares
-
-
-@kernel
 def _forward(plan, params, work, job, rows, share, shares):
     """One share's units of a layer, for all rows of the batch."""
     w, layer = lanes(work), job[LAYER]
-    first, last = _part(plan[layer, OUTPUTS], w, share, shares)
+    measure_layer(plan, params, work, job, layer, share, shares)
+    first, last = part(padded(plan[layer, OUTPUTS], w) // w, share, shares)
     if are_few(rows, w):
         forward_few(plan, params, work, layer, rows, first, last)
     elif first < last:
@@ -166,7 +180,7 @@ def _forward(plan, params, work, job, rows, share, shares):
 def _backward(plan, params, work, job, rows, share, shares):
     """One share's units below a layer, for all rows of the batch."""
     w, layer = lanes(work), job[LAYER]
-    first, last = _part(plan[layer, INPUTS], w, share, shares)
+    first, last = part(padded(plan[layer, INPUTS], w) // w, share, shares)
     if are_few(rows, w):
         backward_few(plan, params, work, layer, rows, first, last)
     elif first < last:
@@ -175,7 +189,7 @@ def _backward(plan, params, work, job, rows, share, shares):
 
 
 @kernel
-def _turn_back(plan, work, job):
+def _turn_back(plan, work, job, shares):
     """Outputs, loss and delta of a batch that went layer by layer; the stage that follows."""
     w, rows, top = lanes(work), _batch_rows(job), plan[0, LAST]
     vectors = padded(rows, w) // w
@@ -185,15 +199,17 @@ def _turn_back(plan, work, job):
         _output_delta(plan, work, job, v, min(w, rows - v * w))
     spread(plan, work, top, _ZERO, vectors, _ZERO, plan[top, OUTPUTS])
     job[LAYER] = top
-    stage = _accept(plan, work, job)
+    stage = _accept(plan, work, job, shares)
     return BACKWARD if stage == BY_WEIGHTS and top > 1 else stage
 
 
 @kernel
 def _by_weights(plan, params, moments, work, hyper, job, share, shares):
     """One share's part of every weight matrix: gradient, then update or keep."""
-    keep = job[TASK] == GRADIENTS
-    update_share(plan, params, moments, work, hyper, keep, share, shares, _batch_rows(job))
+    adds, rows = job[TASK] == GRADIENTS, _batch_rows(job)
+    stores = stores_gradient(plan) and not adds
+    into, keep = gradient_arena(plan, moments) if stores else moments, adds or stores
+    update_share(plan, params, into, work, hyper, keep, adds, share, shares, rows)
 
 
 @kernel
@@ -202,15 +218,14 @@ def _to_inputs(plan, params, work, job, share, shares):
     w, rows, inputs = lanes(work), _batch_rows(job), plan[1, INPUTS]
     out, error = pointer_to(job[OUT], work), offset(work, plan[1, IN])
     if are_few(rows, w):
-        first, last = _part(inputs, w, share, shares)
+        first, last = part(padded(inputs, w) // w, share, shares)
         error_of_inputs_few(plan, params, work, rows, first, last)
         for p in range(first, last):
             for r in range(rows):
                 for i in range(min(w, inputs - p * w)):
                     put(out, r * inputs + p * w + i, get(error, (p * rows + r) * w + i))
         return
-    vectors = padded(rows, w) // w
-    first, last = vectors * share // shares, vectors * (share + 1) // shares
+    first, last = part(padded(rows, w) // w, share, shares)
     scratch = offset(work, plan[0, SCRATCH] + share * plan[0, SCRATCH_STRIDE])
     error_of_inputs(plan, params, work, first, last)
     for v in range(first, last):
@@ -226,6 +241,7 @@ def _begin(plan, work, job, shares):
     if job[START] == 0 and job[SHUFFLED] == 1:
         shuffle(job[SEED], job[EPOCH], carray(pointer_to(job[ORDER], types.int64), job[ROWS]))
     job[BUDGET] -= 1
+    prepare(plan, job)
     rows = _batch_rows(job)
     if not goes_by_layers(plan, work, rows, shares):
         return BY_ROWS
@@ -236,36 +252,84 @@ def _begin(plan, work, job, shares):
 
 
 @kernel
-def _accept(plan, work, job):
-    """Add up the rows' losses, in their order; BY_WEIGHTS, or NOTHING if one is not valid."""
-    w, total = lanes(work), 0.0
-    for v in range(padded(_batch_rows(job), w) // w):
-        block = offset(work, v * plan[0, BLOCK])
-        status = int(get(block, plan[0, ROW_STATUS]))
-        if status != FINE:
-            job[STATUS] = status
-            return NOTHING
-        for lane in range(w):
-            total += get(block, plan[0, ROW_LOSS] + lane)
-    if not math.isfinite(total):
-        job[STATUS] = NOT_FINITE
-        return NOTHING
-    losses, epoch = pointer_to(job[LOSSES], types.float64), job[EPOCH] - job[FIRST]
-    put(losses, epoch, get(losses, epoch) + total)
-    return BY_WEIGHTS
-
-
-@kernel
-def _end(hyper, job):
-    """Count the update, and go on to the next batch or epoch."""
-    if job[TASK] == TRAIN or job[TASK] == FROM_OUTPUT:
-        hyper[UPDATES] += 1.0
+def _go_on(job):
+    """To the next batch or epoch."""
     if job[BATCH] >= job[ROWS] and job[SHUFFLED] == 0:
         job[LOADED] = 1
     job[START] += job[BATCH]
     if job[START] >= job[ROWS]:
         job[START] = 0
         job[EPOCH] += 1
+
+
+@kernel
+def _sum_losses(plan, work, job):
+    """The rows' losses, added up in their order; sets STATUS if a row is not valid."""
+    w, total = lanes(work), 0.0
+    for v in range(padded(_batch_rows(job), w) // w):
+        block = offset(work, v * plan[0, BLOCK])
+        status = int(get(block, plan[0, ROW_STATUS]))
+        if status != FINE:
+            job[STATUS] = status
+            return 0.0
+        for lane in range(w):
+            total += get(block, plan[0, ROW_LOSS] + lane)
+    return total
+
+
+@kernel
+def _enter(job, sums, value):
+    """Add to this epoch's element of the float64 at an address."""
+    cells, epoch = pointer_to(sums, types.float64), job[EPOCH] - job[FIRST]
+    put(cells, epoch, get(cells, epoch) + value)
+
+
+@kernel
+def _accept_plain(plan, work, job, shares):
+    total = _sum_losses(plan, work, job)
+    if job[STATUS] == FINE and not math.isfinite(total):
+        job[STATUS] = NOT_FINITE
+    if job[STATUS] != FINE:
+        return NOTHING
+    _enter(job, job[LOSSES], total)
+    return BY_WEIGHTS
+
+
+@kernel
+def _accept_extended(plan, work, job, shares):
+    total, weight = _sum_losses(plan, work, job), 0.0
+    if job[STATUS] != FINE:
+        return NOTHING
+    w, rows, hyper = lanes(work), _batch_rows(job), cells_at(job[HYPER], types.float64)
+    for v in range(padded(rows, w) // w):
+        for lane in range(w):
+            weight += get(work, v * plan[0, BLOCK] + plan[0, ROW_WEIGHT] + lane)
+    total += weight * penalty(plan, work, hyper)
+    if not math.isfinite(total):
+        job[STATUS] = NOT_FINITE
+        return NOTHING
+    _enter(job, job[LOSSES], total)
+    _enter(job, job[WEIGHT_SUMS], weight)
+    if weight == 0.0 and job[TASK] != GRADIENTS:  # nothing to learn from
+        _go_on(job)
+        return _begin(plan, work, job, shares)
+    hyper[ROW_SCALE] = 1.0 if job[TASK] == GRADIENTS else rows / weight
+    return BY_WEIGHTS
+
+
+_accept = by_plan(_accept_plain, _accept_extended)
+"""Add up the rows' losses; the stage that follows, NOTHING if one is not valid.
+
+(plan, work, job, shares)
+"""
+
+
+@kernel
+def _end(plan, hyper, job):
+    """Count the update, and go on to the next batch or epoch."""
+    if job[TASK] == TRAIN or job[TASK] == FROM_OUTPUT:
+        count_update(plan, hyper)
+    _go_on(job)
 
 
 @kernel
@@ -276,18 +340,21 @@ def _advance(plan, work, hyper, job, after, shares):
         if job[LAYER] < plan[0, LAST]:
             job[LAYER] += 1
             return FORWARD
-        return end_inference(plan, work, job) if infer else _turn_back(plan, work, job)
+        return end_inference(plan, work, job) if infer else _turn_back(plan, work, job, shares)
     if after == BACKWARD:
         job[LAYER] -= 1
         return BACKWARD if job[LAYER] > 1 else BY_WEIGHTS
     if infer:
         return begin_inference(plan, work, job, shares) if after == NOTHING else NOTHING
     if after == BY_ROWS:
-        return _accept(plan, work, job)
-    if after == BY_WEIGHTS:
-        _end(hyper, job)
-    else:
+        return _accept(plan, work, job, shares)
+    if after == NOTHING:
         job[LOADED] = 0
+    else:
+        stage = after_weights(plan, work, hyper, job, after)
+        if stage != NOTHING or job[STATUS] != FINE:
+            return stage
+        _end(plan, hyper, job)
     return _begin(plan, work, job, shares)
 
 
@@ -307,19 +374,21 @@ def _do(plan, work, hyper, job, stage, share, shares, dtype):
     elif stage == BY_WEIGHTS:
         moments = pointer_to(job[MOMENTS], dtype)
         _by_weights(plan, params, moments, work, hyper, job, share, shares)
+    elif stage == MEASURE or stage == APPLY or stage == FINISH:
+        moments = pointer_to(job[MOMENTS], dtype)
+        extra_stage(plan, params, moments, work, hyper, stage, share, shares)
     else:
         infer(plan, params, work, job, pointer_to(job[OUT], dtype), share, shares)
 
 
 @kernel
-def call(address, request, share, shares, dtype):
+def call(plan, job, request, share, shares, dtype):
     """Serve a request about a job: one of the stages, ADVANCE (``share`` says after which), RUN.
 
-    address: of the job, int64 (JOB,). dtype: the element type of the arenas. Returns the
-    next stage for ADVANCE, else NOTHING. Twin: ``fastbp.twin``.
+    plan: the job's, of a type that says which kernels it is for. dtype: the element type of the
+    arenas. Returns the next stage for ADVANCE, else NOTHING. Twin: ``fastbp.twin``.
     """
-    job = cells_at(address, types.int64)
-    hyper, plan = cells_at(job[HYPER], types.float64), plan_at(job[PLAN])
+    hyper = cells_at(job[HYPER], types.float64)
     work = pointer_to(job[WORK], dtype)
     before = flush_denormals()
     if request == ADVANCE:

@@ -8,6 +8,7 @@ from .forward import padded
 from .gemm import ADD, ROWS, WRITE, next_vectors, tile_across
 from .jit import kernel
 from .layout import (
+    AVERAGE,
     BIAS,
     BLOCK,
     DELTA_PANEL_STRIDE,
@@ -22,42 +23,73 @@ from .layout import (
     PARAMETERS,
     SCRATCH,
     SCRATCH_STRIDE,
-    UPDATES,
     WEIGHT_STRIDE,
     WEIGHTS,
 )
+from .regularization import (
+    DECAY_OF_AVERAGE,
+    common_coefficients,
+    final_gradient,
+    move_average,
+    part,
+)
+from .settings import LR_FACTOR, MU_PRODUCT, STEP_LR, STEP_MOMENTUM, UPDATES, of_layer
 from .simd import fma, get, lanes, load, offset, splat, sqrt, store
+from .variants import by_plan
 
-LR, MOMENTUM, NESTEROV, DECAY, SHRINK, BETA1, BETA2, EPS, UNBIAS = range(9)
+LR, MOMENTUM, NESTEROV, DECAY, SHRINK, BETA1, BETA2, EPS, UNBIAS, GRADIENT_LR = range(10)
 """What ``coefficients`` returns: LR is the step size, SHRINK AdamW's factor on the weights, UNBIAS
-the factor on sqrt(v)."""
+the factor on sqrt(v). GRADIENT_LR, of ``more_coefficients``, is the step size of NAdam's plain
+gradient."""
 
 
 @kernel
-def coefficients(optimizer, hyper):
+def coefficients(optimizer, hyper, lr, momentum):
     """The scalars of one update, computed once in float64.
 
-    hyper: float64, codes.py's columns and the number of updates made before this one.
+    hyper: settings.py. lr, momentum: of this update; momentum stands for beta1 where there is one.
     """
-    lr, decay, shrink, unbias = hyper[codes.LR], hyper[codes.WEIGHT_DECAY], 1.0, 1.0
-    step = lr
+    decay, shrink, unbias, step = hyper[codes.WEIGHT_DECAY], 1.0, 1.0, lr
     if optimizer == codes.ADAM or optimizer == codes.ADAMW:
         t = hyper[UPDATES] + 1.0
-        step = lr / (1.0 - hyper[codes.BETA1] ** t)
+        step = lr / (1.0 - momentum**t)
         unbias = 1.0 / math.sqrt(1.0 - hyper[codes.BETA2] ** t)
         if optimizer == codes.ADAMW:
             decay, shrink = 0.0, 1.0 - lr * decay
     return (
         step,
-        hyper[codes.MOMENTUM],
+        momentum,
         hyper[codes.NESTEROV],
         decay,
         shrink,
-        hyper[codes.BETA1],
+        momentum,
         hyper[codes.BETA2],
         hyper[codes.EPS],
         unbias,
     )
+
+
+@kernel
+def more_coefficients(optimizer, hyper, lr, momentum):
+    """``coefficients`` for the optimizers of extended plans, too, and GRADIENT_LR."""
+    t, step, ahead = hyper[UPDATES] + 1.0, lr, 0.0
+    own = coefficients(optimizer, hyper, lr, momentum)
+    step, unbias = own[LR], own[UNBIAS]
+    if optimizer == codes.NADAM:
+        mu, later = nadam_momentum(hyper, t), nadam_momentum(hyper, t + 1.0)
+        product = hyper[MU_PRODUCT] * mu
+        ahead = lr * (1.0 - mu) / (1.0 - product)
+        step = lr * later / (1.0 - product * later)
+        unbias = 1.0 / math.sqrt(1.0 - hyper[codes.BETA2] ** t)
+    elif optimizer == codes.ADAGRAD:
+        step = lr / (1.0 + (t - 1.0) * hyper[codes.DECAY])
+    return (step, *own[MOMENTUM:UNBIAS], unbias, ahead)
+
+
+@kernel
+def nadam_momentum(hyper, t):
+    """NAdam's momentum at update t, from 1 (Dozat, 2016)."""
+    return hyper[codes.BETA1] * (1.0 - 0.5 * 0.96 ** (t * hyper[codes.DECAY]))
 
 
 @kernel
@@ -100,6 +132,30 @@ def _rmsprop(k, w, g, m, v, count):
 
 
 @kernel
+def _nadam(k, w, g, m, v, count):
+    for at in range(0, count, lanes(w)):
+        p = load(w, at)
+        d = fma(p, k[DECAY], load(g, at))
+        mean = load(m, at)
+        mean = fma(d - mean, 1.0 - k[BETA1], mean)
+        square = fma(d * d, 1.0 - k[BETA2], load(v, at) * k[BETA2])
+        store(m, at, mean)
+        store(v, at, square)
+        step = fma(mean, k[LR], d * k[GRADIENT_LR])
+        store(w, at, p - step / fma(sqrt(square), k[UNBIAS], k[EPS]))
+
+
+@kernel
+def _adagrad(k, w, g, v, count):
+    for at in range(0, count, lanes(w)):
+        p = load(w, at)
+        d = fma(p, k[DECAY], load(g, at))
+        square = fma(d, d, load(v, at))
+        store(v, at, square)
+        store(w, at, fma(d / (sqrt(square) + k[EPS]), -k[LR], p))
+
+
+@kernel
 def update(optimizer, k, w, g, m, v, count):
     """One update of ``count`` elements, whole vectors, of the parameters w by the gradient g.
 
@@ -112,6 +168,101 @@ def update(optimizer, k, w, g, m, v, count):
         _rmsprop(k, w, g, m, v, count)
     else:
         _adam(k, w, g, m, v, count)
+
+
+@kernel
+def update_more(optimizer, k, w, g, m, v, count):
+    """``update`` for the optimizers of extended plans, too."""
+    if optimizer == codes.NADAM:
+        _nadam(k, w, g, m, v, count)
+    elif optimizer == codes.ADAGRAD:
+        _adagrad(k, w, g, v, count)
+    else:
+        update(optimizer, k, w, g, m, v, count)
+
+
+# One call for every tile: (plan, k, params, moments, at, g, count, is_weight)
+
+
+@kernel
+def _update_tile(plan, k, params, moments, at, g, count, is_weight):
+    w = offset(params, at)
+    m = offset(moments, at) if plan[0, MOMENTS] > 0 else w
+    v = offset(m, plan[0, PARAMETERS]) if plan[0, MOMENTS] > 1 else m
+    update(plan[0, OPTIMIZER], k, w, g, m, v, count)
+
+
+@kernel
+def _extended_update_tile(plan, k, params, moments, at, g, count, is_weight):
+    w = offset(params, at)
+    m = offset(moments, at) if plan[0, MOMENTS] > 0 else w
+    v = offset(m, plan[0, PARAMETERS]) if plan[0, MOMENTS] > 1 else m
+    own, common = k
+    final_gradient(common, w, g, count, is_weight)
+    update_more(plan[0, OPTIMIZER], own, w, g, m, v, count)
+    if plan[0, AVERAGE] >= 0:
+        place = plan[0, AVERAGE] * plan[0, PARAMETERS] + at
+        move_average(common[DECAY_OF_AVERAGE], w, offset(moments, place), count)
+
+
+update_tile = by_plan(_update_tile, _extended_update_tile)
+"""One update of ``count`` elements from ``at`` on, by the gradient g.
+
+plan, params, moments: layout.py. k: of ``_begin_layer``. g: may be changed. is_weight: whether
+the elements are weights and not biases. Twin: ``update``.
+"""
+
+
+@kernel
+def beta1_or_momentum(optimizer, hyper):
+    """What a schedule of the momentum replaces."""
+    adaptive = optimizer == codes.ADAM or optimizer == codes.ADAMW or optimizer == codes.NADAM
+    return hyper[codes.BETA1] if adaptive else hyper[codes.MOMENTUM]
+
+
+@kernel
+def _coefficients(plan, hyper):
+    optimizer = plan[0, OPTIMIZER]
+    return coefficients(optimizer, hyper, hyper[codes.LR], beta1_or_momentum(optimizer, hyper))
+
+
+@kernel
+def _extended_coefficients(plan, hyper):
+    return common_coefficients(hyper)
+
+
+_begin_update = by_plan(_coefficients, _extended_coefficients)
+"""The scalars that all layers share: (plan, hyper)."""
+
+
+@kernel
+def _same(plan, layer, hyper, common):
+    return common
+
+
+@kernel
+def _with_own(plan, layer, hyper, common):
+    lr = hyper[STEP_LR] * hyper[of_layer(layer, LR_FACTOR)]
+    own = more_coefficients(plan[0, OPTIMIZER], hyper, lr, hyper[STEP_MOMENTUM])
+    return own, common
+
+
+_begin_layer = by_plan(_same, _with_own)
+"""The scalars of a layer's update, from those that all share: (plan, layer, hyper, common)."""
+
+
+@kernel
+def _never(plan, layer, hyper, keep):
+    return False
+
+
+@kernel
+def _is_frozen(plan, layer, hyper, keep):
+    return not keep and hyper[of_layer(layer, LR_FACTOR)] == 0.0
+
+
+is_frozen = by_plan(_never, _is_frozen)
+"""Whether a layer's gradient is not needed: (plan, layer, hyper, keep)."""
 
 
 @kernel
@@ -153,48 +304,44 @@ def _outer(a, deltas, g, rows, count):
 
 
 @kernel
-def _add(total, g, count):
+def _keep(total, g, count, adds):
+    """total += g, or total = g."""
     for i in range(0, count, lanes(g)):
-        store(total, i, load(total, i) + load(g, i))
+        store(total, i, load(total, i) + load(g, i) if adds else load(g, i))
 
 
 @kernel
-def _part(count, share, shares):
-    """First and last of a share's part of ``count`` things."""
-    return count * share // shares, count * (share + 1) // shares
-
-
-@kernel
-def _weights_of_few(plan, layer, params, moments, work, scratch, k, keep, rows, share, shares):
+def _weights_of_few(
+    plan, layer, params, moments, work, scratch, k, keep, adds, rows, share, shares
+):
     """Gradient and update of one share's part of W, for a batch of few rows.
 
     By panels of outputs, which are contiguous, unless there are too few of them to share.
     """
     w = lanes(work)
-    n_moments, size = plan[0, MOMENTS], plan[0, PARAMETERS]
     units, panels = plan[layer, INPUTS], -(-plan[layer, OUTPUTS] // w)
     first, last, low, high = 0, panels, 0, units
     if panels >= shares:
-        first, last = _part(panels, share, shares)
+        first, last = part(panels, share, shares)
     else:
-        low, high = _part(-(-units // w), share, shares)
+        low, high = part(-(-units // w), share, shares)
         low, high = low * w, min(high * w, units)
     for panel in range(first, last):
         deltas = offset(work, plan[layer, DELTA_PANELS] + panel * plan[layer, DELTA_PANEL_STRIDE])
         for i in range(low, high, FEW_AT_A_TIME):
             count = min(FEW_AT_A_TIME, high - i)
             at = plan[layer, WEIGHTS] + panel * plan[layer, WEIGHT_STRIDE] + i * w
-            p, m = offset(params, at), offset(moments, at)
-            v = offset(m, size) if n_moments > 1 else m
             _outer(offset(work, plan[layer, IN] + i * rows), deltas, scratch, rows, count)
             if keep:
-                _add(m, scratch, count * w)
+                _keep(offset(moments, at), scratch, count * w, adds)
             else:
-                update(plan[0, OPTIMIZER], k, p, scratch, m, v, count * w)
+                update_tile(plan, k, params, moments, at, scratch, count * w, True)
 
 
 @kernel
-def _weights_of_layer(plan, layer, params, moments, work, scratch, k, keep, first, last, vectors):
+def _weights_of_layer(
+    plan, layer, params, moments, work, scratch, k, keep, adds, first, last, vectors
+):
     """Gradient and update of the tiles ``first`` to ``last`` of input units, all outputs."""
     w = lanes(work)
     tile = min(ROWS, w) * w
@@ -218,7 +365,7 @@ def _weights_of_layer(plan, layer, params, moments, work, scratch, k, keep, firs
                 m if keep else scratch,
                 stride if keep else tile,
                 vectors * w,
-                ADD if keep else WRITE,
+                ADD if keep and adds else WRITE,
                 p,
                 m,
                 v,
@@ -226,52 +373,79 @@ def _weights_of_layer(plan, layer, params, moments, work, scratch, k, keep, firs
             )
             if not keep:
                 for j in range(n):
-                    g, at = offset(scratch, j * tile), j * stride
-                    update(
-                        plan[0, OPTIMIZER], k, offset(p, at), g, offset(m, at), offset(v, at), tile
-                    )
+                    g, place = offset(scratch, j * tile), at + j * stride
+                    update_tile(plan, k, params, moments, place, g, tile, True)
         panel += n
 
 
 @kernel
-def _biases_of_layer(plan, layer, params, moments, work, scratch, k, keep, first, last, rows):
+def _biases_of_layer(plan, layer, params, moments, work, scratch, k, keep, adds, first, last, rows):
     """Gradient and update of the vectors ``first`` to ``last`` of biases."""
     w = lanes(work)
-    n_moments, size = plan[0, MOMENTS], plan[0, PARAMETERS]
     for panel in range(first, last):
         deltas = offset(work, plan[layer, DELTA_PANELS] + panel * plan[layer, DELTA_PANEL_STRIDE])
         at = plan[layer, BIAS] + panel * w
-        p, m = offset(params, at), offset(moments, at)
-        v = offset(m, size) if n_moments > 1 else m
         store(scratch, 0, _sum_of_rows(deltas, rows))
         if keep:
-            _add(m, scratch, w)
+            _keep(offset(moments, at), scratch, w, adds)
         else:
-            update(plan[0, OPTIMIZER], k, p, scratch, m, v, w)
+            update_tile(plan, k, params, moments, at, scratch, w, False)
 
 
 @kernel
-def update_share(plan, params, moments, work, hyper, keep, share, shares, rows):
+def update_share(plan, params, moments, work, hyper, keep, adds, share, shares, rows):
     """One share's part of an update: its part of every W and b.
 
-    plan, params, moments, work: layout.py. hyper: ``coefficients``. keep: add the gradient to
-    ``moments``, an arena laid out as the parameters, and update nothing. rows: of the batch.
-    Twins: ``gradients``, ``update``.
+    plan, params, moments, work: layout.py. hyper: settings.py. keep: write the gradient to
+    ``moments``, an arena laid out as the parameters, and update nothing; adds: add it to what is
+    there. rows: of the batch. Twins: ``gradients``, ``update``.
     """
     w = lanes(work)
-    k = coefficients(plan[0, OPTIMIZER], hyper)
     scratch = offset(work, plan[0, SCRATCH] + share * plan[0, SCRATCH_STRIDE])
     few, whole = are_few(rows, w), padded(rows, w)
+    common = _begin_update(plan, hyper)
     for layer in range(plan[0, LAST], 0, -1):
+        if is_frozen(plan, layer, hyper, keep and adds):
+            continue
+        k = _begin_layer(plan, layer, hyper, common)
         if few:
             _weights_of_few(
-                plan, layer, params, moments, work, scratch, k, keep, rows, share, shares
+                plan, layer, params, moments, work, scratch, k, keep, adds, rows, share, shares
             )
         else:
-            first, last = _part(-(-plan[layer, INPUTS] // min(ROWS, w)), share, shares)
+            first, last = part(-(-plan[layer, INPUTS] // min(ROWS, w)), share, shares)
+            vectors = whole // w
             _weights_of_layer(
-                plan, layer, params, moments, work, scratch, k, keep, first, last, whole // w
+                plan, layer, params, moments, work, scratch, k, keep, adds, first, last, vectors
             )
-        first, last = _part(-(-plan[layer, OUTPUTS] // w), share, shares)
+        first, last = part(-(-plan[layer, OUTPUTS] // w), share, shares)
         summed = rows if few else whole
-        _biases_of_layer(plan, layer, params, moments, work, scratch, k, keep, first, last, summed)
+        _biases_of_layer(
+            plan, layer, params, moments, work, scratch, k, keep, adds, first, last, summed
+        )
+
+
+APPLIED_AT_A_TIME = 1024
+"""Elements of a stored gradient that are in the nearest cache while they are updated."""
+
+
+@kernel
+def apply_share(plan, params, moments, gradient, hyper, share, shares):
+    """Update one share's panels, and their biases, by a gradient that was stored before.
+
+    plan, params, moments, gradient: layout.py; hyper: settings.py. Twin: ``update``.
+    """
+    w, common = lanes(params), _begin_update(plan, hyper)
+    for layer in range(1, plan[0, LAST] + 1):
+        if is_frozen(plan, layer, hyper, False):
+            continue
+        k = _begin_layer(plan, layer, hyper, common)
+        first, last = part(padded(plan[layer, OUTPUTS], w) // w, share, shares)
+        for panel in range(first, last):
+            start = plan[layer, WEIGHTS] + panel * plan[layer, WEIGHT_STRIDE]
+            end = start + plan[layer, INPUTS] * w
+            for at in range(start, end, APPLIED_AT_A_TIME):
+                count = min(APPLIED_AT_A_TIME, end - at)
+                update_tile(plan, k, params, moments, at, offset(gradient, at), count, True)
+            at = plan[layer, BIAS] + panel * w
+            update_tile(plan, k, params, moments, at, offset(gradient, at), w, False)

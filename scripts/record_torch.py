@@ -13,8 +13,10 @@ Needs torch. Names in the archive (tests/recorded.py reads them):
 - {case}/{dtype}/loss (steps,): the loss before each update, and
   {case}/{dtype}/{step}/W0, ...: the parameters after 1, 5 and 20 updates
 - activations/z, and activations/{name} and activations/{name}/slope at z; softmax/z, softmax/a
-- losses/z, losses/y, losses/labels, losses/rows and losses/probabilities: the last layer before
-  its activation and the targets of the losses; losses/{loss}/{output} (value) and
+- options: JSON, {case: the options of its trainer}; its optimizer is that of sgd_momentum
+- losses/z, losses/y, losses/labels, losses/rows, losses/probabilities, losses/counts and losses/two
+  (of half the outputs): the last layer before its activation and the targets of the losses;
+  losses/small: z for those that take its exponential. losses/{loss}/{output} (value) and
   losses/{loss}/{output}/delta (its gradient with respect to z). cross_entropy has two outputs:
   softmax (targets: probabilities, the sums of whose rows are a little off 1) and
   softmax_labels.
@@ -52,7 +54,29 @@ CASES = {
     "rmsprop": ["RMSprop", {"lr": 1e-3}],
     "rmsprop_alpha": ["RMSprop", {"lr": 1e-3, "alpha": 0.9, "eps": 1e-4}],
     "rmsprop_all": ["RMSprop", {"lr": 1e-3, "momentum": 0.9, "weight_decay": 0.05}],
+    "adagrad": ["Adagrad", {"lr": 1e-2}],
+    "adagrad_all": ["Adagrad", {"lr": 1e-2, "lr_decay": 0.1, "eps": 1e-4, "weight_decay": 0.05}],
+    "nadam": ["NAdam", {"lr": 1e-3}],
+    "nadam_all": [
+        "NAdam",
+        {
+            "lr": 1e-3,
+            "betas": [0.8, 0.99],
+            "eps": 1e-4,
+            "weight_decay": 0.05,
+            "momentum_decay": 0.01,
+        },
+    ],
 }
+
+OPTIONS = {
+    "clip_norm": {"clip_norm": 0.2},
+    "clip_value": {"clip_value": 0.02},
+    "label_smoothing": {"label_smoothing": 0.2},
+    "class_weight": {"class_weight": {"0": 0.5, "2": 3.0}},
+    "lr_factors": {"lr_factors": [0.5, 0.0, 2.0]},
+}
+"""Of the trainer, each with SGD and momentum."""
 
 ACTIVATIONS = {
     "identity": lambda z: z,
@@ -93,16 +117,40 @@ def parameters(model):
         yield f"b{layer}", linear.bias.detach().numpy().copy()
 
 
-def trajectory(start, optimizer, arguments, dtype):
+def groups(model, factors, lr):
+    """The parameters of each layer, with its learning rate; none of a layer that is frozen."""
+    linears = [module for module in model if isinstance(module, nn.Linear)]
+    for linear, factor in zip(linears, factors, strict=True):
+        if factor:
+            yield {"params": list(linear.parameters()), "lr": lr * factor}
+        else:
+            linear.requires_grad_(False)
+
+
+def mean_loss(options, dtype):
+    """cross_entropy of logits and labels. torch divides by the sum of the weights, too."""
+    given = options.get("class_weight", {})
+    weights = torch.tensor([given.get(str(i), 1.0) for i in range(SIZES[-1])], dtype=dtype)
+    smoothing = options.get("label_smoothing", 0.0)
+    return partial(F.cross_entropy, weight=weights, label_smoothing=smoothing)
+
+
+def trajectory(start, optimizer, arguments, dtype, options):
     """What one case records, with names below {case}/{dtype}/."""
     model = build(start, dtype)
-    update = getattr(torch.optim, optimizer)(model.parameters(), foreach=False, **arguments)
-    losses, record = [], {}
+    factors = options.get("lr_factors", [1.0] * (len(SIZES) - 1))
+    parts = groups(model, factors, arguments["lr"])
+    update = getattr(torch.optim, optimizer)(parts, foreach=False, **arguments)
+    losses, record, mean = [], {}, mean_loss(options, dtype)
     for step in range(STEPS):
         X = torch.from_numpy(start["X"][step]).to(dtype)
-        loss = F.cross_entropy(model(X), torch.from_numpy(start["labels"][step]))
+        loss = mean(model(X), torch.from_numpy(start["labels"][step]))
         update.zero_grad()
         loss.backward()
+        if "clip_value" in options:
+            nn.utils.clip_grad_value_(model.parameters(), options["clip_value"])
+        if "clip_norm" in options:
+            nn.utils.clip_grad_norm_(model.parameters(), options["clip_norm"])
         update.step()
         losses.append(loss.item())
         if step + 1 in RECORDED_STEPS:
@@ -113,9 +161,10 @@ def trajectory(start, optimizer, arguments, dtype):
 def trajectories(rng):
     start = initial(rng)
     record = dict(start)
-    for case, (optimizer, arguments) in CASES.items():
+    with_options = {case: [*CASES["sgd_momentum"], asked] for case, asked in OPTIONS.items()}
+    for case, (optimizer, arguments, *options) in (CASES | with_options).items():
         for dtype in (torch.float32, torch.float64):
-            values = trajectory(start, optimizer, arguments, dtype)
+            values = trajectory(start, optimizer, arguments, dtype, *(options or [{}]))
             prefix = f"{case}/{str(dtype).removeprefix('torch.')}/"
             record |= {prefix + name: value for name, value in values.items()}
     return record
@@ -143,6 +192,15 @@ def squared_error(p, y):
     return 0.5 * ((p - y) ** 2).sum(dim=1).mean()
 
 
+def quantile(p, y, q=0.5):
+    return torch.maximum(q * (y - p), (q - 1) * (y - p)).mean()
+
+
+def gaussian(z, y):
+    mean, log_variance = z.chunk(2, dim=1)
+    return F.gaussian_nll_loss(mean, y, log_variance.exp(), eps=1e-300)
+
+
 def loss_values(rng):
     z = np.concatenate([rng.normal(0, 2, (7, 4)), [[150, -150, 40, -40.0], [0, 0, 0, 0]]])
     n = len(z)
@@ -153,10 +211,13 @@ def loss_values(rng):
         "losses/rows": np.concatenate([rng.random((n - 2, 4)), [[1, 0, 0, 1], [0, 1, 0.5, 0]]]),
         "losses/probabilities": rows,
         "losses/labels": rng.integers(0, 4, n),
+        "losses/counts": rng.poisson(2.0, (n, 4)).astype(float),
+        "losses/two": rng.normal(0, 1, (n, 2)),
     }
-    y, share, p, labels = (
+    record["losses/small"] = np.clip(z, -5, 5)
+    y, share, p, labels, counts, two = (
         torch.from_numpy(record[f"losses/{name}"])
-        for name in ("y", "rows", "probabilities", "labels")
+        for name in ("y", "rows", "probabilities", "labels", "counts", "two")
     )
     pairs = {
         "bce/sigmoid": partial(F.binary_cross_entropy_with_logits, target=share),
@@ -166,8 +227,17 @@ def loss_values(rng):
     for name, activation in ACTIVATIONS.items():
         pairs[f"mse/{name}"] = lambda z, a=activation: F.mse_loss(a(z), y)
         pairs[f"squared_error/{name}"] = lambda z, a=activation: squared_error(a(z), y)
-    for pair, function in pairs.items():
-        record[f"losses/{pair}"], record[f"losses/{pair}/delta"] = gradient(function, z)
+        pairs[f"mae/{name}"] = lambda z, a=activation: F.l1_loss(a(z), y)
+        pairs[f"huber/{name}"] = lambda z, a=activation: F.huber_loss(a(z), y)
+        pairs[f"quantile/{name}"] = lambda z, a=activation: quantile(a(z), y)
+    small = {
+        "poisson/identity": partial(F.poisson_nll_loss, target=counts),
+        "poisson/softplus": lambda z: F.poisson_nll_loss(F.softplus(z), counts, log_input=False),
+        "gaussian_nll/identity": partial(gaussian, y=two),
+    }
+    for pair, function in (pairs | small).items():
+        at = record["losses/small"] if pair in small else z
+        record[f"losses/{pair}"], record[f"losses/{pair}/delta"] = gradient(function, at)
     return record
 
 
@@ -183,6 +253,7 @@ def main():
     record = trajectories(rng) | activation_values(rng) | loss_values(rng)
     record["torch_version"] = np.array(str(torch.__version__))
     record["cases"] = np.array(json.dumps(CASES))
+    record["options"] = np.array(json.dumps(OPTIONS))
     record["network"] = np.array(json.dumps(network))
     RECORD.parent.mkdir(exist_ok=True)
     np.savez_compressed(RECORD, **record)

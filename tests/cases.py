@@ -33,7 +33,7 @@ class Case:
         net.set_parameters(net.weights, [rng.uniform(0.2, 0.8, n) for n in self.sizes[1:]])
         return net
 
-    def trainer(self, dtype="float64", engine="numba", optimizer=None, batch_size=None):
+    def trainer(self, dtype="float64", engine="numba", optimizer=None, batch_size=None, **options):
         """A trainer of a network of its own; its batch_size is the case's rows."""
         return fastbp.Trainer(
             self.network(dtype),
@@ -42,6 +42,7 @@ class Case:
             batch_size=batch_size or self.rows,
             seed=0,
             engine=engine,
+            **options,
         )
 
     def batch(self, seed=2):
@@ -56,6 +57,9 @@ class Case:
         if self.loss == "cross_entropy":
             off = rng.uniform(0.9995, 1.0005, (self.rows, 1))  # sums may be a little off 1
             return rng.dirichlet(np.ones(self.sizes[-1]), self.rows) * off
+        if self.loss == "poisson":
+            return rng.poisson(2.0, shape).astype(float)
+        shape = self.rows, losses.lookup(self.loss).n_targets(self.sizes[-1])
         return rng.random(shape) if self.loss == "bce" else rng.normal(size=shape)
 
 
@@ -101,6 +105,8 @@ def each_dtype(test):
 def with_pair(case, hidden, pair):
     """The same sizes with these activations and this loss."""
     loss, output = pair
+    if loss == "gaussian_nll":
+        case = replace(case, sizes=(*case.sizes[:-1], 2 * case.sizes[-1]))
     return replace(case, hidden=hidden, loss=loss, output=output, labels=False)
 
 

@@ -19,6 +19,7 @@ FILES = (
     "test_memory.py",
     "test_embed.py",
     "test_embed_refusals.py",
+    "test_features.py",
 )
 """Laws 1 to 7 and 9."""
 
@@ -31,7 +32,7 @@ REGISTERS = {512: "zmm", 256: "ymm", 128: "xmm"}
 def assembly():
     """Of the stages, compiled anew: what comes out of a cache has none."""
     load, jit._StampedCache.load_overload = jit._StampedCache.load_overload, lambda *_: None
-    run.code(4)
+    run.code(4, False)
     jit._StampedCache.load_overload = load
     return jit._KEPT[-1]._library.get_asm_str()
 

@@ -11,6 +11,12 @@ with np.load(Path(__file__).parent / "data" / "torch_record.npz") as archive:
     RECORD = dict(archive)
 
 CASES = json.loads(str(RECORD["cases"]))
+OPTIONS = {
+    case: options | {"class_weight": {int(k): w for k, w in options["class_weight"].items()}}
+    if "class_weight" in options
+    else options
+    for case, options in json.loads(str(RECORD["options"])).items()
+}
 NETWORK = json.loads(str(RECORD["network"]))
 LAYERS = range(len(NETWORK["sizes"]) - 1)
 STEPS = len(RECORD["X"])

@@ -5,7 +5,18 @@ One compiled function for each group: every function more is seconds of compilat
 
 import numpy as np
 
-from fastbp.kernels import elementwise, gather, gemm, gemv, layout, losses, shuffle, update, width
+from fastbp.kernels import (
+    codes,
+    elementwise,
+    gather,
+    gemm,
+    gemv,
+    layout,
+    losses,
+    shuffle,
+    update,
+    width,
+)
 from fastbp.kernels.jit import entry
 from fastbp.kernels.simd import address, lanes, load, store
 
@@ -76,7 +87,7 @@ def loss_stage(stage, loss, output, z, p, y, labels, delta, units, valid, rows, 
     elif stage == LOSS_AND_DELTA:
         losses.loss_and_delta(
             loss, output, address(z), a, address(y), labels, address(delta),
-            units, padded, valid, rows, q,
+            units, padded, valid, rows, q, None,
         )  # fmt: skip
     elif stage == HITS:
         store(q, 0, losses.hits(loss, a, address(y), labels, units))
@@ -87,9 +98,10 @@ def loss_stage(stage, loss, output, z, p, y, labels, delta, units, valid, rows, 
 
 @entry
 def update_stage(optimizer, hyper, w, g, m, v):
-    """``update`` of whole vectors; hyper as in layout.py, with the updates made before."""
-    k = update.coefficients(optimizer, hyper)
-    update.update(optimizer, k, address(w), address(g), address(m), address(v), len(w))
+    """``update_more`` of whole vectors; hyper as in settings.py, with the updates made before."""
+    momentum = update.beta1_or_momentum(optimizer, hyper)
+    k = update.more_coefficients(optimizer, hyper, hyper[codes.LR], momentum)
+    update.update_more(optimizer, k, address(w), address(g), address(m), address(v), len(w))
 
 
 @entry

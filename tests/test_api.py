@@ -35,21 +35,25 @@ def parameters_after(case, X, y, engine="numba", **options):
 
 
 def test_the_names():
-    optimizers = {"SGD", "Adam", "AdamW", "RMSprop"}
-    names = {"Network", "Trainer", "History", "embed", "show_config", "warmup"}
-    assert set(fastbp.__all__) == names | optimizers
+    optimizers = {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam"}
+    losses = {"Huber", "Quantile"}
+    names = {"Network", "Trainer", "History", "embed", "schedules", "show_config", "warmup"}
+    assert set(fastbp.__all__) == names | optimizers | losses
     assert all(hasattr(fastbp, name) for name in names)
     assert re.match(r"\d+\.\d+", fastbp.__version__)
 
 
+OPTIONS = (
+    "l1 l2 dropout label_smoothing clip_value clip_norm ema_decay class_weight schedule lr_factors"
+)
 ARGUMENTS = {
     "Network": (fastbp.Network, "sizes activation output init seed dtype"),
-    "Trainer": (fastbp.Trainer, "net loss optimizer batch_size threads seed engine"),
-    "fit": (fastbp.Trainer.fit, "self X y epochs validation_data shuffle progress"),
-    "step": (fastbp.Trainer.step, "self X y"),
-    "loss_and_gradients": (fastbp.Trainer.loss_and_gradients, "self X y"),
-    "evaluate": (fastbp.Trainer.evaluate, "self X y"),
-    "Trainer.predict": (fastbp.Trainer.predict, "self X out"),
+    "Trainer": (fastbp.Trainer, f"net loss optimizer batch_size threads seed engine {OPTIONS}"),
+    "fit": (fastbp.Trainer.fit, "self X y epochs sample_weight validation_data shuffle progress"),
+    "step": (fastbp.Trainer.step, "self X y sample_weight"),
+    "loss_and_gradients": (fastbp.Trainer.loss_and_gradients, "self X y sample_weight"),
+    "evaluate": (fastbp.Trainer.evaluate, "self X y sample_weight averaged"),
+    "Trainer.predict": (fastbp.Trainer.predict, "self X out averaged"),
     "Network.predict": (fastbp.Network.predict, "self X out"),
     "set_parameters": (fastbp.Network.set_parameters, "self weights biases"),
 }

@@ -373,7 +373,8 @@ def test_compiled_loops_allocate_nothing():
 
 def test_another_network_compiles_nothing():
     for dtype in DTYPES:
-        loop(*everything(FLAT, dtype), 1)
+        for pair in (("mse", "identity"), ("mae", "identity")):  # plain and extended kernels
+            loop(*everything(with_pair(FLAT, "gelu", pair), dtype), 1)
     with event.install_recorder("numba:compiler_lock") as recorder:
         for dtype in DTYPES:
             for loss, output in PAIRS:

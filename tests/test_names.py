@@ -45,8 +45,8 @@ def test_a_name_that_is_no_string(argument, name):
 
 def test_codes_are_distinct_and_complete():
     assert sorted(a.code for a in activations.ACTIVATIONS.values()) == list(range(10))
-    assert sorted(loss.code for loss in losses.LOSSES.values()) == list(range(4))
-    assert sorted(kind.code for kind in optimizers.OPTIMIZERS.values()) == list(range(4))
+    assert sorted(loss.code for loss in losses.LOSSES.values()) == list(range(codes.OWN_LOSS))
+    assert sorted(kind.code for kind in optimizers.OPTIMIZERS.values()) == list(range(6))
 
 
 @pytest.mark.parametrize("table", [activations.ACTIVATIONS, losses.LOSSES], ids=["act", "loss"])
@@ -64,17 +64,19 @@ def test_softmax_is_for_the_output_only():
 
 PAIRS = [("mse", output) for output in activations.HIDDEN]
 PAIRS += [("squared_error", output) for output in activations.HIDDEN]
-PAIRS += [("bce", "sigmoid"), ("cross_entropy", "softmax")]
+PAIRS += [(loss, output) for loss in ("mae", "huber", "quantile") for output in activations.HIDDEN]
+PAIRS += [("bce", "sigmoid"), ("cross_entropy", "softmax"), ("gaussian_nll", "identity")]
+PAIRS += [("poisson", "identity"), ("poisson", "softplus")]
 
 
 @pytest.mark.parametrize("loss", losses.LOSSES)
 @pytest.mark.parametrize("output", activations.ACTIVATIONS)
 def test_pairs_of_loss_and_output(loss, output):
     if (loss, output) in PAIRS:
-        losses.check_pair(losses.lookup(loss), output)
+        losses.check_pair(losses.lookup(loss), output, 4)
         return
     with pytest.raises(ValueError, match=f"loss '{loss}' .*output '{output}'") as error:
-        losses.check_pair(losses.lookup(loss), output)
+        losses.check_pair(losses.lookup(loss), output, 4)
     message = str(error.value)
     assert "mse with identity, sigmoid, tanh, relu, " in message
     assert "silu or gelu; squared_error with identity, " in message
@@ -143,6 +145,8 @@ BAD = {
     "alpha": [-0.1, 1],
     "eps": [0, -1e-8, 1e-39],
     "weight_decay": [-1e-9],
+    "lr_decay": [-1e-9],
+    "momentum_decay": [-1e-9],
 }
 BAD_VALUES = [
     (kind, field, value)

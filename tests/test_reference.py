@@ -24,6 +24,8 @@ def random_targets(loss, n, n_out, rng, labels=False):
     if loss == "cross_entropy":
         rows = rng.dirichlet(np.ones(n_out), n) * rng.uniform(0.9995, 1.0005, (n, 1))
         return rng.integers(0, n_out, n) if labels else rows
+    if loss == "poisson":
+        return rng.poisson(2.0, (n, n_out)).astype(float)
     return rng.random((n, n_out)) if loss == "bce" else rng.normal(size=(n, n_out))
 
 
@@ -32,7 +34,10 @@ class Net:
 
     def __init__(self, sizes, hidden, pair, rng, labels=False, n=6, dtype="float64"):
         self.loss_name, output = pair
-        self.loss = losses.lookup(self.loss_name).code
+        loss = losses.lookup(self.loss_name)
+        self.loss, self.parameter, self.output = loss.code, loss.parameter, code(output)
+        if self.loss == codes.GAUSSIAN_NLL:
+            sizes = [*sizes[:-1], 2 * sizes[-1]]
         self.codes = [code(hidden)] * (len(sizes) - 2) + [code(output)]
         self.weights = [
             rng.normal(0, (2 / n_in) ** 0.5, (n_in, n_out)).astype(dtype)
@@ -40,16 +45,18 @@ class Net:
         ]
         self.biases = [rng.normal(0, 0.5, n_out).astype(dtype) for n_out in sizes[1:]]
         self.X = rng.normal(size=(n, sizes[0])).astype(dtype)
-        self.y = random_targets(self.loss_name, n, sizes[-1], rng, labels)
+        self.y = random_targets(self.loss_name, n, loss.n_targets(sizes[-1]), rng, labels)
 
     def row_losses(self):
         zs, outs = reference.forward(self.weights, self.biases, self.codes, self.X)
-        return reference.row_losses(self.loss, zs[-1], outs[-1], self.y)
+        return reference.row_losses(
+            self.loss, zs[-1], outs[-1], self.y, self.output, self.parameter
+        )
 
     def gradients(self, rows=slice(None)):
         zs, outs = reference.forward(self.weights, self.biases, self.codes, self.X[rows])
         delta = reference.output_delta(
-            self.loss, self.codes[-1], zs[-1], outs[-1], self.y[rows], len(self.X)
+            self.loss, self.output, zs[-1], outs[-1], self.y[rows], len(self.X), self.parameter
         )
         deltas = reference.backward(self.weights, self.codes, zs, outs, delta)
         return reference.gradients(outs, deltas)
@@ -118,7 +125,12 @@ def test_softmax_equals_torch(dtype):
     np.testing.assert_allclose(p, RECORD["softmax/a"], **CLOSE[dtype])
 
 
-TARGETS = {"bce": "rows", "cross_entropy": "probabilities"}
+TARGETS = {
+    "bce": "rows",
+    "cross_entropy": "probabilities",
+    "poisson": "counts",
+    "gaussian_nll": "two",
+}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -127,11 +139,12 @@ TARGETS = {"bce": "rows", "cross_entropy": "probabilities"}
     [(*pair, "") for pair in PAIRS] + [("cross_entropy", "softmax", "_labels")],
 )
 def test_loss_and_delta_equal_torch(loss, output, suffix, dtype):
-    z = RECORD["losses/z"].astype(dtype)
+    z = RECORD["losses/small" if loss in ("poisson", "gaussian_nll") else "losses/z"].astype(dtype)
     y = RECORD["losses/labels"] if suffix else RECORD[f"losses/{TARGETS.get(loss, 'y')}"]
-    p = reference.activation(code(output), z)
-    value = reference.row_losses(losses.lookup(loss).code, z, p, y)
-    delta = reference.output_delta(losses.lookup(loss).code, code(output), z, p, y, len(z))
+    known, activation = losses.lookup(loss), code(output)
+    p = reference.activation(activation, z)
+    value = reference.row_losses(known.code, z, p, y, activation, known.parameter)
+    delta = reference.output_delta(known.code, activation, z, p, y, len(z), known.parameter)
     assert value.dtype == delta.dtype == dtype
     assert value.shape == (len(z),)
     expected = f"losses/{loss}/{output}{suffix}"

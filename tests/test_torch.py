@@ -10,7 +10,7 @@ LOSS_TOLERANCE = {"float64": 1e-10, "float32": 3e-6}
 """Of a loss, relative: it is a mean of eleven logarithms of parameters that follow to 1e-5."""
 
 
-def new_trainer(case, dtype, engine):
+def new_trainer(optimizer, dtype, engine, **options):
     network = recorded.NETWORK
     net = fastbp.Network(
         network["sizes"], network["activation"], network["output"], seed=0, dtype=dtype
@@ -19,9 +19,10 @@ def new_trainer(case, dtype, engine):
     return fastbp.Trainer(
         net,
         loss=network["loss"],
-        optimizer=recorded.optimizer(case),
+        optimizer=optimizer,
         batch_size=len(recorded.RECORD["X"][0]),
         engine=engine,
+        **options,
     )
 
 
@@ -29,7 +30,18 @@ def new_trainer(case, dtype, engine):
 @each_dtype
 @pytest.mark.parametrize("case", recorded.CASES)
 def test_twenty_steps_follow_torch(case, dtype, engine):
-    trainer = new_trainer(case, dtype, engine)
+    follow(new_trainer(recorded.optimizer(case), dtype, engine), case, dtype)
+
+
+@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_dtype
+@pytest.mark.parametrize("case", recorded.OPTIONS)
+def test_twenty_steps_with_an_option_follow_torch(case, dtype, engine):
+    optimizer = recorded.optimizer("sgd_momentum")
+    follow(new_trainer(optimizer, dtype, engine, **recorded.OPTIONS[case]), case, dtype)
+
+
+def follow(trainer, case, dtype):
     for step in range(recorded.STEPS):
         loss = trainer.step(*recorded.batch(step, dtype))
         expected = recorded.RECORD[f"{case}/{dtype}/loss"][step]

@@ -1,0 +1,83 @@
+"""What becomes of a hidden layer's z, and of the error of its units: activation and dropout.
+
+Where a layer has dropout, Z holds the activations before it (z itself, where the slope needs z).
+"""
+
+import numpy as np
+
+from .codes import GELU, SILU
+from .dropout import counter, drop
+from .elementwise import activate, times_slope
+from .jit import kernel
+from .layout import ACTIVATION, DROPOUT, OUTPUTS
+from .simd import lanes, offset, splat, store
+from .variants import by_plan
+
+_ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
+
+
+@kernel
+def _activate(plan, layer, z, a, units, padded, first, vector_step, lane_step):
+    activate(plan[layer, ACTIVATION], z, a, units, padded)
+
+
+@kernel
+def _activate_and_drop(plan, layer, z, a, units, padded, first, vector_step, lane_step):
+    code = plan[layer, ACTIVATION]
+    if plan[layer, DROPOUT] == 0:
+        activate(code, z, a, units, padded)
+        return
+    whole = a if code == SILU or code == GELU else z
+    activate(code, z, whole, units, padded)
+    drop(plan, layer, whole, a, units, first, vector_step, lane_step)
+    w = lanes(a)
+    for i in range(units * w, padded * w, w):
+        store(a, i, splat(a, 0.0))
+
+
+activate_units = by_plan(_activate, _activate_and_drop)
+"""a of some units of a hidden layer, from z; zeros in the padded ones.
+
+plan, layer: layout.py. z, a: (padded, lanes), of which ``units`` vectors count; they may be the
+same where the plan gives them one place. first, vector_step, lane_step: of ``dropout.drop``.
+"""
+
+
+@kernel
+def _activate_panels(plan, layer, z, a, first, last, rows):
+    count = (last - first) * rows
+    activate(plan[layer, ACTIVATION], z, a, count, count)
+
+
+@kernel
+def _activate_and_drop_panels(plan, layer, z, a, first, last, rows):
+    w, units = lanes(a), plan[layer, OUTPUTS]
+    for p in range(first, last):
+        panel, number = (p - first) * rows * w, counter(plan, _ZERO, p * w, units)
+        z_p, a_p = offset(z, panel), offset(a, panel)
+        _activate_and_drop(plan, layer, z_p, a_p, rows, rows, number, units, _ONE)
+
+
+activate_panels = by_plan(_activate_panels, _activate_and_drop_panels)
+"""The same for the panels ``first`` to ``last`` of units where rows are few: z, a (rows, lanes)."""
+
+
+@kernel
+def _slope(plan, layer, delta, z, a, units, padded, first, vector_step, lane_step):
+    times_slope(plan[layer, ACTIVATION], delta, z, a, units, padded)
+
+
+@kernel
+def _slope_and_drop(plan, layer, delta, z, a, units, padded, first, vector_step, lane_step):
+    if plan[layer, DROPOUT] == 0:
+        times_slope(plan[layer, ACTIVATION], delta, z, a, units, padded)
+        return
+    times_slope(plan[layer, ACTIVATION], delta, z, z, units, padded)
+    drop(plan, layer, delta, delta, units, first, vector_step, lane_step)
+
+
+slope_units = by_plan(_slope, _slope_and_drop)
+"""delta of some units of a hidden layer, from the error that came down to their a, in place.
+
+delta: (padded, lanes), and aliases neither z nor a. All else: as ``activate_units``.
+"""
