@@ -35,7 +35,8 @@ class FitState:
     trainer: the trainer. epochs: those asked for. rows: rows trained on in each.
     history: of the epochs that have ended; a callback may add a column, one value an epoch.
     steps: batches taken in this call. samples: rows of them.
-    step_loss: in on_step_end, the loss of the batch before its update; nan where no callback has one.
+    step_loss: in on_step_end, the loss of the batch before its update; nan where no callback has
+        an on_step_end.
     error: in on_fit_end, what ended fit before its time; None after StopTraining.
     """
 

@@ -77,7 +77,7 @@ class Fit:
         """
         trainer, order, watch = self.trainer, self.order, self.watch
         epochs = watch.state.epochs
-        one_by_one = self.held_out is not None or watch.each_epoch
+        one_by_one = self.held_out is not None or watch.each_epoch or watch.each_step
         at_once = 1 if one_by_one else min(epochs, EPOCHS_AT_ONCE)
         job = order.job(trainer.batch_size, trainer.seed, at_once)
         job[jobs.FIRST] = job[jobs.EPOCH] = trainer._epoch

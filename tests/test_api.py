@@ -48,13 +48,13 @@ def test_the_names():
 OPTIONS = (
     "l1 l2 dropout label_smoothing clip_value clip_norm ema_decay class_weight schedule lr_factors"
 )
+VALIDATION = "validation_data validation_fraction metrics"
 ARGUMENTS = {
     "Network": (fastbp.Network, "sizes activation output init seed dtype"),
     "Trainer": (fastbp.Trainer, f"net loss optimizer batch_size threads seed engine {OPTIONS}"),
     "fit": (
         fastbp.Trainer.fit,
-        "self X y epochs sample_weight validation_data validation_fraction metrics callbacks "
-        "shuffle progress",
+        f"self X y epochs sample_weight {VALIDATION} callbacks shuffle progress",
     ),
     "step": (fastbp.Trainer.step, "self X y sample_weight"),
     "loss_and_gradients": (fastbp.Trainer.loss_and_gradients, "self X y sample_weight"),

@@ -182,6 +182,66 @@ def test_a_call_of_the_kernels_takes_as_much_as_nobody_watches(kind, calls, monk
     assert len(runs) == calls
 
 
+def rich_trainer(engine):
+    """With dropout, whose masks are keyed by the update, penalties, a norm that is clipped."""
+    return fastbp.Trainer(
+        CASE.network("float32"),
+        loss=CASE.loss,
+        optimizer=fastbp.Adam(lr=0.01),
+        batch_size=BATCH,
+        seed=0,
+        engine=engine,
+        dropout=0.3,
+        l2=0.01,
+        clip_norm=0.5,
+        ema_decay=0.9,
+        class_weight="balanced",
+    )
+
+
+WEIGHTS = np.array([*np.linspace(0.1, 2, 8), *np.zeros(8), 1, 0, 3, 1])
+"""Of the rows; those of the second batch are 0."""
+
+
+@either_engine
+@pytest.mark.parametrize("kind", KINDS)
+def test_callbacks_change_no_bits_of_a_fit_with_weights(kind, engine):
+    watched, alone = rich_trainer(engine), rich_trainer(engine)
+    one = fit(watched, 3, sample_weight=WEIGHTS, callbacks=callbacks_of(kind))
+    other = fit(alone, 3, sample_weight=WEIGHTS)
+    assert one["loss"] == other["loss"]
+    assert bits(watched) == bits(alone)
+
+
+@either_engine
+def test_the_loss_of_a_step_with_weights_is_what_step_returns(engine):
+    losses, trainer, by_hand = [], rich_trainer(engine), rich_trainer(engine)
+    watcher = LambdaCallback(on_step_end=lambda state: losses.append(state.step_loss))
+    fit(trainer, sample_weight=WEIGHTS, callbacks=[watcher])
+    X, y = CASE.batch()
+    by_hand._balance(by_hand._data(X, y))
+    parts = [slice(0, 8), slice(8, 16), slice(16, 20)] * 2
+    assert losses == [by_hand.step(X[rows], y[rows], WEIGHTS[rows]) for rows in parts]
+    assert losses[1] == losses[4] == 0
+    assert bits(trainer) == bits(by_hand)
+
+
+@either_engine
+def test_the_loss_of_an_epoch_is_right_though_a_callback_brings_weights(engine):
+    """From then on, other kernels run."""
+    X, y = CASE.batch()
+    losses, trainer = [], trainer_of(engine)
+
+    def step(state):
+        losses.append(state.step_loss)
+        if len(losses) == 1:
+            state.trainer.step(X[:2], y[:2], [1.0, 2.0])
+
+    history = fit(trainer, 2, callbacks=[LambdaCallback(on_step_end=step)])
+    means = [np.average(part, weights=(8, 8, 4)) for part in (losses[:3], losses[3:])]
+    np.testing.assert_allclose(history["loss"], means, rtol=1e-14)
+
+
 # Stopping
 
 

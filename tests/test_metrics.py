@@ -39,6 +39,19 @@ def test_evaluate_has_the_value_of_each(engine):
 
 
 @either_engine
+def test_the_average_of_the_parameters_is_measured_by_its_own_outputs(engine):
+    net, (X, y) = NUMBERS.network("float32"), NUMBERS.batch()
+    rule = fastbp.SGD(lr=0.5)
+    options = {"loss": "mse", "optimizer": rule, "ema_decay": 0.9, "engine": engine}
+    trainer = fastbp.Trainer(net, **options, seed=0)
+    trainer.fit(X, y, 5)
+    for averaged in (True, False):
+        found = trainer.evaluate(X, y, averaged=averaged, metrics={"mae": mean_error})
+        assert found["mae"] == mean_error(y, trainer.predict(X, averaged=averaged))
+    assert found["mae"] != trainer.evaluate(X, y, averaged=True, metrics={"mae": mean_error})["mae"]
+
+
+@either_engine
 def test_fit_has_the_value_of_each_after_each_epoch(engine):
     trainer, (X, y) = trainer_of(YES_NO, engine), YES_NO.batch()
     y = (y[:, 0] > 0.5).astype(int)

@@ -149,6 +149,28 @@ def test_a_fit_is_that_of_the_rows_apart(case, batch_size, shuffle, engine):
 
 
 @either_engine
+def test_a_fit_with_weights_is_that_of_the_rows_apart(engine):
+    """Balanced classes are those of the rows that are trained on."""
+    X, y = CLASSES.batch()
+    y[:12] = 2
+    weights = np.linspace(0, 3, len(X))
+    kept, held = split(len(X), 0.3, 0, y)
+    found = []
+    for together in (True, False):
+        net = CLASSES.network("float32")
+        options = {"batch_size": 8, "seed": 0, "engine": engine, "class_weight": "balanced"}
+        rule = fastbp.Adam(lr=0.01)
+        trainer = fastbp.Trainer(net, loss="cross_entropy", optimizer=rule, **options)
+        if together:
+            history = trainer.fit(X, y, 3, sample_weight=weights, validation_fraction=0.3)
+        else:
+            apart = {"sample_weight": weights[kept], "validation_data": (X[held], y[held])}
+            history = trainer.fit(X[kept], y[kept], 3, **apart)
+        found.append((history["loss"], history["val_loss"], bits(trainer)))
+    assert found[0] == found[1]
+
+
+@either_engine
 def test_every_kind_of_data_is_split_alike(engine, tmp_path):
     X, y = (np.round(4 * part) for part in NUMBERS.batch())
     kinds = (
