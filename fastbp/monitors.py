@@ -63,7 +63,7 @@ class EarlyStopping(Callback):
         min_delta: a value is better than the best if it is so by more than this, >= 0.
         mode: "min" or "max", whichever value is the better; "auto" knows for loss and accuracy.
         restore_best: when fit ends, in whatever way, give the network the parameters that it had
-            after the best epoch. The optimizer's moments stay as they are.
+            after the best epoch. Moments and the moving average (ema_decay) stay as they are.
 
     Attributes:
         best, best_epoch: the best value, and its epoch, from 1; 0 before there is one.
