@@ -3,11 +3,14 @@
 from importlib.metadata import version
 
 from . import embed, schedules
+from .callbacks import Callback, FitState, LambdaCallback, StopTraining
 from .config import show_config
 from .history import History
 from .losses import Huber, Quantile
+from .monitors import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from .network import Network
 from .optimizers import SGD, Adagrad, Adam, AdamW, NAdam, RMSprop
+from .ready import CSVLogger, TimeLimit
 from .startup import warmup
 from .trainer import Trainer
 
@@ -18,12 +21,21 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "CSVLogger",
+    "Callback",
+    "EarlyStopping",
+    "FitState",
     "History",
     "Huber",
+    "LambdaCallback",
+    "ModelCheckpoint",
     "NAdam",
     "Network",
     "Quantile",
     "RMSprop",
+    "ReduceLROnPlateau",
+    "StopTraining",
+    "TimeLimit",
     "Trainer",
     "embed",
     "schedules",

@@ -36,6 +36,11 @@ def share(value: Any, name: str) -> float:
     return _in_range(value, name, "in [0, 1)", lambda number: 0 <= number < 1)
 
 
+def fraction(value: Any, name: str) -> float:
+    """``value`` as a float above 0 and below 1."""
+    return _in_range(value, name, "above 0 and below 1", lambda number: 0 < number < 1)
+
+
 def _in_range(value: Any, name: str, range_: str, fits: Callable[[float], bool]) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(

@@ -41,6 +41,10 @@ class Table(NamedTuple):
         """Rows ``start`` to ``stop`` of it."""
         return _table(self.array[start:stop], self.descriptor[3])
 
+    def take(self, rows: Rows) -> "Table":
+        """A copy of these rows of it."""
+        return _table(self.array[rows], self.descriptor[3])
+
 
 _CODES = {
     np.dtype(kind): code

@@ -4,7 +4,7 @@ import copy
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -25,19 +25,21 @@ from . import (
     quick,
     schedules,
 )
+from .callbacks import Callback, FitState, Watch, as_callbacks
 from .data import as_inputs, as_row_weights, as_targets
 from .engine import CompiledEngine
+from .fitting import Fit
 from .history import History
-from .job import Floats, Job
+from .job import Ints, Job
 from .kernels import codes, jobs, layout, reference, settings
+from .metrics import Metric, apply_metrics, as_metrics
 from .network import Network
-from .progress import line, wanted
+from .order import Order
+from .progress import bar_for
 from .state import Array, Data, Engine, State, raise_invalid, raise_status
 from .threads import maximum
 from .twin import TwinEngine
-
-EPOCHS_AT_ONCE = 4096
-"""Epochs of one compiled call, at most: their losses wait there for Python."""
+from .validation import Validation, check_fraction, check_judged, hold_out
 
 LABELS = np.dtype(np.int64)
 
@@ -84,6 +86,9 @@ class Trainer:
         ValueError, TypeError: an argument that is not as above.
 
     """
+
+    _fitting = False
+    """Whether fit is running."""
 
     def __init__(
         self,
@@ -157,7 +162,8 @@ class Trainer:
     def __getstate__(self) -> dict[str, Any]:
         """With moments in natural shapes: their layout is this machine's."""
         made_anew = ("_state", "_compiled", "_engine", "_step_job", "_lock", "_model", "_quick")
-        state = {key: value for key, value in vars(self).items() if key not in made_anew}
+        left = (*made_anew, "_fitting")
+        state = {key: value for key, value in vars(self).items() if key not in left}
         moments = [list(layout.read_layers(self.net._plan, m)) for m in self._state.moments]
         return state | {"moments": moments, "hyper": self._state.hyper.copy()}
 
@@ -321,6 +327,9 @@ class Trainer:
         *,
         sample_weight: Any = None,
         validation_data: tuple[Any, Any] | None = None,
+        validation_fraction: float | None = None,
+        metrics: Mapping[str, Metric] | None = None,
+        callbacks: Iterable[Callback] = (),
         shuffle: bool = True,
         progress: bool | str = "auto",
     ) -> History:
@@ -332,9 +341,15 @@ class Trainer:
                 rows of probabilities (n, n_out).
             epochs: passes over the rows, >= 1.
             sample_weight: of each row, (n,), >= 0; None for 1.
-            validation_data: (X, y) to evaluate after each epoch.
+            validation_data: (X, y) to evaluate after each epoch, without weights.
+            validation_fraction: in (0, 1): hold out this share of the rows instead, of each class
+                its share (integer labels; one output of 0 and 1 with bce). Which rows depends on
+                the trainer's seed, n and the classes alone: the next fit holds out the same. These
+                rows are copied, memory-mapped ones into memory; the others are not.
+            metrics: functions of (y, p) to evaluate with: see ``evaluate``.
+            callbacks: what to call as it goes on: see ``Callback``.
             shuffle: take the rows of each epoch in an order that depends on (seed, epoch) alone.
-            progress: print a line for each epoch: True, False, or "auto" for on a terminal.
+            progress: show a bar: True, False, or "auto" for on a terminal and in a notebook.
 
         Returns:
             The History of this call.
@@ -343,53 +358,28 @@ class Trainer:
             ValueError, TypeError: before anything has changed, if shapes, dtypes or arguments do
                 not fit; when the row is reached, if it holds a value that does not.
             FloatingPointError: a batch's loss was not finite; that update was not made.
+            RuntimeError: called by a callback or a metric of another fit of this trainer.
 
         """
         data = self._data(X, y, sample_weight)
+        order = Order(data, checks.flag(shuffle, "shuffle"))
         epochs = checks.integer(epochs, "epochs", 1)
-        self._check_schedule(epochs * -(-data.rows // min(self.batch_size, data.rows)))
-        held_out = self._validation(validation_data)
-        shuffle = checks.flag(shuffle, "shuffle")
-        shown = wanted(progress)
-        history = History()
-        one_by_one = held_out is not None or shown
+        held_out = self._held_out(order, y, validation_data, validation_fraction)
+        measured = as_metrics(metrics, self._has_accuracy)
+        check_judged(held_out, measured)
+        self._check_schedule(epochs * -(-order.rows // min(self.batch_size, order.rows)))
+        state = FitState(self, epochs, order.rows)
+        watch = Watch(as_callbacks(callbacks), bar_for(progress), state)
         with self._alone():
-            self._balance(data)
-            for done, means, seconds in self._epochs(data, epochs, shuffle, one_by_one):
-                columns = {"loss": means.tolist()}
-                if held_out is not None:
-                    judged = self._judge(held_out)
-                    columns |= {f"val_{key}": [value] for key, value in judged.items()}
-                columns["samples_per_second"] = [data.rows / seconds] * len(means)
-                history.extend(**columns)
-                if shown:
-                    latest = {key: values[-1] for key, values in history.items()}
-                    print(line(done, epochs, latest), flush=True)
-        return history
+            return Fit(self, order, watch, held_out, measured).run()
 
-    def _epochs(
-        self, data: Data, epochs: int, shuffle: bool, one_by_one: bool
-    ) -> Iterator[tuple[int, Floats, float]]:
-        """Run the epochs, one or many in a compiled call.
-
-        Yields (epochs done, mean losses of those just finished, seconds for each of them).
-        """
-        at_once = 1 if one_by_one else min(epochs, EPOCHS_AT_ONCE)
-        order = np.empty(data.rows, np.int64) if shuffle else None
-        job = Job(jobs.TRAIN, data.rows, self.batch_size, np.zeros(at_once), order)
-        job[jobs.SHUFFLED], job[jobs.SEED] = shuffle, self.seed
-        job[jobs.FIRST] = job[jobs.EPOCH] = self._epoch
-        seconds = 0.0
-        while job.epochs_taken < epochs:
-            job[jobs.EPOCHS] = job[jobs.EPOCH] + min(at_once, epochs - job.epochs_taken)
-            try:
-                seconds += self._chunk(data, job, "fit")
-            finally:  # where a batch is refused, or Ctrl-C ends fit, the epochs before it are made
-                self._epoch = job[jobs.EPOCH]
-            losses = job.take_losses(self._extended)
-            if len(losses):
-                yield job.epochs_taken, losses, seconds / len(losses)
-                seconds = 0.0
+    def _held_out(self, order: Order, y: Any, pair: Any, fraction: Any) -> Validation | None:
+        """What fit validates by; where that is a part of the data, the order is of the others."""
+        if fraction is None:
+            return self._validation(pair)
+        fraction = check_fraction(fraction, pair, order.data.rows)
+        order.chosen, held_out = hold_out(order.data, y, fraction, self.seed, self._state)
+        return held_out
 
     def _chunk(self, data: Data, job: Job, caller: str, into: Array | None = None) -> float:
         """Take a job some batches further, in one compiled call. Returns the seconds it took."""
@@ -483,25 +473,47 @@ class Trainer:
         return float(job.means(self._extended)[0]), list(layers)
 
     def evaluate(
-        self, X: Any, y: Any, sample_weight: Any = None, *, averaged: bool = False
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        averaged: bool = False,
+        metrics: Mapping[str, Metric] | None = None,
     ) -> dict[str, float]:
-        """Mean loss over any number of rows, and accuracy for losses that have one.
-
-        sample_weight: of each row in these means, (n,), >= 0; None for 1. averaged: judge the
-        moving average of the parameters (ema_decay) and not the parameters.
+        """Mean loss over any number of rows, accuracy for losses that have one, and your metrics.
 
         accuracy: for cross_entropy the share of rows whose largest output (the first, on ties) is
         the label's; for bce the share of entries with (p >= 0.5) == (y >= 0.5).
 
+        Args:
+            X: as for ``fit``.
+            y: as for ``fit``.
+            sample_weight: of each row in the means of loss and accuracy, (n,), >= 0; None for 1.
+            averaged: judge the moving average of the parameters (ema_decay), not the parameters.
+            metrics: by name, functions of (y, p) that return a number, such as scikit-learn's: y is
+                the array that you pass, p (n, n_out) the outputs.
+
         Raises:
-            ValueError, TypeError: shapes, dtypes or values do not fit.
+            ValueError, TypeError: shapes, dtypes or values do not fit, or a metric does not return
+                a number. What a metric raises, with its name in a note.
 
         """
+        measured = as_metrics(metrics, self._has_accuracy)
         x = as_inputs(X, self.net.sizes[0])
-        rows = len(x.array)
-        weights = as_row_weights(sample_weight, rows)
-        y = as_targets(y, self._loss, self.net.sizes[-1], rows)
-        return self._judge(Data(x, y, weights=weights), averaged)
+        weights = as_row_weights(sample_weight, len(x.array))
+        targets = as_targets(y, self._loss, self.net.sizes[-1], len(x.array))
+        rows = Validation(Data(x, targets, weights=weights), np.asarray(y))
+        return self._evaluate(rows, measured, averaged)
+
+    def _evaluate(
+        self, rows: Validation, metrics: Mapping[str, Metric], averaged: bool = False
+    ) -> dict[str, float]:
+        judged = self._judge(rows.data, averaged)
+        if metrics:
+            p = self._outputs(rows.data, self._engine_of(averaged))
+            judged |= apply_metrics(metrics, rows.y, p)
+        return judged
 
     def _judge(self, data: Data, averaged: bool = False) -> dict[str, float]:
         values = np.zeros((data.rows, 2))
@@ -510,9 +522,13 @@ class Trainer:
         if data.weights is not None and not data.weights.any():
             raise ValueError("sample_weight is 0 for every row: there is no mean over none")
         loss, hits = np.average(values, axis=0, weights=data.weights)
-        if self._loss.code in (codes.BCE, codes.CROSS_ENTROPY):
+        if self._has_accuracy:
             return {"loss": float(loss), "accuracy": float(hits)}
         return {"loss": float(loss)}
+
+    @property
+    def _has_accuracy(self) -> bool:
+        return self._loss.code in (codes.BCE, codes.CROSS_ENTROPY)
 
     def _engine_of(self, averaged: bool) -> Engine:
         """The engine, or one over the moving average of the parameters."""
@@ -545,7 +561,9 @@ class Trainer:
             p = self._net._predict_quickly(X, out)
             if p is not None:
                 return p
-        data = Data(as_inputs(X, self.net.sizes[0]))
+        return self._outputs(Data(as_inputs(X, self.net.sizes[0])), engine, out)
+
+    def _outputs(self, data: Data, engine: Engine, out: Array | None = None) -> Array:
         out = self.net._out(out, data)
         raise_status(engine.outputs(data, out), data, self._state)
         return out
@@ -563,8 +581,8 @@ class Trainer:
             self._weigh_rows()
         return Data(x, targets, weights=weights)
 
-    def _balance(self, data: Data) -> None:
-        """Where class weights are "balanced", take them from the labels of this data."""
+    def _balance(self, data: Data, rows: Ints | None = None) -> None:
+        """Where class weights are "balanced", take them from the labels of these rows, or all."""
         if self._options.class_weight != "balanced" or data.y is None:
             return
         labels, classes = data.y.array[:, 0], options.n_classes(self._loss, self.net.sizes[-1])
@@ -573,6 +591,7 @@ class Trainer:
                 "class_weight is 'balanced', but y holds no labels: pass integer labels (n,), or "
                 "a dict of weights"
             )
+        labels = labels if rows is None else labels[rows]
         weights = options.balanced(labels.astype(np.int64).clip(0, classes - 1), classes)
         first = settings.class_weights(len(self.net.sizes) - 1)
         self._state.hyper[first:] = weights
@@ -619,7 +638,7 @@ class Trainer:
         twin._state.hyper[settings.SCHEDULE : settings.STEP_LR] = 0  # lr alone is what counts
         return lr_finder.sweep(twin, data, lrs)
 
-    def _validation(self, pair: Any) -> Data | None:
+    def _validation(self, pair: Any) -> Validation | None:
         if pair is None:
             return None
         if not isinstance(pair, tuple | list) or len(pair) != 2:
@@ -629,7 +648,7 @@ class Trainer:
         names = "validation_data[0]", "validation_data[1]"
         x = as_inputs(pair[0], self.net.sizes[0], names[0])
         y = as_targets(pair[1], self._loss, self.net.sizes[-1], len(x.array), names[1])
-        return Data(x, y, names)
+        return Validation(Data(x, y, names), np.asarray(pair[1]))
 
     def _run(self, data: Data, job: Job, caller: str, into: Array | None = None) -> float:
         waited = self._engine.train(data, job, self._state.moments if into is None else into)
@@ -640,7 +659,7 @@ class Trainer:
     def _refuse(self, data: Data, job: Job, caller: str) -> NoReturn:
         """Raise what explains why a batch was not applied."""
         start, batch = job[jobs.START], job[jobs.BATCH]
-        rows = np.arange(start, min(start + batch, data.rows))
+        rows = np.arange(start, min(start + batch, job[jobs.ROWS]))
         rows = rows if job.order is None else job.order[rows]
         raise_invalid(job[jobs.STATUS], rows, data, self._state)
         if job[jobs.TASK] == jobs.GRADIENTS:

@@ -73,7 +73,8 @@ class TwinEngine:
         while job[jobs.EPOCH] < job[jobs.EPOCHS] and job[jobs.BUDGET] > 0:
             n, start, order = job[jobs.ROWS], job[jobs.START], job.order
             if order is not None and start == 0 and job[jobs.SHUFFLED]:
-                order[:] = reference.shuffled(job[jobs.SEED], job[jobs.EPOCH], n)
+                shuffled = reference.shuffled(job[jobs.SEED], job[jobs.EPOCH], n)
+                order[:] = shuffled if job[jobs.SHUFFLED] == jobs.ALL_ROWS else order[shuffled]
             stop = min(n, start + job[jobs.BATCH])
             job[jobs.BUDGET] -= 1
             yield np.arange(start, stop) if order is None else order[start:stop]

@@ -13,7 +13,7 @@ from .gather import DESCRIPTOR
     TASK,  # TRAIN, GRADIENTS, INFER, FROM_OUTPUT or INPUT_GRADIENT
     ROWS,  # in the data set
     BATCH,  # rows of a batch
-    SHUFFLED,  # 1: each epoch in its own order; 0: as the rows lie
+    SHUFFLED,  # IN_ORDER, ALL_ROWS or GIVEN_ROWS
     SEED,  # of the order
     FIRST,  # the epoch that losses[0] belongs to
     EPOCHS,  # run up to this epoch
@@ -45,6 +45,10 @@ JOB = Y + DESCRIPTOR
 TRAIN, GRADIENTS, INFER, FROM_OUTPUT, INPUT_GRADIENT = range(5)
 """The last two have in place of y the gradient of the user's own loss, dLoss/dp (rows, outputs):
 FROM_OUTPUT updates by it, INPUT_GRADIENT takes it down to the inputs."""
+
+IN_ORDER, ALL_ROWS, GIVEN_ROWS = range(3)
+"""The rows of an epoch: as ORDER has them; all of them, shuffled; those that Python has put into
+ORDER before the epoch begins, shuffled."""
 
 FINE, BAD_INPUT, BAD_TARGET, NOT_FINITE, KINDS = range(5)
 """Statuses. That of an inference's share is kind + KINDS * the first row of the vector of rows

@@ -33,6 +33,7 @@ from .inference import begin_inference, end_inference, infer
 from .jit import kernel
 from .jobs import (
     ADVANCE,
+    ALL_ROWS,
     APPLY,
     BACKWARD,
     BATCH,
@@ -48,6 +49,7 @@ from .jobs import (
     FROM_OUTPUT,
     GRADIENTS,
     HYPER,
+    IN_ORDER,
     INFER,
     INPUT_GRADIENT,
     KINDS,
@@ -91,7 +93,7 @@ from .layout import (
 from .losses import delta_from_output
 from .regularization import part, penalty
 from .settings import ROW_SCALE
-from .shuffle import shuffle
+from .shuffle import reorder, shuffle
 from .simd import get, lanes, offset, pointer_to, put
 from .stages import (
     after_weights,
@@ -238,8 +240,12 @@ def _begin(plan, work, job, shares):
     """The first stage of a batch, if there is one; at the first of an epoch, make its order."""
     if job[EPOCH] >= job[EPOCHS] or job[BUDGET] <= 0:
         return NOTHING
-    if job[START] == 0 and job[SHUFFLED] == 1:
-        shuffle(job[SEED], job[EPOCH], carray(pointer_to(job[ORDER], types.int64), job[ROWS]))
+    if job[START] == 0 and job[SHUFFLED] != IN_ORDER:
+        order = carray(pointer_to(job[ORDER], types.int64), job[ROWS])
+        if job[SHUFFLED] == ALL_ROWS:
+            shuffle(job[SEED], job[EPOCH], order)
+        else:
+            reorder(job[SEED], job[EPOCH], order)
     job[BUDGET] -= 1
     prepare(plan, job)
     rows = _batch_rows(job)
@@ -254,7 +260,7 @@ def _begin(plan, work, job, shares):
 @kernel
 def _go_on(job):
     """To the next batch or epoch."""
-    if job[BATCH] >= job[ROWS] and job[SHUFFLED] == 0:
+    if job[BATCH] >= job[ROWS] and job[SHUFFLED] == IN_ORDER:
         job[LOADED] = 1
     job[START] += job[BATCH]
     if job[START] >= job[ROWS]:

@@ -117,9 +117,12 @@ def gather_rows_stage(job, data, order, first, rows, target):
 
 
 @entry
-def shuffle_stage(seed, epoch, order):
-    """``shuffle``."""
-    shuffle.shuffle(seed, epoch, order)
+def shuffle_stage(given, seed, epoch, order):
+    """``shuffle``, or with ``given`` rows ``reorder``."""
+    if given:
+        shuffle.reorder(seed, epoch, order)
+    else:
+        shuffle.shuffle(seed, epoch, order)
 
 
 def vector_lanes(dtype):

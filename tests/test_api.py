@@ -38,7 +38,9 @@ def test_the_names():
     optimizers = {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam"}
     losses = {"Huber", "Quantile"}
     names = {"Network", "Trainer", "History", "embed", "schedules", "show_config", "warmup"}
-    assert set(fastbp.__all__) == names | optimizers | losses
+    callbacks = {"Callback", "FitState", "StopTraining", "LambdaCallback", "EarlyStopping",
+                 "ReduceLROnPlateau", "ModelCheckpoint", "CSVLogger", "TimeLimit"}  # fmt: skip
+    assert set(fastbp.__all__) == names | optimizers | losses | callbacks
     assert all(hasattr(fastbp, name) for name in names)
     assert re.match(r"\d+\.\d+", fastbp.__version__)
 
@@ -46,13 +48,17 @@ def test_the_names():
 OPTIONS = (
     "l1 l2 dropout label_smoothing clip_value clip_norm ema_decay class_weight schedule lr_factors"
 )
+VALIDATION = "validation_data validation_fraction metrics"
 ARGUMENTS = {
     "Network": (fastbp.Network, "sizes activation output init seed dtype"),
     "Trainer": (fastbp.Trainer, f"net loss optimizer batch_size threads seed engine {OPTIONS}"),
-    "fit": (fastbp.Trainer.fit, "self X y epochs sample_weight validation_data shuffle progress"),
+    "fit": (
+        fastbp.Trainer.fit,
+        f"self X y epochs sample_weight {VALIDATION} callbacks shuffle progress",
+    ),
     "step": (fastbp.Trainer.step, "self X y sample_weight"),
     "loss_and_gradients": (fastbp.Trainer.loss_and_gradients, "self X y sample_weight"),
-    "evaluate": (fastbp.Trainer.evaluate, "self X y sample_weight averaged"),
+    "evaluate": (fastbp.Trainer.evaluate, "self X y sample_weight averaged metrics"),
     "Trainer.predict": (fastbp.Trainer.predict, "self X out averaged"),
     "Network.predict": (fastbp.Network.predict, "self X out"),
     "set_parameters": (fastbp.Network.set_parameters, "self weights biases"),
@@ -436,33 +442,7 @@ def test_predict_reads_the_parameters_of_now():
 # What is printed
 
 
-def test_progress_prints_a_line_for_each_epoch(capsys):
-    trainer, (X, y) = CLASSES.trainer("float32"), CLASSES.batch()
-    history = trainer.fit(X, y, epochs=3, validation_data=(X, y), progress=True)
-    lines = capsys.readouterr().out.splitlines()
-    for epoch, line in enumerate(lines, 1):
-        assert line.startswith(f"epoch {epoch}/3 ")
-        for key in ("loss", "val_loss", "val_accuracy"):
-            assert f"  {key} {history[key][epoch - 1]:.4f}  " in line
-        assert line.endswith(" samples/s")
-    assert len(lines) == 3
-
-
-@pytest.mark.parametrize(
-    ("progress", "terminal", "lines"),
-    [(True, True, 2), (True, False, 2), ("auto", True, 2), ("auto", False, 0), (False, True, 0)],
-)
-def test_progress_is_for_terminals_unless_it_is_chosen(
-    progress, terminal, lines, capsys, monkeypatch
-):
-    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
-    NUMBERS.trainer("float32").fit(*NUMBERS.batch(), epochs=2, progress=progress)
-    printed = capsys.readouterr()
-    assert len(printed.out.splitlines()) == lines
-    assert not printed.err
-
-
-def test_nothing_else_prints(capfd):
+def test_nothing_prints(capfd):
     trainer, (X, y) = CLASSES.trainer("float32"), CLASSES.batch()
     trainer.fit(X, y)
     trainer.step(X, y)

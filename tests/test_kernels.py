@@ -297,5 +297,9 @@ def test_update_equals_its_twin(case, dtype):
 @pytest.mark.parametrize(("seed", "epoch"), [(0, 0), (7, 3), (2**63 - 1, 12345)])
 def test_shuffle_equals_its_twin(seed, epoch, n):
     order = np.full(n, -1)
-    stages.shuffle_stage(seed, epoch, order)
+    stages.shuffle_stage(False, seed, epoch, order)
     np.testing.assert_array_equal(order, reference.shuffled(seed, epoch, n))
+    rows = order * 3 + 1
+    given = rows.copy()
+    stages.shuffle_stage(True, seed, epoch, given)
+    np.testing.assert_array_equal(given, rows[order])

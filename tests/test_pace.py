@@ -119,7 +119,7 @@ def test_many_epochs_are_fitted_some_at_a_time(monkeypatch, runs):
     monkeypatch.setattr("fastbp.pace.next_count", lambda *_: 2**40)
     together = fitted()
     calls = len(runs)
-    monkeypatch.setattr("fastbp.trainer.EPOCHS_AT_ONCE", 3)
+    monkeypatch.setattr("fastbp.fitting.EPOCHS_AT_ONCE", 3)
     for budget in (1, 2, 5, 2**40):
         monkeypatch.setattr("fastbp.pace.next_count", lambda *_, budget=budget: budget)
         runs.clear()
@@ -130,7 +130,7 @@ def test_many_epochs_are_fitted_some_at_a_time(monkeypatch, runs):
 @pytest.mark.parametrize("kind", ["numba", "numpy"])
 def test_calls_that_end_early_do_not_grow_forever(kind, monkeypatch):
     """Epochs one by one, for validation, and epochs that fill the room for losses."""
-    monkeypatch.setattr("fastbp.trainer.EPOCHS_AT_ONCE", 1)
+    monkeypatch.setattr("fastbp.fitting.EPOCHS_AT_ONCE", 1)
     monkeypatch.setattr("fastbp.pace.CHUNK_SECONDS", 1e9)
     X, y = np.ones((4, 1)), np.ones((4, 1))
     for options in ({}, {"validation_data": (X, y)}):
@@ -142,7 +142,7 @@ def test_calls_that_end_early_do_not_grow_forever(kind, monkeypatch):
 def test_the_epoch_of_a_failure_counts_from_the_first(monkeypatch):
     case, found = CASES["whole vectors"], set()
     for at_once in (1, 2, 4096):
-        monkeypatch.setattr("fastbp.trainer.EPOCHS_AT_ONCE", at_once)
+        monkeypatch.setattr("fastbp.fitting.EPOCHS_AT_ONCE", at_once)
         trainer = make(case, optimizer=fastbp.SGD(lr=2))
         with pytest.raises(FloatingPointError) as caught:
             trainer.fit(*case.batch(), epochs=10**15)

@@ -21,6 +21,13 @@ def test_the_first_example_learns():
     assert names["history"]["val_accuracy"][-1] > 0.9
 
 
+def test_the_example_of_stopping_stops():
+    names = run("Watching, judging and stopping")
+    history, stopping = names["history"], names["stopping"]
+    assert len(history["loss"]) == stopping.best_epoch + 5 < 100
+    assert stopping.best == min(history["val_brier"])
+
+
 def test_the_loop_in_njit_code_learns():
     names = run("Inside your own `@njit` code")
     assert 0 < names["late"] < names["early"] / 10
