@@ -6,6 +6,7 @@ from . import embed, schedules
 from .callbacks import Callback, FitState, LambdaCallback, StopTraining
 from .config import show_config
 from .history import History
+from .lbfgs import LBFGS
 from .losses import Huber, Quantile
 from .monitors import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from .network import Network
@@ -17,6 +18,7 @@ from .trainer import Trainer
 __version__ = version("fastbp")
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Adagrad",
     "Adam",

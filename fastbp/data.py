@@ -101,7 +101,11 @@ def as_targets(y: Any, loss: Loss, n_out: int, n_rows: int, name: str = "y") -> 
 
 
 def as_row_weights(weights: Any, n_rows: int, name: str = "sample_weight") -> Floats | None:
-    """Weights of rows as float64 (n_rows,), contiguous, or None; copied where they are not."""
+    """Weights of rows as float64 (n_rows,), contiguous, or None.
+
+    Scaled by a power of two, the largest to [1/2, 1): their scale plays no part in a weighted mean,
+    and none may overflow where single precision takes over.
+    """
     if weights is None:
         return None
     array = _as_array(weights, name)
@@ -119,7 +123,8 @@ def as_row_weights(weights: Any, n_rows: int, name: str = "sample_weight") -> Fl
             f"{name} has {array[i]} at row {i}, expected finite numbers of 0 or more: a row of "
             "weight 0 counts for nothing"
         )
-    return floats
+    _, exponent = np.frexp(floats.max())
+    return np.ldexp(floats, -exponent)
 
 
 def check_inputs(table: Table, rows: Rows, dtype: npt.DTypeLike, name: str = "X") -> None:

@@ -1,15 +1,19 @@
 """One call of fit: compiled calls, the epochs that they end, validation, History."""
 
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .callbacks import Watch
+from .callbacks import StopTraining, Watch
 from .history import History
 from .job import Floats, Job
 from .kernels import jobs
+from .lbfgs import LBFGS, minimize
 from .metrics import Metric
 from .order import Order
 from .validation import Validation
@@ -54,12 +58,35 @@ class Fit:
     def _run(self) -> None:
         watch = self.watch
         watch.begin()
+        if isinstance(self.trainer.optimizer, LBFGS):
+            self._minimize(self.trainer.optimizer)
+            return
         for losses, seconds in self._calls():
             watch.end_step()
             if len(losses):
                 watch.state.history.extend(**self._columns(losses, seconds))
                 watch.end_epoch()
             watch.end_call()
+
+    def _minimize(self, rule: LBFGS) -> None:
+        """All rows at every iteration, which takes the place of an epoch."""
+        trainer, watch = self.trainer, self.watch
+        started = time.perf_counter()
+
+        def end_iteration(number: int, loss: float) -> None:
+            nonlocal started
+            watch.state._advance(number, 0, self.order.rows)
+            losses, seconds = np.array([loss]), time.perf_counter() - started
+            watch.state.history.extend(**self._columns(losses, seconds))
+            watch.end_epoch()
+            watch.end_call()
+            if watch.stopped:
+                raise StopTraining
+            started = time.perf_counter()
+
+        with suppress(StopTraining):
+            gradients = partial(trainer._loss_and_gradients, replace(self.order, shuffle=False))
+            minimize(rule, trainer.net, gradients, watch.state.epochs, end_iteration)
 
     def _columns(self, losses: Floats, seconds: float) -> dict[str, list[float]]:
         """History of the epochs that have just ended: one, if it is to be validated."""
@@ -81,6 +108,8 @@ class Fit:
         at_once = 1 if one_by_one else min(epochs, EPOCHS_AT_ONCE)
         job = order.job(trainer.batch_size, trainer.seed, at_once)
         job[jobs.FIRST] = job[jobs.EPOCH] = trainer._epoch
+        # A callback may bring the trainer to extended kernels: these rows still have no weights.
+        self._weighed = trainer._extended or order.data.weights is not None
         call = self._step if watch.each_step else self._chunk
         seconds = 0.0
         while job.epochs_taken < epochs and not watch.stopped:
@@ -91,7 +120,7 @@ class Fit:
             finally:  # where a batch is refused, or Ctrl-C ends fit, the epochs before it are made
                 trainer._epoch = job[jobs.EPOCH]
             ended = trainer._epoch > job[jobs.FIRST]
-            losses = job.take_losses(trainer._extended) if ended else NO_LOSSES
+            losses = job.take_losses(self._weighed) if ended else NO_LOSSES
             if watch.is_on:
                 watch.state._advance(job.epochs_taken, job[jobs.START], job.batch)
             yield losses, seconds / max(len(losses), 1)
@@ -108,7 +137,7 @@ class Fit:
         loss, weight = job.losses[0], job.weights[0]
         job.chunk, job.losses[0], job.weights[0] = 1, 0.0, 0.0
         seconds = self._chunk(job)
-        if not self.trainer._extended:  # plain kernels add up no weights, but others may follow
+        if not self._weighed:
             job.weights[0] = rows
         self.watch.state.step_loss = float(job.means(extended=True)[0])
         job.losses[0] += loss

@@ -8,13 +8,14 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from . import checks
 from .extras import need
+from .kernels import codes
 from .network import Network
 from .optimizers import _not_negative, _set
 
@@ -28,6 +29,10 @@ Gradients: TypeAlias = Callable[[], tuple[float, list[tuple[Array, Array]]]]
 class LBFGS:
     """L-BFGS with a line search that holds the strong Wolfe conditions (Moré and Thuente, 1994).
 
+    ``fit`` makes up to ``epochs`` iterations, each on all rows, and ends before where there is no
+    lower loss to be found; History has the loss after each. Its ``batch_size`` bounds memory, and
+    changes nothing else. There is no ``step``.
+
     history: pairs of steps and changes of the gradient that stand for the Hessian, >= 1.
     tolerance: it stops where no entry of the gradient is larger, >= 0. max_line_search: evaluations
     of one line search, >= 1.
@@ -36,6 +41,14 @@ class LBFGS:
     history: int = 10
     tolerance: float = 1e-5
     max_line_search: int = 20
+
+    code: ClassVar[int] = codes.SGD  # of no consequence: the kernels make no update
+    extended: ClassVar[bool] = False
+    n_moments: ClassVar[int] = 0
+
+    def hyper(self) -> Floats:
+        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64; of no use."""
+        return np.zeros(codes.N_HYPER)
 
     def __post_init__(self) -> None:
         for field in ("history", "max_line_search"):

@@ -175,7 +175,7 @@ class Adagrad:
 
     @property
     def n_moments(self) -> int:
-        """Moment arrays in use: the sum of squares v, behind an m that is not used."""
+        """Moment arrays in use: the sum of squares v."""
         return 1
 
     def hyper(self) -> Hyper:

@@ -9,6 +9,7 @@ import numpy as np
 from . import checks, schedules
 from .job import Floats
 from .kernels import codes, settings
+from .lbfgs import LBFGS
 from .losses import Loss
 from .optimizers import Optimizer
 
@@ -41,7 +42,7 @@ class Options:
         chosen = self.class_weight is not None or self.schedule is not None
         return any(numbers) or chosen or any(factor != 1 for factor in self.lr_factors)
 
-    def hyper(self, optimizer: Optimizer, loss: Loss, n_classes: int) -> Floats:
+    def hyper(self, optimizer: Optimizer | LBFGS, loss: Loss, n_classes: int) -> Floats:
         """The hyperparameter vector (kernels/settings.py) before the first update."""
         layers = len(self.lr_factors)
         hyper = np.zeros(settings.length(layers, n_classes))
@@ -106,9 +107,36 @@ def check(
     )
 
 
+def check_full_batch(asked: Options) -> None:
+    """ValueError for an option that shapes updates, where there are none by batches: L-BFGS."""
+    given = {
+        "clip_value": asked.clip_value > 0,
+        "clip_norm": asked.clip_norm > 0,
+        "ema_decay": asked.averaging > 0,
+        "schedule": asked.schedule is not None,
+        "lr_factors": any(factor != 1 for factor in asked.lr_factors),
+    }
+    refused = [name for name, is_given in given.items() if is_given]
+    if refused:
+        raise ValueError(
+            f"{refused[0]} is given, but optimizer LBFGS has neither updates by batches nor a "
+            "learning rate: leave it out, or use another optimizer"
+        )
+
+
 def _per_layer(value: Any, count: int, name: str, layer: str, check_one: Any) -> tuple[float, ...]:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
-        return (check_one(value, name),) * count
+        number = check_one(value, name)
+        if name == "dropout" and number and not count:
+            raise ValueError(
+                f"dropout is {number}, but the network has no hidden layer: leave it out, or give "
+                "the network one"
+            )
+        return (number,) * count
+    if isinstance(value, np.ndarray) and value.ndim != 1:
+        raise TypeError(
+            f"{name} is an array of shape {value.shape}, expected a number, or one per {layer}"
+        )
     if len(value) != count:
         raise ValueError(f"{name} has {len(value)} numbers, expected {count}, one per {layer}")
     return tuple(check_one(number, f"{name}[{i}]") for i, number in enumerate(value))

@@ -27,7 +27,12 @@ def loss_address(function: Callable[..., float], itemsize: int) -> int:
     pointer = types.CPointer(dtype)
 
     def own_loss(p, y, dloss_dp, units):  # type: ignore[no-untyped-def]
-        return function(carray(p, units), carray(y, units), carray(dloss_dp, units))
+        loss = np.nan  # what it raises would be lost, and the loss 0
+        try:  # noqa: SIM105 - compiled code knows no contextlib
+            loss = function(carray(p, units), carray(y, units), carray(dloss_dp, units))
+        except Exception:  # noqa: BLE001
+            pass
+        return loss
 
     signature = types.float64(pointer, pointer, pointer, types.int64)
     return jit.own_c_function(own_loss, signature)
@@ -41,7 +46,7 @@ def check_loss(function: Callable[..., float], n_out: int, softmax: bool) -> Non
         if softmax:
             p, y = p / p.sum(), y / y.sum()
         given = np.zeros(n_out)
-        loss = _call(function, p, y, given)
+        loss = _first_call(function, p, y, given)
         differences = np.array([_difference(function, p, y, i) for i in range(n_out)])
         off = np.abs(given - differences)
         if not np.isfinite(loss) or not (off <= TOLERANCE * (1 + np.abs(differences))).all():
@@ -51,6 +56,18 @@ def check_loss(function: Callable[..., float], n_out: int, softmax: bool) -> Non
                 f"differences give {differences[i]:.6g} (loss {loss:.6g} at p = {p[i]:.6g}, y = "
                 f"{y[i]:.6g}): it must fill dloss_dp with the derivative of what it returns"
             )
+
+
+def _first_call(function: Any, p: Any, y: Any, dloss_dp: Any) -> float:
+    try:
+        return _call(function, p, y, dloss_dp)
+    except Exception as error:
+        error.add_note(
+            f"while the loss {function.__name__!r} was tried out: it must be an njit function "
+            "loss(p, y, dloss_dp) -> float that takes one row of outputs, one of targets and one "
+            "to fill in, in float32 and in float64"
+        )
+        raise
 
 
 def _call(function: Any, p: Any, y: Any, dloss_dp: Any) -> float:

@@ -20,9 +20,9 @@ Prediction: TypeAlias = tuple[Callable[[int, Array, Array], bool], int, object]
 """(code, address of a header, what holds the header's memory): whether code(header, X, out) filled
 out (rows, outputs) with the outputs of X. Safe from many threads at once."""
 
-Step: TypeAlias = tuple[Callable[[int, Array, Array], float], int]
-"""(code, address of a header): code(header, X, y) is the loss of an update, or NaN if nothing has
-changed."""
+Step: TypeAlias = tuple[Callable[[int, Array, Array], float], int, object]
+"""(code, address of a header, what holds its memory): code(header, X, y) is the loss of an update,
+or NaN if nothing has changed."""
 
 
 def prediction(state: State, n_parameters: int) -> Prediction:
@@ -36,8 +36,8 @@ def prediction(state: State, n_parameters: int) -> Prediction:
 
 
 def step(model: Model) -> Step:
-    """For a trainer, whose model must outlive it."""
-    return embedded.step_alone(model.parameters.itemsize), address(model.header)
+    """For a trainer."""
+    return embedded.step_alone(model.parameters.itemsize), address(model.header), model
 
 
 def _no_prediction(_header: int, _X: Array, _out: Array) -> bool:
@@ -48,4 +48,4 @@ def _no_step(_header: int, _X: Array, _y: Array) -> float:
     return math.nan
 
 
-NO_STEP: Step = _no_step, 0
+NO_STEP: Step = _no_step, 0, None

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from . import checks, names
 from .kernels import schedules as codes
-from .optimizers import NAdam, Optimizer, _flag, _in_range, _number, _positive, _set, _share
+from .optimizers import NAdam, _flag, _in_range, _number, _positive, _set, _share
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -243,7 +243,7 @@ def check(schedule: object, argument: str = "schedule") -> Schedule:
     )
 
 
-def check_momentum(schedule: Schedule, optimizer: Optimizer) -> None:
+def check_momentum(schedule: Schedule, optimizer: object) -> None:
     """ValueError where the schedule gives a momentum and the optimizer has none to be replaced."""
     inner = schedule.then if isinstance(schedule, Warmup) else schedule
     if not isinstance(inner, OneCycle) or not inner.cycle_momentum:

@@ -15,6 +15,7 @@ from numpy import ndarray
 from . import (
     checks,
     embed,
+    lbfgs,
     losses,
     lr_finder,
     names,
@@ -26,7 +27,7 @@ from . import (
     schedules,
 )
 from .callbacks import Callback, FitState, Watch, as_callbacks
-from .data import as_inputs, as_row_weights, as_targets
+from .data import as_inputs, as_row_weights, as_targets, check_targets
 from .engine import CompiledEngine
 from .fitting import Fit
 from .history import History
@@ -55,7 +56,7 @@ class Trainer:
             the output activations each goes with), or a loss of your own: an njit function
             ``loss(p, y, dloss_dp) -> float`` of one row's outputs and targets that fills in the
             derivative.
-        optimizer: one of fastbp/optimizers.py, such as ``fastbp.Adam(lr=1e-3)``.
+        optimizer: one of fastbp/optimizers.py, such as ``fastbp.Adam(lr=1e-3)``, or ``LBFGS()``.
         batch_size: rows of an update, >= 1; more than there are rows acts as all rows.
         threads: the most threads to use, or "auto".
         seed: of the order of the rows, an integer in [0, 2**63); None draws one.
@@ -68,12 +69,14 @@ class Trainer:
             and ``predict`` use all units. (Srivastava et al., 2014.)
         label_smoothing: for cross_entropy and bce: y (1 - s) + s / n_classes in place of y.
         clip_value: the largest size of an element of the gradient.
-        clip_norm: the largest norm of the whole gradient, which is scaled down to it (Pascanu et
-            al., 2013). Values are clipped first, where both are given.
-        ema_decay: keep a moving average of the parameters, a = ema_decay a + (1 - ema_decay) w
-            after each update, for ``evaluate(averaged=True)`` and ``predict(averaged=True)``.
+        clip_norm: the largest norm of the whole gradient, that of frozen layers left out, which is
+            scaled down to it (Pascanu et al., 2013). Values are clipped first, if both are given.
+        ema_decay: keep a moving average of the parameters, a = w after the first update and a =
+            ema_decay a + (1 - ema_decay) w after each other, for ``evaluate(averaged=True)`` and
+            ``predict(averaged=True)``.
         class_weight: a dict of weights by label, 1 for those it does not name; or "balanced", n /
-            (classes * rows of the class) by the labels of each ``fit``. Times ``sample_weight``.
+            (classes * rows of the class) by the labels of each ``fit``. Times ``sample_weight``. It
+            is a weight of rows: with label smoothing, too, which torch weighs class by class.
         schedule: of the learning rate and momentum by updates (fastbp/schedules.py), times ``lr``.
         lr_factors: factor on the learning rate of each layer: one number, or one per layer. A layer
             with 0 is frozen, and its gradient not computed.
@@ -95,7 +98,7 @@ class Trainer:
         net: Network,
         *,
         loss: losses.LossLike,
-        optimizer: optimizers.Optimizer,
+        optimizer: optimizers.Optimizer | lbfgs.LBFGS,
         batch_size: int = 32,
         threads: int | str = "auto",
         seed: int | None = None,
@@ -118,7 +121,8 @@ class Trainer:
         losses.check_pair(self._loss, net.output, net.sizes[-1])
         if self._loss.function is not None:
             own.check_loss(self._loss.function, net.sizes[-1], net.output == "softmax")
-        self._optimizer = optimizers.check(optimizer)
+        known = isinstance(optimizer, lbfgs.LBFGS)
+        self._optimizer = optimizer if known else optimizers.check(optimizer)
         self._dtype = net.dtype
         self._batch_size = checks.integer(batch_size, "batch_size", 1)
         self._seed = checks.seed(seed)
@@ -137,15 +141,15 @@ class Trainer:
             schedule=schedule,
             lr_factors=lr_factors,
         )
-        if self._options.schedule is not None:
+        if self._full_batch:
+            options.check_full_batch(self._options)
+        elif self._options.schedule is not None:
             schedules.check_momentum(self._options.schedule, self._optimizer)
         self._weighs_rows = self._is_balanced = False
         self._threads = maximum(threads)
         names.lookup(ENGINES, engine, "engine")
         self._engine_name = engine
         self._state = self._new_state()
-        if self._state.shape.averages:
-            self._average[:] = net._parameters
         self._epoch = 0
         self._lock = threading.RLock()
         self._make_engine()
@@ -223,6 +227,16 @@ class Trainer:
         average: Array = self._state.moments[self._state.shape.moments]
         return average
 
+    def _complete_average(self) -> None:
+        """Where updates leave the average alone: before the first one, and in frozen layers."""
+        net, started = self.net, self._state.hyper[settings.UPDATES] > 0
+        starts = [*net._plan[1:, layout.WEIGHTS], len(net._parameters)]
+        for factor, start, stop in zip(
+            self._options.lr_factors, starts[:-1], starts[1:], strict=True
+        ):
+            if factor == 0 or not started:
+                self._average[start:stop] = net._parameters[start:stop]
+
     def _weigh_rows(self) -> None:
         """Go over to the extended kernels: from now on rows have weights."""
         if not self._state.shape.extended:
@@ -242,7 +256,7 @@ class Trainer:
         return self._net
 
     @property
-    def optimizer(self) -> optimizers.Optimizer:
+    def optimizer(self) -> optimizers.Optimizer | lbfgs.LBFGS:
         """The optimizer, as it was given: its learning rate may have been set since."""
         return self._optimizer
 
@@ -303,6 +317,7 @@ class Trainer:
                 "engine is 'numpy', which compiles nothing: make the Trainer with engine='numba'"
             )
         self._check_balanced()
+        self._check_updates("compiled")
         with self._alone():
             if self._model is None:
                 self._model = self._new_model()
@@ -402,7 +417,7 @@ class Trainer:
             FloatingPointError: the loss was not finite; nothing has changed.
 
         """
-        dtype, (code, header) = self._dtype, self._quick or self._make_quick()
+        dtype, (code, header, _model) = self._dtype, self._quick or self._make_quick()
         if (
             type(X) is type(y) is ndarray
             and sample_weight is None
@@ -428,13 +443,15 @@ class Trainer:
 
     def _make_quick(self) -> quick.Step:
         unbalanced = self._options.class_weight == "balanced" and not self._is_balanced
+        steps = not (unbalanced or self._full_batch)
         alone = self._engine is self._compiled and self._compiled.rows_alone() > 0
-        self._quick = quick.step(self.compiled()) if alone and not unbalanced else quick.NO_STEP
+        self._quick = quick.step(self.compiled()) if alone and steps else quick.NO_STEP
         return self._quick
 
     def _step_carefully(self, X: Any, y: Any, sample_weight: Any) -> float:
         data = self._data(X, y, sample_weight)
         self._check_balanced()
+        self._check_updates("step")
         if data.rows > self.batch_size:
             raise ValueError(
                 f"X has {data.rows} rows, expected at most batch_size = {self.batch_size}: "
@@ -464,11 +481,14 @@ class Trainer:
         """
         data = self._data(X, y, sample_weight)
         self._check_balanced()
-        gradients, batch = self._arena(1), min(self.batch_size, data.rows)
-        job = Job(jobs.GRADIENTS, data.rows, batch, np.zeros(1))
+        return self._loss_and_gradients(Order(data, shuffle=False))
+
+    def _loss_and_gradients(self, order: Order) -> tuple[float, list[tuple[Array, Array]]]:
+        job, gradients = order.job(self.batch_size, self.seed, 1), self._arena(1)
+        job[jobs.TASK] = jobs.GRADIENTS
         with self._alone():
             while job[jobs.EPOCH] < job[jobs.EPOCHS]:
-                self._chunk(data, job, "loss_and_gradients", gradients)
+                self._chunk(order.data, job, "loss_and_gradients", gradients)
         layers = layout.read_layers(self.net._plan, gradients[0])
         return float(job.means(self._extended)[0]), list(layers)
 
@@ -539,6 +559,7 @@ class Trainer:
                 "averaged is True, but this trainer keeps no moving average: make it with "
                 "ema_decay=0.999, say"
             )
+        self._complete_average()
         state = replace(self._state, parameters=self._average)
         twin = self._engine_name == "numpy"
         return TwinEngine(state) if twin else CompiledEngine(state, self._threads)
@@ -576,23 +597,22 @@ class Trainer:
         x = as_inputs(X, self.net.sizes[0])
         rows = len(x.array)
         targets = as_targets(y, self._loss, self.net.sizes[-1], rows)
-        weights = as_row_weights(sample_weight, rows)
-        if weights is not None:
-            self._weigh_rows()
-        return Data(x, targets, weights=weights)
+        return Data(x, targets, weights=as_row_weights(sample_weight, rows))
 
     def _balance(self, data: Data, rows: Ints | None = None) -> None:
         """Where class weights are "balanced", take them from the labels of these rows, or all."""
         if self._options.class_weight != "balanced" or data.y is None:
             return
         labels, classes = data.y.array[:, 0], options.n_classes(self._loss, self.net.sizes[-1])
+        rows = np.arange(data.rows) if rows is None else rows
+        check_targets(data.y, rows, self._loss, self.net.sizes[-1], self._dtype)
+        labels = labels[rows]
         if data.y.array.shape[1] != 1 or (labels.dtype.kind == "f" and (labels % 1).any()):
             raise ValueError(
                 "class_weight is 'balanced', but y holds no labels: pass integer labels (n,), or "
                 "a dict of weights"
             )
-        labels = labels if rows is None else labels[rows]
-        weights = options.balanced(labels.astype(np.int64).clip(0, classes - 1), classes)
+        weights = options.balanced(labels.astype(np.int64), classes)
         first = settings.class_weights(len(self.net.sizes) - 1)
         self._state.hyper[first:] = weights
         self._is_balanced, self._quick = True, None
@@ -602,6 +622,18 @@ class Trainer:
         if self._options.schedule is not None:
             made = int(self._state.hyper[settings.UPDATES])
             schedules.check_length(self._options.schedule, made, updates)
+
+    @property
+    def _full_batch(self) -> bool:
+        return isinstance(self._optimizer, lbfgs.LBFGS)
+
+    def _check_updates(self, call: str) -> None:
+        """ValueError where the optimizer makes no updates by batches."""
+        if self._full_batch:
+            raise ValueError(
+                f"{call} makes updates by batches, and optimizer {self._optimizer!r} none: call "
+                "fit, or make the Trainer with another optimizer"
+            )
 
     def _check_balanced(self) -> None:
         if self._options.class_weight == "balanced" and not self._is_balanced:
@@ -651,6 +683,8 @@ class Trainer:
         return Validation(Data(x, y, names), np.asarray(pair[1]))
 
     def _run(self, data: Data, job: Job, caller: str, into: Array | None = None) -> float:
+        if data.weights is not None:
+            self._weigh_rows()
         waited = self._engine.train(data, job, self._state.moments if into is None else into)
         if job.array[jobs.STATUS] != jobs.FINE:
             self._refuse(data, job, caller)
@@ -667,11 +701,12 @@ class Trainer:
                 "the loss is not finite on these rows: there is no gradient. Scale the inputs, or "
                 "look for very large weights"
             )
+        what = "loss" if not self._state.shape.clips_norm else "loss, or the norm of its gradient,"
         place = "these rows"
         if caller == "fit":
             epoch = job.epochs_taken + job[jobs.EPOCH] - job[jobs.FIRST] + 1
             place = f"epoch {epoch}, step {start // batch + 1}"
         raise FloatingPointError(
-            f"the loss is not finite in {caller} at {place}, with lr = {self.lr:g}: the update was "
-            "not made. Lower lr, scale the inputs, or look for very large weights"
+            f"the {what} is not finite in {caller} at {place}, with lr = {self.lr:g}: the update "
+            "was not made. Lower lr, scale the inputs, or look for very large weights"
         )

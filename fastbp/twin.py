@@ -198,7 +198,7 @@ class TwinEngine:
         if not self.state.shape.extended:
             return gradients
         largest = hyper[settings.CLIP_VALUE] if clipped else 0.0
-        l1, l2 = hyper[settings.L1], hyper[settings.L2]
+        l1, l2 = (hyper[i] if scale else 0.0 for i in (settings.L1, settings.L2))
         return [
             (
                 reference.final_gradient(w, dw, scale, l1, l2, largest),
@@ -237,7 +237,7 @@ class TwinEngine:
         scheduled, momentum = reference.scheduled(cells, hyper[settings.UPDATES])
         hyper[codes.LR] *= scheduled * factor
         optimizer = self.state.shape.optimizer
-        if not math.isnan(momentum) and optimizer != codes.NADAM:  # it has a law of its own
+        if not math.isnan(momentum):
             adaptive = optimizer in (codes.ADAM, codes.ADAMW)
             hyper[codes.BETA1 if adaptive else codes.MOMENTUM] = momentum
         return hyper
@@ -259,7 +259,7 @@ class TwinEngine:
             if shape.averages:
                 average, decay = (
                     moments[shape.moments][layer][part],
-                    w.dtype.type(hyper[settings.AVERAGING]),
+                    w.dtype.type(hyper[settings.AVERAGING] if t > 1 else 0),
                 )
                 average[...] = w + decay * (average - w)
 

@@ -98,6 +98,7 @@ def own_loss_and_delta(own, code, z, p, y, v, rows_of, delta, units, padded, val
         value = _call_own(own, rows_of, of_y, of_v, units)
         for u in range(units):
             put(v, u * w + r, get(of_v, u) / rows)
+            value += get(of_v, u) * 0.0  # NaN, where the gradient is not finite
         put(delta, r, value)
     value = load(delta, 0)
     delta_from_output(code, z, p, v, delta, units, padded, row_loss)

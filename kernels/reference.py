@@ -294,7 +294,11 @@ def own_losses(function, p, y):
     """(loss of each row (B,), dLoss/dp (B, O)) of the user's own loss."""
     values, rates = np.zeros(len(p)), np.zeros_like(p)
     for i, (one, target) in enumerate(zip(p, y, strict=True)):
-        values[i] = function(one.copy(), target.copy(), rates[i])
+        try:
+            values[i] = function(one.copy(), target.copy(), rates[i])
+        except Exception:  # noqa: BLE001 - compiled kernels cannot pass it on
+            values[i] = math.nan
+        values[i] += (rates[i] * 0).sum()  # NaN, where the gradient is not finite
     return values, rates
 
 

@@ -29,6 +29,7 @@ from .settings import (
     L2,
     LR_FACTOR,
     ROW_SCALE,
+    UPDATES,
     of_layer,
 )
 from .simd import fabs, fma, get, lanes, load, offset, select, splat, store
@@ -55,7 +56,7 @@ def common_coefficients(hyper):
         hyper[L2],
         hyper[CLIP_VALUE],
         hyper[CLIP_SCALE],
-        hyper[AVERAGING],
+        hyper[AVERAGING] if hyper[UPDATES] > 0.0 else 0.0,
     )
 
 
@@ -161,9 +162,12 @@ def _total(plan, work, which):
 @kernel
 def penalty(plan, work, hyper):
     """L1 sum |w| + L2 / 2 sum w^2, from what ``measure_weights`` left. Twin: same name."""
-    if not has_penalty(hyper):
-        return 0.0
-    return hyper[L1] * _total(plan, work, 0) + 0.5 * hyper[L2] * _total(plan, work, 1)
+    value = 0.0
+    if hyper[L1] != 0.0:  # 0 times what has overflowed is no number
+        value += hyper[L1] * _total(plan, work, 0)
+    if hyper[L2] != 0.0:
+        value += 0.5 * hyper[L2] * _total(plan, work, 1)
+    return value
 
 
 @kernel
@@ -181,7 +185,8 @@ def clip_scale(plan, work, hyper):
 def finish_gradients(plan, params, gradient, hyper, share, shares):
     """Scale one share's panels of a kept gradient, and add that of the penalties."""
     w = lanes(params)
-    c = (hyper[ROW_SCALE], hyper[L1], hyper[L2], 0.0, 1.0, 0.0)
+    some = 1.0 if hyper[ROW_SCALE] > 0.0 else 0.0  # where no row has weight, nothing has a price
+    c = (hyper[ROW_SCALE], some * hyper[L1], some * hyper[L2], 0.0, 1.0, 0.0)
     for layer in range(1, plan[0, LAST] + 1):
         first, last = part(padded(plan[layer, OUTPUTS], w) // w, share, shares)
         for panel in range(first, last):

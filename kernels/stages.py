@@ -23,6 +23,7 @@ from .jobs import (
     START,
     STATUS,
     TASK,
+    TRAIN,
     WEIGHT_SUMS,
 )
 from .layout import (
@@ -60,13 +61,13 @@ def _prepare(plan, job):
     hyper = cells_at(job[HYPER], types.float64)
     updates = hyper[UPDATES]
     plan[0, FIRST_ROW] = job[START] if job[TASK] == GRADIENTS else 0
-    plan[0, DROPPING] = 0 if job[TASK] == INPUT_GRADIENT else 1
+    # The user's own gradient is one of the outputs that predict gave.
+    plan[0, DROPPING] = 1 if job[TASK] == TRAIN or job[TASK] == GRADIENTS else 0
     plan[0, KEY] = update_key(plan[0, SEED], int(updates))
     factor, momentum = scheduled(hyper, SCHEDULE, updates)
     hyper[STEP_LR] = hyper[codes.LR] * factor
     own = beta1_or_momentum(plan[0, OPTIMIZER], hyper)
-    keeps = math.isnan(momentum) or plan[0, OPTIMIZER] == codes.NADAM  # which has a law of its own
-    hyper[STEP_MOMENTUM] = own if keeps else momentum
+    hyper[STEP_MOMENTUM] = own if math.isnan(momentum) else momentum
     hyper[ROW_SCALE] = hyper[CLIP_SCALE] = 1.0
 
 

@@ -35,7 +35,7 @@ def parameters_after(case, X, y, engine="numba", **options):
 
 
 def test_the_names():
-    optimizers = {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam"}
+    optimizers = {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam", "LBFGS"}
     losses = {"Huber", "Quantile"}
     names = {"Network", "Trainer", "History", "embed", "schedules", "show_config", "warmup"}
     callbacks = {"Callback", "FitState", "StopTraining", "LambdaCallback", "EarlyStopping",

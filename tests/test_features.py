@@ -1,6 +1,7 @@
 """Regularization, weights of rows, and the like: alone, in pairs, and all together."""
 
 import numpy as np
+import processes
 import pytest
 from cases import each_dtype, flat
 from features import (
@@ -350,6 +351,8 @@ def test_a_frozen_layer_stays():
 def test_the_average_of_the_parameters():
     trainer = MANY.trainer(ema_decay=0.75)
     X, y = MANY.batch()
+    np.testing.assert_array_equal(trainer.predict(X, averaged=True), trainer.predict(X))
+    trainer.step(X, y)
     expected = trainer.net.weights[1].copy()
     for _ in range(4):
         trainer.step(X, y)
@@ -364,6 +367,108 @@ def test_the_average_of_the_parameters():
         MANY.trainer().predict(X, averaged=True)
 
 
+@pytest.mark.parametrize("engine", ["numba", "numpy"])
+def test_the_average_of_a_frozen_layer_is_the_layer(engine):
+    trainer = MANY.trainer(engine=engine, ema_decay=0.5, lr_factors=[0, 1, 1])
+    net = trainer.net
+    net.set_parameters([w + 1 for w in net.weights], net.biases)
+    run(trainer, Feature(), MANY)
+    np.testing.assert_array_equal(trainer.averaged_network().weights[0], net.weights[0])
+    assert not np.array_equal(trainer.averaged_network().weights[1], net.weights[1])
+
+
+def test_own_gradients_are_those_of_outputs_without_dropout():
+    one, other = MANY.trainer(dropout=0.5), MANY.trainer(dropout=0.0)
+    X, v = MANY.batch()[0], np.ones((MANY.rows, MANY.sizes[-1]))
+    v[:, 0] = 0
+    for trainer in (one, other):
+        assert embed.step_from(trainer.compiled(), X, v)
+    assert bits(one) == bits(other)
+
+
+@pytest.mark.parametrize("engine", ["numba", "numpy"])
+def test_rows_without_weight_have_neither_loss_nor_gradient(engine):
+    X, y = MANY.batch()
+    trainer = MANY.trainer(engine=engine, l1=0.1, l2=0.1)
+    loss, gradients = trainer.loss_and_gradients(X, y, np.zeros(len(X)))
+    assert loss == 0.0
+    assert not flat(gradients).any()
+
+
+@pytest.mark.parametrize("scale", [1e300, 1e-300])
+def test_the_scale_of_weights_plays_no_part(scale):
+    X, y = MANY.batch()
+    weights = np.linspace(0.5, 2, len(X))
+    one, other = (MANY.trainer("float32") for _ in range(2))
+    assert one.step(X, y, weights) == pytest.approx(other.step(X, y, weights * scale), rel=1e-6)
+
+
+def test_many_epochs_in_one_call_equal_their_steps():
+    X, y, weights = EVERY.batch(MANY)
+    fitted, stepped = (EVERY.trainer(MANY, "float32") for _ in range(2))
+    losses = fitted.fit(X, y, 5, sample_weight=weights, shuffle=False)["loss"]
+    assert losses == [stepped.step(X, y, weights) for _ in range(5)]
+    assert bits(fitted) == bits(stepped)
+
+
+# What goes wrong leaves all as it was
+
+
+def kernels_and_memory(trainer):
+    return trainer._state.shape.extended, trainer.compiled()
+
+
+def test_a_refused_call_with_weights_leaves_the_plain_kernels():
+    X, y = MANY.batch()
+    trainer, weights = MANY.trainer(batch_size=10), np.ones(MANY.rows)
+    extended, model = kernels_and_memory(trainer)
+    with pytest.raises(ValueError, match="batch_size"):
+        trainer.step(X, y, weights)
+    with pytest.raises(ValueError, match="epochs"):
+        trainer.fit(X, y, epochs=0, sample_weight=weights)
+    assert not extended
+    assert kernels_and_memory(trainer)[0] is False
+    assert trainer.compiled() is model
+
+
+def test_balanced_classes_of_bad_labels_are_refused_and_forgotten():
+    X, y = MANY.batch()
+    trainer = MANY.trainer(class_weight="balanced")
+    trainer.fit(X, y)
+    before = trainer._state.hyper.copy()
+    bad = y.copy()
+    bad[3] = 7
+    with pytest.raises(ValueError, match="label 7 at row 3"):
+        trainer.fit(X, bad)
+    np.testing.assert_array_equal(trainer._state.hyper, before)
+
+
+IN_TWO_THREADS = """
+import threading, time
+import numpy as np, fastbp
+net = fastbp.Network([784, 1024, 1024, 10], output="softmax", seed=0)
+trainer = fastbp.Trainer(
+    net, loss="cross_entropy", optimizer=fastbp.SGD(0.01), batch_size=256, threads=1
+)
+X, y = np.ones((256, 784), "f4"), np.zeros(256, "i8")
+trainer.step(X, y)
+for delay in (0.001, 0.003):
+    thread = threading.Thread(target=lambda: [trainer.step(X, y) for _ in range(2)])
+    thread.start()
+    time.sleep(delay)
+    try:
+        trainer.step(X, y, np.ones(256))
+    except RuntimeError as error:
+        print(error)
+    thread.join()
+print("alive")
+"""
+
+
+def test_weights_in_a_second_thread_take_nothing_from_the_first():
+    assert processes.run(IN_TWO_THREADS).splitlines()[-1] == "alive"
+
+
 # Bad values
 
 
@@ -371,6 +476,7 @@ def test_the_average_of_the_parameters():
     ("options", "message"),
     [
         ({"dropout": 1.0}, r"dropout is 1.0, expected a finite number in \[0, 1\)"),
+        ({"dropout": []}, "dropout has 0 numbers"),
         ({"dropout": [0.1]}, "dropout has 1 numbers, expected 2, one per hidden layer"),
         ({"dropout": [0.1, -0.2]}, r"dropout\[1\] is -0.2"),
         ({"l1": -1}, "l1 is -1.0, expected a finite number 0 or more"),

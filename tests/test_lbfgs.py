@@ -261,3 +261,58 @@ def test_history_and_line_search_reach_scipy(history, monkeypatch):
     descend(of_xor(), *XOR, rule=rule)
     given = options["maxcor"], options["gtol"], options["maxls"]
     assert given == (history, 1e-3, history + 1)
+
+
+# As the optimizer of a trainer
+
+
+def trainer_of_xor(engine="numba", **options):
+    net = fastbp.Network([2, 8, 1], "tanh", "sigmoid", seed=1, dtype="float64")
+    defaults = {"loss": "bce", "optimizer": fastbp.LBFGS(), "batch_size": 3, "engine": engine}
+    return fastbp.Trainer(net, **defaults | options)
+
+
+@each_engine
+def test_fit_makes_its_iterations(engine):
+    X, y = XOR
+    fitted, by_hand = trainer_of_xor(engine), of_xor(engine)
+    history = fitted.fit(X, y, epochs=30, validation_data=(X, y))
+    outcome = descend(by_hand, X, y, 30)
+    assert history["loss"] == outcome.losses
+    assert history["val_loss"] == pytest.approx(outcome.losses, rel=1e-12)
+    np.testing.assert_array_equal(parameters(fitted.net), parameters(by_hand.net))
+
+
+def test_fit_ends_with_stop_training():
+    def stop(state):
+        if state.epoch == 3:
+            raise fastbp.StopTraining
+
+    trainer = trainer_of_xor()
+    history = trainer.fit(*XOR, epochs=30, callbacks=[fastbp.LambdaCallback(on_epoch_end=stop)])
+    assert len(history["loss"]) == 3
+    assert trainer.evaluate(*XOR)["loss"] == pytest.approx(history["loss"][-1], rel=1e-12)
+
+
+def test_fit_on_held_out_rows_leaves_them_out():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 2)), rng.integers(0, 2, 40)
+    trainer, by_hand = trainer_of_xor(seed=3), trainer_of_xor(seed=3)
+    history = trainer.fit(X, y, epochs=5, validation_fraction=0.25, sample_weight=np.ones(40))
+    assert len(history["val_loss"]) == 5
+    assert history["loss"] != by_hand.fit(X, y, epochs=5)["loss"]
+
+
+@pytest.mark.parametrize("call", ["step", "compiled"])
+def test_there_are_no_updates_by_batches(call):
+    arguments = XOR if call == "step" else ()
+    with pytest.raises(ValueError, match=f"{call} makes updates by batches"):
+        getattr(trainer_of_xor(), call)(*arguments)
+
+
+@pytest.mark.parametrize(
+    "options", [{"clip_norm": 1.0}, {"ema_decay": 0.9}, {"lr_factors": 0.5}], ids=str
+)
+def test_what_shapes_updates_is_refused(options):
+    with pytest.raises(ValueError, match=f"{next(iter(options))} is given, but optimizer LBFGS"):
+        trainer_of_xor(**options)

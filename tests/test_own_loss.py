@@ -140,6 +140,35 @@ def test_a_plain_function_is_refused():
         trainer(ODD, my_mse.py_func)
 
 
+@njit
+def raising(p, y, dloss_dp):
+    if y[0] > 5:
+        raise ValueError("too large")
+    return my_mse(p, y, dloss_dp)
+
+
+@njit
+def distance(p, y, dloss_dp):
+    total = 0.0
+    for i in range(len(p)):
+        total += (p[i] - y[i]) ** 2
+    for i in range(len(p)):
+        dloss_dp[i] = np.divide(p[i] - y[i], math.sqrt(total))
+    return math.sqrt(total)
+
+
+@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@pytest.mark.parametrize("loss", [raising, distance], ids=["raises", "divides by 0"])
+def test_a_loss_without_a_number_is_no_update(loss, engine):
+    X, y = ODD.batch()
+    one = trainer(ODD, loss, engine=engine)
+    y = one.predict(X) if loss is distance else y + 10
+    before = bits(one)
+    with pytest.raises(FloatingPointError):
+        one.step(X, y)
+    assert bits(one) == before
+
+
 def test_a_loss_that_is_not_finite_is_no_update():
     X, y = ODD.batch()
     one = trainer(ODD, log_cosh)
