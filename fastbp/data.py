@@ -124,7 +124,8 @@ def as_row_weights(weights: Any, n_rows: int, name: str = "sample_weight") -> Fl
             "weight 0 counts for nothing"
         )
     _, exponent = np.frexp(floats.max())
-    return np.ldexp(floats, -exponent)
+    scaled: Floats = np.ldexp(floats, -exponent)
+    return scaled
 
 
 def check_inputs(table: Table, rows: Rows, dtype: npt.DTypeLike, name: str = "X") -> None:

@@ -126,8 +126,8 @@ def step_from(model: Model, X: Array, dloss_dp: Array) -> bool:
 
     dloss_dp: (B, outputs), dLoss/dp, after the output activation (softmax, too), of the outputs
     that ``predict`` gives: this update drops no units, whatever the trainer's dropout. It is taken
-    as it is: for a mean over rows divide by B. Counts as an update of the trainer's optimizer, whose loss
-    plays no part.
+    as it is: for a mean over rows divide by B. Counts as an update of the trainer's optimizer,
+    whose loss plays no part.
 
     For a policy with softmax outputs and returns G of the actions that were taken, REINFORCE is
 
