@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NoReturn
+from weakref import ref
 
 import numpy as np
 from numpy import ndarray
@@ -31,11 +32,12 @@ from .engine import CompiledEngine
 from .fitting import Fit
 from .history import History
 from .job import Ints, Job
-from .kernels import codes, jobs, layout, reference, settings
+from .kernels import codes, jobs, layout, reference, served, settings
 from .metrics import Metric, apply_metrics, as_metrics
 from .network import Network
 from .order import Order
 from .progress import bar_for
+from .scaling import check_loss as check_scaling
 from .state import Array, Data, Engine, State, raise_invalid, raise_status
 from .threads import maximum
 from .twin import TwinEngine
@@ -116,6 +118,7 @@ class Trainer:
         self._net = net
         self._loss = losses.lookup(loss)
         losses.check_pair(self._loss, net.output, net.sizes[-1])
+        check_scaling(self._loss, net._scaling.targets, net.sizes[-1])
         if self._loss.function is not None:
             own.check_loss(self._loss.function, net.sizes[-1], net.output == "softmax")
         self._optimizer = optimizers.check(optimizer)
@@ -148,10 +151,12 @@ class Trainer:
             self._average[:] = net._parameters
         self._epoch = 0
         self._lock = threading.RLock()
+        self._headers: list[ref[Ints]] = []
         self._make_engine()
 
     def _make_engine(self) -> None:
         """What belongs to this process: compiled code and addresses."""
+        self._net._trainers.add(self)
         self._compiled = CompiledEngine(self._state, self._threads)
         twin = self._engine_name == "numpy"
         self._engine: Engine = TwinEngine(self._state) if twin else self._compiled
@@ -162,7 +167,7 @@ class Trainer:
     def __getstate__(self) -> dict[str, Any]:
         """With moments in natural shapes: their layout is this machine's."""
         made_anew = ("_state", "_compiled", "_engine", "_step_job", "_lock", "_model", "_quick")
-        left = (*made_anew, "_fitting")
+        left = (*made_anew, "_fitting", "_headers")
         state = {key: value for key, value in vars(self).items() if key not in left}
         moments = [list(layout.read_layers(self.net._plan, m)) for m in self._state.moments]
         return state | {"moments": moments, "hyper": self._state.hyper.copy()}
@@ -174,7 +179,7 @@ class Trainer:
         self._state.hyper[:] = state["hyper"]
         for arena, layers in zip(self._state.moments, state["moments"], strict=True):
             layout.write_layers(self.net._plan, arena, layers)
-        self._lock = threading.RLock()
+        self._lock, self._headers = threading.RLock(), []
         self._make_engine()
 
     @contextmanager
@@ -205,7 +210,11 @@ class Trainer:
             loss=loss.code,
             optimizer=optimizer.code,
             moments=optimizer.n_moments,
-            extended=self._weighs_rows or loss.extended or optimizer.extended or asked.any,
+            extended=net._shape.extended
+            or self._weighs_rows
+            or loss.extended
+            or optimizer.extended
+            or asked.any,
             dropout=asked.dropout,
             averages=asked.averaging > 0,
             clips_norm=asked.clip_norm > 0,
@@ -215,7 +224,8 @@ class Trainer:
         )
         classes = options.n_classes(loss, net.sizes[-1])
         hyper = asked.hyper(optimizer, loss, classes)
-        return State(shape, net._parameters, self._arena(shape.arenas), hyper, loss)
+        arena = self._arena(shape.arenas)
+        return State(shape, net._parameters, arena, hyper, loss, net._scales)
 
     @property
     def _average(self) -> Array:
@@ -227,10 +237,23 @@ class Trainer:
         """Go over to the extended kernels: from now on rows have weights."""
         if not self._state.shape.extended:
             self._weighs_rows = True
-            self._state.shape = replace(self._state.shape, extended=True)
-            shares = self._shares
-            self._make_engine()
-            self._shares = shares
+            self._extend(self._state.shape.scaling)
+
+    def _follow_scaling(self) -> None:
+        """Go over to the extended kernels: from now on the network scales."""
+        if self._state.shape.scaling:
+            return
+        with self._alone():
+            for header in filter(None, (ref() for ref in self._headers)):
+                header[served.HERE] = 0  # plain kernels would go on as before
+            self._headers.clear()
+            self._extend(self._net._shape.scaling)
+
+    def _extend(self, scales: int) -> None:
+        self._state.shape = replace(self._state.shape, extended=True, scaling=scales)
+        shares = self._shares
+        self._make_engine()
+        self._shares = shares
 
     def _arena(self, count: int) -> Array:
         size = len(self.net._parameters)
@@ -310,6 +333,7 @@ class Trainer:
 
     def _new_model(self) -> embed.Model:
         header, state = self._compiled.header(self.batch_size), self._state
+        self._headers.append(ref(header.array))
         return embed.Model(
             header.array,
             state.parameters,
