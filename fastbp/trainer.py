@@ -4,7 +4,7 @@ import copy
 import math
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -25,6 +25,7 @@ from . import (
     pace,
     quick,
     schedules,
+    streams,
 )
 from .callbacks import Callback, FitState, Watch, as_callbacks
 from .data import as_inputs, as_row_weights, as_targets
@@ -414,6 +415,54 @@ class Trainer:
         made = job.chunk - job[jobs.BUDGET]  # fewer where the epochs asked for ended before
         job.chunk = pace.next_count(made, taken - waited)
         return taken
+
+    def fit_batches(
+        self,
+        batches: Iterable[Any] | Callable[[], Iterable[Any]],
+        epochs: int = 1,
+        *,
+        validation_data: tuple[Any, Any] | None = None,
+        progress: bool | str = "auto",
+    ) -> History:
+        """Train on batches that come one after the other, one update on each: a stream, say.
+
+        The same as ``step`` on each of them. For data in arrays, memory-mapped ones too, ``fit``
+        does it without Python in between.
+
+        Args:
+            batches: an iterable of (X, y) or (X, y, sample_weight), as ``step`` takes them, of at
+                most ``batch_size`` rows; or a function that returns one, and is called for each
+                epoch. A generator is good for one epoch.
+            epochs: times to go through the batches, >= 1.
+            validation_data: (X, y) to evaluate after each epoch.
+            progress: print a line for each epoch: True, False, or "auto" for on a terminal.
+
+        Returns:
+            The History of this call. samples_per_second counts the time that batches took to come.
+
+        Raises:
+            ValueError, TypeError: before anything has changed, if arguments do not fit, or batches
+                can be read once and epochs is more; when a batch is reached, if it does not fit.
+            FloatingPointError: a batch's loss was not finite; that update was not made.
+
+        """
+        epochs = checks.integer(epochs, "epochs", 1)
+        begin = streams.source(batches, epochs)
+        held_out = self._validation(validation_data)
+        shown = wanted(progress)
+        self._check_balanced()
+        history = History()
+        with self._alone():
+            for epoch in range(1, epochs + 1):
+                columns = streams.train_on(self, begin(), epoch)
+                if held_out is not None:
+                    judged = self._judge(held_out)
+                    columns |= {f"val_{key}": [value] for key, value in judged.items()}
+                history.extend(**columns)
+                if shown:
+                    latest = {key: values[-1] for key, values in history.items()}
+                    print(line(epoch, epochs, latest), flush=True)
+        return history
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """One update on exactly these rows, at most ``batch_size``; the loss before it.
