@@ -245,8 +245,10 @@ class Trainer:
         if self._state.shape.scaling:
             return
         with self._alone():
-            for header in filter(None, (ref() for ref in self._headers)):
-                header[served.HERE] = 0  # plain kernels would go on as before
+            for held in self._headers:
+                header = held()
+                if header is not None:
+                    header[served.HERE] = 0  # plain kernels would go on as before
             self._headers.clear()
             self._extend(self._net._shape.scaling)
 
