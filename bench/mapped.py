@@ -105,9 +105,9 @@ def main(arguments=None):
         for kind in ("float32", "bytes"):
             path = write(folder, kind)
             columns[kind] = measure(path, kind, options.threads, options.rounds)
+    names = (AGAIN, KEPT, ANEW, SLICES)
     rows = [["rate beside in memory", *columns]]
-    for name in (AGAIN, KEPT, ANEW, SLICES):
-        rows.append([name, *(f"{column[name]:.3f}x" for column in columns.values())])
+    rows += [[name, *(f"{column[name]:.3f}x" for column in columns.values())] for name in names]
     print(table.plain(rows))
 
 

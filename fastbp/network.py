@@ -177,8 +177,9 @@ class Network:
         From now on the network takes (x - mean) / scale of every input, whoever calls it, and
         trainers take (y - mean) / scale of every target; outputs come back as p scale + mean. All
         data stay as they are, in units of their own: ``predict`` and ``embed`` take and give those.
-        A column that is constant gets scale 1. Losses are of standardized targets, and so without
-        units: mse times target_scale^2 is that of y. Without y the scaling of targets stays.
+        A column that is constant gets scale 1. Losses are of standardized targets, and so
+        without units: 1 is what the mean of y would do by mse. Without y the scaling of targets
+        stays.
 
         X and y are read once, a part at a time, in float64: they may be memory-mapped. Values are
         rounded to the network's dtype before they are scaled. Trainers that exist follow; models

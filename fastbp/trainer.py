@@ -85,6 +85,11 @@ class Trainer:
     all 0 makes no update. ``evaluate`` judges the outputs alone: its loss has neither penalties nor
     label smoothing, and class weights play no part.
 
+    Where the network scales (``Network.standardize``), data and predictions stay in units of their
+    own, but losses, their gradients and Huber's delta are of scaled targets, without units: so that
+    ``evaluate`` and ``fit`` compare. Of a single target, mse times net.target_scale^2 is the mean
+    squared error in units of y; for others, compare y with ``predict``.
+
     Raises:
         ValueError, TypeError: an argument that is not as above.
 

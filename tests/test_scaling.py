@@ -1,4 +1,4 @@
-"""Scaling inside the network: estimated or set, the same as scaling by hand (issue of units)."""
+"""Scaling inside the network, estimated or set, is the same as scaling by hand."""
 
 import copy
 import pickle
