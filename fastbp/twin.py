@@ -61,7 +61,8 @@ class TwinEngine:
             return x
         columns = x.shape[1]
         with np.errstate(over="ignore"):
-            return reference.standardized(x, mean[:columns], factor[:columns])
+            standardized: Array = reference.standardized(x, mean[:columns], factor[:columns])
+        return standardized
 
     def train(self, data: Data, job: Job, into: Array) -> float:
         """See ``Engine``."""
@@ -301,4 +302,5 @@ class TwinEngine:
         if not self.state.shape.scaling:
             return p
         with np.errstate(all="ignore"):
-            return reference.in_raw_units(p, *self.state.scales[4:])
+            raw: Array = reference.in_raw_units(p, *self.state.scales[4:])
+        return raw
