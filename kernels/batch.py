@@ -110,10 +110,9 @@ def _take_targets(plan, job, order, first, valid, block, scratch):
         if has_own_gradient(job):
             scale_own_gradient(plan, y)
             return FINE
-        labels = has_labels(plan, job)
-        if invalid_target(plan[0, LOSS], y, labels, valid, outputs):
+        if invalid_target(plan[0, LOSS], y, has_labels(plan, job), valid, outputs):
             return BAD_TARGET
-        standardize_targets(plan, y, labels)
+        standardize_targets(plan, y)
     return FINE
 
 

@@ -69,11 +69,6 @@ def _leave_panel(plan, x, rows, unit):
 
 
 @kernel
-def _leave_targets(plan, y, labels):
-    pass
-
-
-@kernel
 def _standardize_inputs(plan, x):
     if plan[0, SCALING] != 0:
         inputs = plan[1, INPUTS]
@@ -101,13 +96,16 @@ standardize_input_rows = by_plan(_leave_rows, _standardize_input_rows)
 
 
 @kernel
-def _standardize_targets(plan, y, labels):
-    if plan[0, SCALING] != 0 and not labels:
+def _standardize_targets(plan, y):
+    if plan[0, SCALING] != 0:
         _standardize(y, _of_targets(plan, y), _outputs(plan, y), plan[0, TARGETS])
 
 
-standardize_targets = by_plan(_leave_targets, _standardize_targets)
-"""y of one vector of rows, in place: (plan, y, whether it is labels). Twin: ``standardized``."""
+standardize_targets = by_plan(_leave, _standardize_targets)
+"""y of one vector of rows, in place: (plan, y). Twin: ``standardized``.
+
+No targets are scaled where y is labels: they stay as they are.
+"""
 
 
 @kernel
