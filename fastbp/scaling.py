@@ -1,6 +1,5 @@
 """What a network subtracts from inputs and targets, and divides them by: given, or estimated."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,26 +37,25 @@ class Scaling:
         return self.inputs is not None or self.targets is not None
 
 
-def given(mean: Any, scale: Any, counts: Iterable[int], name: str) -> Units | None:
+def given(mean: Any, scale: Any, counts: tuple[int, ...], name: str) -> Units | None:
     """Units that a user sets by hand, of as many columns as one of ``counts``; None for none.
 
-    mean, scale: numbers, or one for each column; None for 0 and 1. ValueError or TypeError for
-    others.
+    mean, scale: one number (for as many columns as the first of ``counts``, where both are), or one
+    for each column; None for 0 and 1. ValueError or TypeError for others.
     """
     if mean is None and scale is None:
         return None
     mean = _numbers(0.0 if mean is None else mean, counts, f"{name}_mean")
     scale = _numbers(1.0 if scale is None else scale, counts, f"{name}_scale")
-    if mean.ndim == scale.ndim == 1 and len(mean) != len(scale):
+    columns = next((len(part) for part in (mean, scale) if part.ndim), counts[0])
+    if scale.shape not in ((), (columns,)):
         raise ValueError(
-            f"{name}_mean has {len(mean)} numbers and {name}_scale {len(scale)}, expected as many"
+            f"{name}_mean has {columns} numbers and {name}_scale {len(scale)}, expected as many"
         )
-    shape = np.broadcast_shapes(mean.shape, scale.shape, () if mean.ndim or scale.ndim else (1,))
-    columns = shape[0] if mean.ndim or scale.ndim else next(iter(counts))
     return Units(*(np.broadcast_to(part, columns).copy() for part in (mean, scale)))
 
 
-def _numbers(value: Any, counts: Iterable[int], name: str) -> Floats:
+def _numbers(value: Any, counts: tuple[int, ...], name: str) -> Floats:
     """A number or one for each column as float64, () or (n,)."""
     array = np.asarray(value)
     if array.dtype.kind not in "fiu":
