@@ -1,12 +1,17 @@
 """fit_batches: one update for each batch that an iterable gives."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .callbacks import Watch
 from .data import as_inputs, as_row_weights, as_targets
+from .history import History
 from .kernels import jobs
+from .metrics import Metric
 from .state import Data
+from .validation import Validation
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -34,21 +39,57 @@ def source(batches: Any, epochs: int) -> Callable[[], Iterator[Any]]:
     return lambda: iter(batches)
 
 
-def train_on(trainer: "Trainer", batches: Iterator[Any], epoch: int) -> dict[str, list[float]]:
-    """Make an update for each batch; the epoch's columns of History."""
-    started = time.perf_counter()
-    loss, weight, rows = 0.0, 0.0, 0
-    for number, batch in enumerate(batches):
-        data = as_data(trainer, batch, f"batches[{number}]")
-        more_loss, more_weight = update(trainer, data, f"epoch {epoch}, step {number + 1}")
-        loss, weight, rows = loss + more_loss, weight + more_weight, rows + data.rows
-    if rows == 0:
-        raise ValueError(
-            f"batches had no batch in epoch {epoch}: where it is an iterator that has been read, "
-            "pass a new one, or a function that returns one"
-        )
-    speed = rows / (time.perf_counter() - started)
-    return {"loss": [loss / weight if weight else 0.0], "samples_per_second": [speed]}
+@dataclass
+class Stream:
+    """What fit_batches was asked for, checked."""
+
+    trainer: "Trainer"
+    begin: Callable[[], Iterator[Any]]
+    """Of ``source``."""
+    watch: Watch
+    held_out: Validation | None
+    metrics: Mapping[str, Metric]
+
+    def run(self) -> History:
+        """Train, and tell the callbacks."""
+        watch, state = self.watch, self.watch.state
+        with watch:
+            watch.begin()
+            while state.epoch < state.epochs and not watch.stopped:
+                columns = self._epoch()
+                if columns is not None:
+                    state.history.extend(**columns)
+                    watch.end_epoch()
+        return state.history
+
+    def _epoch(self) -> dict[str, list[float]] | None:
+        """Make an update for each batch; the epoch's columns of History, None if it is ended."""
+        watch, state = self.watch, self.watch.state
+        started, before = time.perf_counter(), state.samples
+        total = weight = 0.0
+        for number, batch in enumerate(self.begin()):
+            data = as_data(self.trainer, batch, f"batches[{number}]")
+            place = f"epoch {state.epoch + 1}, step {number + 1}"
+            more, more_weight = update(self.trainer, data, place)
+            total, weight = total + more, weight + more_weight
+            state.step_loss = more / more_weight if more_weight else 0.0
+            state.steps, state.samples = state.steps + 1, state.samples + data.rows
+            watch.end_step()
+            watch.end_call()
+            if watch.stopped:
+                return None
+        state.rows = state.samples - before
+        if state.rows == 0:
+            raise ValueError(
+                f"batches had no batch in epoch {state.epoch + 1}: where it is an iterator that "
+                "has been read, pass a new one, or a function that returns one"
+            )
+        speed = state.rows / (time.perf_counter() - started)
+        columns = {"loss": [total / weight if weight else 0.0]}
+        if self.held_out is not None:
+            judged = self.trainer._evaluate(self.held_out, self.metrics)
+            columns |= {f"val_{key}": [value] for key, value in judged.items()}
+        return columns | {"samples_per_second": [speed]}
 
 
 def as_data(trainer: "Trainer", batch: Any, name: str) -> Data:

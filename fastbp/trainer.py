@@ -429,6 +429,8 @@ class Trainer:
         epochs: int = 1,
         *,
         validation_data: tuple[Any, Any] | None = None,
+        metrics: Mapping[str, Metric] | None = None,
+        callbacks: Iterable[Callback] = (),
         progress: bool | str = "auto",
     ) -> History:
         """Train on batches that come one after the other, one update on each: a stream, say.
@@ -442,7 +444,9 @@ class Trainer:
                 epoch. A generator is good for one epoch.
             epochs: times to go through the batches, >= 1.
             validation_data: (X, y) to evaluate after each epoch.
-            progress: print a line for each epoch: True, False, or "auto" for on a terminal.
+            metrics: functions of (y, p) to evaluate with: see ``evaluate``.
+            callbacks: what to call as it goes on: see ``Callback``.
+            progress: show a bar: True, False, or "auto" for on a terminal and in a notebook.
 
         Returns:
             The History of this call. samples_per_second counts the time that batches took to come.
@@ -456,20 +460,12 @@ class Trainer:
         epochs = checks.integer(epochs, "epochs", 1)
         begin = streams.source(batches, epochs)
         held_out = self._validation(validation_data)
-        shown = wanted(progress)
+        measured = as_metrics(metrics, self._has_accuracy)
+        check_judged(held_out, measured)
         self._check_balanced()
-        history = History()
+        watch = Watch(as_callbacks(callbacks), bar_for(progress), FitState(self, epochs, 0))
         with self._alone():
-            for epoch in range(1, epochs + 1):
-                columns = streams.train_on(self, begin(), epoch)
-                if held_out is not None:
-                    judged = self._judge(held_out)
-                    columns |= {f"val_{key}": [value] for key, value in judged.items()}
-                history.extend(**columns)
-                if shown:
-                    latest = {key: values[-1] for key, values in history.items()}
-                    print(line(epoch, epochs, latest), flush=True)
-        return history
+            return streams.Stream(self, begin, watch, held_out, measured).run()
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """One update on exactly these rows, at most ``batch_size``; the loss before it.

@@ -115,9 +115,45 @@ def test_validation_and_progress(capsys):
         judged = other.evaluate(X, y)
         assert history["val_loss"][epoch] == judged["loss"]
         assert history["val_accuracy"][epoch] == judged["accuracy"]
-    assert capsys.readouterr().out
+    assert "74.0 samples" in capsys.readouterr().err
     trainer_of().fit_batches(parts(), progress=False)
-    assert not capsys.readouterr().out
+    assert not capsys.readouterr().err
+
+
+def test_callbacks_and_metrics():
+    one, other = (trainer_of() for _ in range(2))
+    X, y = MANY.batch(5)
+    seen = []
+    log = fastbp.LambdaCallback(
+        on_fit_begin=lambda state: seen.append(("begin", state.rows)),
+        on_step_end=lambda state: seen.append((state.steps, state.samples, state.step_loss)),
+        on_epoch_end=lambda state: seen.append(("epoch", state.epoch, state.rows)),
+        on_fit_end=lambda state: seen.append(("end", state.error)),
+    )
+    metrics = {"share": lambda y, p: (p.argmax(axis=1) == y).mean()}
+    options = {"validation_data": (X, y), "metrics": metrics, "callbacks": [log]}
+    history = one.fit_batches(parts(), 2, **options)
+    expected = [("begin", 0)]
+    for epoch in range(2):
+        for i, batch in enumerate(parts()):
+            samples = 37 * epoch + (15, 30, 37)[i]
+            expected.append((3 * epoch + i + 1, samples, other.step(*batch)))
+        expected.append(("epoch", epoch + 1, 37))
+    assert seen == [*expected, ("end", None)]
+    assert history["val_share"] == history["val_accuracy"]
+
+
+def test_training_stops_where_a_callback_says_so():
+    def stop(state):
+        if state.steps == 4:
+            raise fastbp.StopTraining
+
+    one, other = (trainer_of() for _ in range(2))
+    callback = fastbp.LambdaCallback(on_step_end=stop)
+    history = one.fit_batches(parts(), 5, callbacks=[callback])
+    assert history["loss"] == pytest.approx([stepped(other, parts())], rel=1e-14)
+    other.step(*parts()[0])
+    assert bits(one) == bits(other)
 
 
 @pytest.mark.parametrize("kind", KINDS)
