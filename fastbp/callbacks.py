@@ -32,7 +32,8 @@ class StopTraining(Exception):
 class FitState:
     """Where a call of fit stands: what each method of a callback is given.
 
-    trainer: the trainer. epochs: those asked for. rows: rows trained on in each.
+    trainer: the trainer. epochs: those asked for. rows: rows trained on in each;
+    of ``fit_batches`` those of the last that has ended, 0 before.
     history: of the epochs that have ended; a callback may add a column, one value an epoch.
     steps: batches taken in this call. samples: rows of them.
     step_loss: in on_step_end, the loss of the batch before its update; nan where no callback has

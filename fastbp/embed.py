@@ -11,6 +11,10 @@ too, and may be flat where B is 1 or their other length is 1. A wrong shape is a
 compiled code, too (of one within a ``prange`` Numba makes a SystemError); a wrong type a
 TypingError, where the call is compiled.
 
+Where the network scales (``Network.standardize``), X, y, outputs, and the gradients by X and by
+outputs are all in the user's units. Losses are of scaled targets, as the trainer's, and so are the
+gradients of ``gradients``. A model from before the network's first scaling is refused: ValueError.
+
 One model is for one thread at a time; ``predict`` alone can be called from many at once, such as
 those of a ``prange``. Models of several trainers do not touch one another, unless they share a
 network.

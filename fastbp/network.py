@@ -1,18 +1,24 @@
 """The network: layer sizes, activations, and the parameters."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
 from numpy import empty, ndarray
 
-from . import activations, checks, engine, initializers, losses, names, quick, threads
-from .data import as_inputs
-from .job import Ints
-from .kernels import layout
+from . import activations, checks, engine, initializers, losses, names, quick, scaling, threads
+from .data import address, as_inputs
+from .job import Floats, Ints
+from .kernels import layout, settings
+from .scaling import Scaling
 from .state import Array, Data, State, raise_status
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
 
 DTYPES = {name: np.dtype(name) for name in ("float32", "float64")}
 
@@ -58,8 +64,21 @@ class Network:
             self.sizes, tuple(a.code for a in self._activations), self.dtype.itemsize
         )
         self._plan: Ints = layout.make_plan(self._shape)
-        self._parameters = layout.allocate(self._plan[0, layout.PARAMETERS], self.dtype)
+        count = int(self._plan[0, layout.PARAMETERS])
+        memory = layout.allocate(count + layout.scales_length(self._shape), self.dtype)
+        self._parameters = memory[:count]  # what holds it holds the scales, too
+        self._scales = layout.read_scales(self._shape, memory[count:])
         layout.write_layers(self._plan, self._parameters, layers)
+        scaling.fill(self._scaling, self._scales)
+        if self._scaling.any:
+            self._extend()
+        self._trainers: WeakSet[Trainer] = WeakSet()
+
+    def _extend(self) -> None:
+        """Use the extended kernels, which scale."""
+        scales = address(self._scales.input_mean)
+        self._shape = replace(self._shape, extended=True, scaling=scales)
+        self._quick = None
 
     def _initial(self, init: str) -> list[tuple[Array, Array]]:
         rng = np.random.default_rng(self.seed)
@@ -69,10 +88,11 @@ class Network:
         ]
 
     _quick: quick.Prediction | None = None
+    _scaling = Scaling()
 
     def __getstate__(self) -> dict[str, Any]:
         """With parameters in natural shapes: their layout is this machine's."""
-        of_this_machine = ("_shape", "_plan", "_parameters", "_quick")
+        of_this_machine = {"_shape", "_plan", "_parameters", "_scales", "_trainers", "_quick"}
         state = {key: value for key, value in vars(self).items() if key not in of_this_machine}
         return state | {"layers": list(layout.read_layers(self._plan, self._parameters))}
 
@@ -151,6 +171,99 @@ class Network:
         if count != layers:
             raise ValueError(f"{name} has {count} arrays, expected {layers}, one per layer")
 
+    def standardize(self, X: Any, y: Any = None) -> None:
+        """Standardize inputs, and with y targets, by the mean and standard deviation of these.
+
+        From now on the network takes (x - mean) / scale of every input, whoever calls it, and
+        trainers take (y - mean) / scale of every target; outputs come back as p scale + mean. All
+        data stay as they are, in units of their own: ``predict`` and ``embed`` take and give those.
+        A column that is constant gets scale 1. Losses are of standardized targets, and so
+        without units: 1 is what the mean of y would do by mse. Without y the scaling of targets
+        stays.
+
+        X and y are read once, a part at a time, in float64: they may be memory-mapped. Values are
+        rounded to the network's dtype before they are scaled. Trainers that exist follow; models
+        that ``compiled()`` made before the network's first scaling do not, and say so.
+
+        Args:
+            X: (n, n_in), numbers of any real dtype, order and strides: the training data.
+            y: (n, n_out), (n,) for one column, or (n, n_out / 2) for loss "gaussian_nll", whose
+                outputs become means and log-variances in units of y.
+
+        Raises:
+            ValueError, TypeError: X or y is not as above or has NaN or Inf; a column's spread is
+                too small beside its mean for the network's dtype; a trainer of this network has a
+                loss that goes with no scaled targets (all but mse, squared_error, mae, huber,
+                quantile and gaussian_nll). Nothing has changed.
+
+        """
+        x = as_inputs(X, self.sizes[0])
+        targets = self._scaling.targets
+        if y is not None:
+            columns = scaling.as_columns(y, self.sizes[-1], len(x.array))
+            targets = scaling.estimated(as_inputs(columns, columns.shape[1], "y"), self.dtype, "y")
+        self._scale(Scaling(scaling.estimated(x, self.dtype, "X"), targets))
+
+    def set_scaling(
+        self,
+        *,
+        input_mean: Any = None,
+        input_scale: Any = None,
+        target_mean: Any = None,
+        target_scale: Any = None,
+    ) -> None:
+        """Set what ``standardize`` estimates: inputs become (x - input_mean) / input_scale.
+
+        For images of bytes, say, ``net.set_scaling(input_scale=255)``. What is not given is 0, or
+        1 for a scale, whatever it was before: without arguments nothing is scaled any more.
+
+        Args:
+            input_mean: a number, or (n_in,).
+            input_scale: a number above 0, or (n_in,).
+            target_mean: a number, or one for each target.
+            target_scale: a number above 0, or one for each target.
+
+        Raises:
+            ValueError, TypeError: an argument is not as above, or a trainer of this network has a
+                loss that goes with no scaled targets. Nothing has changed.
+
+        """
+        counts = scaling.target_counts(self.sizes[-1])
+        inputs = scaling.given(input_mean, input_scale, (self.sizes[0],), "input")
+        self._scale(Scaling(inputs, scaling.given(target_mean, target_scale, counts, "target")))
+
+    def _scale(self, wanted: Scaling) -> None:
+        scaling.check(wanted.inputs, self.dtype, "input")
+        scaling.check(wanted.targets, self.dtype, "target")
+        for trainer in self._trainers:
+            scaling.check_loss(trainer._loss, wanted.targets, self.sizes[-1])
+        if not self._shape.scaling:
+            self._extend()
+        for trainer in self._trainers:
+            trainer._follow_scaling()
+        self._scaling = wanted
+        scaling.fill(wanted, self._scales)
+
+    @property
+    def input_mean(self) -> Floats | None:
+        """What is subtracted from inputs: a read-only copy, (n_in,), or None."""
+        return _copy_of(self._scaling.inputs, "mean")
+
+    @property
+    def input_scale(self) -> Floats | None:
+        """What inputs are then divided by: a read-only copy, (n_in,), or None."""
+        return _copy_of(self._scaling.inputs, "scale")
+
+    @property
+    def target_mean(self) -> Floats | None:
+        """What is subtracted from targets: a read-only copy, one for each, or None."""
+        return _copy_of(self._scaling.targets, "mean")
+
+    @property
+    def target_scale(self) -> Floats | None:
+        """What targets are then divided by: a read-only copy, one for each, or None."""
+        return _copy_of(self._scaling.targets, "scale")
+
     def predict(self, X: Any, out: Array | None = None) -> Array:
         """Outputs (n, n_out) of the rows of X (n, n_in); safe from many threads at once.
 
@@ -196,7 +309,9 @@ class Network:
 
     def _state(self) -> State:
         """For an inference."""
-        return State(self._shape, self._parameters, _NOTHING, _NOTHING, losses.LOSSES["mse"])
+        hyper = np.zeros(settings.length(len(self.sizes) - 1, 0) if self._shape.extended else 0)
+        loss = losses.LOSSES["mse"]
+        return State(self._shape, self._parameters, _NOTHING, hyper, loss, self._scales)
 
     def _out(self, out: Array | None, data: Data) -> Array:
         shape = (data.rows, self.sizes[-1])
@@ -220,6 +335,10 @@ _NOTHING = np.empty(0)
 def _read_only(array: Array) -> Array:
     array.flags.writeable = False
     return array
+
+
+def _copy_of(units: scaling.Units | None, part: str) -> Floats | None:
+    return None if units is None else _read_only(getattr(units, part).copy())
 
 
 def _sizes(sizes: Any) -> tuple[int, ...]:

@@ -31,9 +31,8 @@ class Bar(Callback):
         """Show it."""
         from tqdm.auto import tqdm  # late: it would lengthen the import of fastbp
 
-        self._bar = tqdm(
-            total=state.epochs * state.rows, unit=" samples", unit_scale=True, dynamic_ncols=True
-        )
+        total = state.epochs * state.rows or None  # a stream's length is not known
+        self._bar = tqdm(total=total, unit=" samples", unit_scale=True, dynamic_ncols=True)
         self.show(state)
 
     def show(self, state: FitState) -> None:

@@ -48,6 +48,8 @@ class State:
     moments: Array
     hyper: Floats
     loss: Loss
+    scales: layout.Scales
+    """The network's; only a shape with ``scaling`` uses them."""
 
 
 class Engine(Protocol):

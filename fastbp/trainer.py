@@ -4,10 +4,11 @@ import copy
 import math
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NoReturn
+from weakref import ref
 
 import numpy as np
 from numpy import ndarray
@@ -25,6 +26,7 @@ from . import (
     pace,
     quick,
     schedules,
+    streams,
 )
 from .callbacks import Callback, FitState, Watch, as_callbacks
 from .data import as_inputs, as_row_weights, as_targets, check_targets
@@ -32,11 +34,12 @@ from .engine import CompiledEngine
 from .fitting import Fit
 from .history import History
 from .job import Ints, Job
-from .kernels import codes, jobs, layout, reference, settings
+from .kernels import codes, jobs, layout, reference, served, settings
 from .metrics import Metric, apply_metrics, as_metrics
 from .network import Network
 from .order import Order
 from .progress import bar_for
+from .scaling import check_loss as check_scaling
 from .state import Array, Data, Engine, State, raise_invalid, raise_status
 from .threads import maximum
 from .twin import TwinEngine
@@ -85,6 +88,11 @@ class Trainer:
     all 0 makes no update. ``evaluate`` judges the outputs alone: its loss has neither penalties nor
     label smoothing, and class weights play no part.
 
+    Where the network scales (``Network.standardize``), data and predictions stay in units of their
+    own, but losses, their gradients and Huber's delta are of scaled targets, without units: so that
+    ``evaluate`` and ``fit`` compare. Of a single target, mse times net.target_scale^2 is the mean
+    squared error in units of y; for others, compare y with ``predict``.
+
     Raises:
         ValueError, TypeError: an argument that is not as above.
 
@@ -119,6 +127,7 @@ class Trainer:
         self._net = net
         self._loss = losses.lookup(loss)
         losses.check_pair(self._loss, net.output, net.sizes[-1])
+        check_scaling(self._loss, net._scaling.targets, net.sizes[-1])
         if self._loss.function is not None:
             own.check_loss(self._loss.function, net.sizes[-1], net.output == "softmax")
         known = isinstance(optimizer, lbfgs.LBFGS)
@@ -152,10 +161,12 @@ class Trainer:
         self._state = self._new_state()
         self._epoch = 0
         self._lock = threading.RLock()
+        self._headers: list[ref[Ints]] = []
         self._make_engine()
 
     def _make_engine(self) -> None:
         """What belongs to this process: compiled code and addresses."""
+        self._net._trainers.add(self)
         self._compiled = CompiledEngine(self._state, self._threads)
         twin = self._engine_name == "numpy"
         self._engine: Engine = TwinEngine(self._state) if twin else self._compiled
@@ -166,7 +177,7 @@ class Trainer:
     def __getstate__(self) -> dict[str, Any]:
         """With moments in natural shapes: their layout is this machine's."""
         made_anew = ("_state", "_compiled", "_engine", "_step_job", "_lock", "_model", "_quick")
-        left = (*made_anew, "_fitting")
+        left = (*made_anew, "_fitting", "_headers")
         state = {key: value for key, value in vars(self).items() if key not in left}
         moments = [list(layout.read_layers(self.net._plan, m)) for m in self._state.moments]
         return state | {"moments": moments, "hyper": self._state.hyper.copy()}
@@ -178,7 +189,7 @@ class Trainer:
         self._state.hyper[:] = state["hyper"]
         for arena, layers in zip(self._state.moments, state["moments"], strict=True):
             layout.write_layers(self.net._plan, arena, layers)
-        self._lock = threading.RLock()
+        self._lock, self._headers = threading.RLock(), []
         self._make_engine()
 
     @contextmanager
@@ -209,7 +220,11 @@ class Trainer:
             loss=loss.code,
             optimizer=optimizer.code,
             moments=optimizer.n_moments,
-            extended=self._weighs_rows or loss.extended or optimizer.extended or asked.any,
+            extended=net._shape.extended
+            or self._weighs_rows
+            or loss.extended
+            or optimizer.extended
+            or asked.any,
             dropout=asked.dropout,
             averages=asked.averaging > 0,
             clips_norm=asked.clip_norm > 0,
@@ -219,7 +234,8 @@ class Trainer:
         )
         classes = options.n_classes(loss, net.sizes[-1])
         hyper = asked.hyper(optimizer, loss, classes)
-        return State(shape, net._parameters, self._arena(shape.arenas), hyper, loss)
+        arena = self._arena(shape.arenas)
+        return State(shape, net._parameters, arena, hyper, loss, net._scales)
 
     @property
     def _average(self) -> Array:
@@ -241,10 +257,25 @@ class Trainer:
         """Go over to the extended kernels: from now on rows have weights."""
         if not self._state.shape.extended:
             self._weighs_rows = True
-            self._state.shape = replace(self._state.shape, extended=True)
-            shares = self._shares
-            self._make_engine()
-            self._shares = shares
+            self._extend(self._state.shape.scaling)
+
+    def _follow_scaling(self) -> None:
+        """Go over to the extended kernels: from now on the network scales."""
+        if self._state.shape.scaling:
+            return
+        with self._alone():
+            for held in self._headers:
+                header = held()
+                if header is not None:
+                    header[served.HERE] = 0  # plain kernels would go on as before
+            self._headers.clear()
+            self._extend(self._net._shape.scaling)
+
+    def _extend(self, scales: int) -> None:
+        self._state.shape = replace(self._state.shape, extended=True, scaling=scales)
+        shares = self._shares
+        self._make_engine()
+        self._shares = shares
 
     def _arena(self, count: int) -> Array:
         size = len(self.net._parameters)
@@ -325,6 +356,7 @@ class Trainer:
 
     def _new_model(self) -> embed.Model:
         header, state = self._compiled.header(self.batch_size), self._state
+        self._headers.append(ref(header.array))
         return embed.Model(
             header.array,
             state.parameters,
@@ -405,6 +437,50 @@ class Trainer:
         made = job.chunk - job[jobs.BUDGET]  # fewer where the epochs asked for ended before
         job.chunk = pace.next_count(made, taken - waited)
         return taken
+
+    def fit_batches(
+        self,
+        batches: Iterable[Any] | Callable[[], Iterable[Any]],
+        epochs: int = 1,
+        *,
+        validation_data: tuple[Any, Any] | None = None,
+        metrics: Mapping[str, Metric] | None = None,
+        callbacks: Iterable[Callback] = (),
+        progress: bool | str = "auto",
+    ) -> History:
+        """Train on batches that come one after the other, one update on each: a stream, say.
+
+        The same as ``step`` on each of them. For data in arrays, memory-mapped ones too, ``fit``
+        does it without Python in between.
+
+        Args:
+            batches: an iterable of (X, y) or (X, y, sample_weight), as ``step`` takes them, of at
+                most ``batch_size`` rows; or a function that returns one, and is called for each
+                epoch. A generator is good for one epoch.
+            epochs: times to go through the batches, >= 1.
+            validation_data: (X, y) to evaluate after each epoch.
+            metrics: functions of (y, p) to evaluate with: see ``evaluate``.
+            callbacks: what to call as it goes on: see ``Callback``.
+            progress: show a bar: True, False, or "auto" for on a terminal and in a notebook.
+
+        Returns:
+            The History of this call. samples_per_second counts the time that batches took to come.
+
+        Raises:
+            ValueError, TypeError: before anything has changed, if arguments do not fit, or batches
+                can be read once and epochs is more; when a batch is reached, if it does not fit.
+            FloatingPointError: a batch's loss was not finite; that update was not made.
+
+        """
+        epochs = checks.integer(epochs, "epochs", 1)
+        begin = streams.source(batches, epochs)
+        held_out = self._validation(validation_data)
+        measured = as_metrics(metrics, self._has_accuracy)
+        check_judged(held_out, measured)
+        self._check_balanced()
+        watch = Watch(as_callbacks(callbacks), bar_for(progress), FitState(self, epochs, 0))
+        with self._alone():
+            return streams.Stream(self, begin, watch, held_out, measured).run()
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """One update on exactly these rows, at most ``batch_size``; the loss before it.

@@ -44,6 +44,7 @@ class TwinEngine:
             x = (x.astype(np.float64) if x.dtype.kind in "iu" else x).astype(dtype)
         if not np.isfinite(x).all():
             return jobs.BAD_INPUT, x, x
+        x = self._standardized(x, *self.state.scales[:2])
         if data.y is None:
             return jobs.FINE, x, x
         try:
@@ -53,7 +54,15 @@ class TwinEngine:
         y = data.y.array[rows]
         if loss.code == codes.CROSS_ENTROPY and y.shape[1] == 1 and y.dtype.kind in "iu":
             return jobs.FINE, x, y[:, 0]
-        return jobs.FINE, x, y.astype(dtype)
+        return jobs.FINE, x, self._standardized(y.astype(dtype), *self.state.scales[2:4])
+
+    def _standardized(self, x: Array, mean: Array, factor: Array) -> Array:
+        if not self.state.shape.scaling:
+            return x
+        columns = x.shape[1]
+        with np.errstate(over="ignore"):
+            standardized: Array = reference.standardized(x, mean[:columns], factor[:columns])
+        return standardized
 
     def train(self, data: Data, job: Job, into: Array) -> float:
         """See ``Engine``."""
@@ -280,10 +289,18 @@ class TwinEngine:
                 return np.array([status + jobs.KINDS * start])
             zs, outs = self._forward(x, layers)
             if out is not None:
-                out[rows] = outs[-1]
+                out[rows] = self._raw(outs[-1])
             if values is not None:
                 with np.errstate(all="ignore"):
                     values[rows, 0], _ = self._judge_rows(zs[-1], outs[-1], y, len(rows), 0.0)
                 if loss in (codes.BCE, codes.CROSS_ENTROPY):
                     values[rows, 1] = reference.correct(loss, outs[-1], y)
         return np.zeros(1, np.int64)
+
+    def _raw(self, p: Array) -> Array:
+        """Outputs in the user's units."""
+        if not self.state.shape.scaling:
+            return p
+        with np.errstate(all="ignore"):
+            raw: Array = reference.in_raw_units(p, *self.state.scales[4:])
+        return raw

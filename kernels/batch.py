@@ -53,6 +53,12 @@ from .more_losses import (
     times_class_weights,
     weigh_rows,
 )
+from .scaling import (
+    scale_own_gradient,
+    standardize_input_rows,
+    standardize_inputs,
+    standardize_targets,
+)
 from .settings import LOSS_PARAMETER, SMOOTHING
 from .simd import get, lanes, offset, pointer_to, put, transpose
 from .variants import by_plan
@@ -102,9 +108,11 @@ def _take_targets(plan, job, order, first, valid, block, scratch):
         if gather(job, _Y, order, first, valid, y, scratch):
             return BAD_TARGET
         if has_own_gradient(job):
+            scale_own_gradient(plan, y)
             return FINE
         if invalid_target(plan[0, LOSS], y, has_labels(plan, job), valid, outputs):
             return BAD_TARGET
+        standardize_targets(plan, y)
     return FINE
 
 
@@ -112,8 +120,10 @@ def _take_targets(plan, job, order, first, valid, block, scratch):
 def take_rows(plan, work, job, order, first, valid, vector, scratch):
     """Bring one vector of rows of X, and of y if there is one, into its block; the status."""
     block = offset(work, vector * plan[0, BLOCK])
-    if gather(job, _X, order, first, valid, offset(block, plan[1, IN]), scratch):
+    x = offset(block, plan[1, IN])
+    if gather(job, _X, order, first, valid, x, scratch):
         return BAD_INPUT
+    standardize_inputs(plan, x)
     return _take_targets(plan, job, order, first, valid, block, scratch)
 
 
@@ -125,8 +135,10 @@ def take_batch(plan, work, job, order, first, rows):
     """
     w, scratch = lanes(work), offset(work, plan[0, SCRATCH])
     if are_few(rows, w):
-        if gather_rows(job, _X, order, first, rows, offset(work, plan[1, IN])):
+        x = offset(work, plan[1, IN])
+        if gather_rows(job, _X, order, first, rows, x):
             return BAD_INPUT
+        standardize_input_rows(plan, x, rows)
         return _take_targets(plan, job, order, first, rows, work, scratch)
     for v in range(padded(rows, w) // w):
         valid = min(w, rows - v * w)

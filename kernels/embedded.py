@@ -176,8 +176,9 @@ _COMMON = {
     BAD_X: "X has the wrong shape or number of rows, expected (rows, inputs) with at most "
     "batch_size rows, or (inputs,) for one row",
     SHARED_OUT: "out lies in the memory of another argument: pass memory of its own",
-    NO_MODEL: "model is a copy, or the compiled function was cached with other kernels of fastbp: "
-    "call trainer.compiled() in this process, and delete the function's cache",
+    NO_MODEL: "model is a copy or older than its network's scaling, or the compiled function was "
+    "cached with other kernels of fastbp: call trainer.compiled() in this process, and delete the "
+    "function's cache",
 }
 """What every operation can refuse."""
 

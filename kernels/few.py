@@ -26,6 +26,7 @@ from .layout import (
     A,
     Z,
 )
+from .scaling import to_raw_output_panel
 from .simd import get, lane_index, lanes, load, offset, put, select, splat, store, transpose
 
 _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
@@ -107,6 +108,7 @@ def write_outputs_few(plan, work, rows, out):
     for u in range(0, units, w):
         panel = offset(z, u * w)
         activate(plan[layer, ACTIVATION], panel, panel, rows, rows)
+        to_raw_output_panel(plan, panel, rows, u)
         for r in range(rows):
             for i in range(min(w, units - u)):
                 put(out, r * units + u + i, get(panel, r * w + i))

@@ -32,6 +32,7 @@ from .layout import (
     A,
 )
 from .losses import hits
+from .scaling import to_raw_outputs
 from .simd import get, lanes, offset, pointer_to, put, store
 
 # NumPy integers, where a constant is an argument: Numba compiles anew for each Python one.
@@ -62,6 +63,7 @@ def _give(plan, work, job, out, vector, row, scratch):
     else:
         last = plan[0, LAST]
         a = offset(work, vector * plan[0, BLOCK] + plan[last, A])
+        to_raw_outputs(plan, a)
         write_rows(a, plan[last, OUTPUTS], valid, out, row, scratch)
 
 

@@ -21,7 +21,7 @@ elements, and every offset, stride and length is a whole number of cache lines.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +61,8 @@ from .gemm import ROWS, WIDEST
     OWN_LOSS,  # address of the user's own loss
     OWN_ROWS,  # in a block: one row of p, y and dLoss/dp for it
     CLASSES,  # 1: the classes of rows have weights
-) = range(29)
+    SCALING,  # address of the scales of inputs, targets and outputs (scaling.py), or 0
+) = range(30)
 
 # Columns of a layer.
 (
@@ -118,6 +119,7 @@ class Shape:
     weighs_classes: bool = False
     own_loss: int = 0
     seed: int = 0
+    scaling: int = 0
 
     @property
     def arenas(self) -> int:
@@ -128,6 +130,20 @@ class Shape:
     def lanes(self) -> int:
         """Elements of a vector."""
         return width.lanes(self.itemsize)
+
+
+class Scales(NamedTuple):
+    """What scaling.py multiplies by and adds, in natural shapes, (inputs,) or (outputs,) each.
+
+    Of targets only as many elements count as there are.
+    """
+
+    input_mean: NDArray[Any]
+    input_factor: NDArray[Any]
+    target_mean: NDArray[Any]
+    target_factor: NDArray[Any]
+    output_factor: NDArray[Any]
+    output_shift: NDArray[Any]
 
 
 class _Space:
@@ -168,6 +184,7 @@ def _extend(plan: NDArray[np.int64], shape: Shape) -> None:
     header, outputs = plan[0], shape.sizes[-1]
     header[EXTENDED], header[SEED] = shape.extended, shape.seed
     header[OWN_LOSS], header[CLASSES] = shape.own_loss, shape.weighs_classes
+    header[SCALING] = shape.scaling
     header[TARGETS] = outputs // 2 if shape.loss == codes.GAUSSIAN_NLL else outputs
     header[[AVERAGE, GRADIENT]] = -1
     if shape.averages:
@@ -273,3 +290,17 @@ def write_layers(
             panel[:, : columns.shape[1]] = columns
         bias = int(row[BIAS])
         arena[bias : bias + len(biases)] = biases
+
+
+def scales_length(shape: Shape) -> int:
+    """Elements of the scales of a network."""
+    inputs, outputs = (_rounded(count, shape.lanes) for count in (shape.sizes[0], shape.sizes[-1]))
+    return 2 * inputs + 4 * outputs
+
+
+def read_scales(shape: Shape, scales: NDArray[Any]) -> Scales:
+    """The scales of a network (scaling.py) in place."""
+    counts = (shape.sizes[0],) * 2 + (shape.sizes[-1],) * 4
+    ends = np.cumsum([_rounded(count, shape.lanes) for count in counts])
+    parts = np.split(scales, ends[:-1])
+    return Scales(*(part[:count] for part, count in zip(parts, counts, strict=True)))

@@ -92,6 +92,19 @@ _SLOPES = {
     codes.GELU: lambda z, _a: _normal_cdf(z) + z * _normal_density(z),
 }
 
+# Units
+
+
+def standardized(x, mean, factor):
+    """X or targets (B, n) as the network has them. mean, factor: (n,)."""
+    return (x - mean) * factor
+
+
+def in_raw_units(p, factor, shift):
+    """Outputs (B, O) as the user has them. factor, shift: (O,)."""
+    return p * factor + shift
+
+
 # The network
 
 

@@ -92,6 +92,7 @@ from .layout import (
 )
 from .losses import delta_from_output
 from .regularization import part, penalty
+from .scaling import to_raw_input_gradient, to_raw_input_gradient_panel
 from .settings import ROW_SCALE
 from .shuffle import reorder, shuffle
 from .simd import get, lanes, offset, pointer_to, put
@@ -223,6 +224,7 @@ def _to_inputs(plan, params, work, job, share, shares):
         first, last = part(padded(inputs, w) // w, share, shares)
         error_of_inputs_few(plan, params, work, rows, first, last)
         for p in range(first, last):
+            to_raw_input_gradient_panel(plan, offset(error, p * rows * w), rows, p * w)
             for r in range(rows):
                 for i in range(min(w, inputs - p * w)):
                     put(out, r * inputs + p * w + i, get(error, (p * rows + r) * w + i))
@@ -231,8 +233,9 @@ def _to_inputs(plan, params, work, job, share, shares):
     scratch = offset(work, plan[0, SCRATCH] + share * plan[0, SCRATCH_STRIDE])
     error_of_inputs(plan, params, work, first, last)
     for v in range(first, last):
-        valid = min(w, rows - v * w)
-        write_rows(offset(error, v * plan[0, BLOCK]), inputs, valid, out, v * w, scratch)
+        valid, rows_error = min(w, rows - v * w), offset(error, v * plan[0, BLOCK])
+        to_raw_input_gradient(plan, rows_error)
+        write_rows(rows_error, inputs, valid, out, v * w, scratch)
 
 
 @kernel
