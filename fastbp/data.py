@@ -19,6 +19,9 @@ Array: TypeAlias = npt.NDArray[Any]
 Floats: TypeAlias = npt.NDArray[np.float64]
 Rows: TypeAlias = npt.NDArray[np.integer[Any]] | Sequence[int]
 
+MOST_EXPONENT = 60
+"""Of the largest weight of a row, to base 2: half of what single precision has."""
+
 SUM_ROUNDING = 1e-5
 """More than the order of summation changes the sum of a row of probabilities, in float32."""
 
@@ -103,8 +106,8 @@ def as_targets(y: Any, loss: Loss, n_out: int, n_rows: int, name: str = "y") -> 
 def as_row_weights(weights: Any, n_rows: int, name: str = "sample_weight") -> Floats | None:
     """Weights of rows as float64 (n_rows,), contiguous, or None.
 
-    Scaled by a power of two, the largest to [1/2, 1): their scale plays no part in a weighted mean,
-    and none may overflow where single precision takes over.
+    Very large and very small ones are scaled by a power of two: their scale plays no part in a
+    weighted mean, and none may overflow or vanish where single precision takes over.
     """
     if weights is None:
         return None
@@ -124,7 +127,7 @@ def as_row_weights(weights: Any, n_rows: int, name: str = "sample_weight") -> Fl
             "weight 0 counts for nothing"
         )
     _, exponent = np.frexp(floats.max())
-    scaled: Floats = np.ldexp(floats, -exponent)
+    scaled: Floats = np.ldexp(floats, -exponent) if abs(exponent) > MOST_EXPONENT else floats
     return scaled
 
 
