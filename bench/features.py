@@ -22,6 +22,7 @@ FEATURES = {
     "ema_decay": {"ema_decay": 0.999},
     "class_weight": {"class_weight": {0: 2.0}},
     "lr_factors": {"lr_factors": 0.5},
+    "layer_norm": {"layer_norm": True},
     "all of them": {
         "l1": 1e-6,
         "l2": 1e-5,
@@ -32,6 +33,7 @@ FEATURES = {
         "ema_decay": 0.999,
         "class_weight": {0: 2.0},
         "lr_factors": 0.5,
+        "layer_norm": True,
     },
 }
 PLAIN = "plain"
@@ -40,7 +42,9 @@ PLAIN = "plain"
 def trainer(case, optimizer, threads, options):
     import fastbp
 
-    net = fastbp.Network(case.sizes, output="softmax", seed=0)
+    options = dict(options)
+    normalized = options.pop("layer_norm", False)
+    net = fastbp.Network(case.sizes, output="softmax", seed=0, layer_norm=normalized)
     rates = {"sgd": fastbp.SGD(lr=1e-3, momentum=0.9), "adam": fastbp.Adam(lr=1e-4)}
     return fastbp.Trainer(
         net,
