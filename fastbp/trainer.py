@@ -64,7 +64,7 @@ class Trainer:
         threads: the most threads to use, or "auto".
         seed: of the order of the rows, an integer in [0, 2**63); None draws one.
         engine: "numba", or "numpy" for the plain NumPy twins.
-        l1, l2: penalties on the weights, but not on biases: the loss of every update is larger by
+        l1, l2: penalties on the weights, and on nothing else: the loss of every update is larger by
             l1 sum |w| + l2 / 2 sum w^2. (The optimizers' weight_decay is torch's, and no part of
             the loss.)
         dropout: share of each hidden layer's units that an update drops, in [0, 1), or a sequence
@@ -542,14 +542,15 @@ class Trainer:
 
     def loss_and_gradients(
         self, X: Any, y: Any, sample_weight: Any = None
-    ) -> tuple[float, list[tuple[Array, Array]]]:
+    ) -> tuple[float, list[layout.Layer]]:
         """The mean loss over any number of rows, and its gradient; nothing is updated.
 
         With penalties, label smoothing and the dropout of the next update, but not clipped. Frozen
         layers have their gradient, too. sample_weight: of each row, (n,), >= 0; None for 1.
 
         Returns:
-            (loss, [(dW, db), ...]): dW (n_in, n_out) and db (n_out,) of each layer.
+            (loss, [(dW, db), ...]): dW (n_in, n_out) and db (n_out,) of each layer; of one that is
+            normalized (dW, db, dgain, dshift), the last two (n_out,), too.
 
         Raises:
             ValueError, TypeError, FloatingPointError: as ``step``.
@@ -559,7 +560,7 @@ class Trainer:
         self._check_balanced()
         return self._loss_and_gradients(Order(data, shuffle=False))
 
-    def _loss_and_gradients(self, order: Order) -> tuple[float, list[tuple[Array, Array]]]:
+    def _loss_and_gradients(self, order: Order) -> tuple[float, list[layout.Layer]]:
         job, gradients = order.job(self.batch_size, self.seed, 1), self._arena(1)
         job[jobs.TASK] = jobs.GRADIENTS
         with self._alone():
@@ -644,8 +645,7 @@ class Trainer:
         """A new network whose parameters are the moving average of this one's (ema_decay)."""
         self._engine_of(averaged=True)
         net = copy.copy(self.net)
-        weights, biases = zip(*layout.read_layers(net._plan, self._average), strict=True)
-        net.set_parameters(weights, biases)
+        net._parameters[:] = self._average
         return net
 
     def predict(self, X: Any, out: Array | None = None, *, averaged: bool = False) -> Array:

@@ -22,6 +22,7 @@ from .layout import (
     A,
     Z,
 )
+from .residual import carry_error_to_inputs
 from .simd import lanes, offset, transpose
 
 _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
@@ -73,7 +74,10 @@ def backward_layer(plan, params, work, layer, first, last, low, high):
         row = offset(work, v * block)
         slope_units(
             plan,
+            params,
+            work,
             below,
+            v,
             offset(delta_of(plan, work, v, below), low * w),
             offset(row, plan[below, Z] + low * w),
             offset(row, plan[below, A] + low * w),
@@ -104,6 +108,8 @@ def error_of_inputs(plan, params, work, first, last):
         last - first,
         plan[1, OUTPUTS],
     )
+    for v in range(first, last):
+        carry_error_to_inputs(plan, work, v, offset(work, v * block + plan[1, IN]))
 
 
 @kernel
