@@ -73,10 +73,11 @@ class LRCurve:
         return figure
 
     def _dress(self, axes: Any) -> None:
-        # One batch may be far above all others: the last before the end.
-        low, high = self.smoothed.min(), min(self.smoothed.max(), divergence(self.smoothed))
+        # The losses before the lowest: what follows may be any number of times as high.
+        before = self.losses[: int(self.smoothed.argmin()) + 1]
+        low, high = before.min(), before.max()
         if low < high:
-            axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+            axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
         axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
         axes.grid(visible=True, color=FAINT, lw=0.7)
         axes.set_axisbelow(True)
