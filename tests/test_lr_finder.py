@@ -218,7 +218,7 @@ def test_plot_does_without_a_suggestion(losses):
 
 
 def test_plot_without_matplotlib_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'fastbp\[plot\]'"):
         curve([1, 2]).plot()
 
