@@ -19,14 +19,14 @@ from .kernels import jobs
 from .state import Data
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from .trainer import Trainer
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 SMOOTHING = 0.98
 """Share of the running mean that stays at every batch: fastai's."""
-
-BLUE, ORANGE, FAINT = "#4c72b0", "#dd8452", "#dddddd"
 
 
 @dataclass(frozen=True)
@@ -53,35 +53,12 @@ class LRCurve:
         lowest = int(self.smoothed.argmin())
         return float(self.lrs[lowest]) / 10 if lowest else math.nan
 
-    def plot(self) -> Any:
-        """The losses over lr, with the suggestion: a matplotlib Figure of no window and backend.
+    def plot(self) -> "Figure":
+        """The losses over lr, with the suggestion; see ``History.plot``."""
+        need("matplotlib", "plot", "plot")
+        from . import plots
 
-        Raises:
-            ModuleNotFoundError: matplotlib is not installed (pip install 'fastbp[plot]').
-
-        """
-        figure = need("matplotlib.figure", "plot", "plot").Figure(
-            figsize=(4.8, 3.6), layout="constrained", facecolor="white"
-        )
-        axes = figure.add_subplot()
-        axes.plot(self.lrs, self.losses, color=BLUE, alpha=0.4, lw=1, label="batch")
-        axes.plot(self.lrs, self.smoothed, color=BLUE, lw=1.8, label="smoothed")
-        if not math.isnan(self.suggestion):
-            label = f"suggestion {self.suggestion:.2g}"
-            axes.axvline(self.suggestion, color=ORANGE, ls="--", lw=1.2, label=label)
-        self._dress(axes)
-        return figure
-
-    def _dress(self, axes: Any) -> None:
-        # One batch may be far above all others: the last before the end.
-        low, high = self.smoothed.min(), min(self.smoothed.max(), divergence(self.smoothed))
-        if low < high:
-            axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
-        axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
-        axes.grid(visible=True, color=FAINT, lw=0.7)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
+        return plots.sweep(self)
 
 
 def learning_rates(start_lr: Any, end_lr: Any, updates: Any) -> Floats:

@@ -1,11 +1,14 @@
-"""The curves of a History. Needs matplotlib: the only file that does, and imported late."""
+"""The curves of fit and of find_lr. Needs matplotlib: the only file that does, imported late."""
 
 import io
+import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from .lr_finder import LRCurve
 
 TRAIN, VALIDATION = "#4c72b0", "#dd8452"
 INK, FAINT = "#333333", "#dddddd"
@@ -50,6 +53,7 @@ def _panel(axes: Axes, name: str, history: dict[str, list[float]]) -> None:
         axes.set_yscale("log")
     axes.set_xlabel("epoch", color=INK)
     axes.set_ylabel(name.replace("_", " "), color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     _dress(axes)
 
 
@@ -59,8 +63,28 @@ def _line(axes: Axes, values: Sequence[float], label: str, color: str) -> None:
     axes.plot(epochs, values, color=color, lw=1.8, ls="-", marker=marker, ms=3.5, label=label)
 
 
+def sweep(found: LRCurve) -> Figure:
+    """The losses of find_lr over the learning rate, with its suggestion."""
+    figure = Curves(figsize=(4.8, 3.6), layout="constrained", facecolor="white")
+    axes = figure.add_subplot()
+    axes.plot(found.lrs, found.losses, color=TRAIN, alpha=0.4, lw=1, label="batch")
+    axes.plot(found.lrs, found.smoothed, color=TRAIN, lw=1.8, label="smoothed")
+    if not math.isnan(found.suggestion):
+        label = f"suggestion {found.suggestion:.2g}"
+        axes.axvline(found.suggestion, color=VALIDATION, ls="--", lw=1.2, label=label)
+    # The losses before the lowest: what follows may be any number of times as high.
+    before = found.losses[: int(found.smoothed.argmin()) + 1]
+    low, high = before.min(), before.max()
+    if low < high:
+        axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate", color=INK)
+    axes.set_ylabel("loss", color=INK)
+    _dress(axes)
+    return figure
+
+
 def _dress(axes: Axes) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.set_facecolor("white")
     axes.grid(visible=True, color=FAINT, lw=0.7)
     axes.set_axisbelow(True)

@@ -134,8 +134,8 @@ class OneCycle(Schedule):
     torch's OneCycleLR with max_lr = lr, total_steps = updates and two phases. The factor rises from
     1 / div_factor to 1 at t = pct_start updates - 1, and falls to 1 / (div_factor final_div_factor)
     at t = updates - 1, by half a cosine each ("cos") or "linear". With cycle_momentum the momentum
-    of SGD and RMSprop, and betas[0] of the others, goes from max_momentum to base_momentum and
-    back, whatever the optimizer was given; the optimizer must have one.
+    of SGD and RMSprop, and betas[0] of Adam and AdamW, goes from max_momentum to base_momentum and
+    back, whatever the optimizer was given; the others, and SGD without momentum, refuse it.
     """
 
     updates: int
@@ -244,15 +244,16 @@ def check(schedule: object, argument: str = "schedule") -> Schedule:
 
 
 def check_momentum(schedule: Schedule, optimizer: object) -> None:
-    """ValueError where the schedule gives a momentum and the optimizer has none to be replaced."""
+    """ValueError where the schedule gives a momentum that the optimizer cannot take."""
     inner = schedule.then if isinstance(schedule, Warmup) else schedule
     if not isinstance(inner, OneCycle) or not inner.cycle_momentum:
         return
-    has_own = isinstance(optimizer, NAdam)  # a law of its own
-    if has_own or not (hasattr(optimizer, "betas") or getattr(optimizer, "momentum", 0.0) > 0):
+    has_one = hasattr(optimizer, "betas") or getattr(optimizer, "momentum", 0.0) > 0
+    if not has_one or isinstance(optimizer, NAdam):  # NAdam's follows a law of its own
         raise ValueError(
-            f"OneCycle cycles the momentum, but {optimizer!r} has none to be replaced: give it one "
-            "(any number above 0) where it takes one, or use OneCycle(..., cycle_momentum=False)"
+            f"OneCycle cycles the momentum, but {optimizer!r} has none that could: use SGD or "
+            "RMSprop with a momentum above 0 (it is replaced), Adam or AdamW; or "
+            "OneCycle(..., cycle_momentum=False)"
         )
 
 

@@ -483,7 +483,7 @@ def scheduled(values, t):
 
 def _anneal(anneal):
     def annealed(values, t):
-        first, peak, end, last, outer, inner = values[schedules.FIRST :]
+        first, peak, end, last, outer, inner = values[schedules.FIRST : schedules.N_SCHEDULE]
         if t < peak:
             return anneal(first, 1.0, t / peak), anneal(outer, inner, t / peak)
         share = min(1.0, (t - peak) / (last - peak))

@@ -16,6 +16,7 @@ SHOWING = {
     "progress.py": {"tqdm"},
     "plots.py": {"matplotlib"},
     "history.py": {"matplotlib"},  # for its types alone
+    "lr_finder.py": {"matplotlib"},  # likewise
 }
 """What else a file of fastbp may need."""
 

@@ -210,7 +210,7 @@ def test_check_refuses_what_is_no_specification(schedule):
         schedules.check(schedule)
 
 
-WITHOUT = [fastbp.SGD(0.1), fastbp.RMSprop()]
+WITHOUT = [fastbp.SGD(0.1), fastbp.RMSprop(), fastbp.Adagrad(), fastbp.NAdam()]
 WITH = [fastbp.SGD(0.1, momentum=0.9), fastbp.RMSprop(momentum=0.9), fastbp.Adam(), fastbp.AdamW()]
 
 
