@@ -226,7 +226,7 @@ def test_a_schedule_is_for_the_updates_of_the_rows_that_are_trained_on():
     net, (X, y) = NUMBERS.network("float32"), NUMBERS.batch()
     trainer = fastbp.Trainer(net, **options, seed=0, schedule=fastbp.schedules.Cosine(10))
     assert len(trainer.fit(X, y, 2, validation_fraction=0.2)["loss"]) == 2
-    with pytest.raises(ValueError, match="schedule"):
+    with pytest.raises(ValueError, match="for 10 updates, but 10 have been made"):
         trainer.fit(X, y, 1, validation_fraction=0.2)
 
 
