@@ -220,6 +220,16 @@ def test_what_is_held_out_depends_on_the_trainers_seed():
     assert seen[0] == seen[2] != seen[1]
 
 
+def test_a_schedule_is_for_the_updates_of_the_rows_that_are_trained_on():
+    """Of 40 rows, and not of 50, in batches of 8."""
+    options = {"loss": "mse", "optimizer": fastbp.SGD(0.1), "batch_size": 8}
+    net, (X, y) = NUMBERS.network("float32"), NUMBERS.batch()
+    trainer = fastbp.Trainer(net, **options, seed=0, schedule=fastbp.schedules.Cosine(10))
+    assert len(trainer.fit(X, y, 2, validation_fraction=0.2)["loss"]) == 2
+    with pytest.raises(ValueError, match="for 10 updates, but 10 have been made"):
+        trainer.fit(X, y, 1, validation_fraction=0.2)
+
+
 def test_a_state_counts_the_rows_that_are_trained_on():
     states = []
     watcher = fastbp.LambdaCallback(on_epoch_end=lambda s: states.append((s.rows, s.samples)))
