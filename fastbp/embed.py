@@ -99,8 +99,8 @@ def step(model: Model, X: Array, y: Any) -> float:
 def gradients(model: Model, X: Array, y: Any, out: Array) -> float:
     """Fill out (n_parameters,) with the gradient of the mean loss over X; the loss.
 
-    out: W (inputs, outputs), row by row, then b, layer by layer. NaN, and out is as it was, where
-    ``step`` would return NaN.
+    out: W (inputs, outputs), row by row, then b, layer by layer; of a layer that is normalized then
+    its gains and its shifts. NaN, and out is as it was, where ``step`` would return NaN.
 
     Raises:
         ValueError: X, y or out has another shape, or out shares memory with the others.

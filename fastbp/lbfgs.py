@@ -7,7 +7,6 @@ an extra: pip install 'fastbp[lbfgs]'.
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,7 +20,7 @@ from .optimizers import _not_negative, _set
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Array: TypeAlias = npt.NDArray[Any]
-Gradients: TypeAlias = Callable[[], tuple[float, list[tuple[Array, Array]]]]
+Gradients: TypeAlias = Callable[[], tuple[float, list[tuple[Array, ...]]]]
 """The loss over all rows at the network's parameters, and its gradient."""
 
 
@@ -110,7 +109,7 @@ def minimize(
 
 
 class _Point(NamedTuple):
-    """Parameters as one vector, W then b, layer by layer, with the loss there and its gradient."""
+    """Parameters as one vector, array by array of each layer, the loss there, and its gradient."""
 
     x: Floats
     loss: float
@@ -127,7 +126,7 @@ class _Search:
         self, net: Network, gradients: Gradients, callback: Callable[[int, float], None] | None
     ) -> None:
         self.net, self.gradients, self.callback = net, gradients, callback
-        start = _flat(zip(net.weights, net.biases, strict=True))
+        start, self.shapes = _flat(net._layers()), [_shapes(layer) for layer in net._layers()]
         self.at = self.latest = _Point(start, math.nan, np.zeros_like(start))
         self.losses: list[float] = []
 
@@ -172,13 +171,12 @@ class _Search:
 
     def go_to(self, x: Floats) -> None:
         """Give the network these parameters."""
-        weights, biases, start = [], [], 0
-        for n_in, n_out in pairwise(self.net.sizes):
-            middle, end = start + n_in * n_out, start + (n_in + 1) * n_out
-            weights.append(x[start:middle].reshape(n_in, n_out))
-            biases.append(x[middle:end])
-            start = end
-        self.net.set_parameters(weights, biases)
+        left, layers = x, []
+        for shapes in self.shapes:
+            *flat, left = np.split(left, np.cumsum([math.prod(shape) for shape in shapes]))
+            pairs = zip(flat, shapes, strict=True)
+            layers.append(tuple(part.reshape(shape) for part, shape in pairs))
+        self.net._set_layers(layers)
 
     def reason(self, rule: LBFGS, iterations: int) -> str:
         """Why it ended; see ``Outcome``."""
@@ -187,5 +185,9 @@ class _Search:
         return "iterations" if len(self.losses) == iterations else "line search"
 
 
-def _flat(layers: Iterable[tuple[Array, Array]]) -> Floats:
+def _shapes(layer: tuple[Array, ...]) -> list[tuple[int, ...]]:
+    return [part.shape for part in layer]
+
+
+def _flat(layers: Iterable[tuple[Array, ...]]) -> Floats:
     return np.concatenate([part.ravel() for layer in layers for part in layer]).astype(np.float64)

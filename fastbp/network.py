@@ -34,9 +34,15 @@ class Network:
             relu family and Glorot's uniform for the others. Biases start at 0.
         seed: of the initial weights, an integer in [0, 2**63); None draws one.
         dtype: "float32", or "float64" for the same kernels in double precision.
+        layer_norm: every hidden layer computes a = activation(LN(W x + b)): over its units
+            LN(z) = gain (z - mean) / sqrt(variance + 1e-5) + shift, with gains that start at 1 and
+            shifts at 0, and are learned. (torch.nn.LayerNorm; Ba, Kiros and Hinton, 2016.)
+        residual: a hidden layer that is as wide as the layer before, or as the inputs, adds what
+            it was given to its activations. (He et al., 2016.)
 
     Raises:
-        ValueError, TypeError: an argument that is not as above.
+        ValueError, TypeError: an argument that is not as above; layer_norm without a hidden layer,
+            residual without one as wide as the layer before.
 
     """
 
@@ -48,6 +54,8 @@ class Network:
         init: str = "auto",
         seed: int | None = None,
         dtype: npt.DTypeLike = "float32",
+        layer_norm: bool = False,
+        residual: bool = False,
     ) -> None:
         self._sizes = _sizes(sizes)
         hidden = _hidden(activation, len(self.sizes) - 2)
@@ -56,13 +64,24 @@ class Network:
             initializers.lookup(init, one.name)
         self._seed = checks.seed(seed)
         self._dtype = as_dtype(dtype)
+        self._layer_norm = checks.flag(layer_norm, "layer_norm")
+        self._residual = checks.flag(residual, "residual")
+        _check_layers(self._new_shape())
         self._place(self._initial(init))
 
-    def _place(self, layers: list[tuple[Array, Array]]) -> None:
-        """Lay out (W, b) of every layer for this machine's kernels."""
-        self._shape = layout.Shape(
-            self.sizes, tuple(a.code for a in self._activations), self.dtype.itemsize
+    def _new_shape(self) -> layout.Shape:
+        return layout.Shape(
+            self.sizes,
+            tuple(a.code for a in self._activations),
+            self.dtype.itemsize,
+            extended=self.layer_norm or self.residual,
+            layer_norm=self.layer_norm,
+            residual=self.residual,
         )
+
+    def _place(self, layers: list[layout.Layer]) -> None:
+        """Lay out the parameters of every layer for this machine's kernels."""
+        self._shape = self._new_shape()
         self._plan: Ints = layout.make_plan(self._shape)
         count = int(self._plan[0, layout.PARAMETERS])
         memory = layout.allocate(count + layout.scales_length(self._shape), self.dtype)
@@ -80,12 +99,16 @@ class Network:
         self._shape = replace(self._shape, extended=True, scaling=scales)
         self._quick = None
 
-    def _initial(self, init: str) -> list[tuple[Array, Array]]:
+    def _initial(self, init: str) -> list[layout.Layer]:
         rng = np.random.default_rng(self.seed)
-        return [
+        layers: list[layout.Layer] = [
             (initializers.initial_weights(init, a.name, n_in, n_out, rng), np.zeros(n_out))
             for (n_in, n_out), a in zip(pairwise(self.sizes), self._activations, strict=True)
         ]
+        if not self.layer_norm:
+            return layers
+        hidden = [(W, b, np.ones(len(b)), np.zeros(len(b))) for W, b in layers[:-1]]
+        return [*hidden, layers[-1]]
 
     _quick: quick.Prediction | None = None
     _scaling = Scaling()
@@ -94,7 +117,7 @@ class Network:
         """With parameters in natural shapes: their layout is this machine's."""
         of_this_machine = {"_shape", "_plan", "_parameters", "_scales", "_trainers", "_quick"}
         state = {key: value for key, value in vars(self).items() if key not in of_this_machine}
-        return state | {"layers": list(layout.read_layers(self._plan, self._parameters))}
+        return state | {"layers": self._layers()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update((key, value) for key, value in state.items() if key != "layers")
@@ -126,50 +149,108 @@ class Network:
         return self._dtype
 
     @property
+    def layer_norm(self) -> bool:
+        """Whether hidden layers are normalized."""
+        return self._layer_norm
+
+    @property
+    def residual(self) -> bool:
+        """Whether hidden layers as wide as the layer before add what they were given."""
+        return self._residual
+
+    @property
     def n_parameters(self) -> int:
-        """Weights and biases, counted."""
-        return sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.sizes))
+        """Weights, biases, gains and shifts, counted."""
+        of_norms = 2 * sum(self.sizes[1:-1]) if self.layer_norm else 0
+        return of_norms + sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.sizes))
 
     @property
     def weights(self) -> list[Array]:
         """Fresh read-only copies of the weights, (n_in, n_out) for each layer."""
-        return [_read_only(w) for w, _ in layout.read_layers(self._plan, self._parameters)]
+        return self._copies(0)
 
     @property
     def biases(self) -> list[Array]:
         """Fresh read-only copies of the biases, (n_out,) for each layer."""
-        return [_read_only(b) for _, b in layout.read_layers(self._plan, self._parameters)]
+        return self._copies(1)
 
-    def set_parameters(self, weights: Sequence[Any], biases: Sequence[Any]) -> None:
+    @property
+    def gains(self) -> list[Array]:
+        """Fresh read-only copies of the gains, (n_out,) for each hidden layer; [] without any."""
+        return self._copies(2)
+
+    @property
+    def shifts(self) -> list[Array]:
+        """Fresh read-only copies of the shifts, (n_out,) for each hidden layer; [] without any."""
+        return self._copies(3)
+
+    def _copies(self, part: int) -> list[Array]:
+        return [_read_only(layer[part]) for layer in self._layers() if len(layer) > part]
+
+    def _layers(self) -> list[layout.Layer]:
+        """Fresh copies of all parameters, layer by layer."""
+        return list(layout.read_layers(self._plan, self._parameters))
+
+    def _set_layers(self, layers: Sequence[layout.Layer]) -> None:
+        """``set_parameters`` to what ``_layers`` gave."""
+        weights, biases, gains, shifts = (
+            [layer[part] for layer in layers if len(layer) > part] for part in range(4)
+        )
+        self.set_parameters(weights, biases, gains or None, shifts or None)
+
+    def set_parameters(
+        self,
+        weights: Sequence[Any],
+        biases: Sequence[Any],
+        gains: Sequence[Any] | None = None,
+        shifts: Sequence[Any] | None = None,
+    ) -> None:
         """Copy in weights, (n_in, n_out) for each layer, and biases, (n_out,).
 
-        Optimizer moments of a trainer stay. ValueError or TypeError, with nothing changed, where a
-        count, shape or dtype does not fit or a value is not finite.
+        Where layers are normalized, also gains and shifts, (n_out,) for each hidden layer; None
+        leaves them. Optimizer moments of a trainer stay. ValueError or TypeError, with nothing
+        changed, where a count, shape or dtype does not fit or a value is not finite.
         """
-        wanted = list(pairwise(self.sizes))
-        self._check_count(weights, "weights")
-        self._check_count(biases, "biases")
+        shapes = list(pairwise(self.sizes))
+        of_units = [shape[1:] for shape in shapes]
+        normalized = of_units[:-1] if self.layer_norm else []
+        columns = [
+            self._checked(weights, shapes, "weights", "layer"),
+            self._checked(biases, of_units, "biases", "layer"),
+            self.gains if gains is None else self._norms(gains, normalized, "gains"),
+            self.shifts if shifts is None else self._norms(shifts, normalized, "shifts"),
+        ]
         layers = [
-            (
-                _parameter(w, shape, self.dtype, f"weights[{i}]"),
-                _parameter(b, shape[1:], self.dtype, f"biases[{i}]"),
-            )
-            for i, (w, b, shape) in enumerate(zip(weights, biases, wanted, strict=True))
+            tuple(column[i] for column in columns if i < len(column)) for i in range(len(shapes))
         ]
         self._parameters.fill(0)  # padding, too: 0 times a delta that was infinite is NaN
         layout.write_layers(self._plan, self._parameters, layers)
 
-    def _check_count(self, arrays: Any, name: str) -> None:
-        layers = len(self.sizes) - 1
+    def _norms(self, arrays: Any, shapes: Sequence[tuple[int, ...]], name: str) -> list[Array]:
+        if not self.layer_norm:
+            raise ValueError(
+                f"{name} are given, but the layers are not normalized: make the Network with "
+                "layer_norm=True, or leave them out"
+            )
+        return self._checked(arrays, shapes, name, "hidden layer")
+
+    def _checked(
+        self, arrays: Any, shapes: Sequence[tuple[int, ...]], name: str, layer: str
+    ) -> list[Array]:
+        """One array for each shape."""
         try:
             count = len(arrays)
         except TypeError:
             raise TypeError(
-                f"{name} is {type(arrays).__name__}, expected a sequence of {layers} arrays, "
-                "one per layer"
+                f"{name} is {type(arrays).__name__}, expected a sequence of {len(shapes)} arrays, "
+                f"one per {layer}"
             ) from None
-        if count != layers:
-            raise ValueError(f"{name} has {count} arrays, expected {layers}, one per layer")
+        if count != len(shapes):
+            raise ValueError(f"{name} has {count} arrays, expected {len(shapes)}, one per {layer}")
+        return [
+            _parameter(array, shape, self.dtype, f"{name}[{i}]")
+            for i, (array, shape) in enumerate(zip(arrays, shapes, strict=True))
+        ]
 
     def standardize(self, X: Any, y: Any = None) -> None:
         """Standardize inputs, and with y targets, by the mean and standard deviation of these.
@@ -350,6 +431,21 @@ def _sizes(sizes: Any) -> tuple[int, ...]:
     if len(checked) < 2:
         raise ValueError(f"sizes is {list(checked)}, expected at least inputs and outputs: [4, 1]")
     return checked
+
+
+def _check_layers(shape: layout.Shape) -> None:
+    """Refuse what would be without effect."""
+    sizes = list(shape.sizes)
+    if shape.layer_norm and len(sizes) == 2:
+        raise ValueError(
+            f"layer_norm is True, but sizes {sizes} has no hidden layer, which is what it "
+            "normalizes: add one, or leave layer_norm out"
+        )
+    if shape.residual and not any(shape.adds_inputs):
+        raise ValueError(
+            f"residual is True, but in sizes {sizes} no hidden layer is as wide as the layer "
+            "before: make some equal, or leave residual out"
+        )
 
 
 def _hidden(activation: Any, count: int) -> tuple[activations.Activation, ...]:

@@ -542,14 +542,15 @@ class Trainer:
 
     def loss_and_gradients(
         self, X: Any, y: Any, sample_weight: Any = None
-    ) -> tuple[float, list[tuple[Array, Array]]]:
+    ) -> tuple[float, list[layout.Layer]]:
         """The mean loss over any number of rows, and its gradient; nothing is updated.
 
         With penalties, label smoothing and the dropout of the next update, but not clipped. Frozen
         layers have their gradient, too. sample_weight: of each row, (n,), >= 0; None for 1.
 
         Returns:
-            (loss, [(dW, db), ...]): dW (n_in, n_out) and db (n_out,) of each layer.
+            (loss, [(dW, db), ...]): dW (n_in, n_out) and db (n_out,) of each layer; of one that is
+            normalized (dW, db, dgain, dshift), the last two (n_out,), too.
 
         Raises:
             ValueError, TypeError, FloatingPointError: as ``step``.
@@ -644,8 +645,7 @@ class Trainer:
         """A new network whose parameters are the moving average of this one's (ema_decay)."""
         self._engine_of(averaged=True)
         net = copy.copy(self.net)
-        weights, biases = zip(*layout.read_layers(net._plan, self._average), strict=True)
-        net.set_parameters(weights, biases)
+        net._parameters[:] = self._average
         return net
 
     def predict(self, X: Any, out: Array | None = None, *, averaged: bool = False) -> Array:

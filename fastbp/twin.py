@@ -14,7 +14,7 @@ from .state import Array, Data, State
 BLOCK = 1024
 """Rows of an inference at a time."""
 
-Layers = list[tuple[Array, Array]]
+Layers = list[layout.Layer]
 
 
 class TwinEngine:
@@ -29,10 +29,16 @@ class TwinEngine:
     def _layers(self, arena: Array) -> Layers:
         return list(layout.read_layers(self._plan, arena))
 
-    def _forward(self, x: Array, layers: Layers) -> tuple[list[Array], list[Array]]:
-        weights, biases = zip(*layers, strict=True)
+    def _forward(
+        self, x: Array, layers: Layers, factors: list[Array | None] | None = None
+    ) -> tuple[list[Array], list[Array]]:
+        shape, matrices, biases = (
+            self.state.shape,
+            *zip(*(pair[:2] for pair in layers), strict=True),
+        )
+        more = factors, _norms(layers), shape.adds_inputs
         with np.errstate(over="ignore", invalid="ignore"):
-            zs, outs = reference.forward(weights, biases, self.state.shape.activations, x)
+            zs, outs = reference.forward(matrices, biases, shape.activations, x, *more)
         return zs, outs
 
     def _take(self, data: Data, rows: Ints) -> tuple[int, Array, Array]:
@@ -148,14 +154,15 @@ class TwinEngine:
         """Row losses, and the gradient of sum(weights * losses) / n."""
         shape, hyper = self.state.shape, self.state.hyper
         factors = self._dropout(places, x.dtype)
-        matrices, biases = zip(*layers, strict=True)
-        zs, outs = reference.forward(matrices, biases, shape.activations, x, factors)
+        zs, outs = self._forward(x, layers, factors)
         smoothing = float(hyper[settings.SMOOTHING])
         losses, delta = self._judge_rows(zs[-1], outs[-1], y, n, smoothing)
         if shape.extended:
             delta = delta * weights[:, None].astype(delta.dtype)
-        deltas = reference.backward(matrices, shape.activations, zs, outs, delta, factors)
-        return losses, reference.gradients(outs, deltas)
+        matrices, more = [W for W, *_ in layers], (factors, _norms(layers), shape.adds_inputs)
+        deltas, of_norms, _ = reference.errors(matrices, shape.activations, zs, outs, delta, *more)
+        pairs = zip(reference.gradients(outs, deltas), of_norms, strict=True)
+        return losses, [(*pair, *(of_norm or ())) for pair, of_norm in pairs]
 
     def _judge_rows(
         self, z: Array, p: Array, y: Array, n: int, smoothing: float
@@ -181,7 +188,7 @@ class TwinEngine:
 
     def _penalty(self, layers: Layers) -> float:
         l1, l2 = self.state.hyper[[settings.L1, settings.L2]]
-        return float(reference.penalty([w for w, _ in layers], l1, l2)) if l1 or l2 else 0.0
+        return float(reference.penalty([w for w, *_ in layers], l1, l2)) if l1 or l2 else 0.0
 
     @staticmethod
     def _enter(job: Job, total: float, weight: float) -> None:
@@ -208,12 +215,13 @@ class TwinEngine:
             return gradients
         largest = hyper[settings.CLIP_VALUE] if clipped else 0.0
         l1, l2 = (hyper[i] if scale else 0.0 for i in (settings.L1, settings.L2))
+        prices = (l1, l2), *[(0.0, 0.0)] * 3  # weights have one, and nothing else
         return [
-            (
-                reference.final_gradient(w, dw, scale, l1, l2, largest),
-                reference.final_gradient(b, db, scale, 0.0, 0.0, largest),
+            tuple(
+                reference.final_gradient(w, g, scale, *price, largest)
+                for w, g, price in zip(layer, gradient, prices, strict=False)
             )
-            for (dw, db), (w, b) in zip(gradients, layers, strict=True)
+            for gradient, layer in zip(gradients, layers, strict=True)
         ]
 
     def _update(
@@ -231,7 +239,7 @@ class TwinEngine:
             if not math.isfinite(clipping):
                 return False
             gradients = [
-                (dw * dw.dtype.type(clipping), db * db.dtype.type(clipping)) for dw, db in gradients
+                tuple(g * g.dtype.type(clipping) for g in gradient) for gradient in gradients
             ]
         t = int(hyper[settings.UPDATES]) + 1
         for layer, factor in enumerate(factors):
@@ -254,7 +262,7 @@ class TwinEngine:
     def _update_layer(
         self,
         layer: int,
-        gradients: tuple[Array, Array],
+        gradients: layout.Layer,
         hyper: Floats,
         t: int,
         layers: Layers,
@@ -304,3 +312,8 @@ class TwinEngine:
         with np.errstate(all="ignore"):
             raw: Array = reference.in_raw_units(p, *self.state.scales[4:])
         return raw
+
+
+def _norms(layers: Layers) -> list[layout.Layer | None]:
+    """(gain, shift) of each layer that is normalized."""
+    return [layer[2:] or None for layer in layers]

@@ -22,6 +22,8 @@ from .layout import (
     A,
     Z,
 )
+from .norm import normalize_back
+from .residual import carry_error
 from .simd import lanes, offset, transpose
 
 _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
@@ -70,11 +72,12 @@ def backward_layer(plan, params, work, layer, first, last, low, high):
     )
     units, count = plan[below, OUTPUTS], high - low
     for v in range(first, last):
-        row = offset(work, v * block)
+        row, delta = offset(work, v * block), delta_of(plan, work, v, below)
+        carry_error(plan, work, layer, v, delta)
         slope_units(
             plan,
             below,
-            offset(delta_of(plan, work, v, below), low * w),
+            offset(delta, low * w),
             offset(row, plan[below, Z] + low * w),
             offset(row, plan[below, A] + low * w),
             count,
@@ -83,6 +86,7 @@ def backward_layer(plan, params, work, layer, first, last, low, high):
             _ONE,
             units,
         )
+        normalize_back(plan, params, work, below, v, delta)
     spread(plan, work, below, first, last, low, high)
 
 
@@ -104,6 +108,8 @@ def error_of_inputs(plan, params, work, first, last):
         last - first,
         plan[1, OUTPUTS],
     )
+    for v in range(first, last):
+        carry_error(plan, work, _ONE, v, offset(work, v * block + plan[1, IN]))
 
 
 @kernel

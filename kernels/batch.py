@@ -7,7 +7,7 @@ from .backward import delta_of
 from .cells import cells_at
 from .codes import CROSS_ENTROPY, F64
 from .codes import OWN_LOSS as OWN_LOSS_CODE
-from .few import are_few, outputs_few
+from .few import are_few, by_rows_alone, outputs_few
 from .forward import activate_outputs, padded
 from .gather import ADDRESS, DTYPE, N_COLUMNS, gather, gather_rows
 from .jit import kernel
@@ -93,8 +93,10 @@ def goes_by_layers(plan, work, rows, shares):
     """
     w = lanes(work)
     vectors = padded(rows, w) // w
-    if are_few(rows, w):
+    if are_few(plan, rows, w):
         return True
+    if by_rows_alone(plan):
+        return False
     left = vectors < 2 * shares and vectors % shares != 0
     wide = plan[0, PARAMETERS] > WIDE * plan[0, LAST]
     return shares > 1 and wide and (left or vectors <= shares)
@@ -134,7 +136,7 @@ def take_batch(plan, work, job, order, first, rows):
     That of an inference: kind + KINDS * the first row of the vector.
     """
     w, scratch = lanes(work), offset(work, plan[0, SCRATCH])
-    if are_few(rows, w):
+    if are_few(plan, rows, w):
         x = offset(work, plan[1, IN])
         if gather_rows(job, _X, order, first, rows, x):
             return BAD_INPUT
@@ -152,7 +154,7 @@ def take_batch(plan, work, job, order, first, rows):
 def finish_forward(plan, work, rows):
     """The outputs of a batch that went layer by layer."""
     w = lanes(work)
-    if are_few(rows, w):
+    if are_few(plan, rows, w):
         outputs_few(plan, work, rows)
     for v in range(padded(rows, w) // w):
         activate_outputs(plan, work, v)

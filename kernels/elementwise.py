@@ -231,6 +231,19 @@ def slope(code, z, a):
 
 
 @kernel
+def sum_of_vectors(x, count):
+    """The sum of ``count`` vectors that lie one after another, two chains at a time."""
+    w = lanes(x)
+    even = odd = splat(x, 0.0)
+    for i in range(0, count // 2 * 2 * w, 2 * w):
+        even = even + load(x, i)
+        odd = odd + load(x, i + w)
+    if count % 2 == 1:
+        even = even + load(x, (count - 1) * w)
+    return even + odd
+
+
+@kernel
 def activate(code, z, a, units, padded):
     """Activations of one vector of rows, and zeros in the padded units.
 

@@ -15,6 +15,7 @@ from .jit import kernel
 from .layout import (
     ACTIVATION,
     BIAS,
+    BY_ROWS_ALONE,
     DELTA_PANEL_STRIDE,
     DELTA_PANELS,
     IN,
@@ -28,14 +29,29 @@ from .layout import (
 )
 from .scaling import to_raw_output_panel
 from .simd import get, lane_index, lanes, load, offset, put, select, splat, store, transpose
+from .variants import by_plan
 
 _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
 
 
 @kernel
-def are_few(rows, w):
+def _goes_any_way(plan):
+    return False
+
+
+@kernel
+def _goes_by_rows_alone(plan):
+    return plan[0, BY_ROWS_ALONE] == 1
+
+
+by_rows_alone = by_plan(_goes_any_way, _goes_by_rows_alone)
+"""Whether every batch goes by rows, for what it does to all units of a row at once: (plan)."""
+
+
+@kernel
+def are_few(plan, rows, w):
     """Whether so many rows go with units in the lanes: at most half a vector of them."""
-    return 2 * rows <= w
+    return 2 * rows <= w and not by_rows_alone(plan)
 
 
 @kernel

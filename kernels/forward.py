@@ -22,6 +22,8 @@ from .layout import (
     Z,
 )
 from .losses import softmax
+from .norm import linear_place, normalize
+from .residual import add_inputs
 from .simd import lanes, offset
 
 _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
@@ -47,7 +49,7 @@ def forward_layer(plan, params, work, layer, first, last, low, high):
         plan[layer, WEIGHT_STRIDE],
         offset(base, plan[layer, IN]),
         block,
-        offset(base, plan[layer, Z] + low * w),
+        offset(base, linear_place(plan, layer) + low * w),
         block,
         high - low,
         last - first,
@@ -61,7 +63,9 @@ def forward_layer(plan, params, work, layer, first, last, low, high):
         z = offset(work, v * block + plan[layer, Z] + low * w)
         a = offset(work, v * block + plan[layer, A] + low * w)
         number = counter(plan, v * w, low, units)
+        normalize(plan, params, work, layer, v)
         activate_units(plan, layer, z, a, count, padded(count, w), number, _ONE, units)
+        add_inputs(plan, work, layer, v)
 
 
 @kernel

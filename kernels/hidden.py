@@ -1,6 +1,8 @@
 """What becomes of a hidden layer's z, and of the error of its units: activation and dropout.
 
-Where a layer has dropout, Z holds the activations before it (z itself, where the slope needs z).
+Where a layer has dropout or adds its inputs, Z holds the activations before that (z itself, where
+the slope needs z). In a normalized layer (norm.py) what is called z here is what its activation
+takes.
 """
 
 import numpy as np
@@ -9,7 +11,7 @@ from .codes import GELU, SILU
 from .dropout import counter, drop
 from .elementwise import activate, times_slope
 from .jit import kernel
-from .layout import ACTIVATION, DROPOUT, OUTPUTS
+from .layout import ACTIVATION, DROPOUT, OUTPUTS, RESIDUAL
 from .simd import lanes, offset, splat, store
 from .variants import by_plan
 
@@ -24,19 +26,20 @@ def _activate(plan, layer, z, a, units, padded, first, vector_step, lane_step):
 @kernel
 def _activate_and_drop(plan, layer, z, a, units, padded, first, vector_step, lane_step):
     code = plan[layer, ACTIVATION]
-    if plan[layer, DROPOUT] == 0:
+    if plan[layer, DROPOUT] == 0 and plan[layer, RESIDUAL] == 0:
         activate(code, z, a, units, padded)
         return
     whole = a if code == SILU or code == GELU else z
     activate(code, z, whole, units, padded)
-    drop(plan, layer, whole, a, units, first, vector_step, lane_step)
+    if plan[layer, DROPOUT] > 0:
+        drop(plan, layer, whole, a, units, first, vector_step, lane_step)
     w = lanes(a)
     for i in range(units * w, padded * w, w):
         store(a, i, splat(a, 0.0))
 
 
 activate_units = by_plan(_activate, _activate_and_drop)
-"""a of some units of a hidden layer, from z; zeros in the padded ones.
+"""a of some units of a hidden layer, from z, but for the inputs it adds; zeros in the padded ones.
 
 plan, layer: layout.py. z, a: (padded, lanes), of which ``units`` vectors count; they may be the
 same where the plan gives them one place. first, vector_step, lane_step: of ``dropout.drop``.
@@ -69,11 +72,12 @@ def _slope(plan, layer, delta, z, a, units, padded, first, vector_step, lane_ste
 
 @kernel
 def _slope_and_drop(plan, layer, delta, z, a, units, padded, first, vector_step, lane_step):
-    if plan[layer, DROPOUT] == 0:
+    if plan[layer, DROPOUT] == 0 and plan[layer, RESIDUAL] == 0:
         times_slope(plan[layer, ACTIVATION], delta, z, a, units, padded)
         return
     times_slope(plan[layer, ACTIVATION], delta, z, z, units, padded)
-    drop(plan, layer, delta, delta, units, first, vector_step, lane_step)
+    if plan[layer, DROPOUT] > 0:
+        drop(plan, layer, delta, delta, units, first, vector_step, lane_step)
 
 
 slope_units = by_plan(_slope, _slope_and_drop)

@@ -109,7 +109,7 @@ def end_inference(plan, work, job):
     w, rows = lanes(work), job[ROWS]
     out = pointer_to(job[OUT], work)
     coupled = plan[plan[0, LAST], ACTIVATION] == SOFTMAX
-    if are_few(rows, w) and job[VALUES] == 0 and not coupled:
+    if are_few(plan, rows, w) and job[VALUES] == 0 and not coupled:
         write_outputs_few(plan, work, rows, out)
         return NOTHING
     finish_forward(plan, work, rows)

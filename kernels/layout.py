@@ -4,7 +4,8 @@
 lanes), row by row, so that a tile of any shape reads and writes whole vectors at unit stride.
 
 *Parameters.* One flat arena: for each layer W (I, O) as lane panels of outputs, then b (O,) padded
-to whole vectors. Optimizer moments and gradients have the same layout.
+to whole vectors, and in normalized layers (norm.py) the gains and shifts, likewise. Optimizer
+moments and gradients have the same layout.
 
 *Work.* One flat arena: first a block for each vector of batch rows with all that belongs to those
 rows alone: y, the activations of every layer as (units, lanes), the kept pre-activations, two
@@ -21,7 +22,8 @@ elements, and every offset, stride and length is a whole number of cache lines.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +64,9 @@ from .gemm import ROWS, WIDEST
     OWN_ROWS,  # in a block: one row of p, y and dLoss/dp for it
     CLASSES,  # 1: the classes of rows have weights
     SCALING,  # address of the scales of inputs, targets and outputs (scaling.py), or 0
-) = range(30)
+    BY_ROWS_ALONE,  # 1: every batch goes by rows (batch.py)
+    ERROR,  # in a block: error of the a of a residual layer (residual.py), (units, lanes)
+) = range(32)
 
 # Columns of a layer.
 (
@@ -80,7 +84,12 @@ from .gemm import ROWS, WIDEST
     # The rest only extended plans read.
     DROPOUT,  # a unit is dropped where its 32 random bits are below this
     FIRST_PANEL,  # number of the layer's first panel among those of all layers
-) = range(13)
+    PER_UNIT,  # parameters of a unit beside W: 1, its bias, or 3, with gain and shift
+    PER_UNIT_STRIDE,  # in the parameters: between all biases, all gains and all shifts
+    LINEAR,  # in a block: W x + b, then normalized (equal to Z where they are not)
+    INVERSE,  # in a block: 1 / standard deviation of each row of LINEAR
+    RESIDUAL,  # 1: a of the layer before is added to a
+) = range(18)
 
 COLUMNS = 32
 
@@ -102,6 +111,7 @@ class Shape:
     """What a plan is made for. ``sizes`` has the input width first, ``activations`` are codes.
 
     What follows ``shares`` is for extended plans alone. dropout: rates, one for each layer.
+    layer_norm: hidden layers are normalized. residual: those as wide as the layer before add it.
     """
 
     sizes: tuple[int, ...]
@@ -120,6 +130,19 @@ class Shape:
     own_loss: int = 0
     seed: int = 0
     scaling: int = 0
+    layer_norm: bool = False
+    residual: bool = False
+
+    @property
+    def normalized(self) -> tuple[bool, ...]:
+        """Whether each layer is."""
+        return (self.layer_norm,) * (len(self.sizes) - 2) + (False,)
+
+    @property
+    def adds_inputs(self) -> tuple[bool, ...]:
+        """Whether each layer adds its inputs to its activations."""
+        equal = [one == other for one, other in pairwise(self.sizes[:-1])]
+        return (*(self.residual and same for same in equal), False)
 
     @property
     def arenas(self) -> int:
@@ -193,6 +216,9 @@ def _extend(plan: NDArray[np.int64], shape: Shape) -> None:
         header[GRADIENT] = shape.moments + shape.averages
     for row, rate in zip(plan[1:], shape.dropout, strict=False):
         row[DROPOUT] = min(round(rate * 2**32), 2**32 - 1)
+    plan[1:, PER_UNIT] = [3 if normalized else 1 for normalized in shape.normalized]
+    plan[1:, RESIDUAL] = shape.adds_inputs
+    header[BY_ROWS_ALONE] = any(shape.normalized + shape.adds_inputs)
 
 
 def _place_parameters(plan: NDArray[np.int64], shape: Shape) -> None:
@@ -204,7 +230,8 @@ def _place_parameters(plan: NDArray[np.int64], shape: Shape) -> None:
         stride = space.odd(_rounded(inputs, lanes) * lanes)
         row[[INPUTS, OUTPUTS, WEIGHT_STRIDE]] = inputs, outputs, stride
         row[WEIGHTS] = space.take(panels * stride)
-        row[BIAS] = space.take(panels * lanes)
+        row[PER_UNIT_STRIDE] = _rounded(panels * lanes, space.line)
+        row[BIAS] = space.take(row[PER_UNIT] * row[PER_UNIT_STRIDE])
     plan[0, PARAMETERS] = space.end
 
 
@@ -221,13 +248,18 @@ def _place_block(plan: NDArray[np.int64], shape: Shape) -> None:
         row, code = plan[layer], shape.activations[layer - 1]
         kept = code in KEEPS_Z or (layer == last and code in (codes.SIGMOID, codes.SOFTMAX))
         kept = kept or row[DROPOUT] > 0  # a before units are dropped
+        kept = kept or row[RESIDUAL] == 1 or row[PER_UNIT] > 1
         row[ACTIVATION], row[IN] = code, before
         row[A] = before = units(row[OUTPUTS])
-        row[Z] = units(row[OUTPUTS]) if kept else row[A]
+        row[LINEAR] = row[Z] = units(row[OUTPUTS]) if kept else row[A]
+        if row[PER_UNIT] > 1:
+            row[LINEAR], row[INVERSE] = units(row[OUTPUTS]), space.take(lanes)
     header[DELTA_STRIDE] = space.odd(_rounded(max(shape.sizes[1:]), lanes) * lanes)
     header[DELTA] = space.take(2 * header[DELTA_STRIDE])
     for column in (ROW_LOSS, ROW_HITS, ROW_STATUS, *((ROW_WEIGHT,) if shape.extended else ())):
         header[column] = space.take(lanes)
+    if plan[1:, RESIDUAL].any():
+        header[ERROR] = space.take(header[DELTA_STRIDE])
     if shape.own_loss:
         header[OWN_ROWS] = space.take(3 * shape.sizes[-1])
     header[BLOCK] = space.odd(space.end)
@@ -264,32 +296,36 @@ def _panels(arena: NDArray[Any], row: NDArray[np.int64], lanes: int) -> NDArray[
     return flat[:, : int(row[INPUTS]) * lanes].reshape(count, int(row[INPUTS]), lanes)
 
 
-def read_layers(
-    plan: NDArray[np.int64], arena: NDArray[Any]
-) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """Fresh copies of (W, b) of every layer in natural shapes, (I, O) and (O,)."""
+def _per_unit(arena: NDArray[Any], row: NDArray[np.int64]) -> list[NDArray[Any]]:
+    """The biases of one layer in place, (O,), and its gains and shifts if it has them."""
+    count, stride = int(row[PER_UNIT]), int(row[PER_UNIT_STRIDE])
+    starts = range(int(row[BIAS]), int(row[BIAS]) + count * stride, stride)
+    return [arena[start : start + int(row[OUTPUTS])] for start in starts]
+
+
+Layer: TypeAlias = tuple[NDArray[Any], ...]
+"""(W, b) in natural shapes, (I, O) and (O,); (W, b, gains, shifts) of a normalized layer."""
+
+
+def read_layers(plan: NDArray[np.int64], arena: NDArray[Any]) -> Iterator[Layer]:
+    """Fresh copies of the parameters of every layer."""
     lanes = width.lanes(arena.itemsize)
     for row in plan[1:]:
         panels = _panels(arena, row, lanes)
         wide = panels.transpose(1, 0, 2).reshape(panels.shape[1], -1)
-        bias = int(row[BIAS])
-        yield wide[:, : row[OUTPUTS]].copy(), arena[bias : bias + int(row[OUTPUTS])].copy()
+        yield wide[:, : row[OUTPUTS]].copy(), *(part.copy() for part in _per_unit(arena, row))
 
 
-def write_layers(
-    plan: NDArray[np.int64],
-    arena: NDArray[Any],
-    layers: Sequence[tuple[NDArray[Any], NDArray[Any]]],
-) -> None:
-    """Copy (W, b) of every layer, in natural shapes, into an arena; padding stays 0."""
+def write_layers(plan: NDArray[np.int64], arena: NDArray[Any], layers: Sequence[Layer]) -> None:
+    """Copy the parameters of every layer into an arena; padding stays 0."""
     lanes = width.lanes(arena.itemsize)
-    for row, (weights, biases) in zip(plan[1:], layers, strict=True):
+    for row, (weights, *per_unit) in zip(plan[1:], layers, strict=True):
         panels = _panels(arena, row, lanes)
         for p, panel in enumerate(panels):
             columns = weights[:, p * lanes : (p + 1) * lanes]
             panel[:, : columns.shape[1]] = columns
-        bias = int(row[BIAS])
-        arena[bias : bias + len(biases)] = biases
+        for place, values in zip(_per_unit(arena, row), per_unit, strict=True):
+            place[:] = values
 
 
 def scales_length(shape: Shape) -> int:

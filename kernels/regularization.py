@@ -17,6 +17,8 @@ from .layout import (
     LAST,
     OUTPUTS,
     PANEL_SUMS,
+    PER_UNIT,
+    PER_UNIT_STRIDE,
     WEIGHT_STRIDE,
     WEIGHTS,
 )
@@ -137,9 +139,10 @@ def measure_gradient(plan, params, gradient, work, hyper, share, shares):
                 for i in range(0, plan[layer, INPUTS] * w, w):
                     x = _final(c, load(p, i), load(g, i), True)
                     squares = fma(x, x, squares)
-                at = plan[layer, BIAS] + panel * w
-                x = _final(c, load(params, at), load(gradient, at), False)
-                squares = fma(x, x, squares)
+                for kind in range(plan[layer, PER_UNIT]):
+                    at = plan[layer, BIAS] + kind * plan[layer, PER_UNIT_STRIDE] + panel * w
+                    x = _final(c, load(params, at), load(gradient, at), False)
+                    squares = fma(x, x, squares)
             store(_sums_of(plan, work, layer, panel), 0, squares)
 
 
@@ -193,5 +196,6 @@ def finish_gradients(plan, params, gradient, hyper, share, shares):
             at = plan[layer, WEIGHTS] + panel * plan[layer, WEIGHT_STRIDE]
             count = plan[layer, INPUTS] * w
             final_gradient(c, offset(params, at), offset(gradient, at), count, True)
-            at = plan[layer, BIAS] + panel * w
-            final_gradient(c, offset(params, at), offset(gradient, at), w, False)
+            for kind in range(plan[layer, PER_UNIT]):
+                at = plan[layer, BIAS] + kind * plan[layer, PER_UNIT_STRIDE] + panel * w
+                final_gradient(c, offset(params, at), offset(gradient, at), w, False)

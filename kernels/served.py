@@ -123,7 +123,8 @@ def _targets_fit(ask, plan, rows, outputs):
 def _n_parameters(plan):
     count = 0
     for layer in range(1, plan[0, layout.LAST] + 1):
-        count += (plan[layer, layout.INPUTS] + 1) * plan[layer, layout.OUTPUTS]
+        of_unit = plan[layer, layout.INPUTS] + plan[layer, layout.PER_UNIT]
+        count += of_unit * plan[layer, layout.OUTPUTS]
     return count
 
 
@@ -239,7 +240,9 @@ def _predict(here, ask, header, rows, inputs):
 
 @kernel
 def _write_natural(plan, arena, out, words):
-    """An arena laid out as the parameters to out: W, then b, layer by layer, row by row.
+    """An arena laid out as the parameters to out, layer by layer: W, row by row, then b.
+
+    Of a normalized layer the gains and the shifts follow.
 
     arena, out: pointers to words, of which an element has so many.
     """
@@ -253,9 +256,11 @@ def _write_natural(plan, arena, out, words):
                 for j in range(min(w, units - u)):
                     put(out, at + i * units + u + j, get(panel, i * w + j))
         at += inputs * units
-        for u in range(units):
-            put(out, at + u, get(arena, plan[layer, layout.BIAS] * words + u))
-        at += units
+        for kind in range(plan[layer, layout.PER_UNIT]):
+            start = plan[layer, layout.BIAS] + kind * plan[layer, layout.PER_UNIT_STRIDE]
+            for u in range(units):
+                put(out, at + u, get(arena, start * words + u))
+            at += units
 
 
 @kernel

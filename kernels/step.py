@@ -172,7 +172,7 @@ def _forward(plan, params, work, job, rows, share, shares):
     w, layer = lanes(work), job[LAYER]
     measure_layer(plan, params, work, job, layer, share, shares)
     first, last = part(padded(plan[layer, OUTPUTS], w) // w, share, shares)
-    if are_few(rows, w):
+    if are_few(plan, rows, w):
         forward_few(plan, params, work, layer, rows, first, last)
     elif first < last:
         high = min(last * w, plan[layer, OUTPUTS])
@@ -184,7 +184,7 @@ def _backward(plan, params, work, job, rows, share, shares):
     """One share's units below a layer, for all rows of the batch."""
     w, layer = lanes(work), job[LAYER]
     first, last = part(padded(plan[layer, INPUTS], w) // w, share, shares)
-    if are_few(rows, w):
+    if are_few(plan, rows, w):
         backward_few(plan, params, work, layer, rows, first, last)
     elif first < last:
         high = min(last * w, plan[layer, INPUTS])
@@ -220,7 +220,7 @@ def _to_inputs(plan, params, work, job, share, shares):
     """One share's part of dLoss/dX, to OUT: what follows the deltas in place of BY_WEIGHTS."""
     w, rows, inputs = lanes(work), _batch_rows(job), plan[1, INPUTS]
     out, error = pointer_to(job[OUT], work), offset(work, plan[1, IN])
-    if are_few(rows, w):
+    if are_few(plan, rows, w):
         first, last = part(padded(inputs, w) // w, share, shares)
         error_of_inputs_few(plan, params, work, rows, first, last)
         for p in range(first, last):

@@ -3,6 +3,7 @@
 import math
 
 from . import codes
+from .elementwise import sum_of_vectors
 from .few import are_few
 from .forward import padded
 from .gemm import ADD, ROWS, WRITE, next_vectors, tile_across
@@ -21,11 +22,14 @@ from .layout import (
     OPTIMIZER,
     OUTPUTS,
     PARAMETERS,
+    PER_UNIT,
+    PER_UNIT_STRIDE,
     SCRATCH,
     SCRATCH_STRIDE,
     WEIGHT_STRIDE,
     WEIGHTS,
 )
+from .norm import norm_gradients
 from .regularization import (
     DECAY_OF_AVERAGE,
     common_coefficients,
@@ -34,7 +38,7 @@ from .regularization import (
     part,
 )
 from .settings import LR_FACTOR, MU_PRODUCT, STEP_LR, STEP_MOMENTUM, UPDATES, of_layer
-from .simd import fma, get, lanes, load, offset, splat, sqrt, store
+from .simd import fma, get, lanes, load, offset, sqrt, store
 from .variants import by_plan
 
 LR, MOMENTUM, NESTEROV, DECAY, SHRINK, BETA1, BETA2, EPS, UNBIAS, GRADIENT_LR = range(10)
@@ -266,19 +270,6 @@ is_frozen = by_plan(_never, _is_frozen)
 
 
 @kernel
-def _sum_of_rows(deltas, rows):
-    """(lanes,), the sum over rows of one panel of deltas (rows, lanes), two chains at a time."""
-    w = lanes(deltas)
-    even = odd = splat(deltas, 0.0)
-    for i in range(0, rows // 2 * 2 * w, 2 * w):
-        even = even + load(deltas, i)
-        odd = odd + load(deltas, i + w)
-    if rows % 2 == 1:
-        even = even + load(deltas, (rows - 1) * w)
-    return even + odd
-
-
-@kernel
 def _outer(a, deltas, g, rows, count):
     """g (count, lanes), the sum over a few rows of a[r, i] delta[r], for ``count`` units i.
 
@@ -385,11 +376,38 @@ def _biases_of_layer(plan, layer, params, moments, work, scratch, k, keep, adds,
     for panel in range(first, last):
         deltas = offset(work, plan[layer, DELTA_PANELS] + panel * plan[layer, DELTA_PANEL_STRIDE])
         at = plan[layer, BIAS] + panel * w
-        store(scratch, 0, _sum_of_rows(deltas, rows))
+        store(scratch, 0, sum_of_vectors(deltas, rows))
         if keep:
             _keep(offset(moments, at), scratch, w, adds)
         else:
             update_tile(plan, k, params, moments, at, scratch, w, False)
+
+
+@kernel
+def _no_norms(plan, layer, params, moments, work, scratch, k, keep, adds, first, last, vectors):
+    pass
+
+
+@kernel
+def _norms(plan, layer, params, moments, work, scratch, k, keep, adds, first, last, vectors):
+    if plan[layer, PER_UNIT] == 1:
+        return
+    w = lanes(work)
+    for panel in range(first, last):
+        norm_gradients(plan, work, layer, panel, vectors, scratch)
+        for kind in range(2):
+            at = plan[layer, BIAS] + (kind + 1) * plan[layer, PER_UNIT_STRIDE] + panel * w
+            if keep:
+                _keep(offset(moments, at), offset(scratch, kind * w), w, adds)
+            else:
+                update_tile(plan, k, params, moments, at, offset(scratch, kind * w), w, False)
+
+
+_norms_of_layer = by_plan(_no_norms, _norms)
+"""Gradient and update of the vectors ``first`` to ``last`` of gains and shifts.
+
+(plan, layer, params, moments, work, scratch, k, keep, adds, first, last, vectors)
+"""
 
 
 @kernel
@@ -402,7 +420,7 @@ def update_share(plan, params, moments, work, hyper, keep, adds, share, shares, 
     """
     w = lanes(work)
     scratch = offset(work, plan[0, SCRATCH] + share * plan[0, SCRATCH_STRIDE])
-    few, whole = are_few(rows, w), padded(rows, w)
+    few, whole = are_few(plan, rows, w), padded(rows, w)
     common = _begin_update(plan, hyper)
     for layer in range(plan[0, LAST], 0, -1):
         if is_frozen(plan, layer, hyper, keep and adds):
@@ -422,6 +440,9 @@ def update_share(plan, params, moments, work, hyper, keep, adds, share, shares, 
         summed = rows if few else whole
         _biases_of_layer(
             plan, layer, params, moments, work, scratch, k, keep, adds, first, last, summed
+        )
+        _norms_of_layer(
+            plan, layer, params, moments, work, scratch, k, keep, adds, first, last, whole // w
         )
 
 
@@ -447,5 +468,6 @@ def apply_share(plan, params, moments, gradient, hyper, share, shares):
             for at in range(start, end, APPLIED_AT_A_TIME):
                 count = min(APPLIED_AT_A_TIME, end - at)
                 update_tile(plan, k, params, moments, at, offset(gradient, at), count, True)
-            at = plan[layer, BIAS] + panel * w
-            update_tile(plan, k, params, moments, at, offset(gradient, at), w, False)
+            for kind in range(plan[layer, PER_UNIT]):
+                at = plan[layer, BIAS] + kind * plan[layer, PER_UNIT_STRIDE] + panel * w
+                update_tile(plan, k, params, moments, at, offset(gradient, at), w, False)

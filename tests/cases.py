@@ -25,12 +25,17 @@ class Case:
     loss: str = "mse"
     labels: bool = False
     """For cross_entropy: integer labels and not rows of probabilities."""
+    layer_norm: bool = False
+    residual: bool = False
 
     def network(self, dtype="float64", seed=1):
-        """The network, with biases above 0: no relu is 0 for every row."""
-        net = fastbp.Network(self.sizes, self.hidden, self.output, seed=seed, dtype=dtype)
+        """The network, with biases, gains and shifts above 0: no relu is 0 for every row."""
+        kinds = {"layer_norm": self.layer_norm, "residual": self.residual}
+        net = fastbp.Network(self.sizes, self.hidden, self.output, seed=seed, dtype=dtype, **kinds)
         rng = np.random.default_rng(seed)
-        net.set_parameters(net.weights, [rng.uniform(0.2, 0.8, n) for n in self.sizes[1:]])
+        biases = [rng.uniform(0.2, 0.8, n) for n in self.sizes[1:]]
+        norms = [[rng.uniform(0.2, 0.8, len(g)) for g in net.gains] for _ in range(2)]
+        net.set_parameters(net.weights, biases, *(norms if self.layer_norm else ()))
         return net
 
     def trainer(self, dtype="float64", engine="numba", optimizer=None, batch_size=None, **options):

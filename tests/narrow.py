@@ -20,6 +20,7 @@ FILES = (
     "test_embed.py",
     "test_embed_refusals.py",
     "test_features.py",
+    "test_layers.py",
 )
 """Laws 1 to 7 and 9."""
 

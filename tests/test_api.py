@@ -50,7 +50,7 @@ OPTIONS = (
 )
 VALIDATION = "validation_data validation_fraction metrics"
 ARGUMENTS = {
-    "Network": (fastbp.Network, "sizes activation output init seed dtype"),
+    "Network": (fastbp.Network, "sizes activation output init seed dtype layer_norm residual"),
     "Trainer": (fastbp.Trainer, f"net loss optimizer batch_size threads seed engine {OPTIONS}"),
     "fit": (
         fastbp.Trainer.fit,
@@ -61,7 +61,7 @@ ARGUMENTS = {
     "evaluate": (fastbp.Trainer.evaluate, "self X y sample_weight averaged metrics"),
     "Trainer.predict": (fastbp.Trainer.predict, "self X out averaged"),
     "Network.predict": (fastbp.Network.predict, "self X out"),
-    "set_parameters": (fastbp.Network.set_parameters, "self weights biases"),
+    "set_parameters": (fastbp.Network.set_parameters, "self weights biases gains shifts"),
 }
 
 

@@ -40,7 +40,8 @@ either_order = pytest.mark.parametrize("shuffle", [True, False], ids=["shuffled"
 def bits(trainer):
     """Parameters and moments."""
     net = trainer.net
-    return [a.tobytes() for a in (*net.weights, *net.biases, trainer._state.moments)]
+    arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, trainer._state.moments)
+    return [a.tobytes() for a in arrays]
 
 
 def fingerprint(trainer, X, y):

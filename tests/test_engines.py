@@ -35,7 +35,8 @@ def assert_layers_close(actual, expected, allowed):
 
 
 def parameters(trainer):
-    return list(zip(trainer.net.weights, trainer.net.biases, strict=True))
+    """Those of every layer: (W, b), or (W, b, gains, shifts)."""
+    return trainer.net._layers()
 
 
 @each_dtype
@@ -102,7 +103,7 @@ def test_a_step_is_its_gradients_and_the_twins_update(optimizer, dtype):
 def rest_of(arena, trainer):
     """A parameter arena without its parameters: what padding holds."""
     rest = arena.copy()
-    zeros = [(np.zeros_like(w), np.zeros_like(b)) for w, b in parameters(trainer)]
+    zeros = [tuple(map(np.zeros_like, layer)) for layer in parameters(trainer)]
     layout.write_layers(trainer.net._plan, rest, zeros)
     return rest
 
@@ -114,7 +115,8 @@ class Work:
         self.plan, self.work = trainer._compiled._plan, trainer._compiled._work
         self.lanes = width.lanes(self.work.itemsize)
         self.vectors = -(-rows // self.lanes)
-        self.few = rows if 2 * rows <= self.lanes else 0
+        alone = self.plan[0, layout.BY_ROWS_ALONE] == 1
+        self.few = rows if 2 * rows <= self.lanes and not alone else 0
 
     def blocks(self, column, layer, units):
         """(vectors * lanes rows, padded units) of z or a."""

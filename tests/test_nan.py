@@ -18,13 +18,14 @@ def places(row):
 
 
 def weight_elements(net):
-    """Elements of the arena that hold some weights of every layer, and every bias's first."""
+    """Elements that hold some weights of every layer, and its first bias, gain and shift."""
     lanes = width.lanes(net.dtype.itemsize)
     for row in net._plan[1:]:
         for i, j in places(row):
             panel, lane = divmod(j, lanes)
             yield row[layout.WEIGHTS] + panel * row[layout.WEIGHT_STRIDE] + i * lanes + lane
-        yield row[layout.BIAS]
+        for kind in range(int(row[layout.PER_UNIT])):
+            yield row[layout.BIAS] + kind * row[layout.PER_UNIT_STRIDE]
 
 
 def snapshot(trainer):
