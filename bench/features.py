@@ -23,6 +23,7 @@ FEATURES = {
     "class_weight": {"class_weight": {0: 2.0}},
     "lr_factors": {"lr_factors": 0.5},
     "scaling": {"input_scale": 2.0},
+    "layer_norm": {"layer_norm": True},
     "all of them": {
         "l1": 1e-6,
         "l2": 1e-5,
@@ -34,6 +35,7 @@ FEATURES = {
         "class_weight": {0: 2.0},
         "lr_factors": 0.5,
         "input_scale": 2.0,
+        "layer_norm": True,
     },
 }
 PLAIN = "plain"
@@ -42,7 +44,9 @@ PLAIN = "plain"
 def trainer(case, optimizer, threads, options):
     import fastbp
 
-    net, options = fastbp.Network(case.sizes, output="softmax", seed=0), dict(options)
+    options = dict(options)
+    normalized = options.pop("layer_norm", False)
+    net = fastbp.Network(case.sizes, output="softmax", seed=0, layer_norm=normalized)
     if "input_scale" in options:
         net.set_scaling(input_scale=options.pop("input_scale"))
     rates = {"sgd": fastbp.SGD(lr=1e-3, momentum=0.9), "adam": fastbp.Adam(lr=1e-4)}

@@ -64,7 +64,7 @@ class Trainer:
         threads: the most threads to use, or "auto".
         seed: of the order of the rows, an integer in [0, 2**63); None draws one.
         engine: "numba", or "numpy" for the plain NumPy twins.
-        l1, l2: penalties on the weights, but not on biases: the loss of every update is larger by
+        l1, l2: penalties on the weights, and on nothing else: the loss of every update is larger by
             l1 sum |w| + l2 / 2 sum w^2. (The optimizers' weight_decay is torch's, and no part of
             the loss.)
         dropout: share of each hidden layer's units that an update drops, in [0, 1), or a sequence
