@@ -22,8 +22,7 @@ from .layout import (
     A,
     Z,
 )
-from .norm import normalize_back
-from .residual import carry_error
+from .residual import carry_error_to_inputs
 from .simd import lanes, offset, transpose
 
 _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
@@ -72,12 +71,14 @@ def backward_layer(plan, params, work, layer, first, last, low, high):
     )
     units, count = plan[below, OUTPUTS], high - low
     for v in range(first, last):
-        row, delta = offset(work, v * block), delta_of(plan, work, v, below)
-        carry_error(plan, work, layer, v, delta)
+        row = offset(work, v * block)
         slope_units(
             plan,
+            params,
+            work,
             below,
-            offset(delta, low * w),
+            v,
+            offset(delta_of(plan, work, v, below), low * w),
             offset(row, plan[below, Z] + low * w),
             offset(row, plan[below, A] + low * w),
             count,
@@ -86,7 +87,6 @@ def backward_layer(plan, params, work, layer, first, last, low, high):
             _ONE,
             units,
         )
-        normalize_back(plan, params, work, below, v, delta)
     spread(plan, work, below, first, last, low, high)
 
 
@@ -109,7 +109,7 @@ def error_of_inputs(plan, params, work, first, last):
         plan[1, OUTPUTS],
     )
     for v in range(first, last):
-        carry_error(plan, work, _ONE, v, offset(work, v * block + plan[1, IN]))
+        carry_error_to_inputs(plan, work, v, offset(work, v * block + plan[1, IN]))
 
 
 @kernel

@@ -155,7 +155,10 @@ def backward_few(plan, params, work, layer, rows, first, last):
     for p in range(first, last):
         slope_units(
             plan,
+            params,
+            work,
             below,
+            _ZERO,
             offset(delta, p * stride),
             offset(work, plan[below, Z] + p * rows * w),
             offset(work, plan[below, A] + p * rows * w),

@@ -22,8 +22,7 @@ from .layout import (
     Z,
 )
 from .losses import softmax
-from .norm import linear_place, normalize
-from .residual import add_inputs
+from .norm import linear_place
 from .simd import lanes, offset
 
 _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
@@ -63,9 +62,9 @@ def forward_layer(plan, params, work, layer, first, last, low, high):
         z = offset(work, v * block + plan[layer, Z] + low * w)
         a = offset(work, v * block + plan[layer, A] + low * w)
         number = counter(plan, v * w, low, units)
-        normalize(plan, params, work, layer, v)
-        activate_units(plan, layer, z, a, count, padded(count, w), number, _ONE, units)
-        add_inputs(plan, work, layer, v)
+        activate_units(
+            plan, params, work, layer, v, z, a, count, padded(count, w), number, _ONE, units
+        )
 
 
 @kernel

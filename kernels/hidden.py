@@ -12,6 +12,8 @@ from .dropout import counter, drop
 from .elementwise import activate, times_slope
 from .jit import kernel
 from .layout import ACTIVATION, DROPOUT, OUTPUTS, RESIDUAL
+from .norm import normalize, normalize_back
+from .residual import add_inputs, carry_error
 from .simd import lanes, offset, splat, store
 from .variants import by_plan
 
@@ -19,7 +21,9 @@ _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its ca
 
 
 @kernel
-def _activate(plan, layer, z, a, units, padded, first, vector_step, lane_step):
+def _activate(
+    plan, params, work, layer, vector, z, a, units, padded, first, vector_step, lane_step
+):
     activate(plan[layer, ACTIVATION], z, a, units, padded)
 
 
@@ -38,11 +42,21 @@ def _activate_and_drop(plan, layer, z, a, units, padded, first, vector_step, lan
         store(a, i, splat(a, 0.0))
 
 
-activate_units = by_plan(_activate, _activate_and_drop)
-"""a of some units of a hidden layer, from z, but for the inputs it adds; zeros in the padded ones.
+@kernel
+def _normalize_and_activate(
+    plan, params, work, layer, vector, z, a, units, padded, first, vector_step, lane_step
+):
+    normalize(plan, params, work, layer, vector)
+    _activate_and_drop(plan, layer, z, a, units, padded, first, vector_step, lane_step)
+    add_inputs(plan, work, layer, vector)
 
-plan, layer: layout.py. z, a: (padded, lanes), of which ``units`` vectors count; they may be the
-same where the plan gives them one place. first, vector_step, lane_step: of ``dropout.drop``.
+
+activate_units = by_plan(_activate, _normalize_and_activate)
+"""a of some units of a hidden layer for a vector of rows; zeros in the padded ones.
+
+plan, params, work, layer: layout.py. vector: the number of the vector of rows. z, a: (padded,
+lanes), of which ``units`` vectors count; they may be the same where the plan gives them one place.
+first, vector_step, lane_step: of ``dropout.drop``.
 """
 
 
@@ -66,8 +80,19 @@ activate_panels = by_plan(_activate_panels, _activate_and_drop_panels)
 
 
 @kernel
-def _slope(plan, layer, delta, z, a, units, padded, first, vector_step, lane_step):
+def _slope(
+    plan, params, work, layer, vector, delta, z, a, units, padded, first, vector_step, lane_step
+):
     times_slope(plan[layer, ACTIVATION], delta, z, a, units, padded)
+
+
+@kernel
+def _slope_and_more(
+    plan, params, work, layer, vector, delta, z, a, units, padded, first, vector_step, lane_step
+):
+    carry_error(plan, work, layer + 1, vector, delta)
+    _slope_and_drop(plan, layer, delta, z, a, units, padded, first, vector_step, lane_step)
+    normalize_back(plan, params, work, layer, vector, delta)
 
 
 @kernel
@@ -80,7 +105,7 @@ def _slope_and_drop(plan, layer, delta, z, a, units, padded, first, vector_step,
         drop(plan, layer, delta, delta, units, first, vector_step, lane_step)
 
 
-slope_units = by_plan(_slope, _slope_and_drop)
+slope_units = by_plan(_slope, _slope_and_more)
 """delta of some units of a hidden layer, from the error that came down to their a, in place.
 
 delta: (padded, lanes), and aliases neither z nor a. All else: as ``activate_units``.

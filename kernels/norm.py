@@ -64,12 +64,11 @@ def _inverse_deviation(z, mean, units):
 
 
 @kernel
-def _leave(plan, params, work, layer, vector):
-    pass
+def normalize(plan, params, work, layer, vector):
+    """n and u of a layer from its z, if it is normalized.
 
-
-@kernel
-def _normalize(plan, params, work, layer, vector):
+    plan, params, work: layout.py. vector: the number of a vector of rows. Twin: ``layer_norm``.
+    """
     if plan[layer, PER_UNIT] == 1:
         return
     w, units, block = lanes(work), plan[layer, OUTPUTS], offset(work, vector * plan[0, BLOCK])
@@ -86,20 +85,13 @@ def _normalize(plan, params, work, layer, vector):
     _clear(z, units, _padded(units, w))
 
 
-normalize = by_plan(_leave, _normalize)
-"""n and u of a normalized layer, from z: (plan, params, work, layer, vector).
-
-vector: the number of a vector of rows. Twin: ``layer_norm``.
-"""
-
-
 @kernel
-def _leave_delta(plan, params, work, layer, vector, delta):
-    pass
+def normalize_back(plan, params, work, layer, vector, delta):
+    """Make dLoss/du of a layer, in delta, dLoss/dz, if it is normalized; dLoss/du goes to Z.
 
-
-@kernel
-def _normalize_back(plan, params, work, layer, vector, delta):
+    plan, params, work: layout.py. vector: the number of a vector of rows. delta: its (units,
+    lanes). Twin: ``layer_norm_gradients``.
+    """
     if plan[layer, PER_UNIT] == 1:
         return
     w, units, block = lanes(work), plan[layer, OUTPUTS], offset(work, vector * plan[0, BLOCK])
@@ -117,14 +109,6 @@ def _normalize_back(plan, params, work, layer, vector, delta):
         d = load(delta, i * w) * get(gain, i) - mean
         store(delta, i * w, fma(load(n, i * w), -along, d) * inverse)
     _clear(du, units, _padded(units, w))
-
-
-normalize_back = by_plan(_leave_delta, _normalize_back)
-"""Make dLoss/du of a normalized layer, in delta, dLoss/dz, and leave dLoss/du in Z.
-
-(plan, params, work, layer, vector, delta); delta: (units, lanes) of one vector of rows. Twin:
-``layer_norm_gradients``.
-"""
 
 
 @kernel

@@ -4,20 +4,23 @@ On the way back the error of its a goes down past the layer, too: ERROR of a blo
 the layer's own delta is made of it.
 """
 
+import numpy as np
+
 from .codes import GELU, SILU
 from .jit import kernel
 from .layout import ACTIVATION, BLOCK, DROPOUT, ERROR, IN, INPUTS, OUTPUTS, RESIDUAL, A, Z
 from .simd import lanes, load, offset, store
 from .variants import by_plan
 
-
-@kernel
-def _add_nothing(plan, work, layer, vector):
-    pass
+_ONE = np.int64(1)  # a Python constant would compile its callee once more
 
 
 @kernel
-def _add_inputs(plan, work, layer, vector):
+def add_inputs(plan, work, layer, vector):
+    """a of a layer, if it is residual: what ``activate_units`` made of z, and its inputs.
+
+    plan, work: layout.py. vector: the number of a vector of rows. Twin: ``forward``.
+    """
     if plan[layer, RESIDUAL] == 0:
         return
     w, code, block = lanes(work), plan[layer, ACTIVATION], offset(work, vector * plan[0, BLOCK])
@@ -28,20 +31,13 @@ def _add_inputs(plan, work, layer, vector):
         store(a, i, load(own, i) + load(inputs, i))
 
 
-add_inputs = by_plan(_add_nothing, _add_inputs)
-"""a of a residual layer: what ``activate_units`` left, and its inputs.
-
-(plan, work, layer, vector); vector: the number of a vector of rows. Twin: ``forward``.
-"""
-
-
 @kernel
-def _carry_nothing(plan, work, layer, vector, error):
-    pass
+def carry_error(plan, work, layer, vector, error):
+    """Add to the error below a layer, if it is residual, that of its own a; keep it for the next.
 
-
-@kernel
-def _carry_error(plan, work, layer, vector, error):
+    plan, work: layout.py. error: (units below, lanes) of the vector of rows of that number. Twin:
+    ``errors``.
+    """
     takes, keeps = plan[layer, RESIDUAL] == 1, layer > 1 and plan[layer - 1, RESIDUAL] == 1
     if not takes and not keeps:
         return
@@ -56,9 +52,15 @@ def _carry_error(plan, work, layer, vector, error):
             store(kept, i, e)
 
 
-carry_error = by_plan(_carry_nothing, _carry_error)
-"""Add to the error below a residual layer that of its own a; keep it for the layer below.
+@kernel
+def _leave_error(plan, work, vector, error):
+    pass
 
-(plan, work, layer, vector, error); error: (units below, lanes) of one vector of rows. Twin:
-``backward``.
-"""
+
+@kernel
+def _carry_error_to_inputs(plan, work, vector, error):
+    carry_error(plan, work, _ONE, vector, error)
+
+
+carry_error_to_inputs = by_plan(_leave_error, _carry_error_to_inputs)
+"""``carry_error`` of layer 1: (plan, work, vector, error)."""
