@@ -87,15 +87,6 @@ def _slope(
 
 
 @kernel
-def _slope_and_more(
-    plan, params, work, layer, vector, delta, z, a, units, padded, first, vector_step, lane_step
-):
-    carry_error(plan, work, layer + 1, vector, delta)
-    _slope_and_drop(plan, layer, delta, z, a, units, padded, first, vector_step, lane_step)
-    normalize_back(plan, params, work, layer, vector, delta)
-
-
-@kernel
 def _slope_and_drop(plan, layer, delta, z, a, units, padded, first, vector_step, lane_step):
     if plan[layer, DROPOUT] == 0 and plan[layer, RESIDUAL] == 0:
         times_slope(plan[layer, ACTIVATION], delta, z, a, units, padded)
@@ -103,6 +94,15 @@ def _slope_and_drop(plan, layer, delta, z, a, units, padded, first, vector_step,
     times_slope(plan[layer, ACTIVATION], delta, z, z, units, padded)
     if plan[layer, DROPOUT] > 0:
         drop(plan, layer, delta, delta, units, first, vector_step, lane_step)
+
+
+@kernel
+def _slope_and_more(
+    plan, params, work, layer, vector, delta, z, a, units, padded, first, vector_step, lane_step
+):
+    carry_error(plan, work, layer + 1, vector, delta)
+    _slope_and_drop(plan, layer, delta, z, a, units, padded, first, vector_step, lane_step)
+    normalize_back(plan, params, work, layer, vector, delta)
 
 
 slope_units = by_plan(_slope, _slope_and_more)
