@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import checks
 from .callbacks import Callback, FitState, StopTraining
-from .state import Array
+from .kernels.layout import Layer
 
 MODES = {"loss": "min", "accuracy": "max"}
 """Which of its values is the better, by the last word of a key that fastbp itself computes."""
@@ -87,7 +87,7 @@ class EarlyStopping(Callback):
 
     def _begin(self) -> None:
         self.best, self.best_epoch = self._monitor.worst, 0
-        self._parameters: tuple[list[Array], list[Array]] | None = None
+        self._parameters: list[Layer] | None = None
 
     def on_fit_begin(self, state: FitState) -> None:
         """Forget an earlier fit."""
@@ -99,14 +99,14 @@ class EarlyStopping(Callback):
         if self._monitor.better(value, self.best, self._min_delta):
             self.best, self.best_epoch = value, state.epoch
             if self._restore_best:
-                self._parameters = state.trainer.net.weights, state.trainer.net.biases
+                self._parameters = state.trainer.net._layers()
         elif state.epoch - self.best_epoch >= self._patience:
             raise StopTraining
 
     def on_fit_end(self, state: FitState) -> None:
         """Bring the best parameters back."""
         if self._parameters:
-            state.trainer.net.set_parameters(*self._parameters)
+            state.trainer.net._set_layers(self._parameters)
             self._parameters = None
 
 

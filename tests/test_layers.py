@@ -451,6 +451,21 @@ def test_a_deep_residual_network_learns_where_a_plain_one_does_not():
     assert mean_square(100, **BOTH) < 0.1
 
 
+def test_early_stopping_brings_gains_and_shifts_back():
+    case = LAYERS["both"]
+    trainer, (X, y) = case.trainer(optimizer=fastbp.SGD(lr=0.1)), case.batch()
+    kept = []
+
+    def keep(_state):
+        kept.append(flat(parameters(trainer)))
+
+    stopper = fastbp.EarlyStopping("loss", patience=3, mode="max")
+    callbacks = [fastbp.LambdaCallback(on_epoch_end=keep), stopper]
+    trainer.fit(X, y, epochs=20, callbacks=callbacks)
+    assert stopper.best_epoch < len(kept)
+    np.testing.assert_array_equal(flat(parameters(trainer)), kept[stopper.best_epoch - 1])
+
+
 @each_kind
 def test_full_batch_minimization_takes_gains_and_shifts_along(kind):
     case = Case((4, 11, 11, 2), 40, "tanh", **kind)
