@@ -560,7 +560,7 @@ class Trainer:
         self._check_balanced()
         return self._loss_and_gradients(Order(data, shuffle=False))
 
-    def _loss_and_gradients(self, order: Order) -> tuple[float, list[tuple[Array, Array]]]:
+    def _loss_and_gradients(self, order: Order) -> tuple[float, list[layout.Layer]]:
         job, gradients = order.job(self.batch_size, self.seed, 1), self._arena(1)
         job[jobs.TASK] = jobs.GRADIENTS
         with self._alone():
