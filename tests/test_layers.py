@@ -429,6 +429,7 @@ def test_a_frozen_layer_keeps_its_gains_and_shifts():
 def test_the_average_covers_gains_and_shifts():
     case = LAYERS["both"]
     trainer = case.trainer(ema_decay=0.75)
+    trainer.step(*case.batch())
     expected = flat(parameters(trainer))
     for _ in range(3):
         trainer.step(*case.batch())
