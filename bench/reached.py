@@ -1,6 +1,6 @@
 """What training reaches, beside the peers: README's section, from the JSON of two commands.
 
-``bench.recipe`` and ``bench.tabular`` measure and call ``update``; ``page`` measures nothing.
+``bench.recipe`` and ``bench.tabular`` measure and call ``keep``; ``page`` measures nothing.
 """
 
 import json
@@ -25,9 +25,9 @@ def load(name):
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def update(name, found, threads):
-    """Put new findings in the place of their elders, and render README's section."""
-    whole = load(name) | found | {"machine": environment.machine(threads)}
+def keep(name, found, threads):
+    """Write what a command has found, print the tables, and render README's section."""
+    whole = found | {"machine": environment.machine(threads)}
     path_of(name).write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     print(*(f"{title}\n{table.plain(rows)}" for title, rows in sections()), sep="\n\n")
     table.insert(README, page(), SECTION)
@@ -37,10 +37,16 @@ def sections():
     """(title, rows) of each table that has been measured."""
     recipe, tabular = load("recipe"), load("tabular")
     if recipe:
-        yield recipe_title(recipe), recipe_rows(recipe)
+        sizes = "-".join(map(str, recipe["sizes"]))
+        yield f"MNIST, {sizes}{where(recipe)}", recipe_rows(recipe)
     if tabular:
-        tabular.pop("machine")
-        yield "Tables of numbers and categories", tabular_rows(tabular)
+        yield f"Numbers and categories{where(tabular)}", tabular_rows(tabular)
+
+
+def where(found):
+    """What it was measured on."""
+    machine = found["machine"]
+    return f" (cpu {machine['cpu']}, {machine['threads']} threads)"
 
 
 def page():
@@ -54,13 +60,9 @@ def ratio(seconds, name):
 
 
 def spread(values, form):
-    """Their mean, and how far they go."""
+    """Their mean, and how far apart they lie."""
     low, high = min(values), max(values)
     return f"{mean(values):{form}} ({low:{form}} to {high:{form}})"
-
-
-def recipe_title(found):
-    return f"MNIST, {'-'.join(map(str, found['sizes']))}"
 
 
 def recipe_rows(found):
@@ -85,7 +87,7 @@ def recipe_rows(found):
 def tabular_rows(found):
     head = ["", "network", "score", "fastbp", "scikit-learn", "fastbp s", "scikit-learn s", "ratio"]
     rows = []
-    for name, problem in found.items():
+    for name, problem in found["problems"].items():
         times = [f"{median(problem['seconds'][side]):.2f}" for side in (OURS, "scikit-learn")]
         times.append(f"{ratio(problem['seconds'], 'scikit-learn'):.1f}x")
         for score in problem["scores"][OURS][0]:

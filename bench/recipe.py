@@ -166,7 +166,7 @@ def main(arguments=None):
         found["runs"][kind.name].append(run(kind(seed, rows), images))
         print(f"seed {seed}, {kind.name}: {found['runs'][kind.name][-1]}", flush=True)
     found["seconds"] = time_epochs([kind(0, rows) for kind in kinds], images.train, threads)
-    reached.update("recipe", found, threads)
+    reached.keep("recipe", found, threads)
 
 
 if __name__ == "__main__":

@@ -169,20 +169,19 @@ def compare(problem, threads):
         for name, make in MODELS.items():
             model = make(problem, n_in, seed)
             found["seconds"][name].append(timed(model, parts.X, parts.y))
-            reached_now = scores(problem, model.outputs(parts.X_test), parts.y_test)
-            found["scores"][name].append(reached_now)
-            print(f"seed {seed}, {name}: {found['seconds'][name][-1]:.2f} s, {reached_now}")
+            judged = scores(problem, model.outputs(parts.X_test), parts.y_test)
+            found["scores"][name].append(judged)
+            print(f"{found['task']}, seed {seed}, {name}: {judged}", flush=True)
     return found
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m bench.tabular", description=__doc__)
-    parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS))
-    options = parser.parse_args(arguments)
+    parser.parse_args(arguments)
     threads = environment.available_cpus()
     environment.run_in(environment.fair(os.environ, threads), "bench.tabular")
-    found = {name: compare(PROBLEMS[name], threads) for name in options.problems}
-    reached.update("tabular", found, threads)
+    problems = {name: compare(problem, threads) for name, problem in PROBLEMS.items()}
+    reached.keep("tabular", {"problems": problems}, threads)
 
 
 if __name__ == "__main__":

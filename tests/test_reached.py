@@ -7,7 +7,7 @@ import mnist_data
 import numpy as np
 import pytest
 
-from bench import recipe, reached, table, tabular
+from bench import reached, recipe, table, tabular
 
 RUN = {"accuracy": 0.987, "epochs": 20, "seconds": 15.0, "seconds to 98%": 6.0}
 RECIPE = {
@@ -17,19 +17,17 @@ RECIPE = {
         "torch": [RUN | {"seconds": 30.0, "seconds to 98%": 12.0}],
     },
     "seconds": {"fastbp": [0.5, 1.0, 0.6], "torch": [1.0, 1.0, 1.8]},
-    "machine": {"cpu": "some"},
+    "machine": {"cpu": "some", "threads": 2},
 }
-TABULAR = {
-    "flights": {
-        "sizes": [146, 128, 64, 1],
-        "seconds": {"fastbp": [2.0, 2.0, 4.0], "scikit-learn": [8.0, 10.0, 20.0]},
-        "scores": {
-            "fastbp": [{"accuracy": 0.91, "AUC": 0.92}, {"accuracy": 0.93, "AUC": 0.94}],
-            "scikit-learn": [{"accuracy": 0.9, "AUC": 0.9}, {"accuracy": 0.9, "AUC": 0.9}],
-        },
+FLIGHTS = {
+    "sizes": [146, 128, 64, 1],
+    "seconds": {"fastbp": [2.0, 2.0, 4.0], "scikit-learn": [8.0, 10.0, 24.0]},
+    "scores": {
+        "fastbp": [{"accuracy": 0.91, "AUC": 0.92}, {"accuracy": 0.93, "AUC": 0.94}],
+        "scikit-learn": [{"accuracy": 0.9, "AUC": 0.9}, {"accuracy": 0.9, "AUC": 0.9}],
     },
-    "machine": {"cpu": "some"},
 }
+TABULAR = {"problems": {"flights": FLIGHTS}}
 
 
 def cells(rows):
@@ -47,7 +45,7 @@ def test_a_line_for_each_side_of_the_recipe():
 
 
 def test_a_line_for_each_score_of_a_table():
-    first, second = cells(reached.tabular_rows({"flights": TABULAR["flights"]}))
+    first, second = cells(reached.tabular_rows(TABULAR))
     assert first["network"] == "146-128-64-1"
     assert first["fastbp"] == "0.9200 (0.9100 to 0.9300)"
     assert second["fastbp"] == "0.9300 (0.9200 to 0.9400)"
@@ -72,15 +70,14 @@ def test_nothing_is_shown_before_it_is_measured(folder):
     assert "flights" not in reached.page()
 
 
-def test_a_new_finding_takes_the_place_of_its_elder_alone(folder, capsys):
-    reached.update("tabular", {"flights": TABULAR["flights"], "diamonds": TABULAR["flights"]}, 2)
-    newer = TABULAR["flights"] | {"sizes": [1, 2, 1]}
-    reached.update("tabular", {"flights": newer}, 1)
+def test_what_is_kept_is_shown_beside_the_other_finding(folder, capsys):
+    (folder / "recipe.json").write_text(json.dumps(RECIPE), encoding="utf-8")
+    reached.keep("tabular", TABULAR, 3)
     text = (folder / "README.md").read_text(encoding="utf-8")
-    assert "| flights | 1-2-1 |" in text
-    assert "| diamonds | 146-128-64-1 |" in text
-    assert "1-2-1" in capsys.readouterr().out
-    assert reached.load("tabular")["machine"]["threads"] == 1
+    assert "| flights | 146-128-64-1 | accuracy |" in text
+    assert "784-512-512-10" in text
+    assert ", 3 threads)" in text
+    assert "146-128-64-1" in capsys.readouterr().out
 
 
 def test_a_goal_that_was_not_reached(folder):
