@@ -34,7 +34,9 @@ class TorchSide:
 
     def make_rule(self):
         parameters = self.model.parameters()
-        self.rule = torch.optim.SGD(parameters, lr=recipe.LR, momentum=recipe.MOMENTUM, fused=True)
+        self.rule = torch.optim.AdamW(
+            parameters, lr=recipe.LR, weight_decay=recipe.WEIGHT_DECAY, fused=True
+        )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.rule, max_lr=recipe.LR, total_steps=self.updates
         )

@@ -99,13 +99,19 @@ def test_the_last_batch_counts_as_an_update():
 
 def test_images_held_out_are_the_last_to_train_on(monkeypatch):
     monkeypatch.setattr(recipe, "HELD_OUT", 3)
-    monkeypatch.setattr(mnist_data, "load", lambda: mnist_data.synthetic(n_train=10, n_test=2))
-    images = recipe.load_images()
+    data = mnist_data.synthetic(n_train=10, n_test=2)
+    images = recipe.images_of(data)
     assert [len(y) for _, y in images] == [7, 3, 2]
-    whole = mnist_data.synthetic(n_train=10, n_test=2)
-    np.testing.assert_array_equal(images.held_out[1], whole.train_labels[7:])
+    np.testing.assert_array_equal(images.held_out[1], data.train_labels[7:])
     assert images.train[0].dtype == np.float32
     assert 0 <= images.train[0].min() < images.train[0].max() <= 1
+
+
+def test_other_images_are_refused(monkeypatch):
+    monkeypatch.setattr(mnist_data, "load", lambda: mnist_data.synthetic(n_train=10, n_test=2))
+    monkeypatch.setattr(recipe.environment, "run_in", lambda *_: None)
+    with pytest.raises(SystemExit, match="for MNIST alone"):
+        recipe.main([])
 
 
 @pytest.mark.parametrize("name", tabular.PROBLEMS)
