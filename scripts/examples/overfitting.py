@@ -15,13 +15,13 @@ import numpy as np
 
 import fastbp
 
-ROWS, WRONG = 200, 0.1
-EPOCHS = 200
+ROWS, WRONG = 100, 0.1
+EPOCHS = 400
 
 REMEDIES = {
     "nothing": {},
-    "L2 regularization": {"l2": 0.003},
-    "dropout": {"dropout": 0.5},
+    "L2 regularization": {"l2": 0.005},
+    "dropout": {"dropout": 0.6},
     "early stopping": {},
 }
 """Options of the trainer; early stopping is a callback of fit."""
