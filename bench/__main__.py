@@ -6,12 +6,10 @@ the figures are made anew from that file.
 
 import argparse
 import os
-import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from bench import environment, report, table
+from bench import environment, reached, report, table
 from bench.cases import CASES, LEARNING_RATES
 from bench.peers import SIDES
 from bench.results import OURS, Results
@@ -52,24 +50,6 @@ def parse(arguments):
     return options
 
 
-def machine(threads):
-    """What the figures depend on."""
-    import llvmlite.binding as llvm
-
-    about = {
-        "cpu": llvm.get_host_cpu_name(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "threads": threads,
-        "python": platform.python_version(),
-    }
-    for name in ("numpy", "numba", "torch", "jax", "scikit-learn", "onnxruntime"):
-        try:
-            about[name] = version(name)
-        except PackageNotFoundError:
-            about[name] = "not installed"
-    return about
-
-
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
@@ -106,12 +86,13 @@ def measure_notes(options, results, keep):
 
 
 def render(results):
-    """The figures, and the page in README."""
+    """The figures, and the two sections in README."""
     from bench import plots, sweep
 
     found = sweep.load()
     plots.draw(results, found, FIGURES)
     table.insert(README, report.page(results, FIGURES, sweep.told(found)))
+    table.insert(README, reached.page(), reached.SECTION)
 
 
 def show(results):
@@ -126,7 +107,7 @@ def main(arguments=None):
     table.around_markers(README)  # fails now and not after minutes of measuring
     results = Results() if options.print else Results.load(RESULTS)
     if options.measures:
-        results.notes["machine"] = machine(options.threads)
+        results.notes["machine"] = environment.machine(options.threads)
 
     def keep():
         if not options.print:

@@ -1,8 +1,10 @@
 """What the environment must say before NumPy is imported, so that all sides run on equal terms."""
 
 import os
+import platform
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 
 TUNING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """Hand tuning of one side; the baseline runs as NumPy comes."""
@@ -31,3 +33,21 @@ def run_in(environ, module):
     if os.name == "nt":  # where exec returns to the shell before the new process is done
         sys.exit(subprocess.call(command, env=environ))
     os.execve(sys.executable, command, environ)
+
+
+def machine(threads):
+    """What the figures depend on."""
+    import llvmlite.binding as llvm
+
+    about = {
+        "cpu": llvm.get_host_cpu_name(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "threads": threads,
+        "python": platform.python_version(),
+    }
+    for name in ("numpy", "numba", "torch", "jax", "scikit-learn", "onnxruntime"):
+        try:
+            about[name] = version(name)
+        except PackageNotFoundError:
+            about[name] = "not installed"
+    return about

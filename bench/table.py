@@ -1,6 +1,7 @@
 """Tables as plain text and as Markdown, and the markers between which README holds them."""
 
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+BENCH = "bench"
+"""The section of README that scripts/bench writes."""
 
 
 def significant(value):
@@ -30,16 +31,23 @@ def markdown(rows, left=1):
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [rows[0], rule, *rows[1:]])
 
 
-def around_markers(path):
+def markers(section):
+    """The comments before and after what a program writes into README."""
+    return f"<!-- {section}:begin -->", f"<!-- {section}:end -->"
+
+
+def around_markers(path, section=BENCH):
     """What stands before and after the two marker comments of a file."""
-    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SystemExit(f"{path.name} needs the lines {BEGIN} and {END}, in this order")
+    begin, end = markers(section)
+    before, begun, rest = path.read_text(encoding="utf-8").partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (begun and ended):
+        raise SystemExit(f"{path.name} needs the lines {begin} and {end}, in this order")
     return before, after
 
 
-def insert(path, text):
+def insert(path, text, section=BENCH):
     """Put text between the markers, in place of what stands there."""
-    before, after = around_markers(path)
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+    begin, end = markers(section)
+    before, after = around_markers(path, section)
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

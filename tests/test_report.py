@@ -5,6 +5,8 @@ import pytest
 from bench import report, table
 from bench.results import Result, Results
 
+BEGIN, END = table.markers("bench")
+
 
 def race(measure, case, optimizer="", **ratios):
     seconds = {"fastbp": [1e-3] * 3} | {name: [1e-3 * r] * 3 for name, r in ratios.items()}
@@ -55,14 +57,14 @@ def test_three_digits_without_an_exponent(value, text):
 
 def test_insert_replaces_what_is_between_the_markers_and_nothing_else(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n", encoding="utf-8")
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
     for text in ("new µs", "newer"):
         table.insert(page, text)
-        wanted = f"before\n{table.BEGIN}\n{text}\n{table.END}\nafter\n"
+        wanted = f"before\n{BEGIN}\n{text}\n{END}\nafter\n"
         assert page.read_text(encoding="utf-8") == wanted
 
 
-@pytest.mark.parametrize("text", ["", table.BEGIN, f"{table.END}\n{table.BEGIN}"])
+@pytest.mark.parametrize("text", ["", BEGIN, f"{END}\n{BEGIN}"])
 def test_missing_markers_are_told(tmp_path, text):
     page = tmp_path / "page.md"
     page.write_text(text, encoding="utf-8")

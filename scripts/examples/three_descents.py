@@ -1,6 +1,7 @@
 """XOR with a 2-3-1 network of sigmoids: full-batch, mini-batch and stochastic gradient descent.
 
 Right: with the squared error the output delta is (p - y) p (1 - p); p - y alone is cross-entropy's.
+The remedies for overfitting are in overfitting.py.
 """
 
 import numpy as np
