@@ -23,8 +23,8 @@ from bench.results import OURS
 STORE = Path(__file__).parent / "sweep.json"
 
 WIDTHS = (4, 7, 16, 33, 64, 100, 256, 500, 1024, 2000, 4096)
-DEPTHS = (1, 2, 4, 8)
-BATCHES = (1, 3, 8, 16, 33, 64, 200, 512, 1000, 4096)
+DEPTHS = (1, 3, 8)
+BATCHES = (1, 3, 16, 33, 128, 1000, 4096)
 
 MOST_FLOPS = 2e11
 DATA_BYTES = 1 << 26
