@@ -20,6 +20,8 @@ from .state import Array, Data, State, raise_status
 if TYPE_CHECKING:
     from .trainer import Trainer
 
+_NOTHING = np.empty(0)
+
 DTYPES = {name: np.dtype(name) for name in ("float32", "float64")}
 
 
@@ -97,6 +99,8 @@ class Network:
         """Use the extended kernels, which scale."""
         scales = address(self._scales.input_mean)
         self._shape = replace(self._shape, extended=True, scaling=scales)
+        # The quick way has its address: a temporary one would be gone before it is read.
+        self._hyper = np.zeros(settings.length(len(self.sizes) - 1, 0))
         self._quick = None
 
     def _initial(self, init: str) -> list[layout.Layer]:
@@ -111,11 +115,14 @@ class Network:
         return [*hidden, layers[-1]]
 
     _quick: quick.Prediction | None = None
+    _hyper = _NOTHING
+    """What extended kernels read of an inference: all 0."""
     _scaling = Scaling()
 
     def __getstate__(self) -> dict[str, Any]:
         """With parameters in natural shapes: their layout is this machine's."""
-        of_this_machine = {"_shape", "_plan", "_parameters", "_scales", "_trainers", "_quick"}
+        of_this_machine = {"_shape", "_plan", "_parameters", "_scales", "_hyper"}
+        of_this_machine |= {"_trainers", "_quick"}
         state = {key: value for key, value in vars(self).items() if key not in of_this_machine}
         return state | {"layers": self._layers()}
 
@@ -390,9 +397,8 @@ class Network:
 
     def _state(self) -> State:
         """For an inference."""
-        hyper = np.zeros(settings.length(len(self.sizes) - 1, 0) if self._shape.extended else 0)
         loss = losses.LOSSES["mse"]
-        return State(self._shape, self._parameters, _NOTHING, hyper, loss, self._scales)
+        return State(self._shape, self._parameters, _NOTHING, self._hyper, loss, self._scales)
 
     def _out(self, out: Array | None, data: Data) -> Array:
         shape = (data.rows, self.sizes[-1])
@@ -408,9 +414,6 @@ class Network:
         if np.may_share_memory(out, data.x.array):
             raise ValueError("out lies in the memory of X, expected memory of its own: pass a copy")
         return out
-
-
-_NOTHING = np.empty(0)
 
 
 def _read_only(array: Array) -> Array:
