@@ -52,7 +52,7 @@ LAYERS = {
     "inputs alone": Case((13, 13, 3), 11, "leaky_relu", **RESIDUAL),
     "deep": Case((3, *(21,) * 6, 2), 11, "tanh", "tanh", "squared_error", **BOTH),
 }
-"""Two hidden layers, where all features are to be on. "wide" would go layer by layer if it might."""
+"""Two hidden layers, where all features are to be on. A plain wide one goes layer by layer."""
 
 each_layers = pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
 each_kind = pytest.mark.parametrize(
