@@ -46,13 +46,13 @@ LAYERS = {
     "both": Case((19, 33, 33, 5), 37, ("tanh", "relu"), **CLASSES, **BOTH),
     "few rows": Case((33, 33, 33, 5), 3, ("silu", "sigmoid"), **CLASSES, **BOTH),
     "one row": Case((9, 300, 300, 5), 1, ("gelu", "relu"), **BOTH),
-    "wide": Case((9, 300, 300, 5), 17, ("relu", "gelu"), **CLASSES, **BOTH),
+    "wide": Case((200, 500, 500, 5), 17, ("relu", "gelu"), **CLASSES, **BOTH),
     "whole vectors": Case((16, 32, 32, 16), 32, "elu", "softmax", "cross_entropy", True, **BOTH),
     "one unit": Case((6, 1, 1, 4), 5, "softplus", "gelu", **BOTH),
     "inputs alone": Case((13, 13, 3), 11, "leaky_relu", **RESIDUAL),
     "deep": Case((3, *(21,) * 6, 2), 11, "tanh", "tanh", "squared_error", **BOTH),
 }
-"""Two hidden layers, where all features are to be on."""
+"""Two hidden layers, where all features are to be on. A plain wide one goes layer by layer."""
 
 each_layers = pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
 each_kind = pytest.mark.parametrize(
