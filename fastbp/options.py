@@ -110,6 +110,7 @@ def check(
 def check_full_batch(asked: Options) -> None:
     """ValueError for an option that shapes updates, where there are none by batches: L-BFGS."""
     given = {
+        "dropout": any(asked.dropout),
         "clip_value": asked.clip_value > 0,
         "clip_norm": asked.clip_norm > 0,
         "ema_decay": asked.averaging > 0,
@@ -120,7 +121,8 @@ def check_full_batch(asked: Options) -> None:
     if refused:
         raise ValueError(
             f"{refused[0]} is given, but optimizer LBFGS has neither updates by batches nor a "
-            "learning rate: leave it out, or use another optimizer"
+            "learning rate, and needs the same loss at every evaluation: leave it out, or use "
+            "another optimizer"
         )
 
 

@@ -15,7 +15,7 @@ CLASSES = {"output": "softmax", "loss": "cross_entropy", "labels": True}
 MANY, FEW, WIDE = (
     Case((17, 33, 31, 5), 37, ("silu", "tanh"), **CLASSES),
     Case((17, 33, 31, 5), 3, ("relu", "sigmoid"), **CLASSES),
-    Case((9, 300, 310, 5), 17, ("relu", "gelu"), **CLASSES),
+    Case((200, 500, 510, 5), 17, ("relu", "gelu"), **CLASSES),
 )
 """By rows; few rows; and, in several shares, layer by layer."""
 

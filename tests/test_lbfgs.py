@@ -311,7 +311,9 @@ def test_there_are_no_updates_by_batches(call):
 
 
 @pytest.mark.parametrize(
-    "options", [{"clip_norm": 1.0}, {"ema_decay": 0.9}, {"lr_factors": 0.5}], ids=str
+    "options",
+    [{"clip_norm": 1.0}, {"dropout": 0.5}, {"ema_decay": 0.9}, {"lr_factors": 0.5}],
+    ids=str,
 )
 def test_what_shapes_updates_is_refused(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))} is given, but optimizer LBFGS"):
