@@ -71,8 +71,11 @@ SETS = FEATURES | PAIRS | {"every": EVERY}
 
 OPTIMIZERS = {
     "sgd": fastbp.SGD(lr=0.1, momentum=0.9, weight_decay=0.01),
-    "adam": fastbp.Adam(lr=0.01),
+    "adam": fastbp.Adam(lr=0.01, eps=1e-4),
 }
+"""eps far above the rounding of gradients: else a weight whose gradient is nearly 0 moves as far as
+any other, and where to is up to rounding."""
+
 OTHERS = {
     "sgd_plain": fastbp.SGD(lr=0.1),
     "nesterov": fastbp.SGD(lr=0.05, momentum=0.8, nesterov=True),
