@@ -22,7 +22,7 @@ from bench.results import OURS
 
 STORE = Path(__file__).parent / "sweep.json"
 
-WIDTHS = (4, 7, 16, 33, 64, 100, 256, 500, 1024, 2000, 4096)
+WIDTHS = (4, 7, 16, 33, 64, 100, 300, 1024, 4096)
 DEPTHS = (1, 3, 8)
 BATCHES = (1, 3, 16, 33, 128, 1000, 4096)
 
