@@ -21,6 +21,11 @@ def integer(value: Any, name: str, least: int) -> int:
     return number
 
 
+def count(value: Any, name: str) -> int:
+    """``value`` as an int of at least 1."""
+    return integer(value, name, 1)
+
+
 def positive(value: Any, name: str) -> float:
     """``value`` as a finite float above 0."""
     return _in_range(value, name, "above 0", lambda number: number > 0)
@@ -39,6 +44,11 @@ def share(value: Any, name: str) -> float:
 def fraction(value: Any, name: str) -> float:
     """``value`` as a float above 0 and below 1."""
     return _in_range(value, name, "above 0 and below 1", lambda number: 0 < number < 1)
+
+
+def factor(value: Any, name: str) -> float:
+    """``value`` as a float above 0 and at most 1."""
+    return _in_range(value, name, "above 0 and at most 1", lambda number: 0 < number <= 1)
 
 
 def _in_range(value: Any, name: str, range_: str, fits: Callable[[float], bool]) -> float:

@@ -16,7 +16,7 @@ from . import checks
 from .extras import need
 from .kernels import codes
 from .network import Network
-from .optimizers import _not_negative, _set
+from .specs import settle
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Array: TypeAlias = npt.NDArray[Any]
@@ -50,9 +50,8 @@ class LBFGS:
         return np.zeros(codes.N_HYPER)
 
     def __post_init__(self) -> None:
-        for field in ("history", "max_line_search"):
-            _set(self, field, checks.integer(getattr(self, field), f"LBFGS: {field}", 1))
-        _set(self, "tolerance", _not_negative(self, "tolerance"))
+        settle(self, history=checks.count, max_line_search=checks.count)
+        settle(self, tolerance=checks.not_negative)
 
 
 class Outcome(NamedTuple):

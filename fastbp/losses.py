@@ -24,6 +24,7 @@ from typing import Any, TypeAlias
 
 from . import activations, checks, names, own
 from .kernels import codes
+from .specs import settle
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Huber:
     delta: float = 1.0
 
     def __post_init__(self) -> None:
-        checks.positive(self.delta, "Huber: delta")
+        settle(self, delta=checks.positive)
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,7 @@ class Quantile:
     q: float = 0.5
 
     def __post_init__(self) -> None:
-        if checks.share(self.q, "Quantile: q") == 0:
-            raise ValueError("Quantile: q is 0, expected a number in (0, 1)")
+        settle(self, q=checks.fraction)
 
 
 LossLike: TypeAlias = str | Huber | Quantile | Callable[..., float]
@@ -95,9 +95,9 @@ LossLike: TypeAlias = str | Huber | Quantile | Callable[..., float]
 def lookup(loss: Any, argument: str = "loss") -> Loss:
     """The loss that is meant. ValueError for a name that is not known, TypeError for no name."""
     if isinstance(loss, Huber):
-        return Loss("huber", codes.HUBER, _ANY, float(loss.delta))
+        return Loss("huber", codes.HUBER, _ANY, loss.delta)
     if isinstance(loss, Quantile):
-        return Loss("quantile", codes.QUANTILE, _ANY, float(loss.q))
+        return Loss("quantile", codes.QUANTILE, _ANY, loss.q)
     if own.is_compiled(loss):
         outputs = (*_ANY, "softmax")
         return Loss(loss.__name__, codes.OWN_LOSS, outputs, function=loss)

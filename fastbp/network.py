@@ -18,7 +18,7 @@ from .scaling import Scaling
 from .state import Array, Data, State, raise_status
 
 if TYPE_CHECKING:
-    from .trainer import Trainer
+    from .learner import Learner
 
 _NOTHING = np.empty(0)
 
@@ -93,7 +93,7 @@ class Network:
         scaling.fill(self._scaling, self._scales)
         if self._scaling.any:
             self._extend()
-        self._trainers: WeakSet[Trainer] = WeakSet()
+        self._trainers: WeakSet[Learner] = WeakSet()
 
     def _extend(self) -> None:
         """Use the extended kernels, which scale."""

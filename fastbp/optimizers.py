@@ -6,15 +6,15 @@ checked when the specification is made: TypeError for what is no number, ValueEr
 out of range.
 """
 
-import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from . import checks
 from .kernels import codes
+from .specs import settle
 
 Hyper: TypeAlias = npt.NDArray[np.float64]
 
@@ -38,10 +38,13 @@ class SGD:
     extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        _set(self, "lr", _positive(self, "lr"))
-        _set(self, "momentum", _share(self, "momentum"))
-        _set(self, "nesterov", _flag(self, "nesterov"))
-        _set(self, "weight_decay", _not_negative(self, "weight_decay"))
+        settle(
+            self,
+            lr=checks.positive,
+            momentum=checks.share,
+            nesterov=checks.flag,
+            weight_decay=checks.not_negative,
+        )
         if self.nesterov and not self.momentum:
             raise ValueError(
                 "SGD: nesterov is True but momentum is 0: Nesterov's rule needs momentum above 0"
@@ -79,10 +82,7 @@ class Adam:
     extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        _set(self, "lr", _positive(self, "lr"))
-        _set(self, "betas", _betas(self))
-        _set(self, "eps", _eps(self))
-        _set(self, "weight_decay", _not_negative(self, "weight_decay"))
+        settle(self, lr=checks.positive, betas=_betas, eps=_eps, weight_decay=checks.not_negative)
 
     @property
     def n_moments(self) -> int:
@@ -130,11 +130,14 @@ class RMSprop:
     extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        _set(self, "lr", _positive(self, "lr"))
-        _set(self, "alpha", _share(self, "alpha"))
-        _set(self, "eps", _eps(self))
-        _set(self, "weight_decay", _not_negative(self, "weight_decay"))
-        _set(self, "momentum", _share(self, "momentum"))
+        settle(
+            self,
+            lr=checks.positive,
+            alpha=checks.share,
+            eps=_eps,
+            weight_decay=checks.not_negative,
+            momentum=checks.share,
+        )
 
     @property
     def n_moments(self) -> int:
@@ -168,10 +171,13 @@ class Adagrad:
     extended: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _set(self, "lr", _positive(self, "lr"))
-        _set(self, "lr_decay", _not_negative(self, "lr_decay"))
-        _set(self, "eps", _eps(self))
-        _set(self, "weight_decay", _not_negative(self, "weight_decay"))
+        settle(
+            self,
+            lr=checks.positive,
+            lr_decay=checks.not_negative,
+            eps=_eps,
+            weight_decay=checks.not_negative,
+        )
 
     @property
     def n_moments(self) -> int:
@@ -199,7 +205,7 @@ class NAdam(Adam):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _set(self, "momentum_decay", _not_negative(self, "momentum_decay"))
+        settle(self, momentum_decay=checks.not_negative)
 
     def hyper(self) -> Hyper:
         """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
@@ -230,66 +236,16 @@ def _hyper(**values: float) -> Hyper:
     return hyper
 
 
-def _set(spec: object, field: str, value: Any) -> None:
-    """Replace what the user wrote by its plain Python form in the frozen ``spec``."""
-    object.__setattr__(spec, field, value)
-
-
-def _positive(spec: object, field: str) -> float:
-    number = _number(spec, field, getattr(spec, field))
-    return _in_range(number > 0, spec, field, number, "it must be above 0")
-
-
-def _not_negative(spec: object, field: str) -> float:
-    number = _number(spec, field, getattr(spec, field))
-    return _in_range(number >= 0, spec, field, number, "it must be 0 or more")
-
-
-def _share(spec: object, field: str) -> float:
-    number = _number(spec, field, getattr(spec, field))
-    return _in_range(0 <= number < 1, spec, field, number, "it must lie in [0, 1)")
-
-
-def _eps(spec: object) -> float:
-    number = _number(spec, "eps", spec.eps)  # type: ignore[attr-defined]
-    remedy = f"it must be at least {SMALLEST_EPS:.2g}, the smallest normal float32"
-    return _in_range(number >= SMALLEST_EPS, spec, "eps", number, remedy)
-
-
-def _betas(spec: Adam) -> tuple[float, float]:
-    if not isinstance(spec.betas, tuple | list) or len(spec.betas) != 2:
-        raise TypeError(
-            f"{type(spec).__name__}: betas is {spec.betas!r}: it must be a pair of numbers, "
-            "for example (0.9, 0.999)"
+def _eps(value: Any, name: str) -> float:
+    number = checks.positive(value, name)
+    if number < SMALLEST_EPS:
+        raise ValueError(
+            f"{name} is {number}, expected at least {SMALLEST_EPS:.2g}, the smallest normal float32"
         )
-    first, second = (
-        _in_range(0 <= number < 1, spec, f"betas[{i}]", number, "it must lie in [0, 1)")
-        for i, beta in enumerate(spec.betas)
-        for number in (_number(spec, f"betas[{i}]", beta),)
-    )
-    return first, second
+    return number
 
 
-def _flag(spec: object, field: str) -> bool:
-    value = getattr(spec, field)
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{type(spec).__name__}: {field} is {value!r}: it must be True or False")
-    return bool(value)
-
-
-def _number(spec: object, field: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(
-            f"{type(spec).__name__}: {field} is {value!r}, of type {type(value).__name__}: "
-            "it must be a number"
-        )
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
-
-
-def _in_range(ok: bool, spec: object, field: str, number: float, remedy: str) -> float:
-    if ok and math.isfinite(number):
-        return number
-    raise ValueError(f"{type(spec).__name__}: {field} is {number}: {remedy} and finite")
+def _betas(value: Any, name: str) -> tuple[float, float]:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise TypeError(f"{name} is {value!r}, expected a pair of numbers, such as (0.9, 0.999)")
+    return checks.share(value[0], f"{name}[0]"), checks.share(value[1], f"{name}[1]")

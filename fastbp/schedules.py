@@ -23,7 +23,8 @@ import numpy.typing as npt
 
 from . import checks, names
 from .kernels import schedules as codes
-from .optimizers import NAdam, _flag, _in_range, _number, _positive, _set, _share
+from .optimizers import NAdam
+from .specs import settle
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -60,8 +61,7 @@ class StepDecay(Schedule):
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        _set(self, "every", _count(self, "every"))
-        _set(self, "gamma", _fraction(self, "gamma"))
+        settle(self, every=checks.count, gamma=checks.factor)
 
     def cells(self) -> Floats:
         """See ``Schedule``."""
@@ -75,7 +75,7 @@ class ExponentialDecay(Schedule):
     gamma: float
 
     def __post_init__(self) -> None:
-        _set(self, "gamma", _fraction(self, "gamma"))
+        settle(self, gamma=checks.factor)
 
     def cells(self) -> Floats:
         """See ``Schedule``."""
@@ -89,7 +89,7 @@ class InverseScaling(Schedule):
     power: float = 0.5
 
     def __post_init__(self) -> None:
-        _set(self, "power", _positive(self, "power"))
+        settle(self, power=checks.positive)
 
     def cells(self) -> Floats:
         """See ``Schedule``."""
@@ -108,8 +108,7 @@ class Cosine(Schedule):
     end_factor: float = 0.0
 
     def __post_init__(self) -> None:
-        _set(self, "updates", _count(self, "updates"))
-        _set(self, "end_factor", _share(self, "end_factor"))
+        settle(self, updates=checks.count, end_factor=checks.share)
 
     @property
     def total_updates(self) -> int:
@@ -149,13 +148,9 @@ class OneCycle(Schedule):
 
     def __post_init__(self) -> None:
         names.lookup(ANNEALING, self.anneal_strategy, "OneCycle: anneal_strategy")
-        _set(self, "updates", _count(self, "updates"))
-        _set(self, "pct_start", _share(self, "pct_start"))
-        _set(self, "cycle_momentum", _flag(self, "cycle_momentum"))
-        for momentum in ("base_momentum", "max_momentum"):
-            _set(self, momentum, _share(self, momentum))
-        for factor in ("div_factor", "final_div_factor"):
-            _set(self, factor, _positive(self, factor))
+        settle(self, updates=checks.count, pct_start=checks.share, cycle_momentum=checks.flag)
+        settle(self, base_momentum=checks.share, max_momentum=checks.share)
+        settle(self, div_factor=checks.positive, final_div_factor=checks.positive)
         if self._peak <= 0:
             raise ValueError(
                 f"OneCycle: updates is {self.updates} and pct_start {self.pct_start}: the rise "
@@ -199,8 +194,7 @@ class Warmup(Schedule):
     start_factor: float = 1 / 3
 
     def __post_init__(self) -> None:
-        _set(self, "updates", _count(self, "updates"))
-        _set(self, "start_factor", _fraction(self, "start_factor"))
+        settle(self, updates=checks.count, start_factor=checks.factor)
         check(self.then, "Warmup: then")
         if isinstance(self.then, Warmup):
             raise TypeError(f"Warmup: then is {self.then!r}: it must be a schedule without Warmup")
@@ -274,12 +268,3 @@ def _cells(code: int, **parameters: float) -> Floats:
     for name, value in parameters.items():
         cells[getattr(codes, name)] = value
     return cells
-
-
-def _count(spec: object, name: str) -> int:
-    return checks.integer(getattr(spec, name), f"{type(spec).__name__}: {name}", 1)
-
-
-def _fraction(spec: object, name: str) -> float:
-    number = _number(spec, name, getattr(spec, name))
-    return _in_range(0 < number <= 1, spec, name, number, "it must lie in (0, 1]")

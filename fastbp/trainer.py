@@ -2,13 +2,8 @@
 
 import copy
 import math
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any, NoReturn
-from weakref import ref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -19,38 +14,28 @@ from . import (
     lbfgs,
     losses,
     lr_finder,
-    names,
     optimizers,
-    options,
-    own,
-    pace,
     quick,
     schedules,
     streams,
 )
 from .callbacks import Callback, FitState, Watch, as_callbacks
-from .data import as_inputs, as_row_weights, as_targets, check_targets
-from .engine import CompiledEngine
+from .data import as_inputs, as_row_weights, as_targets
 from .fitting import Fit
 from .history import History
-from .job import Ints, Job
-from .kernels import codes, jobs, layout, reference, served, settings
+from .kernels import codes, jobs, layout, reference, settings
+from .learner import Learner
 from .metrics import Metric, apply_metrics, as_metrics
 from .network import Network
 from .order import Order
 from .progress import bar_for
-from .scaling import check_loss as check_scaling
-from .state import Array, Data, Engine, State, raise_invalid, raise_status
-from .threads import maximum
-from .twin import TwinEngine
+from .state import Array, Data
 from .validation import Validation, check_fraction, check_judged, hold_out
 
 LABELS = np.dtype(np.int64)
 
-ENGINES = {"numba": "compiled kernels", "numpy": "their NumPy twins, nothing compiled"}
 
-
-class Trainer:
+class Trainer(Learner):
     """Trains a network with a loss and an optimizer. Owns the optimizer's moments and counters.
 
     Args:
@@ -98,9 +83,6 @@ class Trainer:
 
     """
 
-    _fitting = False
-    """Whether fit is running."""
-
     def __init__(
         self,
         net: Network,
@@ -122,164 +104,20 @@ class Trainer:
         schedule: schedules.Schedule | None = None,
         lr_factors: float | Sequence[float] = 1.0,
     ) -> None:
-        if not isinstance(net, Network):
-            raise TypeError(f"net is a {type(net).__name__}, expected a fastbp.Network")
-        self._net = net
-        self._loss = losses.lookup(loss)
-        losses.check_pair(self._loss, net.output, net.sizes[-1])
-        check_scaling(self._loss, net._scaling.targets, net.sizes[-1])
-        if self._loss.function is not None:
-            own.check_loss(self._loss.function, net.sizes[-1], net.output == "softmax")
-        known = isinstance(optimizer, lbfgs.LBFGS)
-        self._optimizer = optimizer if known else optimizers.check(optimizer)
-        self._dtype = net.dtype
-        self._batch_size = checks.integer(batch_size, "batch_size", 1)
-        self._seed = checks.seed(seed)
-        self._options = options.check(
-            len(net.sizes) - 1,
-            net.sizes[-1],
-            self._loss,
-            l1=l1,
-            l2=l2,
-            dropout=dropout,
-            label_smoothing=label_smoothing,
-            clip_value=clip_value,
-            clip_norm=clip_norm,
-            ema_decay=ema_decay,
-            class_weight=class_weight,
-            schedule=schedule,
-            lr_factors=lr_factors,
-        )
-        if self._full_batch:
-            options.check_full_batch(self._options)
-        elif self._options.schedule is not None:
-            schedules.check_momentum(self._options.schedule, self._optimizer)
-        self._weighs_rows = self._is_balanced = False
-        self._threads = maximum(threads)
-        names.lookup(ENGINES, engine, "engine")
-        self._engine_name = engine
-        self._state = self._new_state()
-        self._epoch = 0
-        self._lock = threading.RLock()
-        self._headers: list[ref[Ints]] = []
-        self._make_engine()
-
-    def _make_engine(self) -> None:
-        """What belongs to this process: compiled code and addresses."""
-        self._net._trainers.add(self)
-        self._compiled = CompiledEngine(self._state, self._threads)
-        twin = self._engine_name == "numpy"
-        self._engine: Engine = TwinEngine(self._state) if twin else self._compiled
-        self._step_job = Job(jobs.TRAIN, 1, 1, np.zeros(1))
-        self._model: embed.Model | None = None
-        self._quick: quick.Step | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """With moments in natural shapes: their layout is this machine's."""
-        made_anew = ("_state", "_compiled", "_engine", "_step_job", "_lock", "_model", "_quick")
-        left = (*made_anew, "_fitting", "_headers")
-        state = {key: value for key, value in vars(self).items() if key not in left}
-        moments = [list(layout.read_layers(self.net._plan, m)) for m in self._state.moments]
-        return state | {"moments": moments, "hyper": self._state.hyper.copy()}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        of_state = ("moments", "hyper")
-        vars(self).update((key, value) for key, value in state.items() if key not in of_state)
-        self._state = self._new_state()
-        self._state.hyper[:] = state["hyper"]
-        for arena, layers in zip(self._state.moments, state["moments"], strict=True):
-            layout.write_layers(self.net._plan, arena, layers)
-        self._lock, self._headers = threading.RLock(), []
-        self._make_engine()
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Refuse a second thread while one is training."""
-        # Ctrl-C may come as soon as acquire returns: it must be inside.
-        try:
-            if not self._lock.acquire(blocking=False):
-                raise RuntimeError(
-                    "this trainer is training in another thread: wait for it, or make a Trainer "
-                    "for each thread"
-                )
-            yield
-        finally:
-            # No function of ours, no contextlib.suppress: Ctrl-C may end any before the release.
-            try:  # noqa: SIM105
-                self._lock.release()
-            except RuntimeError:  # not ours: refused, or Ctrl-C before it was
-                pass
-
-    def _new_state(self) -> State:
-        net, optimizer, loss, asked = self.net, self.optimizer, self._loss, self._options
-        own_loss = 0
-        if loss.function is not None:
-            own_loss = own.loss_address(loss.function, net.dtype.itemsize)
-        shape = replace(
-            net._shape,
-            loss=loss.code,
-            optimizer=optimizer.code,
-            moments=optimizer.n_moments,
-            extended=net._shape.extended
-            or self._weighs_rows
-            or loss.extended
-            or optimizer.extended
-            or asked.any,
-            dropout=asked.dropout,
-            averages=asked.averaging > 0,
-            clips_norm=asked.clip_norm > 0,
-            weighs_classes=asked.class_weight is not None,
-            own_loss=own_loss,
-            seed=self.seed,
-        )
-        classes = options.n_classes(loss, net.sizes[-1])
-        hyper = asked.hyper(optimizer, loss, classes)
-        arena = self._arena(shape.arenas)
-        return State(shape, net._parameters, arena, hyper, loss, net._scales)
-
-    @property
-    def _average(self) -> Array:
-        """The arena of the moving average."""
-        average: Array = self._state.moments[self._state.shape.moments]
-        return average
-
-    def _complete_average(self) -> None:
-        """Where updates leave the average alone: before the first one, and in frozen layers."""
-        net, started = self.net, self._state.hyper[settings.UPDATES] > 0
-        starts = [*net._plan[1:, layout.WEIGHTS], len(net._parameters)]
-        for factor, start, stop in zip(
-            self._options.lr_factors, starts[:-1], starts[1:], strict=True
-        ):
-            if factor == 0 or not started:
-                self._average[start:stop] = net._parameters[start:stop]
-
-    def _weigh_rows(self) -> None:
-        """Go over to the extended kernels: from now on rows have weights."""
-        if not self._state.shape.extended:
-            self._weighs_rows = True
-            self._extend(self._state.shape.scaling)
-
-    def _follow_scaling(self) -> None:
-        """Go over to the extended kernels: from now on the network scales."""
-        if self._state.shape.scaling:
-            return
-        with self._alone():
-            for held in self._headers:
-                header = held()
-                if header is not None:
-                    header[served.HERE] = 0  # plain kernels would go on as before
-            self._headers.clear()
-            self._extend(self._net._shape.scaling)
-
-    def _extend(self, scales: int) -> None:
-        self._state.shape = replace(self._state.shape, extended=True, scaling=scales)
-        shares = self._shares
-        self._make_engine()
-        self._shares = shares
-
-    def _arena(self, count: int) -> Array:
-        size = len(self.net._parameters)
-        return layout.allocate(count * size, self.net.dtype).reshape(count, size)
+        asked = {
+            "l1": l1,
+            "l2": l2,
+            "dropout": dropout,
+            "label_smoothing": label_smoothing,
+            "clip_value": clip_value,
+            "clip_norm": clip_norm,
+            "ema_decay": ema_decay,
+            "class_weight": class_weight,
+            "schedule": schedule,
+            "lr_factors": lr_factors,
+        }
+        how = {"batch_size": batch_size, "threads": threads, "seed": seed, "engine": engine}
+        super().__init__(net, loss, optimizer, asked, **how)
 
     @property
     def net(self) -> Network:
@@ -323,16 +161,6 @@ class Trainer:
         factor, _ = reference.scheduled(cells, hyper[settings.UPDATES])
         return self.lr * float(factor)
 
-    @property
-    def _shares(self) -> int:
-        return self._compiled.forced_shares
-
-    @_shares.setter
-    def _shares(self, count: int) -> None:
-        """Force every region into so many shares, for tests: 0 leaves it to the work."""
-        self._compiled.forced_shares = count
-        self._model = self._quick = None
-
     def compiled(self) -> embed.Model:
         """What ``fastbp.embed`` and your own njit code train and predict with: this trainer.
 
@@ -353,18 +181,6 @@ class Trainer:
             if self._model is None:
                 self._model = self._new_model()
             return self._model
-
-    def _new_model(self) -> embed.Model:
-        header, state = self._compiled.header(self.batch_size), self._state
-        self._headers.append(ref(header.array))
-        return embed.Model(
-            header.array,
-            state.parameters,
-            state.moments,
-            state.hyper,
-            self._compiled.work,
-            header.scratch,
-        )
 
     def fit(
         self,
@@ -427,16 +243,6 @@ class Trainer:
         fraction = check_fraction(fraction, pair, order.data.rows)
         order.chosen, held_out = hold_out(order.data, y, fraction, self.seed, self._state)
         return held_out
-
-    def _chunk(self, data: Data, job: Job, caller: str, into: Array | None = None) -> float:
-        """Take a job some batches further, in one compiled call. Returns the seconds it took."""
-        job[jobs.BUDGET] = job.chunk
-        started = time.perf_counter()
-        waited = self._run(data, job, caller, into)
-        taken = time.perf_counter() - started
-        made = job.chunk - job[jobs.BUDGET]  # fewer where the epochs asked for ended before
-        job.chunk = pace.next_count(made, taken - waited)
-        return taken
 
     def fit_batches(
         self,
@@ -612,35 +418,6 @@ class Trainer:
             judged |= apply_metrics(metrics, rows.y, p)
         return judged
 
-    def _judge(self, data: Data, averaged: bool = False) -> dict[str, float]:
-        values = np.zeros((data.rows, 2))
-        statuses = self._engine_of(averaged).judge(data, values)
-        raise_status(statuses, data, self._state)
-        if data.weights is not None and not data.weights.any():
-            raise ValueError("sample_weight is 0 for every row: there is no mean over none")
-        loss, hits = np.average(values, axis=0, weights=data.weights)
-        if self._has_accuracy:
-            return {"loss": float(loss), "accuracy": float(hits)}
-        return {"loss": float(loss)}
-
-    @property
-    def _has_accuracy(self) -> bool:
-        return self._loss.code in (codes.BCE, codes.CROSS_ENTROPY)
-
-    def _engine_of(self, averaged: bool) -> Engine:
-        """The engine, or one over the moving average of the parameters."""
-        if not averaged:
-            return self._engine
-        if not self._state.shape.averages:
-            raise ValueError(
-                "averaged is True, but this trainer keeps no moving average: make it with "
-                "ema_decay=0.999, say"
-            )
-        self._complete_average()
-        state = replace(self._state, parameters=self._average)
-        twin = self._engine_name == "numpy"
-        return TwinEngine(state) if twin else CompiledEngine(state, self._threads)
-
     def averaged_network(self) -> Network:
         """A new network whose parameters are the moving average of this one's (ema_decay)."""
         self._engine_of(averaged=True)
@@ -660,63 +437,11 @@ class Trainer:
                 return p
         return self._outputs(Data(as_inputs(X, self.net.sizes[0])), engine, out)
 
-    def _outputs(self, data: Data, engine: Engine, out: Array | None = None) -> Array:
-        out = self.net._out(out, data)
-        raise_status(engine.outputs(data, out), data, self._state)
-        return out
-
-    @property
-    def _extended(self) -> bool:
-        return self._state.shape.extended
-
     def _data(self, X: Any, y: Any, sample_weight: Any = None) -> Data:
         x = as_inputs(X, self.net.sizes[0])
         rows = len(x.array)
         targets = as_targets(y, self._loss, self.net.sizes[-1], rows)
         return Data(x, targets, weights=as_row_weights(sample_weight, rows))
-
-    def _balance(self, data: Data, rows: Ints | None = None) -> None:
-        """Where class weights are "balanced", take them from the labels of these rows, or all."""
-        if self._options.class_weight != "balanced" or data.y is None:
-            return
-        labels, classes = data.y.array[:, 0], options.n_classes(self._loss, self.net.sizes[-1])
-        rows = np.arange(data.rows) if rows is None else rows
-        check_targets(data.y, rows, self._loss, self.net.sizes[-1], self._dtype)
-        labels = labels[rows]
-        if data.y.array.shape[1] != 1 or (labels.dtype.kind == "f" and (labels % 1).any()):
-            raise ValueError(
-                "class_weight is 'balanced', but y holds no labels: pass integer labels (n,), or "
-                "a dict of weights"
-            )
-        weights = options.balanced(labels.astype(np.int64), classes)
-        first = settings.class_weights(len(self.net.sizes) - 1)
-        self._state.hyper[first:] = weights
-        self._is_balanced, self._quick = True, None
-
-    def _check_schedule(self, updates: int) -> None:
-        """ValueError if the schedule is for fewer updates than will have been made."""
-        if self._options.schedule is not None:
-            made = int(self._state.hyper[settings.UPDATES])
-            schedules.check_length(self._options.schedule, made, updates)
-
-    @property
-    def _full_batch(self) -> bool:
-        return isinstance(self._optimizer, lbfgs.LBFGS)
-
-    def _check_updates(self, call: str) -> None:
-        """ValueError where the optimizer makes no updates by batches."""
-        if self._full_batch:
-            raise ValueError(
-                f"{call} makes updates by batches, and optimizer {self._optimizer!r} none: call "
-                "fit, or make the Trainer with another optimizer"
-            )
-
-    def _check_balanced(self) -> None:
-        if self._options.class_weight == "balanced" and not self._is_balanced:
-            raise ValueError(
-                "class_weight is 'balanced', which takes the weights from the labels of fit, and "
-                "fit has not been called: pass a dict of weights"
-            )
 
     def find_lr(
         self,
@@ -757,32 +482,3 @@ class Trainer:
         x = as_inputs(pair[0], self.net.sizes[0], names[0])
         y = as_targets(pair[1], self._loss, self.net.sizes[-1], len(x.array), names[1])
         return Validation(Data(x, y, names), np.asarray(pair[1]))
-
-    def _run(self, data: Data, job: Job, caller: str, into: Array | None = None) -> float:
-        if data.weights is not None:
-            self._weigh_rows()
-        waited = self._engine.train(data, job, self._state.moments if into is None else into)
-        if job.array[jobs.STATUS] != jobs.FINE:
-            self._refuse(data, job, caller)
-        return waited
-
-    def _refuse(self, data: Data, job: Job, caller: str) -> NoReturn:
-        """Raise what explains why a batch was not applied."""
-        start, batch = job[jobs.START], job[jobs.BATCH]
-        rows = np.arange(start, min(start + batch, job[jobs.ROWS]))
-        rows = rows if job.order is None else job.order[rows]
-        raise_invalid(job[jobs.STATUS], rows, data, self._state)
-        if job[jobs.TASK] == jobs.GRADIENTS:
-            raise FloatingPointError(
-                "the loss is not finite on these rows: there is no gradient. Scale the inputs, or "
-                "look for very large weights"
-            )
-        what = "loss" if not self._state.shape.clips_norm else "loss, or the norm of its gradient,"
-        place = "these rows"
-        if caller == "fit":
-            epoch = job.epochs_taken + job[jobs.EPOCH] - job[jobs.FIRST] + 1
-            place = f"epoch {epoch}, step {start // batch + 1}"
-        raise FloatingPointError(
-            f"the {what} is not finite in {caller} at {place}, with lr = {self.lr:g}: the update "
-            "was not made. Lower lr, scale the inputs, or look for very large weights"
-        )

@@ -241,7 +241,11 @@ def test_without_scipy_it_says_how_to_get_it(monkeypatch):
         ({"history": 0}, ValueError, "LBFGS: history is 0, expected an integer >= 1"),
         ({"history": 2.0}, TypeError, "LBFGS: history is 2.0"),
         ({"max_line_search": 0}, ValueError, "LBFGS: max_line_search is 0"),
-        ({"tolerance": -1.0}, ValueError, "LBFGS: tolerance is -1.0: it must be 0 or more"),
+        (
+            {"tolerance": -1.0},
+            ValueError,
+            "LBFGS: tolerance is -1.0, expected a finite number 0 or more",
+        ),
         ({"tolerance": None}, TypeError, "LBFGS: tolerance is None"),
     ],
 )

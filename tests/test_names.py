@@ -157,7 +157,7 @@ BAD_VALUES = [
 
 @pytest.mark.parametrize(("kind", "field", "value"), BAD_VALUES)
 def test_numbers_out_of_range(kind, field, value):
-    message = rf"^{kind.__name__}: {field} is {float(value)}: it must .* and finite$"
+    message = rf"^{kind.__name__}: {field} is {float(value)}, expected .*(number|least)"
     with pytest.raises(ValueError, match=message):
         kind(**{"lr": 0.1, field: value})
 
@@ -165,7 +165,9 @@ def test_numbers_out_of_range(kind, field, value):
 @pytest.mark.parametrize(("kind", "field"), FIELDS)
 @pytest.mark.parametrize("value", [True, None, "0.1", [0.1], 1j, np.ones(1), np.True_])
 def test_what_is_no_number(kind, field, value):
-    with pytest.raises(TypeError, match=f"{kind.__name__}: {field} is .*must be a number"):
+    with pytest.raises(
+        TypeError, match=f"{kind.__name__}: {field} is .*, of type .*, expected a number"
+    ):
         kind(**{"lr": 0.1, field: value})
 
 
@@ -179,8 +181,8 @@ def test_what_is_no_number(kind, field, value):
         ((0.9, 0.99, 0.999), TypeError, "pair"),
         ((0.9, "b"), TypeError, r"betas\[1\] is 'b'.*number"),
         ((True, 0.9), TypeError, r"betas\[0\] is True.*number"),
-        ((0.9, 1), ValueError, r"betas\[1\] is 1.0: it must lie in \[0, 1\)"),
-        ((-0.1, 0.9), ValueError, r"betas\[0\] is -0.1: it must lie in \[0, 1\)"),
+        ((0.9, 1), ValueError, r"betas\[1\] is 1.0, expected a finite number in \[0, 1\)"),
+        ((-0.1, 0.9), ValueError, r"betas\[0\] is -0.1, expected a finite number in \[0, 1\)"),
         ((math.nan, 0.9), ValueError, r"betas\[0\] is nan"),
     ],
 )
@@ -196,7 +198,7 @@ def test_nesterov_needs_momentum():
 
 @pytest.mark.parametrize("value", [1, 0, None, "yes"])
 def test_nesterov_is_a_flag(value):
-    with pytest.raises(TypeError, match=r"nesterov is .* must be True or False"):
+    with pytest.raises(TypeError, match=r"nesterov is .*, expected a bool"):
         SGD(0.1, momentum=0.9, nesterov=value)
 
 

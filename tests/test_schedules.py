@@ -151,14 +151,26 @@ def test_specifications_are_frozen_and_pickle(schedule):
 
 OUT_OF_RANGE = [
     (StepDecay, {"every": 0}, "StepDecay: every is 0"),
-    (StepDecay, {"every": 5, "gamma": 0.0}, "gamma is 0.0: it must lie in (0, 1]"),
+    (
+        StepDecay,
+        {"every": 5, "gamma": 0.0},
+        "gamma is 0.0, expected a finite number above 0 and at most 1",
+    ),
     (StepDecay, {"every": 5, "gamma": 1.1}, "StepDecay: gamma is 1.1"),
     (ExponentialDecay, {"gamma": -0.5}, "ExponentialDecay: gamma is -0.5"),
     (ExponentialDecay, {"gamma": math.nan}, "gamma is nan"),
-    (InverseScaling, {"power": 0}, "InverseScaling: power is 0.0: it must be above 0"),
+    (
+        InverseScaling,
+        {"power": 0},
+        "InverseScaling: power is 0.0, expected a finite number above 0",
+    ),
     (InverseScaling, {"power": math.inf}, "power is inf"),
     (Cosine, {"updates": -1}, "Cosine: updates is -1, expected an integer >= 1"),
-    (Cosine, {"updates": 9, "end_factor": 1.0}, "end_factor is 1.0: it must lie in [0, 1)"),
+    (
+        Cosine,
+        {"updates": 9, "end_factor": 1.0},
+        "end_factor is 1.0, expected a finite number in [0, 1)",
+    ),
     (OneCycle, {"updates": 0}, "OneCycle: updates is 0"),
     (OneCycle, {"updates": 3}, "more than 1 update"),
     (OneCycle, {"updates": 100, "pct_start": 0.0}, "more than 1 update"),
@@ -169,7 +181,11 @@ OUT_OF_RANGE = [
     (OneCycle, {"updates": 100, "div_factor": 0.0}, "div_factor is 0.0"),
     (OneCycle, {"updates": 100, "final_div_factor": -1.0}, "final_div_factor is -1.0"),
     (Warmup, {"updates": 0}, "Warmup: updates is 0"),
-    (Warmup, {"updates": 5, "start_factor": 0.0}, "start_factor is 0.0: it must lie in (0, 1]"),
+    (
+        Warmup,
+        {"updates": 5, "start_factor": 0.0},
+        "start_factor is 0.0, expected a finite number above 0 and at most 1",
+    ),
 ]
 
 
