@@ -25,7 +25,14 @@ class StopTraining(Exception):
 
     The other callbacks hear of the same event first. The updates of an epoch that has not ended
     stay; the next fit begins that epoch anew.
+
+    resumable: whether a fit that is resumed from a checkpoint of the end goes on; else it ends at
+    once, as this one did.
     """
+
+    def __init__(self, *args: object, resumable: bool = False) -> None:
+        super().__init__(*args)
+        self.resumable = resumable
 
 
 @dataclass
@@ -38,6 +45,7 @@ class FitState:
     steps: batches taken in this call. samples: rows of them.
     step_loss: in on_step_end, the loss of the batch before its update; nan where no callback has
         an on_step_end.
+    A fit that is resumed counts on from the checkpoint.
     error: in on_fit_end, what ended fit before its time; None after StopTraining.
     """
 
@@ -77,7 +85,27 @@ class Callback:
     Another exception ends fit and reaches its caller; the updates before it stay. Then, as after
     Ctrl-C or a loss that is not finite, each callback whose on_fit_begin was called without an
     exception gets on_fit_end, the last first.
+
+    Attributes:
+        step_interval: on_step_end comes after each so many updates of a fit, 0 for never. Between
+            them many batches are one call.
+        hears_last: it hears of each event after those that do not, for it looks at what they have
+            done.
+
     """
+
+    step_interval: int = 1
+    hears_last: bool = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must keep of it: what JSON has, and NumPy arrays, by name.
+
+        Lists and dicts of these, too; arrays of float32, float64 or int64.
+        """
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what ``state_dict`` gave, after on_fit_begin of a fit that is resumed."""
 
     def on_fit_begin(self, state: FitState) -> None:
         """Before the first update."""
@@ -140,20 +168,22 @@ def as_callbacks(callbacks: Any) -> list[Callback]:
 class Watch:
     """The callbacks of one fit, and its bar; as a context, what ends with the fit.
 
-    is_on: whether there are any, or a bar. each_step, each_epoch: whether one of them hears of each
-    update, of each epoch. stopped: whether one has raised StopTraining.
+    is_on: whether there are any, or a bar. each_epoch: whether one of them hears of each epoch.
+    step_interval: some hear of updates, at multiples of it; 0 if none does. stopped: whether one
+    has raised StopTraining; for_good: and a fit that is resumed would end, too.
     """
 
     def __init__(self, callbacks: Sequence[Callback], bar: "Bar | None", state: FitState) -> None:
-        self.state, self.stopped = state, False
+        self.state, self.stopped, self.for_good = state, False, False
+        self.callbacks = sorted(callbacks, key=lambda callback: callback.hears_last)
         self._bar = bar
         # The bar begins last and ends first: what others print then stands below it.
-        self._all = (*callbacks, bar) if bar else callbacks
-        self._of_steps = _overriding("on_step_end", self._all)
+        self._all = [*self.callbacks, bar] if bar else self.callbacks
+        self._of_steps = [c for c in _overriding("on_step_end", self._all) if c.step_interval]
         self._of_epochs = _overriding("on_epoch_end", self._all)
         self._begun: list[Callback] = []
-        self.is_on = bool(self._all)
-        self.each_step, self.each_epoch = bool(self._of_steps), bool(self._of_epochs)
+        self.is_on, self.each_epoch = bool(self._all), bool(self._of_epochs)
+        self.step_interval = math.gcd(*(callback.step_interval for callback in self._of_steps))
 
     def begin(self) -> None:
         """Tell them that fit begins."""
@@ -164,12 +194,19 @@ class Watch:
     def end_step(self) -> None:
         """Tell them of an update."""
         for callback in self._of_steps:
-            self._tell(callback.on_step_end)
+            if self.state.steps % callback.step_interval == 0:
+                self._tell(callback.on_step_end)
 
     def end_epoch(self) -> None:
         """Tell them of an epoch."""
         for callback in self._of_epochs:
             self._tell(callback.on_epoch_end)
+
+    def take_up(self, states: Sequence[dict[str, Any]], stopped: bool) -> None:
+        """Give them their states in a checkpoint, of a fit that had stopped or not."""
+        self.stopped = self.for_good = stopped
+        for callback, state in zip(self.callbacks, states, strict=True):
+            callback.load_state_dict(state)
 
     def end_call(self) -> None:
         """Show how far a compiled call has come."""
@@ -179,8 +216,9 @@ class Watch:
     def _tell(self, method: Callable[[FitState], object]) -> None:
         try:
             method(self.state)
-        except StopTraining:
+        except StopTraining as stop:
             self.stopped = True
+            self.for_good |= not stop.resumable
 
     def __enter__(self) -> "Watch":
         return self

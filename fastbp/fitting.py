@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,9 @@ from .kernels import jobs
 from .lbfgs import LBFGS, minimize
 from .metrics import Metric
 from .order import Order
+from .position import NO_LOSSES, Position
+from .resume import Resumed
+from .snapshot import Snapshot
 from .validation import Validation
 
 if TYPE_CHECKING:
@@ -25,47 +28,63 @@ EPOCHS_AT_ONCE = 4096
 """Epochs of one compiled call, at most: their losses wait there for Python."""
 
 
-NO_LOSSES = np.empty(0)
-
-
 @dataclass
 class Fit:
-    """What fit was asked for, checked."""
+    """What fit was asked for, checked.
+
+    position: where it stands, whenever a callback is called. snapshot: to go back to.
+    """
 
     trainer: "Trainer"
     order: Order
     watch: Watch
     held_out: Validation | None
     metrics: Mapping[str, Metric]
+    snapshot: Snapshot | None = None
+    resumed: Resumed | None = None
+    position: Position = field(default_factory=Position)
 
     def run(self) -> History:
         """Train, and tell the callbacks. RuntimeError within a fit: both would take its epochs."""
         trainer = self.trainer
-        if trainer._fitting:
+        if trainer._fit is not None:
             raise RuntimeError(
                 "fit was called within a fit of the same trainer, by a callback or a metric: call "
                 "it afterwards; step can be called within"
             )
         try:  # Ctrl-C may come at once
-            trainer._fitting = True
+            trainer._fit = self
             trainer._balance(self.order.data, self.order.chosen)
+            if self.resumed:
+                self._take_up(self.resumed)
+            trainer._history = self.watch.state.history
             with self.watch:
                 self._run()
         finally:
-            trainer._fitting = False
+            trainer._fit = None
         return self.watch.state.history
+
+    def _take_up(self, resumed: Resumed) -> None:
+        """Stand where the checkpoint was written."""
+        resumed.progress.restore(self.trainer)
+        self.position, state = resumed.position, self.watch.state
+        state.history.update(resumed.history)
+        batch = min(self.trainer.batch_size, self.order.rows)
+        state._advance(self.position.epochs, self.position.row, batch)
 
     def _run(self) -> None:
         watch = self.watch
         watch.begin()
+        if self.resumed:
+            watch.take_up(self.resumed.callbacks, self.resumed.stopped)
+            self._end_epochs()
         if isinstance(self.trainer.optimizer, LBFGS):
             self._minimize(self.trainer.optimizer)
             return
-        for losses, seconds in self._calls():
-            watch.end_step()
-            if len(losses):
-                watch.state.history.extend(**self._columns(losses, seconds))
-                watch.end_epoch()
+        for is_heard in self._calls():
+            if is_heard:
+                watch.end_step()
+            self._end_epochs()
             watch.end_call()
 
     def _minimize(self, rule: LBFGS) -> None:
@@ -76,9 +95,9 @@ class Fit:
         def end_iteration(number: int, loss: float) -> None:
             nonlocal started
             watch.state._advance(number, 0, self.order.rows)
-            losses, seconds = np.array([loss]), time.perf_counter() - started
-            watch.state.history.extend(**self._columns(losses, seconds))
-            watch.end_epoch()
+            self.position.ended = np.array([loss])
+            self.position.ended_seconds = time.perf_counter() - started
+            self._end_epochs()
             watch.end_call()
             if watch.stopped:
                 raise StopTraining
@@ -88,58 +107,97 @@ class Fit:
             gradients = partial(trainer._loss_and_gradients, replace(self.order, shuffle=False))
             minimize(rule, trainer.net, gradients, watch.state.epochs, end_iteration)
 
-    def _columns(self, losses: Floats, seconds: float) -> dict[str, list[float]]:
+    def _end_epochs(self) -> None:
+        """Give History the epochs that have just ended, and tell of them."""
+        if len(self.position.ended):
+            self.watch.state.history.extend(**self._columns())
+            self.position.ended = NO_LOSSES
+            self.watch.end_epoch()
+
+    def _columns(self) -> dict[str, list[float]]:
         """History of the epochs that have just ended: one, if it is to be validated."""
-        columns = {"loss": losses.tolist()}
+        ended, seconds = self.position.ended.tolist(), self.position.ended_seconds
+        columns = {"loss": ended}
         if self.held_out is not None:
             judged = self.trainer._evaluate(self.held_out, self.metrics)
             columns |= {f"val_{key}": [value] for key, value in judged.items()}
-        columns["samples_per_second"] = [self.order.rows / seconds] * len(losses)
+        columns["samples_per_second"] = [self.order.rows / seconds] * len(ended)
         return columns
 
-    def _calls(self) -> Iterator[tuple[Floats, float]]:
+    def _calls(self) -> Iterator[bool]:
         """Run the epochs, a part of one or many in a compiled call.
 
-        Yields after each (mean losses of the epochs that it ended, seconds for each of them).
+        Yields after each whether callbacks are to hear of its last update.
         """
         trainer, order, watch = self.trainer, self.order, self.watch
         epochs = watch.state.epochs
-        one_by_one = self.held_out is not None or watch.each_epoch or watch.each_step
+        one_by_one = self.held_out is not None or watch.each_epoch or watch.step_interval > 0
         at_once = 1 if one_by_one else min(epochs, EPOCHS_AT_ONCE)
         job = order.job(trainer.batch_size, trainer.seed, at_once)
-        job[jobs.FIRST] = job[jobs.EPOCH] = trainer._epoch
+        self.position.place(job, trainer._epoch)
+        order.resume(job)
         # A callback may bring the trainer to extended kernels: these rows still have no weights.
         self._weighed = trainer._extended or order.data.weights is not None
-        call = self._step if watch.each_step else self._chunk
-        seconds = 0.0
         while job.epochs_taken < epochs and not watch.stopped:
             job[jobs.EPOCHS] = job[jobs.EPOCH] + min(at_once, epochs - job.epochs_taken)
             order.prepare(job)
+            if self.snapshot and (job[jobs.START] == 0 or self.snapshot.is_empty):
+                self.snapshot.take()
             try:
-                seconds += call(job)
+                is_heard = self._call(job)
             finally:  # where a batch is refused, or Ctrl-C ends fit, the epochs before it are made
                 trainer._epoch = job[jobs.EPOCH]
-            ended = trainer._epoch > job[jobs.FIRST]
-            losses = job.take_losses(self._weighed) if ended else NO_LOSSES
+            self._take_losses(job)
             if watch.is_on:
                 watch.state._advance(job.epochs_taken, job[jobs.START], job.batch)
-            yield losses, seconds / max(len(losses), 1)
-            if ended:
-                seconds = 0.0
+            yield is_heard
 
-    def _chunk(self, job: Job) -> float:
-        """Some batches; the seconds that they took."""
-        return self.trainer._chunk(self.order.data, job, "fit")
+    def _take_losses(self, job: Job) -> None:
+        """Take over what a call has brought."""
+        position = self.position
+        if job[jobs.EPOCH] > job[jobs.FIRST]:
+            position.ended = job.take_losses(self._weighed)
+            position.ended_seconds = position.seconds / len(position.ended)
+            position.seconds = 0.0
+        position.follow(job)
 
-    def _step(self, job: Job) -> float:
+    def _call(self, job: Job) -> bool:
+        """Some batches, whose end may be one that callbacks hear of. Whether it is."""
+        interval = self.watch.step_interval
+        left = interval - self.watch.state.steps % interval if interval else 0
+        try:
+            if left == 1:
+                self._step(job)
+                return True
+            if left:
+                job.chunk = min(job.chunk, left - 1)
+            self._chunk(job)
+            return False
+        except (FloatingPointError, ValueError):
+            self._go_back(job)
+            raise
+
+    def _go_back(self, job: Job) -> None:
+        """A batch was refused: keep the epochs that ended before, and undo the one it is in."""
+        self.trainer._epoch = job[jobs.EPOCH]
+        self._take_losses(job)
+        if len(self.position.ended):
+            self.watch.state.history.extend(**self._columns())
+        if self.snapshot:
+            self.snapshot.go_back()
+
+    def _chunk(self, job: Job) -> None:
+        """Some batches."""
+        self.position.seconds += self.trainer._chunk(self.order.data, job, "fit")
+
+    def _step(self, job: Job) -> None:
         """One batch, whose loss the callbacks get."""
         rows = float(min(job.batch, job[jobs.ROWS] - job[jobs.START]))
         loss, weight = job.losses[0], job.weights[0]
         job.chunk, job.losses[0], job.weights[0] = 1, 0.0, 0.0
-        seconds = self._chunk(job)
+        self._chunk(job)
         if not self._weighed:
             job.weights[0] = rows
         self.watch.state.step_loss = float(job.means(extended=True)[0])
         job.losses[0] += loss
         job.weights[0] += weight
-        return seconds

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from .extras import need
 
@@ -33,9 +33,13 @@ class History(dict[str, list[float]]):
         Numbers are written such that they can be read again without loss.
         """
         with Path(path).open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(["epoch", *self])
-            table.writerows(row.values() for row in self._rows())
+            self.write_csv(file)
+
+    def write_csv(self, file: TextIO) -> None:
+        """The same, to an open file."""
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["epoch", *self])
+        table.writerows(row.values() for row in self._rows())
 
     def to_jsonl(self, path: str | os.PathLike[str]) -> None:
         """Write a line of JSON for each epoch: its number, from 1, and its entry for each key.

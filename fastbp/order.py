@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .job import Ints, Job
-from .kernels import jobs
+from .kernels import jobs, reference
 from .state import Data
 
 
@@ -39,3 +39,9 @@ class Order:
         """Before a call that may begin an epoch of chosen rows, and no more than one."""
         if self.chosen is not None and job.order is not None and job[jobs.START] == 0:
             job.order[:] = self.chosen
+
+    def resume(self, job: Job) -> None:
+        """Where a job goes on inside an epoch, bring its rows into the order of that epoch."""
+        if job.order is not None and self.shuffle and job[jobs.START] > 0:
+            order = reference.shuffled(job[jobs.SEED], job[jobs.EPOCH], self.rows)
+            job.order[:] = order if self.chosen is None else self.chosen[order]

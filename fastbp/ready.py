@@ -26,8 +26,11 @@ class CSVLogger(Callback):
         self._path = Path(path)
 
     def on_fit_begin(self, state: FitState) -> None:
-        """Begin the file."""
+        """Begin the file; where a fit is resumed, with the epochs before."""
         self._file = self._path.open("w", newline="", encoding="utf-8")
+        if state.epoch:
+            state.history.write_csv(self._file)
+            self._file.flush()
 
     def on_epoch_end(self, state: FitState) -> None:
         """Write a row; before the first, the names of the columns."""
@@ -45,7 +48,8 @@ class CSVLogger(Callback):
 class TimeLimit(Callback):
     """Stops after the last epoch that fits into a time, taking the next to last as long.
 
-    Epochs are always whole, and the first is made in any case.
+    Epochs are always whole, and the first is made in any case. A fit that is resumed has the whole
+    time again.
 
     Args:
         seconds: from the beginning of fit, above 0; callbacks and validation count.
@@ -66,4 +70,4 @@ class TimeLimit(Callback):
         now = time.perf_counter()
         epoch, self._latest = now - self._latest, now
         if now + epoch > self._end:
-            raise StopTraining
+            raise StopTraining(resumable=True)

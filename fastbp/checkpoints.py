@@ -1,0 +1,211 @@
+"""Checkpoints: a trainer, its network, and the fit that it is in, as one file (files.py)."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import checks, files, losses, models, optimizers, options, resume, specs, trees
+from .history import History
+from .kernels import codes, layout, settings
+from .lbfgs import LBFGS
+from .network import Network
+from .state import Array
+
+if TYPE_CHECKING:
+    from .learner import Learner
+
+Functions = Mapping[str, Callable[..., Any]]
+
+OPTIMIZERS = optimizers.OPTIMIZERS | {"LBFGS": LBFGS}
+
+
+def write(trainer: "Learner", path: str | os.PathLike[str]) -> None:
+    """``Trainer.save``."""
+    tree = {
+        "network": {"meta": models.describe(trainer._net), "tensors": models.tensors(trainer._net)},
+        "arguments": arguments(trainer),
+        "learned": _learned(trainer),
+        "history": {key: np.array(column) for key, column in trainer._history.items()},
+        "fit": None if trainer._fit is None else resume.describe(trainer._fit),
+    }
+    tensors: dict[str, Array] = {}
+    packed = {key: trees.pack(value, key, tensors) for key, value in tree.items()}
+    files.write(path, "checkpoint", packed, tensors)
+
+
+def arguments(trainer: "Learner") -> dict[str, Any]:
+    """What the trainer was made with, but its network and threads, as JSON has it."""
+    return {
+        "loss": losses.describe(trainer._loss),
+        "optimizer": specs.describe(trainer._optimizer),
+        "batch_size": trainer._batch_size,
+        "seed": trainer._seed,
+        "engine": trainer._engine_name,
+        **options.describe(trainer._options),
+    }
+
+
+def _learned(trainer: "Learner") -> dict[str, Any]:
+    """What updates have changed, and fit, beside the network's parameters."""
+    state = trainer._state
+    kept = state.moments[: state.shape.moments + state.shape.averages]
+    first_class = settings.class_weights(len(trainer._net.sizes) - 1)
+    return {
+        "lr": float(state.hyper[codes.LR]),
+        "updates": int(state.hyper[settings.UPDATES]),
+        "mu_product": float(state.hyper[settings.MU_PRODUCT]),
+        "class_weights": state.hyper[first_class:] if trainer._is_balanced else None,
+        "weighs_rows": trainer._weighs_rows,
+        "epoch": trainer._epoch,
+        "moments": [list(layout.read_layers(trainer._net._plan, arena)) for arena in kept],
+    }
+
+
+@dataclass
+class Checkpoint:
+    """What a file holds, as far as it can be checked without a trainer."""
+
+    net: Network
+    arguments: dict[str, Any]
+    learned: dict[str, Any]
+    history: History
+    fit: dict[str, Any] | None
+
+    def trainer_arguments(self, functions: Functions) -> dict[str, Any]:
+        """The keyword arguments of its trainer."""
+        given = dict(self.arguments)
+        given["loss"] = losses.build(given.get("loss"), functions)
+        given["optimizer"] = specs.build(given.get("optimizer"), OPTIMIZERS, "optimizer")
+        return given | options.build(given)
+
+    def check(self, trainer: "Learner") -> "Learned":
+        """What there is for this trainer to take over. ValueError if it is not for it."""
+        learned, balanced = self.learned, trainer._options.class_weight == "balanced"
+        updates, epoch = (trees.get(learned, key, _is_count) for key in ("updates", "epoch"))
+        return Learned(
+            lr=checks.positive(trees.get(learned, "lr", float), "lr"),
+            updates=updates,
+            mu_product=checks.not_negative(trees.get(learned, "mu_product", float), "mu_product"),
+            class_weights=_class_weights(learned, trainer) if balanced else None,
+            weighs_rows=trees.get(learned, "weighs_rows", bool),
+            epoch=epoch,
+            moments=_moments(learned, trainer),
+            layers=self.net._layers(),
+            history=self.history,
+        )
+
+
+@dataclass
+class Learned:
+    """What a checkpoint has of a trainer, checked against it."""
+
+    lr: float
+    updates: int
+    mu_product: float
+    class_weights: Array | None
+    weighs_rows: bool
+    epoch: int
+    moments: list[list[layout.Layer]]
+    layers: list[layout.Layer]
+    history: History
+
+    def restore(self, trainer: "Learner") -> None:
+        """Let the trainer and its network go on from there."""
+        net, state = trainer._net, trainer._state
+        net._set_layers(self.layers)
+        for arena, layers in zip(state.moments, self.moments, strict=False):
+            layout.write_layers(net._plan, arena, layers)
+        state.hyper[codes.LR] = self.lr
+        state.hyper[settings.UPDATES] = self.updates
+        state.hyper[settings.MU_PRODUCT] = self.mu_product
+        if self.class_weights is not None:
+            trainer._set_class_weights(self.class_weights)
+        if self.weighs_rows:
+            trainer._weigh_rows()
+        trainer._epoch, trainer._history = self.epoch, self.history
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**53
+
+
+def _class_weights(learned: dict[str, Any], trainer: "Learner") -> Array | None:
+    first_class = settings.class_weights(len(trainer._net.sizes) - 1)
+    expected = trainer._state.hyper[first_class:]
+    weights: Array | None = trees.get(
+        learned, "class_weights", lambda a: a is None or _is_like(a, expected)
+    )
+    return weights
+
+
+def _moments(learned: dict[str, Any], trainer: "Learner") -> list[list[layout.Layer]]:
+    """Moments and the average, if they have the shapes of the trainer's."""
+    shape, like = trainer._state.shape, trainer._net._layers()
+    arenas = trees.get(learned, "moments", list)
+    count = shape.moments + shape.averages
+    fits = len(arenas) == count and all(_are_like(layers, like) for layers in arenas)
+    if not fits:
+        raise ValueError(f"'moments' are not {count} times the shapes of the parameters")
+    return [[tuple(layer) for layer in layers] for layers in arenas]
+
+
+def _are_like(layers: Any, like: list[layout.Layer]) -> bool:
+    return (
+        isinstance(layers, list)
+        and len(layers) == len(like)
+        and all(
+            isinstance(layer, list)
+            and len(layer) == len(expected)
+            and all(map(_is_like, layer, expected))
+            for layer, expected in zip(layers, like, strict=True)
+        )
+    )
+
+
+def _is_like(array: Any, expected: Array) -> bool:
+    return (
+        isinstance(array, np.ndarray)
+        and array.shape == expected.shape
+        and array.dtype == expected.dtype
+    )
+
+
+def read(
+    path: str | os.PathLike[str], functions: Functions | None = None, verify: bool = True
+) -> Checkpoint:
+    """What ``write`` wrote. ValueError if it is no checkpoint, OSError if it cannot be read."""
+    packed, tensors = files.read(path, "checkpoint", verify)
+    with naming(path):
+        tree = trees.unpack(packed, tensors)
+        if tensors:
+            raise ValueError(f"tensor {min(tensors)!r} is not used")
+        network = trees.get(tree, "network", dict)
+        meta, arrays = (trees.get(network, key, dict) for key in ("meta", "tensors"))
+        fit = trees.get(tree, "fit", lambda value: value is None or isinstance(value, dict))
+        return Checkpoint(
+            net=models.build(meta, arrays, functions or {}),
+            arguments=trees.get(tree, "arguments", dict),
+            learned=trees.get(tree, "learned", dict),
+            history=_history(trees.get(tree, "history", dict)),
+            fit=fit,
+        )
+
+
+def _history(columns: dict[str, Any]) -> History:
+    lengths = {getattr(column, "shape", None) for column in columns.values()}
+    if len(lengths) > 1 or any(length is None or len(length) != 1 for length in lengths):
+        raise ValueError("'history' is not columns of one length")
+    return History({key: column.tolist() for key, column in columns.items()})
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let errors name the file that what they complain of came from."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {error}") from error

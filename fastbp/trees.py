@@ -1,0 +1,61 @@
+"""Nested dicts and lists with arrays among them, as JSON and tensors: what a checkpoint holds."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .state import Array
+
+TENSOR = "$tensor"
+"""Key of what stands in JSON for an array, or for a float that is not finite."""
+
+
+def pack(tree: Any, place: str, tensors: dict[str, Array]) -> Any:
+    """The tree as JSON. Its arrays go into ``tensors``, by their place in it.
+
+    tree: dicts with strings as keys, lists and tuples (which come back as lists), arrays, strings,
+    ints, floats, bools, None. TypeError for anything else.
+    """
+    if isinstance(tree, dict):
+        return {key: pack(value, f"{place}.{key}", tensors) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [pack(value, f"{place}.{i}", tensors) for i, value in enumerate(tree)]
+    if isinstance(tree, np.ndarray) or (isinstance(tree, float) and not math.isfinite(tree)):
+        tensors[place] = np.asarray(tree)
+        return {TENSOR: place}
+    if tree is None or isinstance(tree, bool | str | int | float):
+        return tree
+    raise TypeError(
+        f"{place} is {tree!r:.80}, of type {type(tree).__name__}, expected what JSON has, or a "
+        "NumPy array"
+    )
+
+
+def unpack(packed: Any, tensors: dict[str, Array]) -> Any:
+    """The tree that ``pack`` was given. ValueError for a tensor that is not there.
+
+    Takes from ``tensors`` what is used.
+    """
+    if isinstance(packed, list):
+        return [unpack(value, tensors) for value in packed]
+    if not isinstance(packed, dict):
+        return packed
+    if packed.keys() != {TENSOR}:
+        return {key: unpack(value, tensors) for key, value in packed.items()}
+    array = tensors.pop(str(packed[TENSOR]), None)
+    if array is None:
+        raise ValueError(f"tensor {packed[TENSOR]!r:.80} is used and not there, or used twice")
+    return array if array.ndim else float(array)
+
+
+def get(tree: Any, key: str, fits: type | Callable[[Any], bool]) -> Any:
+    """What a dict has under a key; ValueError unless it is of a type, or ``fits``."""
+    if not isinstance(tree, dict) or key not in tree:
+        raise ValueError(f"{key!r} is missing")
+    value = tree[key]
+    of_type = type(value) is fits if isinstance(fits, type) else fits(value)
+    if not of_type:
+        raise ValueError(f"{key!r} is {value!r:.80}, which it cannot be")
+    return value
