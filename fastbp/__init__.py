@@ -8,7 +8,8 @@ from .config import show_config
 from .history import History
 from .lbfgs import LBFGS
 from .losses import Huber, Quantile
-from .monitors import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from .model_checkpoint import ModelCheckpoint
+from .monitors import EarlyStopping, ReduceLROnPlateau
 from .network import Network
 from .optimizers import SGD, Adagrad, Adam, AdamW, NAdam, RMSprop
 from .ready import CSVLogger, TimeLimit

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, files, losses, models, optimizers, options, resume, specs, trees
+from . import checks, files, losses, models, optimizers, options, specs, trees
 from .history import History
 from .kernels import codes, layout, settings
 from .lbfgs import LBFGS
@@ -29,8 +29,8 @@ def write(trainer: "Learner", path: str | os.PathLike[str]) -> None:
         "network": {"meta": models.describe(trainer._net), "tensors": models.tensors(trainer._net)},
         "arguments": arguments(trainer),
         "learned": _learned(trainer),
-        "history": {key: np.array(column) for key, column in trainer._history.items()},
-        "fit": None if trainer._fit is None else resume.describe(trainer._fit),
+        "history": _columns(trainer._history),
+        "fit": trainer._fit and trainer._fit.describe(),
     }
     tensors: dict[str, Array] = {}
     packed = {key: trees.pack(value, key, tensors) for key, value in tree.items()}
@@ -47,6 +47,12 @@ def arguments(trainer: "Learner") -> dict[str, Any]:
         "engine": trainer._engine_name,
         **options.describe(trainer._options),
     }
+
+
+def _columns(history: History) -> dict[str, Any]:
+    """With the order of the columns, which JSON does not keep."""
+    columns = {key: np.array(column) for key, column in history.items()}
+    return {"keys": list(history), "columns": columns}
 
 
 def _learned(trainer: "Learner") -> dict[str, Any]:
@@ -86,8 +92,9 @@ class Checkpoint:
         """What there is for this trainer to take over. ValueError if it is not for it."""
         learned, balanced = self.learned, trainer._options.class_weight == "balanced"
         updates, epoch = (trees.get(learned, key, _is_count) for key in ("updates", "epoch"))
+        check_lr = checks.not_negative if trainer._full_batch else checks.positive
         return Learned(
-            lr=checks.positive(trees.get(learned, "lr", float), "lr"),
+            lr=check_lr(trees.get(learned, "lr", float), "lr"),
             updates=updates,
             mu_product=checks.not_negative(trees.get(learned, "mu_product", float), "mu_product"),
             class_weights=_class_weights(learned, trainer) if balanced else None,
@@ -195,11 +202,14 @@ def read(
         )
 
 
-def _history(columns: dict[str, Any]) -> History:
+def _history(described: dict[str, Any]) -> History:
+    keys, columns = trees.get(described, "keys", list), trees.get(described, "columns", dict)
     lengths = {getattr(column, "shape", None) for column in columns.values()}
     if len(lengths) > 1 or any(length is None or len(length) != 1 for length in lengths):
         raise ValueError("'history' is not columns of one length")
-    return History({key: column.tolist() for key, column in columns.items()})
+    if sorted(map(str, keys)) != sorted(columns):
+        raise ValueError(f"'history' has columns {sorted(columns)}, and keys {keys}")
+    return History({key: columns[key].tolist() for key in keys})
 
 
 @contextmanager

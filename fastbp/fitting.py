@@ -5,19 +5,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .callbacks import StopTraining, Watch
 from .history import History
-from .job import Floats, Job
-from .kernels import jobs
+from .job import Job
+from .kernels import jobs, settings
 from .lbfgs import LBFGS, minimize
 from .metrics import Metric
 from .order import Order
 from .position import NO_LOSSES, Position
-from .resume import Resumed
+from .resume import Resumed, describe
 from .snapshot import Snapshot
 from .validation import Validation
 
@@ -64,9 +64,24 @@ class Fit:
             trainer._fit = None
         return self.watch.state.history
 
+    def updates(self) -> tuple[int, int]:
+        """Updates of the trainer before, and those that this fit is to make."""
+        batch = min(self.trainer.batch_size, self.order.rows)
+        of_epoch = -(-self.order.rows // batch)
+        whole = self.watch.state.epochs * of_epoch
+        if self.resumed is None:
+            return int(self.trainer._state.hyper[settings.UPDATES]), whole
+        position = self.resumed.position
+        made = position.epochs * of_epoch + position.row // batch
+        return self.resumed.learned.updates, whole - made
+
+    def describe(self) -> dict[str, Any] | None:
+        """What a checkpoint must have to resume it; None for L-BFGS, whose memory is SciPy's."""
+        return None if self.trainer._full_batch else describe(self)
+
     def _take_up(self, resumed: Resumed) -> None:
         """Stand where the checkpoint was written."""
-        resumed.progress.restore(self.trainer)
+        resumed.learned.restore(self.trainer)
         self.position, state = resumed.position, self.watch.state
         state.history.update(resumed.history)
         batch = min(self.trainer.batch_size, self.order.rows)
@@ -173,11 +188,11 @@ class Fit:
                 job.chunk = min(job.chunk, left - 1)
             self._chunk(job)
             return False
-        except (FloatingPointError, ValueError):
-            self._go_back(job)
+        except (FloatingPointError, ValueError) as error:
+            self._go_back(job, error)
             raise
 
-    def _go_back(self, job: Job) -> None:
+    def _go_back(self, job: Job, error: Exception) -> None:
         """A batch was refused: keep the epochs that ended before, and undo the one it is in."""
         self.trainer._epoch = job[jobs.EPOCH]
         self._take_losses(job)
@@ -185,6 +200,7 @@ class Fit:
             self.watch.state.history.extend(**self._columns())
         if self.snapshot:
             self.snapshot.go_back()
+            error.add_note("The trainer is as it was at the end of the epoch before.")
 
     def _chunk(self, job: Job) -> None:
         """Some batches."""

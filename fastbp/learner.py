@@ -2,10 +2,10 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import ref
 
 import numpy as np
@@ -13,7 +13,8 @@ import numpy as np
 from . import checks, embed, lbfgs, losses, names, optimizers, options, own, pace, quick, schedules
 from .data import check_targets
 from .engine import CompiledEngine
-from .job import Ints, Job
+from .history import History
+from .job import Floats, Ints, Job
 from .kernels import codes, jobs, layout, served, settings
 from .network import Network
 from .scaling import check_loss as check_scaling
@@ -21,14 +22,17 @@ from .state import Array, Data, Engine, State, raise_invalid, raise_status
 from .threads import maximum
 from .twin import TwinEngine
 
+if TYPE_CHECKING:
+    from .fitting import Fit
+
 ENGINES = {"numba": "compiled kernels", "numpy": "their NumPy twins, nothing compiled"}
 
 
 class Learner:
     """What ``Trainer`` (trainer.py) makes its calls of. Its arguments are the trainer's."""
 
-    _fitting = False
-    """Whether fit is running."""
+    _fit: "Fit | None" = None
+    """The call of fit that is running."""
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class Learner:
         self._engine_name = how["engine"]
         self._weighs_rows = self._is_balanced = False
         self._epoch = 0
+        self._history = History()
         self._state = self._new_state()
         self._own_process()
 
@@ -79,7 +84,7 @@ class Learner:
     def __getstate__(self) -> dict[str, Any]:
         """With moments in natural shapes: their layout is this machine's."""
         made_anew = ("_state", "_compiled", "_engine", "_step_job", "_lock", "_model", "_quick")
-        left = (*made_anew, "_fitting", "_headers")
+        left = (*made_anew, "_fit", "_headers")
         state = {key: value for key, value in vars(self).items() if key not in left}
         moments = [list(layout.read_layers(self._net._plan, m)) for m in self._state.moments]
         return state | {"moments": moments, "hyper": self._state.hyper.copy()}
@@ -295,16 +300,23 @@ class Learner:
                 "class_weight is 'balanced', but y holds no labels: pass integer labels (n,), or "
                 "a dict of weights"
             )
-        weights = options.balanced(labels.astype(np.int64), classes)
+        self._set_class_weights(options.balanced(labels.astype(np.int64), classes))
+
+    def _set_class_weights(self, weights: Floats) -> None:
+        """Those that "balanced" stands for."""
         first = settings.class_weights(len(self._net.sizes) - 1)
         self._state.hyper[first:] = weights
         self._is_balanced, self._quick = True, None
 
-    def _check_schedule(self, updates: int) -> None:
+    def _check_schedule(self, made: int, more: int) -> None:
         """ValueError if the schedule is for fewer updates than will have been made."""
         if self._options.schedule is not None:
-            made = int(self._state.hyper[settings.UPDATES])
-            schedules.check_length(self._options.schedule, made, updates)
+            schedules.check_length(self._options.schedule, made, more)
+
+    def _functions(self) -> dict[str, Callable[..., Any]]:
+        """The user's own that it is made with, by name."""
+        own = self._loss.function
+        return {} if own is None else {self._loss.name: own}
 
     @property
     def _full_batch(self) -> bool:

@@ -18,11 +18,11 @@ With p the output, z its logit, y the target, and n rows of O outputs:
   and Weigend, 1994)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from . import activations, checks, names, own
+from . import activations, checks, names, own, specs
 from .kernels import codes
 from .specs import settle
 
@@ -108,6 +108,38 @@ def lookup(loss: Any, argument: str = "loss") -> Loss:
             "a function that numba.njit has compiled (fastbp/own.py)"
         )
     return names.lookup(LOSSES, loss, argument)
+
+
+NUMBERED = {"Huber": Huber, "Quantile": Quantile}
+
+
+def describe(loss: Loss) -> Any:
+    """A loss as JSON has it."""
+    if loss.function is not None:
+        return {"own": loss.name}
+    if loss.code == codes.HUBER:
+        return specs.describe(Huber(loss.parameter))
+    if loss.code == codes.QUANTILE:
+        return specs.describe(Quantile(loss.parameter))
+    return loss.name
+
+
+def build(described: Any, functions: Mapping[str, Callable[..., Any]]) -> LossLike:
+    """What ``describe`` was given, for ``lookup``. ValueError for what it cannot have returned.
+
+    functions: own losses, by name.
+    """
+    if isinstance(described, str):
+        return lookup(described).name
+    if not isinstance(described, dict) or described.keys() != {"own"}:
+        numbered: Huber | Quantile = specs.build(described, NUMBERED, "loss")
+        return numbered
+    if described["own"] not in functions:
+        raise ValueError(
+            f"its loss is the function {described['own']!r:.80} of its own: pass it, as functions="
+            f"{{{described['own']!r:.80}: ...}}"
+        )
+    return functions[described["own"]]
 
 
 def check_pair(loss: Loss, output: str, n_out: int) -> None:

@@ -1,9 +1,7 @@
 """Callbacks that follow one value of History."""
 
 import math
-import os
-import pickle
-from pathlib import Path
+from typing import Any
 
 from . import checks
 from .callbacks import Callback, FitState, StopTraining
@@ -89,6 +87,16 @@ class EarlyStopping(Callback):
         self.best, self.best_epoch = self._monitor.worst, 0
         self._parameters: list[Layer] | None = None
 
+    def state_dict(self) -> dict[str, Any]:
+        """See ``Callback``."""
+        return {"best": self.best, "best_epoch": self.best_epoch, "parameters": self._parameters}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See ``Callback``."""
+        self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
+        layers = state["parameters"]
+        self._parameters = layers and [tuple(layer) for layer in layers]
+
     def on_fit_begin(self, state: FitState) -> None:
         """Forget an earlier fit."""
         self._begin()
@@ -153,6 +161,15 @@ class ReduceLROnPlateau(Callback):
     def _begin(self) -> None:
         self._best, self._bad, self._cooling = self._monitor.worst, 0, 0
 
+    def state_dict(self) -> dict[str, Any]:
+        """See ``Callback``."""
+        return {"best": self._best, "bad": self._bad, "cooling": self._cooling}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See ``Callback``."""
+        self._best = float(state["best"])
+        self._bad, self._cooling = int(state["bad"]), int(state["cooling"])
+
     def on_fit_begin(self, state: FitState) -> None:
         """Forget an earlier fit."""
         self._begin()
@@ -174,61 +191,3 @@ class ReduceLROnPlateau(Callback):
         lr = max(state.trainer.lr * self._factor, self._min_lr)
         if state.trainer.lr - lr > self.SMALLEST_CHANGE:
             state.trainer.lr = lr
-
-
-class ModelCheckpoint(Callback):
-    """Writes the trainer to a file after each epoch, or after each that is the best so far.
-
-    The file is a pickle of the trainer, its network and its optimizer's moments: a fit of what
-    ``pickle.load`` returns goes on where it was written, to the bit. It replaces the one before it
-    in one go, so that the file is whole at any time. Unpickle no file that you do not trust.
-
-    Args:
-        path: the file.
-        monitor: the key of History to follow, for save_best_only.
-        save_best_only: write only after an epoch whose value is better than all before it.
-        mode: "min" or "max", whichever value is the better; "auto" knows for loss and accuracy.
-
-    """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        monitor: str = "val_loss",
-        save_best_only: bool = False,
-        mode: str = "auto",
-    ) -> None:
-        self._path = Path(path)
-        self._monitor = Monitor(monitor, mode)
-        self._save_best_only = checks.flag(save_best_only, "save_best_only")
-        self._best = self._monitor.worst
-
-    def on_fit_begin(self, state: FitState) -> None:
-        """Forget an earlier fit. FileNotFoundError if there is no folder for the file."""
-        self._best = self._monitor.worst
-        if not self._path.parent.is_dir():
-            raise FileNotFoundError(
-                f"path is {str(self._path)!r}, but there is no folder {str(self._path.parent)!r}: "
-                "make it first"
-            )
-
-    def on_epoch_end(self, state: FitState) -> None:
-        """Write the file."""
-        if self._save_best_only:
-            value = self._monitor.value(state)
-            if not self._monitor.better(value, self._best):
-                return
-            self._best = value
-        self._write(pickle.dumps(state.trainer))
-
-    def _write(self, content: bytes) -> None:
-        partial = self._path.with_name(self._path.name + ".partial")
-        try:
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self._path)
-        finally:
-            partial.unlink(missing_ok=True)

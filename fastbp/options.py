@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import checks, schedules
+from . import checks, schedules, specs
 from .job import Floats
 from .kernels import codes, settings
 from .lbfgs import LBFGS
@@ -105,6 +105,33 @@ def check(
         schedule=None if schedule is None else schedules.check(schedule),
         lr_factors=_per_layer(lr_factors, n_layers, "lr_factors", "layer", checks.not_negative),
     )
+
+
+def describe(asked: Options) -> dict[str, Any]:
+    """The options as arguments of a Trainer, as JSON has them."""
+    weights = asked.class_weight
+    return {
+        "l1": asked.l1,
+        "l2": asked.l2,
+        "dropout": list(asked.dropout[:-1]),
+        "label_smoothing": asked.label_smoothing,
+        "clip_value": asked.clip_value or None,
+        "clip_norm": asked.clip_norm or None,
+        "ema_decay": asked.averaging or None,
+        "class_weight": list(weights) if isinstance(weights, tuple) else weights,
+        "schedule": specs.describe(asked.schedule),
+        "lr_factors": list(asked.lr_factors),
+    }
+
+
+def build(described: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that ``describe`` was made of; ``check`` checks them."""
+    weights, schedule = described.get("class_weight"), described.get("schedule")
+    if isinstance(weights, list):
+        weights = dict(enumerate(weights))
+    if schedule is not None:
+        schedule = specs.build(schedule, schedules.SCHEDULES, "schedule")
+    return {"class_weight": weights, "schedule": schedule}
 
 
 def check_full_batch(asked: Options) -> None:

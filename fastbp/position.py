@@ -54,7 +54,9 @@ def from_tree(tree: Any, rows: int, batch: int, epochs: int) -> Position:
         ended_seconds=trees.get(tree, "ended_seconds", float),
     )
     if not 0 <= position.row < rows or position.row % batch or position.ended.dtype != np.float64:
-        raise ValueError(f"row {position.row} is no place between batches of {batch} of {rows} rows")
+        raise ValueError(
+            f"row {position.row} is no place between batches of {batch} of {rows} rows"
+        )
     if not len(position.ended) <= position.epochs <= epochs:
         raise ValueError(
             f"{position.epochs} epochs have been made, and epochs is {epochs}: it counts those of "

@@ -11,7 +11,6 @@ from .position import Position
 
 if TYPE_CHECKING:
     from .fitting import Fit
-    from .learner import Learner
 
 
 def describe(fit: "Fit") -> dict[str, Any]:

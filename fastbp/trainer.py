@@ -2,13 +2,15 @@
 
 import copy
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy import ndarray
 
 from . import (
+    checkpoints,
     checks,
     embed,
     lbfgs,
@@ -29,6 +31,8 @@ from .metrics import Metric, apply_metrics, as_metrics
 from .network import Network
 from .order import Order
 from .progress import bar_for
+from .resume import read as read_fit
+from .snapshot import Snapshot
 from .state import Array, Data
 from .validation import Validation, check_fraction, check_judged, hold_out
 
@@ -195,6 +199,8 @@ class Trainer(Learner):
         callbacks: Iterable[Callback] = (),
         shuffle: bool = True,
         progress: bool | str = "auto",
+        resume: str | os.PathLike[str] | None = None,
+        snapshot: bool = True,
     ) -> History:
         """Train for some epochs, going on from the current state.
 
@@ -213,15 +219,27 @@ class Trainer(Learner):
             callbacks: what to call as it goes on: see ``Callback``.
             shuffle: take the rows of each epoch in an order that depends on (seed, epoch) alone.
             progress: show a bar: True, False, or "auto" for on a terminal and in a notebook.
+            resume: a file that ``ModelCheckpoint`` wrote in a fit with the same arguments and data:
+                finish that fit. The trainer is one that ``Trainer.load`` made of it, or is made as
+                it was then, and takes over all that the file has. ``epochs`` counts those before
+                the file was written. On the same machine the end is that of a fit which was never
+                interrupted, to the bit, but for times. (Data are compared by shape and dtype.)
+            snapshot: keep a copy of the parameters and moments, as large as they are, to go back to
+                where a batch is refused.
 
         Returns:
-            The History of this call.
+            The History of this call, and of the epochs before where it is resumed.
 
         Raises:
-            ValueError, TypeError: before anything has changed, if shapes, dtypes or arguments do
-                not fit; when the row is reached, if it holds a value that does not.
+            ValueError, TypeError: before anything has changed, if shapes, dtypes, arguments or the
+                file do not fit; when the row is reached, if it holds a value that does not.
             FloatingPointError: a batch's loss was not finite; that update was not made.
+            OSError: the file cannot be read.
             RuntimeError: called by a callback or a metric of another fit of this trainer.
+
+        Where a batch is refused, the trainer goes back to the end of the epoch before (of a resumed
+        fit's first epoch to where it was resumed), and ``history`` has the epochs that were made.
+        With snapshot=False it keeps the updates before that batch.
 
         """
         data = self._data(X, y, sample_weight)
@@ -230,11 +248,15 @@ class Trainer(Learner):
         held_out = self._held_out(order, y, validation_data, validation_fraction)
         measured = as_metrics(metrics, self._has_accuracy)
         check_judged(held_out, measured)
-        self._check_schedule(epochs * -(-order.rows // min(self.batch_size, order.rows)))
         state = FitState(self, epochs, order.rows)
         watch = Watch(as_callbacks(callbacks), bar_for(progress), state)
+        keeps = checks.flag(snapshot, "snapshot") and not self._full_batch
         with self._alone():
-            return Fit(self, order, watch, held_out, measured).run()
+            fit = Fit(self, order, watch, held_out, measured)
+            fit.resumed = None if resume is None else read_fit(resume, fit)
+            self._check_schedule(*fit.updates())
+            fit.snapshot = Snapshot(self, order, not watch.callbacks) if keeps else None
+            return fit.run()
 
     def _held_out(self, order: Order, y: Any, pair: Any, fraction: Any) -> Validation | None:
         """What fit validates by; where that is a part of the data, the order is of the others."""
@@ -417,6 +439,57 @@ class Trainer(Learner):
             p = self._outputs(rows.data, self._engine_of(averaged))
             judged |= apply_metrics(metrics, rows.y, p)
         return judged
+
+    @property
+    def history(self) -> History:
+        """The History of the last fit, also of one that an error or Ctrl-C ended."""
+        return self._history
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint: this trainer and its network, with all that training goes on from.
+
+        The file is safetensors: parameters in natural shapes, moments, counters, history, and
+        within ``fit`` where that stands and the states of its callbacks. It replaces an older one
+        in one go, when it is on the disk.
+
+        Raises:
+            RuntimeError: the trainer is training in another thread.
+            ValueError: a parameter is not finite.
+            TypeError: a callback's state_dict has what cannot be written.
+            OSError: the file cannot be written. What was there is still there.
+
+        """
+        with self._alone():
+            checkpoints.write(self, path)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        threads: int | str = "auto",
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+        verify: bool = True,
+    ) -> Self:
+        """The trainer that ``save`` wrote, with a network of its own (``trainer.net``).
+
+        Args:
+            path: the file. Loading runs nothing that is in it.
+            threads: the most threads to use, or "auto".
+            functions: by name, the functions of your own that the trainer was made with.
+            verify: compare the checksum: without, the file may have been changed.
+
+        Raises:
+            ValueError: the file is no checkpoint, was cut off or changed, or needs a function.
+            OSError: it cannot be read.
+
+        """
+        checkpoint = checkpoints.read(path, functions, verify)
+        with checkpoints.naming(path):
+            arguments = checkpoint.trainer_arguments(functions or {})
+            trainer = cls(checkpoint.net, threads=threads, **arguments)
+            checkpoint.check(trainer).restore(trainer)
+        return trainer
 
     def averaged_network(self) -> Network:
         """A new network whose parameters are the moving average of this one's (ema_decay)."""

@@ -1,11 +1,8 @@
 """Callbacks that follow a value: early stopping, checkpoints, a learning rate that falls."""
 
-import pickle
-
 import numpy as np
 import pytest
 from cases import Case
-from test_determinism import bits
 
 import fastbp
 from fastbp import EarlyStopping, LambdaCallback, ModelCheckpoint, ReduceLROnPlateau
@@ -252,58 +249,3 @@ def test_a_learning_rate_that_has_fallen_counts_anew_in_the_next_fit():
     assert trainer.lr == 0.1
     follow([2, 2, 2], plateau, trainer=trainer)
     assert trainer.lr == 0.05
-
-
-# ModelCheckpoint
-
-
-def load(path):
-    return pickle.loads(path.read_bytes())
-
-
-@either_engine
-def test_a_checkpoint_goes_on_where_it_was_written(engine, tmp_path):
-    path, trainer = tmp_path / "model.pickle", trainer_of(engine)
-    copies = []
-    keep = LambdaCallback(on_epoch_end=lambda _: copies.append(path.read_bytes()))
-    history = follow([1, 2, 3], ModelCheckpoint(path), keep, trainer=trainer)
-    for epoch, content in enumerate(copies, 1):
-        twin = pickle.loads(content)
-        more = [twin.fit(*CASE.batch())["loss"][0] for _ in range(epoch, 3)]
-        assert more == history["loss"][epoch:]
-        assert bits(twin) == bits(trainer)
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_checkpoint_of_the_best_is_written_after_each_that_is_better(tmp_path):
-    path, weights, written = tmp_path / "best", Weights(), []
-    checkpoint = ModelCheckpoint(str(path), monitor="val_score", mode="max", save_best_only=True)
-    keep = LambdaCallback(on_epoch_end=lambda _: written.append(parameters(load(path))))
-    follow([1, 3, 2, NAN, 4, 4], weights, checkpoint, keep)
-    assert written == [weights.after[i] for i in (0, 1, 1, 1, 4, 4)]
-    follow([0, -1], weights, checkpoint)
-    assert parameters(load(path)) == weights.after[6]
-
-
-def test_a_checkpoint_that_fails_leaves_the_last_one(tmp_path, monkeypatch):
-    path = tmp_path / "model"
-    follow([1], ModelCheckpoint(path))
-    before = path.read_bytes()
-
-    def full(_file):
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    trainer = trainer_of()
-    with pytest.raises(OSError, match="no space left"):
-        follow([1], ModelCheckpoint(path), trainer=trainer)
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
-    trainer.fit(*CASE.batch())
-
-
-def test_a_checkpoint_wants_a_folder_before_fit_begins(tmp_path):
-    trainer = trainer_of()
-    with pytest.raises(FileNotFoundError, match=r"path is .*there is no folder .*make it first"):
-        follow([1], ModelCheckpoint(tmp_path / "none" / "model"), trainer=trainer)
-    assert trainer._epoch == 0

@@ -1,0 +1,10 @@
+"""A process that is killed at any moment, and resumed, ends with the same bits."""
+
+import killing
+import pytest
+
+
+@pytest.mark.skipif(not hasattr(killing.signal, "SIGKILL"), reason="only POSIX kills like this")
+def test_killed_ten_times(tmp_path, capsys):
+    killing.main(10)
+    assert "the same bits" in capsys.readouterr().out
