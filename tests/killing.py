@@ -17,7 +17,7 @@ from fastbp.schedules import Cosine, Warmup
 
 EPOCHS, ROWS, BATCH = 40, 3000, 32
 LONGEST = 1.0
-"""Seconds that a process lives, at most, after it has begun to train: about as long as all takes."""
+"""Seconds that a process lives after its first checkpoint, at most: about as long as all takes."""
 
 
 class Telling(fastbp.ModelCheckpoint):
