@@ -17,6 +17,7 @@ SHOWING = {
     "plots.py": {"matplotlib"},
     "history.py": {"matplotlib"},  # for its types alone
     "lr_finder.py": {"matplotlib"},  # likewise
+    "files.py": {"safetensors"},
 }
 """What else a file of fastbp may need."""
 
