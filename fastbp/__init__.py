@@ -8,6 +8,7 @@ from .config import show_config
 from .history import History
 from .lbfgs import LBFGS
 from .losses import Huber, Quantile
+from .models import from_torch, load
 from .monitors import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from .network import Network
 from .optimizers import SGD, Adagrad, Adam, AdamW, NAdam, RMSprop
@@ -40,6 +41,8 @@ __all__ = [
     "TimeLimit",
     "Trainer",
     "embed",
+    "from_torch",
+    "load",
     "schedules",
     "show_config",
     "warmup",

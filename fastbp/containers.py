@@ -51,7 +51,7 @@ def dtype_name(array: Array) -> str:
 
 
 def as_bytes(array: Array) -> memoryview:
-    """What lies in a file: little-endian, row by row. Of the array itself where that is possible."""
+    """What lies in a file: little-endian, row by row. The array's own bytes where they do."""
     little = array.astype(DTYPES[dtype_name(array)], order="C", copy=False)
     return little.reshape(-1).view(np.uint8).data
 
@@ -59,6 +59,12 @@ def as_bytes(array: Array) -> memoryview:
 def canonical(value: Any) -> str:
     """JSON of one form, ASCII alone. Floats keep their bits; ValueError for NaN and infinity."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def short(value: Any) -> str:
+    """As a message shows it: its first 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def write(file: BinaryIO, metadata: Mapping[str, str], tensors: Mapping[str, Array]) -> None:
@@ -173,20 +179,20 @@ def _metadata(value: Any) -> dict[str, str]:
 
 def _entry(name: str, value: Any) -> Entry:
     if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "data_offsets"}:
-        raise ValueError(f"tensor {name!r} is {_short(value)}, expected dtype, shape, data_offsets")
+        raise ValueError(f"tensor {name!r} is {short(value)}, expected dtype, shape, data_offsets")
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
         raise ValueError(
-            f"tensor {name!r} has dtype {_short(dtype)}, expected one of {', '.join(DTYPES)}"
+            f"tensor {name!r} has dtype {short(dtype)}, expected one of {', '.join(DTYPES)}"
         )
     if not _counts(shape):
-        raise ValueError(f"tensor {name!r} has shape {_short(shape)}, expected integers >= 0")
+        raise ValueError(f"tensor {name!r} has shape {short(shape)}, expected integers >= 0")
     if not _counts(offsets) or len(offsets) != 2:
-        raise ValueError(f"tensor {name!r} has data_offsets {_short(offsets)}, expected two places")
+        raise ValueError(f"tensor {name!r} has data_offsets {short(offsets)}, expected two places")
     begin, end = offsets
     if end - begin != math.prod(shape) * DTYPES[dtype].itemsize:
         raise ValueError(
-            f"tensor {name!r} has shape {_short(shape)} and dtype {dtype}, but bytes {begin} to "
+            f"tensor {name!r} has shape {short(shape)} and dtype {dtype}, but bytes {begin} to "
             f"{end}: the header was damaged"
         )
     return Entry(name, dtype, tuple(shape), begin, end)
@@ -195,11 +201,6 @@ def _entry(name: str, value: Any) -> Entry:
 def _counts(value: Any) -> bool:
     """Whether it is a list of integers >= 0. True is none."""
     return isinstance(value, list) and all(type(n) is int and n >= 0 for n in value)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _check_places(entries: list[Entry], size: int) -> None:
