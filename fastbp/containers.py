@@ -27,6 +27,8 @@ PREFIX = 8
 """Bytes before the header."""
 LIMIT = 100_000_000
 """Bytes of a header: the format's own limit."""
+DIMENSIONS = 32
+"""Of a tensor, at most: NumPy's limit, before it was 64."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def read_tensors(file: BufferedReader, entries: list[Entry]) -> dict[str, Array]
             array = np.empty(entry.shape, DTYPES[entry.dtype])
         except ValueError:  # empty, with other dimensions beyond what NumPy can count
             raise ValueError(
-                f"tensor {entry.name!r} has shape {list(entry.shape)}, which is no array"
+                f"tensor {short(entry.name)} has shape {list(entry.shape)}, which is no array"
             ) from None
         if file.readinto(as_bytes(array)) != array.nbytes:
             raise ValueError("it became shorter while it was read: try again")
@@ -142,11 +144,13 @@ def parse(text: bytes) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"its header has {twice!r} twice: it is not clear which one is meant")
+    result: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in result:
+            raise ValueError(
+                f"its header has {short(name)} twice: it is not clear which one is meant"
+            )
+        result[name] = value
     return result
 
 
@@ -179,28 +183,34 @@ def _metadata(value: Any) -> dict[str, str]:
 
 def _entry(name: str, value: Any) -> Entry:
     if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "data_offsets"}:
-        raise ValueError(f"tensor {name!r} is {short(value)}, expected dtype, shape, data_offsets")
+        raise ValueError(
+            f"tensor {short(name)} is {short(value)}, expected dtype, shape, data_offsets"
+        )
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
         raise ValueError(
-            f"tensor {name!r} has dtype {short(dtype)}, expected one of {', '.join(DTYPES)}"
+            f"tensor {short(name)} has dtype {short(dtype)}, expected one of {', '.join(DTYPES)}"
         )
-    if not _counts(shape):
-        raise ValueError(f"tensor {name!r} has shape {short(shape)}, expected integers >= 0")
+    if not _counts(shape) or len(shape) > DIMENSIONS:
+        raise ValueError(
+            f"tensor {short(name)} has shape {short(shape)}, expected a list of integers >= 0"
+        )
     if not _counts(offsets) or len(offsets) != 2:
-        raise ValueError(f"tensor {name!r} has data_offsets {short(offsets)}, expected two places")
+        raise ValueError(
+            f"tensor {short(name)} has data_offsets {short(offsets)}, expected two integers >= 0"
+        )
     begin, end = offsets
     if end - begin != math.prod(shape) * DTYPES[dtype].itemsize:
         raise ValueError(
-            f"tensor {name!r} has shape {short(shape)} and dtype {dtype}, but bytes {begin} to "
-            f"{end}: the header was damaged"
+            f"tensor {short(name)} has shape {short(shape)} and dtype {dtype}, but data_offsets "
+            f"{offsets}: the header was damaged"
         )
     return Entry(name, dtype, tuple(shape), begin, end)
 
 
 def _counts(value: Any) -> bool:
-    """Whether it is a list of integers >= 0. True is none."""
-    return isinstance(value, list) and all(type(n) is int and n >= 0 for n in value)
+    """Whether it is a list of integers >= 0 that 64 bits hold. True is none."""
+    return isinstance(value, list) and all(type(n) is int and 0 <= n < 2**63 for n in value)
 
 
 def _check_places(entries: list[Entry], size: int) -> None:
@@ -209,8 +219,8 @@ def _check_places(entries: list[Entry], size: int) -> None:
     for entry in entries:
         if entry.begin != place:
             raise ValueError(
-                f"tensor {entry.name!r} begins at byte {entry.begin} after the header, expected "
-                f"{place}, where the one before it ends: the header was damaged"
+                f"tensor {short(entry.name)} begins at byte {entry.begin} after the header, "
+                f"expected {place}, where the one before it ends: the header was damaged"
             )
         place = entry.end
     if place != size:

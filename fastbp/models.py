@@ -18,7 +18,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from . import containers, files, scaling
+from . import files, scaling
+from .containers import short
 from .extras import need
 from .network import DTYPES, Network
 from .state import Array
@@ -124,7 +125,7 @@ def build(
     Tensors are compared with the sizes before anything is made of these.
     """
     if meta.keys() != KEYS:
-        raise ValueError(f"its network has {sorted(meta)}, expected {sorted(KEYS)}")
+        raise ValueError(f"its network has {short(sorted(meta))}, expected {sorted(KEYS)}")
     sizes, kinds = _sizes(meta["sizes"]), _activations(meta["activations"], functions or {})
     arguments = {key: meta[key] for key in ("seed", "dtype", "layer_norm", "residual")}
     _check_arguments(**arguments)
@@ -174,11 +175,11 @@ def _activations(value: Any, functions: Functions) -> list[Any]:
     if not isinstance(value, list) or not value:
         raise ValueError("its activations are no list of names")
     own = {name for name in map(_own_name, value) if name is not None}
-    missing = ", ".join(f"{name!r}: ..." for name in sorted(own - functions.keys()))
+    missing = sorted(own - functions.keys())
     if missing:
         raise ValueError(
-            f"it has activations of its author's own: pass functions={{{missing}}}, the njit "
-            "functions with which it was made"
+            f"it has activations of its author's own: pass functions={{{missing[0]!r:.80}: ...}}, "
+            f"the njit functions with which it was made; missing are {short(missing)}"
         )
     return [functions[kind["own"]] if isinstance(kind, dict) else kind for kind in value]
 
@@ -189,7 +190,7 @@ def _own_name(kind: Any) -> str | None:
         return None
     if isinstance(kind, dict) and kind.keys() == {"own"} and isinstance(kind["own"], str):
         return kind["own"]
-    raise ValueError(f"it has the activation {containers.short(kind)}, which is no name")
+    raise ValueError(f"it has the activation {short(kind)}, which is no name")
 
 
 def _check_arguments(seed: Any, dtype: Any, layer_norm: Any, residual: Any) -> None:
@@ -210,16 +211,14 @@ def _check_tensors(
     if tensors.keys() != expected.keys():
         name = min(tensors.keys() ^ expected.keys())
         what = "a tensor it cannot have" if name in tensors else "no tensor"
-        raise ValueError(
-            f"it has {what} {name!r}, for a network of sizes {containers.short(sizes)}"
-        )
+        raise ValueError(f"it has {what} {short(name)}, for a network of sizes {short(sizes)}")
     for name, shape in expected.items():
         wanted = "float64" if name in units else dtype
         came = tensors[name]
         if came.shape != shape or came.dtype != wanted:
             raise ValueError(
                 f"tensor {name!r} has shape {came.shape} and dtype {came.dtype}, expected {shape} "
-                f"and {wanted}, for a network of sizes {containers.short(sizes)}"
+                f"and {wanted}, for a network of sizes {short(sizes)}"
             )
         _check_finite(came, name, "get a file from before that happened")
 
