@@ -21,6 +21,7 @@ META = {
 TENSORS = {
     "b": np.array([[1, np.nan, -np.inf], [-0.0, 1e-45, 3]], np.float32),
     "a": np.arange(3.0),
+    "c": np.ones(3, np.float32),  # 12 bytes: what follows must be aligned nevertheless
     "whole": np.array([[-(2**63)], [2**63 - 1]]),
     "one": np.float64(7),
     "none": np.zeros((0, 5), np.float32),
@@ -238,6 +239,11 @@ def test_only_files_are_replaced(tmp_path):
 def test_files_of_other_formats_are_refused(content, path):
     path.write_bytes(content)
     refused(path, "too few|no safetensors file|no JSON")
+
+
+def test_an_empty_file_says_so(path):
+    path.write_bytes(b"")
+    refused(path, "it has 0 bytes, too few")
 
 
 def test_no_part_of_a_file_is_a_file(path):

@@ -110,6 +110,7 @@ def test_the_names_of_the_parameters():
         *("5.weight", "5.bias"),
     ]
     assert np.array_equal(state["1.weight"].numpy(), net.weights[0].T)
+    assert all(tensor.numpy().flags.carray for tensor in state.values())
 
 
 @pytest.mark.usefixtures("torch")
@@ -241,6 +242,8 @@ def test_every_hidden_layer_that_can_adds_its_inputs_or_none(torch):
     refused(nn.Sequential(*plain, module[2], nn.Linear(7, 4)), "1 layers add")
     refused(nn.Sequential(module[2]), "1 layers add")
     refused(nn.Sequential(module[2], nn.Tanh(), nn.Linear(7, 4)), "where fastbp has")
+    linear = type(module[2])(nn.Linear(7, 7))
+    refused(nn.Sequential(linear, nn.Tanh(), nn.Linear(7, 4)), "where fastbp has")
     refused(nn.Sequential(type(module[2])(*plain, *plain)), "after 2 Linear, expected one")
 
 
