@@ -9,6 +9,7 @@ from .history import History
 from .lbfgs import LBFGS
 from .losses import Huber, Quantile
 from .model_checkpoint import ModelCheckpoint
+from .models import from_torch, load
 from .monitors import EarlyStopping, ReduceLROnPlateau
 from .network import Network
 from .optimizers import SGD, Adagrad, Adam, AdamW, NAdam, RMSprop
@@ -41,6 +42,8 @@ __all__ = [
     "TimeLimit",
     "Trainer",
     "embed",
+    "from_torch",
+    "load",
     "schedules",
     "show_config",
     "warmup",

@@ -214,8 +214,9 @@ def _history(described: dict[str, Any]) -> History:
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Let errors name the file that what they complain of came from."""
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {error}") from error
+    """Let errors about what is in a file name it. Of a wrong type, too: no caller passed that."""
+    with files.naming(path):
+        try:
+            yield
+        except TypeError as error:
+            raise ValueError(str(error)) from error

@@ -27,6 +27,8 @@ PREFIX = 8
 """Bytes before the header."""
 LIMIT = 100_000_000
 """Bytes of a header: the format's own limit."""
+DIMENSIONS = 32
+"""Of a tensor, at most: NumPy's limit, before it was 64."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def dtype_name(array: Array) -> str:
 
 
 def as_bytes(array: Array) -> memoryview:
-    """What lies in a file: little-endian, row by row. Of the array itself where that is possible."""
+    """What lies in a file: little-endian, row by row. The array's own bytes where they do."""
     little = array.astype(DTYPES[dtype_name(array)], order="C", copy=False)
     return little.reshape(-1).view(np.uint8).data
 
@@ -59,6 +61,12 @@ def as_bytes(array: Array) -> memoryview:
 def canonical(value: Any) -> str:
     """JSON of one form, ASCII alone. Floats keep their bits; ValueError for NaN and infinity."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def short(value: Any) -> str:
+    """As a message shows it: its first 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def write(file: BinaryIO, metadata: Mapping[str, str], tensors: Mapping[str, Array]) -> None:
@@ -110,7 +118,7 @@ def read_tensors(file: BufferedReader, entries: list[Entry]) -> dict[str, Array]
             array = np.empty(entry.shape, DTYPES[entry.dtype])
         except ValueError:  # empty, with other dimensions beyond what NumPy can count
             raise ValueError(
-                f"tensor {entry.name!r} has shape {list(entry.shape)}, which is no array"
+                f"tensor {short(entry.name)} has shape {list(entry.shape)}, which is no array"
             ) from None
         if file.readinto(as_bytes(array)) != array.nbytes:
             raise ValueError("it became shorter while it was read: try again")
@@ -136,11 +144,13 @@ def parse(text: bytes) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"its header has {twice!r} twice: it is not clear which one is meant")
+    result: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in result:
+            raise ValueError(
+                f"its header has {short(name)} twice: it is not clear which one is meant"
+            )
+        result[name] = value
     return result
 
 
@@ -173,33 +183,34 @@ def _metadata(value: Any) -> dict[str, str]:
 
 def _entry(name: str, value: Any) -> Entry:
     if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "data_offsets"}:
-        raise ValueError(f"tensor {name!r} is {_short(value)}, expected dtype, shape, data_offsets")
+        raise ValueError(
+            f"tensor {short(name)} is {short(value)}, expected dtype, shape, data_offsets"
+        )
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
         raise ValueError(
-            f"tensor {name!r} has dtype {_short(dtype)}, expected one of {', '.join(DTYPES)}"
+            f"tensor {short(name)} has dtype {short(dtype)}, expected one of {', '.join(DTYPES)}"
         )
-    if not _counts(shape):
-        raise ValueError(f"tensor {name!r} has shape {_short(shape)}, expected integers >= 0")
+    if not _counts(shape) or len(shape) > DIMENSIONS:
+        raise ValueError(
+            f"tensor {short(name)} has shape {short(shape)}, expected a list of integers >= 0"
+        )
     if not _counts(offsets) or len(offsets) != 2:
-        raise ValueError(f"tensor {name!r} has data_offsets {_short(offsets)}, expected two places")
+        raise ValueError(
+            f"tensor {short(name)} has data_offsets {short(offsets)}, expected two integers >= 0"
+        )
     begin, end = offsets
     if end - begin != math.prod(shape) * DTYPES[dtype].itemsize:
         raise ValueError(
-            f"tensor {name!r} has shape {_short(shape)} and dtype {dtype}, but bytes {begin} to "
-            f"{end}: the header was damaged"
+            f"tensor {short(name)} has shape {short(shape)} and dtype {dtype}, but data_offsets "
+            f"{offsets}: the header was damaged"
         )
     return Entry(name, dtype, tuple(shape), begin, end)
 
 
 def _counts(value: Any) -> bool:
-    """Whether it is a list of integers >= 0. True is none."""
-    return isinstance(value, list) and all(type(n) is int and n >= 0 for n in value)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    """Whether it is a list of integers >= 0 that 64 bits hold. True is none."""
+    return isinstance(value, list) and all(type(n) is int and 0 <= n < 2**63 for n in value)
 
 
 def _check_places(entries: list[Entry], size: int) -> None:
@@ -208,8 +219,8 @@ def _check_places(entries: list[Entry], size: int) -> None:
     for entry in entries:
         if entry.begin != place:
             raise ValueError(
-                f"tensor {entry.name!r} begins at byte {entry.begin} after the header, expected "
-                f"{place}, where the one before it ends: the header was damaged"
+                f"tensor {short(entry.name)} begins at byte {entry.begin} after the header, "
+                f"expected {place}, where the one before it ends: the header was damaged"
             )
         place = entry.end
     if place != size:

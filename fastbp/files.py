@@ -15,7 +15,8 @@ nothing but numbers and names from a file, so that one from a stranger can be wr
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -86,11 +87,17 @@ def read(
     """
     names.lookup(KINDS, kind, "kind")
     checks.flag(verify, "verify")
-    with Path(path).open("rb") as file:
-        try:
-            return _read(file, kind, verify)
-        except ValueError as error:
-            raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {error}") from None
+    with Path(path).open("rb") as file, naming(path):
+        return _read(file, kind, verify)
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let every ValueError say which file cannot be loaded."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {error}") from None
 
 
 def _read(file: BufferedReader, kind: str, verify: bool) -> tuple[dict[str, Any], dict[str, Array]]:

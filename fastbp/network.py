@@ -1,5 +1,6 @@
 """The network: layer sizes, activations, and the parameters."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -12,6 +13,7 @@ from numpy import empty, ndarray
 
 from . import activations, checks, engine, initializers, losses, names, quick, scaling, threads
 from .data import address, as_inputs
+from .extras import need
 from .job import Floats, Ints
 from .kernels import layout, settings
 from .scaling import Scaling
@@ -366,6 +368,38 @@ class Network:
         """
         p = self._predict_quickly(X, out)
         return self._predict_carefully(X, out) if p is None else p
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to a file, from which ``fastbp.load`` makes it again.
+
+        A safetensors file, which any reader of these opens: parameters in natural shapes, what else
+        ``predict`` needs, and a checksum. It takes the place of an older one in one go: the file is
+        whole at any time, and on the disk when this returns.
+
+        Args:
+            path: the file, by custom called ``....safetensors``; its folder exists.
+
+        Raises:
+            ValueError: a parameter is not finite. Nothing has been written.
+            OSError: the file cannot be written. What was there is still there.
+
+        """
+        from . import models
+
+        models.save(self, path)
+
+    def to_torch(self) -> Any:
+        """A torch.nn.Sequential, on the CPU, that predicts the same, with copies of all parameters.
+
+        Linear and the activation for each hidden layer, with LayerNorm between them if layers are
+        normalized; then Linear and the output activation. fastbp/torch_modules.py has modules for
+        what torch has none for: layers that add their inputs, and the scaling of inputs and
+        targets. ModuleNotFoundError without torch, ValueError for an activation of your own.
+        """
+        need("torch", "torch", "to_torch")
+        from . import torch_modules
+
+        return torch_modules.to_torch(self)
 
     def _predict_carefully(self, X: Any, out: Array | None) -> Array:
         data = Data(as_inputs(X, self.sizes[0]))

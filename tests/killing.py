@@ -1,10 +1,9 @@
 """A training process that is killed at random moments, and resumed, until it comes to its end."""
 
+import argparse
 import json
 import random
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -126,7 +125,8 @@ def main(kills, seed=0):
 
 
 if __name__ == "__main__":
-    try:
-        main(int(sys.argv[1]))
-    except subprocess.SubprocessError as error:
-        sys.exit(str(error))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    main(asked.count, asked.seed)

@@ -1,13 +1,13 @@
 """For a given time: training, predicting, saving and loading at many sizes, and nothing grows.
 
-``python tests/soak.py 3600``. Every round does the same to networks of the same sizes, in another
+Every round does the same to networks of the same sizes, in another
 order, so that memory after a round is memory after any other.
 """
 
+import argparse
 import gc
 import os
 import random
-import sys
 import tempfile
 import threading
 import time
@@ -170,4 +170,8 @@ def main(seconds, seed=0):
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    main(asked.seconds, asked.seed)

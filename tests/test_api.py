@@ -38,6 +38,7 @@ def test_the_names():
     optimizers = {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam", "LBFGS"}
     losses = {"Huber", "Quantile"}
     names = {"Network", "Trainer", "History", "embed", "schedules", "show_config", "warmup"}
+    names |= {"from_torch", "load"}
     callbacks = {"Callback", "FitState", "StopTraining", "LambdaCallback", "EarlyStopping",
                  "ReduceLROnPlateau", "ModelCheckpoint", "CSVLogger", "TimeLimit"}  # fmt: skip
     assert set(fastbp.__all__) == names | optimizers | losses | callbacks
@@ -61,6 +62,7 @@ ARGUMENTS = {
     "evaluate": (fastbp.Trainer.evaluate, "self X y sample_weight averaged metrics"),
     "Trainer.predict": (fastbp.Trainer.predict, "self X out averaged"),
     "Network.predict": (fastbp.Network.predict, "self X out"),
+    "load": (fastbp.load, "path verify functions"),
     "set_parameters": (fastbp.Network.set_parameters, "self weights biases gains shifts"),
 }
 

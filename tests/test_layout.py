@@ -18,6 +18,7 @@ SHOWING = {
     "history.py": {"matplotlib"},  # for its types alone
     "lr_finder.py": {"matplotlib"},  # likewise
     "files.py": {"safetensors"},
+    "torch_modules.py": {"torch"},
 }
 """What else a file of fastbp may need."""
 

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import numpy as np
+
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
@@ -31,3 +33,11 @@ def test_the_example_of_stopping_stops():
 def test_the_loop_in_njit_code_learns():
     names = run("Inside your own `@njit` code")
     assert 0 < names["late"] < names["early"] / 10
+
+
+def test_the_example_of_model_files_loads_what_it_saved(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = run("Model files")
+    X = np.random.default_rng(0).normal(size=(5, 20))
+    assert np.array_equal(names["same"].predict(X), names["net"].predict(X))
+    assert (tmp_path / "model.safetensors").exists()

@@ -1,0 +1,57 @@
+"""Tests for a night: each is a program of tests/, of which the tests themselves run a small part.
+
+scripts/nightly files --count 100000
+scripts/nightly kill --count 200
+scripts/nightly soak --seconds 3600
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1] / "tests"
+
+
+def files(asked):
+    """Damaged and lying model files."""
+    return "mutations.py", "--count", asked.count, "--seed", asked.seed
+
+
+def kill(asked):
+    """A training process, killed at random moments and resumed."""
+    return "killing.py", "--count", asked.count, "--seed", asked.seed
+
+
+def soak(asked):
+    """Everything at many sizes, for so long: memory flat, no drift."""
+    return "soak.py", "--seconds", asked.seconds, "--seed", asked.seed
+
+
+COUNTED = {files: 100_000, kill: 200}
+"""How many of each, unless --count says so."""
+
+
+def parser():
+    top = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    for program in (files, kill, soak):
+        command = commands.add_parser(program.__name__, help=program.__doc__)
+        command.add_argument("--seed", type=int, default=0, help="another seed, other cases")
+        command.set_defaults(program=program)
+        if program in COUNTED:
+            command.add_argument("--count", type=int, default=COUNTED[program], help="how many")
+        else:
+            command.add_argument("--seconds", type=float, default=3600.0, help="how long")
+    return top
+
+
+def main():
+    asked = parser().parse_args()
+    program, *arguments = map(str, asked.program(asked))
+    command = [sys.executable, "-W", "error", str(TESTS / program), *arguments]
+    return subprocess.run(command, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
