@@ -136,7 +136,8 @@ class Learner:
         classes = options.n_classes(loss, net.sizes[-1])
         hyper = asked.hyper(optimizer, loss, classes)
         arena = self._arena(shape.arenas)
-        return State(shape, net._parameters, arena, hyper, loss, net._scales)
+        own_ones = net.own_activations
+        return State(shape, net._parameters, arena, hyper, loss, net._scales, own_ones)
 
     @property
     def _average(self) -> Array:
@@ -329,8 +330,9 @@ class Learner:
 def _loss_of(net: Network, loss: losses.LossLike) -> losses.Loss:
     """The loss that is meant; ValueError unless it goes with the network."""
     meant = losses.lookup(loss)
-    losses.check_pair(meant, net.output, net.sizes[-1])
+    output = net._activations[-1]
+    losses.check_pair(meant, output, net.sizes[-1])
     check_scaling(meant, net._scaling.targets, net.sizes[-1])
     if meant.function is not None:
-        own.check_loss(meant.function, net.sizes[-1], net.output == "softmax")
+        own.check_loss(meant.function, net.sizes[-1], output.code == codes.SOFTMAX)
     return meant
