@@ -210,7 +210,10 @@ def activation(code, z):
 
 @kernel
 def slope(code, z, a):
-    """da/dz of one vector; SILU and GELU look at z; OWN_ACTIVATION left it there. Twin: same name."""
+    """da/dz of one vector; SILU and GELU look at z, and OWN_ACTIVATION left it there.
+
+    Twin: same name.
+    """
     if code == RELU:
         return select(a > 0.0, 1.0, a * 0.0)
     if code == SIGMOID:

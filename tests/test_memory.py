@@ -247,7 +247,8 @@ SHAPES = (
 def guard_everything(guard):
     """Every array that the kernels are given is made by ``guard``."""
     layout.allocate = guard.zeros
-    for module in (fastbp.trainer, fastbp.engine, fastbp.job, fastbp.network, layout):
+    modules = fastbp.trainer, fastbp.engine, fastbp.job, fastbp.network, fastbp.options, layout
+    for module in modules:
         module.np = guard
 
 
