@@ -247,9 +247,9 @@ SHAPES = (
 def guard_everything(guard):
     """Every array that the kernels are given is made by ``guard``."""
     layout.allocate = guard.zeros
-    modules = fastbp.trainer, fastbp.engine, fastbp.job, fastbp.network, fastbp.options, layout
-    for module in modules:
-        module.np = guard
+    for name in ("learner", "trainer", "engine", "job", "network", "options"):
+        getattr(fastbp, name).np = guard
+    layout.np = guard
 
 
 def guarded_inputs(guard, X):
