@@ -111,6 +111,7 @@ class Network:
         self._scales = layout.read_scales(self._shape, memory[count:])
         layout.write_layers(self._plan, self._parameters, layers)
         scaling.fill(self._scaling, self._scales)
+        # What extended kernels read of an inference; the quick way has its address.
         self._hyper = np.zeros(settings.length(len(self.sizes) - 1, 0))
         if self._scaling.any:
             self._extend()
