@@ -44,7 +44,8 @@ class Network:
         activation: of the hidden layers: one name, or a sequence of one name per hidden layer. In
             place of a name, an activation of your own: an njit function ``f(z) -> (a, da/dz)`` of
             one number, called by its address from the compiled kernels. Where it raises, or one of
-            the two is not finite, a is NaN: predictions show it, and no update is made of it.
+            the two is not finite, a is NaN: predictions show it, and no update is made of it. Its
+            arithmetic is vectorized; functions of ``math`` are called for one number at a time.
         output: activation of the last layer, likewise. An own one goes with every loss but "bce",
             "cross_entropy", "poisson" and "gaussian_nll".
         init: rule for the initial weights (fastbp/initializers.py); "auto" is He's normal for the
