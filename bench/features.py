@@ -7,6 +7,7 @@ two plain trainers, which says how far to trust the others.
 
 import argparse
 import os
+from functools import cache
 from statistics import median
 
 from bench import environment, table
@@ -24,6 +25,7 @@ FEATURES = {
     "lr_factors": {"lr_factors": 0.5},
     "scaling": {"input_scale": 2.0},
     "layer_norm": {"layer_norm": True},
+    "own activation": {"own_relu": True},
     "all of them": {
         "l1": 1e-6,
         "l2": 1e-5,
@@ -36,9 +38,22 @@ FEATURES = {
         "lr_factors": 0.5,
         "input_scale": 2.0,
         "layer_norm": True,
+        "own_relu": True,
     },
 }
 PLAIN = "plain"
+
+
+@cache
+def own_relu():
+    """relu as a user would write it."""
+    import numba
+
+    @numba.njit
+    def relu(z):
+        return (z, 1.0) if z > 0 else (0.0, 0.0)
+
+    return relu
 
 
 def trainer(case, optimizer, threads, options):
@@ -46,7 +61,8 @@ def trainer(case, optimizer, threads, options):
 
     options = dict(options)
     normalized, scale = options.pop("layer_norm", False), options.pop("input_scale", None)
-    net = fastbp.Network(case.sizes, output="softmax", seed=0, layer_norm=normalized)
+    hidden = own_relu() if options.pop("own_relu", False) else "relu"
+    net = fastbp.Network(case.sizes, hidden, "softmax", seed=0, layer_norm=normalized)
     if scale is not None:
         net.set_scaling(input_scale=scale)
     rates = {"sgd": fastbp.SGD(lr=1e-3, momentum=0.9), "adam": fastbp.Adam(lr=1e-4)}

@@ -39,10 +39,11 @@ def compiled():
 
     from fastbp.kernels import jit, jobs, layout
     from fastbp.kernels.backward import backward
-    from fastbp.kernels.batch import output_loss, take_rows
+    from fastbp.kernels.batch import take_rows
     from fastbp.kernels.cells import cells_at, plan_at
     from fastbp.kernels.denormals import flush_denormals, restore_denormals
     from fastbp.kernels.forward import forward
+    from fastbp.kernels.output_loss import output_loss
     from fastbp.kernels.simd import lanes, offset, pointer_to
     from fastbp.kernels.update import update_share
 

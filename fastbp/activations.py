@@ -1,8 +1,10 @@
 """The activations that a layer can have, by name. Definitions and defaults are torch's."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from . import names
+from . import names, own
 from .kernels import codes
 
 
@@ -16,6 +18,8 @@ class Activation:
     rectifier: bool = False
     """Of the relu family: init="auto" draws He weights."""
     output_only: bool = False
+    function: Callable[..., Any] | None = None
+    """The user's own, if it is one."""
 
 
 ACTIVATIONS = {
@@ -37,12 +41,27 @@ ACTIVATIONS = {
 HIDDEN = {name: a for name, a in ACTIVATIONS.items() if not a.output_only}
 """Those that a hidden layer can have."""
 
-
-def lookup(name: object, argument: str = "output") -> Activation:
-    """The activation called ``name``, for an output layer. ValueError if there is none."""
-    return names.lookup(ACTIVATIONS, name, argument)
+ActivationLike: TypeAlias = str | Callable[..., Any]
+"""How a user names an activation: own ones are njit functions (fastbp/own.py)."""
 
 
-def lookup_hidden(name: object, argument: str = "activation") -> Activation:
-    """The activation called ``name``, for a hidden layer. ValueError if there is none."""
-    return names.lookup(HIDDEN, name, argument)
+def lookup(activation: object, argument: str = "output") -> Activation:
+    """The activation that is meant, for an output layer.
+
+    ValueError for a name that is not known, or an own one that is wrong; TypeError for no name.
+    """
+    return _lookup(ACTIVATIONS, activation, argument)
+
+
+def lookup_hidden(activation: object, argument: str = "activation") -> Activation:
+    """``lookup`` for a hidden layer."""
+    return _lookup(HIDDEN, activation, argument)
+
+
+def _lookup(table: Mapping[str, Activation], activation: Any, argument: str) -> Activation:
+    if not callable(activation):
+        return names.lookup(table, activation, argument)
+    if not own.is_compiled(activation):
+        raise TypeError(own.not_compiled(table, activation, argument))
+    own.check_activation(activation)
+    return Activation(activation.__name__, codes.OWN_ACTIVATION, function=activation)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from . import activations, names
+from . import names
 
 Weights: TypeAlias = npt.NDArray[np.float64]
 Draw: TypeAlias = Callable[[np.random.Generator, int, int], Weights]
@@ -71,18 +71,18 @@ INITIALIZERS = {
 }
 
 
-def lookup(name: object, activation: str, argument: str = "init") -> Initializer:
-    """The initializer called ``name``, for a layer with that activation. ValueError if none is.
+def lookup(name: object, rectifier: bool, argument: str = "init") -> Initializer:
+    """The initializer called ``name``. ValueError if none is.
 
-    "auto" is he_normal for the relu family, glorot_uniform for the other activations.
+    "auto" is he_normal for layers whose activation is of the relu family, a ``rectifier``, and
+    glorot_uniform for the others.
     """
-    rectifier = activations.lookup(activation, "activation").rectifier
     auto = INITIALIZERS["he_normal" if rectifier else "glorot_uniform"]
     return names.lookup({"auto": auto} | INITIALIZERS, name, argument)
 
 
 def initial_weights(
-    init: str, activation: str, n_in: int, n_out: int, rng: np.random.Generator
+    init: str, rectifier: bool, n_in: int, n_out: int, rng: np.random.Generator
 ) -> Weights:
-    """Weights (n_in, n_out), float64, of a layer with that activation."""
-    return lookup(init, activation).draw(rng, n_in, n_out)
+    """Weights (n_in, n_out), float64, of a layer."""
+    return lookup(init, rectifier).draw(rng, n_in, n_out)

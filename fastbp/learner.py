@@ -141,7 +141,8 @@ class Learner:
         classes = options.n_classes(loss, net.sizes[-1])
         hyper = asked.hyper(optimizer, loss, classes)
         arena = self._arena(shape.arenas)
-        return State(shape, net._parameters, arena, hyper, loss, net._scales)
+        own_ones = net.own_activations
+        return State(shape, net._parameters, arena, hyper, loss, net._scales, own_ones)
 
     @property
     def _average(self) -> Array:
@@ -315,8 +316,8 @@ class Learner:
 
     def _functions(self) -> dict[str, Callable[..., Any]]:
         """The user's own that it is made with, by name."""
-        own = self._loss.function
-        return {} if own is None else {self._loss.name: own}
+        functions = (self._loss.function, *self._net.own_activations)
+        return {function.__name__: function for function in functions if function is not None}
 
     @property
     def _full_batch(self) -> bool:
@@ -341,8 +342,9 @@ class Learner:
 def _loss_of(net: Network, loss: losses.LossLike) -> losses.Loss:
     """The loss that is meant; ValueError unless it goes with the network."""
     meant = losses.lookup(loss)
-    losses.check_pair(meant, net.output, net.sizes[-1])
+    output = net._activations[-1]
+    losses.check_pair(meant, output, net.sizes[-1])
     check_scaling(meant, net._scaling.targets, net.sizes[-1])
     if meant.function is not None:
-        own.check_loss(meant.function, net.sizes[-1], net.output == "softmax")
+        own.check_loss(meant.function, net.sizes[-1], output.code == codes.SOFTMAX)
     return meant

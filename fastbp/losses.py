@@ -45,6 +45,12 @@ class Loss:
         """Whether it takes the extended kernels."""
         return self.code > codes.CROSS_ENTROPY
 
+    def goes_with(self, output: activations.Activation) -> bool:
+        """Whether it goes with this activation of the outputs; own ones need one that any suits."""
+        if output.function is not None:
+            return set(_ANY) <= set(self.outputs)
+        return output.name in self.outputs
+
     def n_targets(self, n_out: int) -> int:
         """Columns of y for so many outputs, where y is no labels."""
         return n_out // 2 if self.code == codes.GAUSSIAN_NLL else n_out
@@ -102,11 +108,7 @@ def lookup(loss: Any, argument: str = "loss") -> Loss:
         outputs = (*_ANY, "softmax")
         return Loss(loss.__name__, codes.OWN_LOSS, outputs, function=loss)
     if callable(loss):
-        known = ", ".join(map(repr, LOSSES))
-        raise TypeError(
-            f"{argument} is {loss!r}, of type {type(loss).__name__}: it must be one of {known}, or "
-            "a function that numba.njit has compiled (fastbp/own.py)"
-        )
+        raise TypeError(own.not_compiled(LOSSES, loss, argument))
     return names.lookup(LOSSES, loss, argument)
 
 
@@ -142,17 +144,17 @@ def build(described: Any, functions: Mapping[str, Callable[..., Any]]) -> LossLi
     return functions[described["own"]]
 
 
-def check_pair(loss: Loss, output: str, n_out: int) -> None:
+def check_pair(loss: Loss, output: activations.Activation, n_out: int) -> None:
     """Raise ValueError unless ``loss`` goes with ``n_out`` outputs of this activation."""
     if loss.code == codes.GAUSSIAN_NLL and n_out % 2:
         raise ValueError(
             f"loss 'gaussian_nll' takes a mean and a log-variance for each target, but the network "
             f"has {n_out} outputs: make it with an even number, twice that of the targets"
         )
-    if output not in loss.outputs:
+    if not loss.goes_with(output):
         pairs = "; ".join(f"{known.name} with {_or(known.outputs)}" for known in LOSSES.values())
         raise ValueError(
-            f"loss {loss.name!r} does not go with output {output!r}: the pairs are {pairs}"
+            f"loss {loss.name!r} does not go with output {output.name!r}: the pairs are {pairs}"
         )
 
 

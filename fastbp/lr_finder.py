@@ -111,14 +111,25 @@ def _losses(trainer: "Trainer", data: Data, lrs: Floats) -> Iterator[float]:
     for count, lr in enumerate(lrs):
         trainer.lr = float(lr)
         rows = min(job.batch, data.rows - job[jobs.START])
-        job[jobs.FIRST], job[jobs.EPOCHS] = job[jobs.EPOCH], job[jobs.EPOCH] + 1
-        job[jobs.BUDGET] = 1
-        job.losses[0] = job.weights[0] = 0.0
         try:
-            trainer._run(data, job, "find_lr")
+            _update(trainer, data, job)
         except FloatingPointError:
             if count == 0:
                 raise
             return
-        weight = float(job.weights[0]) if trainer._extended else rows
-        yield float(job.losses[0]) / weight if weight else 0.0
+        yield float(job.losses[0]) / (float(job.weights[0]) if trainer._extended else rows)
+
+
+def _update(trainer: "Trainer", data: Data, job: Job) -> None:
+    """The next update: batches without weight, at most an epoch of them, make none."""
+    for _ in range(-(-data.rows // job.batch)):
+        job[jobs.FIRST], job[jobs.EPOCHS] = job[jobs.EPOCH], job[jobs.EPOCH] + 1
+        job[jobs.BUDGET] = 1
+        job.losses[0] = job.weights[0] = 0.0
+        trainer._run(data, job, "find_lr")
+        if job.weights[0] or not trainer._extended:
+            return
+    raise ValueError(
+        "find_lr met an epoch of batches without weight: give more rows a sample_weight or a "
+        "class_weight above 0"
+    )

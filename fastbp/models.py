@@ -151,22 +151,16 @@ def _sizes(value: Any) -> list[int]:
     return value
 
 
-def _own(net: Network) -> tuple[Callable[..., Any] | None, ...]:
-    """The functions of the user's own activations, None for one of fastbp's."""
-    nothing = (None,) * len(net.activations)
-    return getattr(net, "own_activations", nothing)
-
-
 def _kinds(net: Network) -> list[str | dict[str, str]]:
     """A name for each layer, and {"own": name} where it is the name of a function."""
-    functions = [function for function in _own(net) if function is not None]
+    functions = [function for function in net.own_activations if function is not None]
     for one, other in combinations(functions, 2):
         if one is not other and one.__name__ == other.__name__:
             raise ValueError(
                 f"two activations of your own are both called {one.__name__!r}, by which load "
                 "tells them apart: rename one"
             )
-    pairs = zip(net.activations, _own(net), strict=True)
+    pairs = zip(net.activations, net.own_activations, strict=True)
     return [name if function is None else {"own": name} for name, function in pairs]
 
 

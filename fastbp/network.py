@@ -1,7 +1,7 @@
 """The network: layer sizes, activations, and the parameters."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,18 @@ import numpy as np
 import numpy.typing as npt
 from numpy import empty, ndarray
 
-from . import activations, checks, engine, initializers, losses, names, quick, scaling, threads
+from . import (
+    activations,
+    checks,
+    engine,
+    initializers,
+    losses,
+    names,
+    own,
+    quick,
+    scaling,
+    threads,
+)
 from .data import address, as_inputs
 from .extras import need
 from .job import Floats, Ints
@@ -32,10 +43,15 @@ class Network:
 
     Args:
         sizes: units of each layer, the inputs first: at least two integers >= 1.
-        activation: of the hidden layers: one name, or a sequence of one name per hidden layer.
-        output: activation of the last layer.
+        activation: of the hidden layers: one name, or a sequence of one name per hidden layer. In
+            place of a name, an activation of your own: an njit function ``f(z) -> (a, da/dz)`` of
+            one number, called by its address from the compiled kernels. Where it raises, or one of
+            the two is not finite, a is NaN: predictions show it, and no update is made of it. Its
+            arithmetic is vectorized; functions of ``math`` are called for one number at a time.
+        output: activation of the last layer, likewise. An own one goes with every loss but "bce",
+            "cross_entropy", "poisson" and "gaussian_nll".
         init: rule for the initial weights (fastbp/initializers.py); "auto" is He's normal for the
-            relu family and Glorot's uniform for the others. Biases start at 0.
+            relu family and Glorot's uniform for the others, and for your own. Biases start at 0.
         seed: of the initial weights, an integer in [0, 2**63); None draws one.
         dtype: "float32", or "float64" for the same kernels in double precision.
         layer_norm: every hidden layer computes a = activation(LN(W x + b)): over its units
@@ -46,15 +62,16 @@ class Network:
 
     Raises:
         ValueError, TypeError: an argument that is not as above; layer_norm without a hidden layer,
-            residual without one as wide as the layer before.
+            residual without one as wide as the layer before; an own activation whose da/dz is not
+            what central differences give. What it raises, when it is tried out.
 
     """
 
     def __init__(
         self,
         sizes: Sequence[int],
-        activation: str | Sequence[str] = "relu",
-        output: str = "identity",
+        activation: activations.ActivationLike | Sequence[activations.ActivationLike] = "relu",
+        output: activations.ActivationLike = "identity",
         init: str = "auto",
         seed: int | None = None,
         dtype: npt.DTypeLike = "float32",
@@ -65,7 +82,7 @@ class Network:
         hidden = _hidden(activation, len(self.sizes) - 2)
         self._activations = (*hidden, activations.lookup(output, "output"))
         for one in self._activations:
-            initializers.lookup(init, one.name)
+            initializers.lookup(init, one.rectifier)
         self._seed = checks.seed(seed)
         self._dtype = as_dtype(dtype)
         self._layer_norm = checks.flag(layer_norm, "layer_norm")
@@ -78,9 +95,13 @@ class Network:
             self.sizes,
             tuple(a.code for a in self._activations),
             self.dtype.itemsize,
-            extended=self.layer_norm or self.residual,
+            extended=self.layer_norm or self.residual or any(self.own_activations),
             layer_norm=self.layer_norm,
             residual=self.residual,
+            own_activations=tuple(
+                own.activation_address(f, self.dtype.itemsize) if f else 0
+                for f in self.own_activations
+            ),
         )
 
     def _place(self, layers: list[layout.Layer]) -> None:
@@ -93,6 +114,8 @@ class Network:
         self._scales = layout.read_scales(self._shape, memory[count:])
         layout.write_layers(self._plan, self._parameters, layers)
         scaling.fill(self._scaling, self._scales)
+        # What extended kernels read of an inference; the quick way has its address.
+        self._hyper = np.zeros(settings.length(len(self.sizes) - 1, 0))
         if self._scaling.any:
             self._extend()
         self._trainers: WeakSet[Learner] = WeakSet()
@@ -101,14 +124,12 @@ class Network:
         """Use the extended kernels, which scale."""
         scales = address(self._scales.input_mean)
         self._shape = replace(self._shape, extended=True, scaling=scales)
-        # The quick way has its address: a temporary one would be gone before it is read.
-        self._hyper = np.zeros(settings.length(len(self.sizes) - 1, 0))
         self._quick = None
 
     def _initial(self, init: str) -> list[layout.Layer]:
         rng = np.random.default_rng(self.seed)
         layers: list[layout.Layer] = [
-            (initializers.initial_weights(init, a.name, n_in, n_out, rng), np.zeros(n_out))
+            (initializers.initial_weights(init, a.rectifier, n_in, n_out, rng), np.zeros(n_out))
             for (n_in, n_out), a in zip(pairwise(self.sizes), self._activations, strict=True)
         ]
         if not self.layer_norm:
@@ -117,8 +138,6 @@ class Network:
         return [*hidden, layers[-1]]
 
     _quick: quick.Prediction | None = None
-    _hyper = _NOTHING
-    """What extended kernels read of an inference: all 0."""
     _scaling = Scaling()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -139,8 +158,13 @@ class Network:
 
     @property
     def activations(self) -> tuple[str, ...]:
-        """Names of the activations, one a layer, the output's last."""
+        """Names of the activations, one a layer, the output's last; of own ones, the function's."""
         return tuple(a.name for a in self._activations)
+
+    @property
+    def own_activations(self) -> tuple[Callable[..., Any] | None, ...]:
+        """The functions of activations of your own, one a layer, None where it is none."""
+        return tuple(a.function for a in self._activations)
 
     @property
     def output(self) -> str:
@@ -432,7 +456,8 @@ class Network:
     def _state(self) -> State:
         """For an inference."""
         loss = losses.LOSSES["mse"]
-        return State(self._shape, self._parameters, _NOTHING, self._hyper, loss, self._scales)
+        arrays = self._parameters, _NOTHING, self._hyper
+        return State(self._shape, *arrays, loss, self._scales, self.own_activations)
 
     def _out(self, out: Array | None, data: Data) -> Array:
         shape = (data.rows, self.sizes[-1])
@@ -486,12 +511,12 @@ def _check_layers(shape: layout.Shape) -> None:
 
 
 def _hidden(activation: Any, count: int) -> tuple[activations.Activation, ...]:
-    if isinstance(activation, str):
+    if isinstance(activation, str) or callable(activation):
         return (activations.lookup_hidden(activation),) * count
     if isinstance(activation, bytes) or not isinstance(activation, Sequence):
         raise TypeError(
             f"activation is {activation!r}, of type {type(activation).__name__}, expected a name "
-            "or one name per hidden layer"
+            "or a function that numba.njit has compiled, or one of these per hidden layer"
         )
     if len(activation) != count:
         raise ValueError(

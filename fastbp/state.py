@@ -1,5 +1,6 @@
 """What the engines share: the arrays of a trainer, and the data of one call."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -50,6 +51,8 @@ class State:
     loss: Loss
     scales: layout.Scales
     """The network's; only a shape with ``scaling`` uses them."""
+    own_activations: tuple[Callable[..., Any] | None, ...]
+    """The network's functions, one a layer."""
 
 
 class Engine(Protocol):

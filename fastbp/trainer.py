@@ -521,6 +521,7 @@ class Trainer(Learner):
         X: Any,
         y: Any,
         *,
+        sample_weight: Any = None,
         start_lr: float = 1e-7,
         end_lr: float = 10.0,
         updates: int = 100,
@@ -528,15 +529,16 @@ class Trainer(Learner):
         """Try learning rates on mini-batches, and suggest one; this trainer stays as it is.
 
         A copy of this trainer and its network makes up to ``updates`` updates, whose lr grows
-        exponentially from ``start_lr`` to ``end_lr``, until the loss diverges. ``X`` and ``y`` are
-        those of ``fit``. ``trainer.lr = trainer.find_lr(X, y).suggestion`` takes the advice.
+        exponentially from ``start_lr`` to ``end_lr``, until the loss diverges. ``X``, ``y`` and
+        ``sample_weight`` are those of ``fit``. ``trainer.lr = trainer.find_lr(X, y).suggestion``
+        takes the advice.
 
         Raises:
-            ValueError, TypeError: as ``fit``.
+            ValueError, TypeError: as ``fit``; no row has weight.
             FloatingPointError: the loss is not finite to begin with.
 
         """
-        data = self._data(X, y)
+        data = self._data(X, y, sample_weight)
         lrs = lr_finder.learning_rates(start_lr, end_lr, updates)
         with self._alone():
             twin = copy.deepcopy(self)

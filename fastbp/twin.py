@@ -24,6 +24,8 @@ class TwinEngine:
         self.state = state
         self._plan = layout.make_plan(state.shape)
         self._outputs = state.shape.sizes[-1]
+        each = zip(state.own_activations, state.shape.activations, strict=True)
+        self._activations = [function or code for function, code in each]
         self._updated = False
 
     def _layers(self, arena: Array) -> Layers:
@@ -38,7 +40,7 @@ class TwinEngine:
         )
         more = factors, _norms(layers), shape.adds_inputs
         with np.errstate(over="ignore", invalid="ignore"):
-            zs, outs = reference.forward(matrices, biases, shape.activations, x, *more)
+            zs, outs = reference.forward(matrices, biases, self._activations, x, *more)
         return zs, outs
 
     def _take(self, data: Data, rows: Ints) -> tuple[int, Array, Array]:
@@ -160,7 +162,7 @@ class TwinEngine:
         if shape.extended:
             delta = delta * weights[:, None].astype(delta.dtype)
         matrices, more = [W for W, *_ in layers], (factors, _norms(layers), shape.adds_inputs)
-        deltas, of_norms, _ = reference.errors(matrices, shape.activations, zs, outs, delta, *more)
+        deltas, of_norms, _ = reference.errors(matrices, self._activations, zs, outs, delta, *more)
         pairs = zip(reference.gradients(outs, deltas), of_norms, strict=True)
         return losses, [(*pair, *(of_norm or ())) for pair, of_norm in pairs]
 
@@ -168,7 +170,7 @@ class TwinEngine:
         self, z: Array, p: Array, y: Array, n: int, smoothing: float
     ) -> tuple[Array, Array]:
         """Row losses, and dLoss/dz of their sum over n."""
-        loss, output = self.state.loss, self.state.shape.activations[-1]
+        loss, output = self.state.loss, self._activations[-1]
         if loss.function is not None:
             losses, rates = reference.own_losses(loss.function, p, y)
             return losses, reference.delta_from_output(output, z, p, rates / rates.dtype.type(n))

@@ -1,12 +1,8 @@
 """Rows on their way between the user's arrays and the blocks of the work arena."""
 
 import numpy as np
-from numba import types
 
-from .backward import delta_of
-from .cells import cells_at
 from .codes import CROSS_ENTROPY, F64
-from .codes import OWN_LOSS as OWN_LOSS_CODE
 from .few import are_few, by_rows_alone, outputs_few
 from .forward import activate_outputs, padded
 from .gather import ADDRESS, DTYPE, N_COLUMNS, gather, gather_rows
@@ -16,52 +12,32 @@ from .jobs import (
     BAD_TARGET,
     FINE,
     FROM_OUTPUT,
-    HYPER,
-    INFER,
     INPUT_GRADIENT,
     KINDS,
-    ORDER,
-    ROW_WEIGHTS,
-    START,
     TASK,
     X,
     Y,
 )
 from .layout import (
-    ACTIVATION,
     BLOCK,
-    CLASSES,
     IN,
+    INPUTS,
     LAST,
     LOSS,
-    OUTPUTS,
-    OWN_LOSS,
-    OWN_ROWS,
     PARAMETERS,
-    ROW_LOSS,
-    ROW_WEIGHT,
     SCRATCH,
     TARGET,
     TARGETS,
-    A,
-    Z,
 )
-from .losses import invalid_target, loss_and_delta
-from .more_losses import (
-    extended_loss_and_delta,
-    own_loss_and_delta,
-    times_class_weights,
-    weigh_rows,
-)
+from .losses import invalid_target
+from .own_activation import fill_lanes
 from .scaling import (
     scale_own_gradient,
     standardize_input_rows,
     standardize_inputs,
     standardize_targets,
 )
-from .settings import LOSS_PARAMETER, SMOOTHING
-from .simd import get, lanes, offset, pointer_to, put, transpose
-from .variants import by_plan
+from .simd import get, lanes, offset, put, transpose
 
 WIDE = 65536
 """Weights of a layer from which a region of its own pays. Three layers, batch 32, two threads, by
@@ -126,6 +102,7 @@ def take_rows(plan, work, job, order, first, valid, vector, scratch):
     if gather(job, _X, order, first, valid, x, scratch):
         return BAD_INPUT
     standardize_inputs(plan, x)
+    fill_lanes(plan, x, plan[1, INPUTS], valid)
     return _take_targets(plan, job, order, first, valid, block, scratch)
 
 
@@ -158,108 +135,6 @@ def finish_forward(plan, work, rows):
         outputs_few(plan, work, rows)
     for v in range(padded(rows, w) // w):
         activate_outputs(plan, work, v)
-
-
-@kernel
-def _output_loss(plan, work, job, vector, valid, rows):
-    last = plan[0, LAST]
-    block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
-    loss_and_delta(
-        plan[0, LOSS],
-        plan[last, ACTIVATION],
-        offset(block, plan[last, Z]),
-        offset(block, plan[last, A]),
-        offset(block, plan[0, TARGET]),
-        has_labels(plan, job),
-        delta_of(plan, work, vector, last),
-        units,
-        padded(units, lanes(work)),
-        valid,
-        rows,
-        offset(block, plan[0, ROW_LOSS]),
-        None,
-    )
-
-
-@kernel
-def _extended_output_loss(plan, work, job, vector, valid, rows):
-    last, hyper = plan[0, LAST], cells_at(job[HYPER], types.float64)
-    block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
-    z, p = offset(block, plan[last, Z]), offset(block, plan[last, A])
-    y, delta = offset(block, plan[0, TARGET]), delta_of(plan, work, vector, last)
-    code, row_loss = plan[last, ACTIVATION], offset(block, plan[0, ROW_LOSS])
-    whole = padded(units, lanes(work))
-    if plan[0, LOSS] == OWN_LOSS_CODE:
-        v, one_row = delta_of(plan, work, vector, last - 1), offset(block, plan[0, OWN_ROWS])
-        own_loss_and_delta(
-            plan[0, OWN_LOSS],
-            code,
-            z,
-            p,
-            y,
-            v,
-            one_row,
-            delta,
-            units,
-            whole,
-            valid,
-            rows,
-            row_loss,
-        )
-        return
-    extended_loss_and_delta(
-        plan[0, LOSS],
-        hyper[LOSS_PARAMETER],
-        0.0 if job[TASK] == INFER else hyper[SMOOTHING],
-        code,
-        z,
-        p,
-        y,
-        has_labels(plan, job),
-        delta,
-        units,
-        whole,
-        valid,
-        rows,
-        row_loss,
-    )
-
-
-output_loss = by_plan(_output_loss, _extended_output_loss)
-"""Loss and delta of the output layer for one vector of rows.
-
-(plan, work, job, vector, valid, rows); rows: how many the loss is a mean of.
-"""
-
-
-@kernel
-def _leave_rows(plan, work, job, vector, valid):
-    pass
-
-
-@kernel
-def _weigh_rows(plan, work, job, vector, valid):
-    last, w = plan[0, LAST], lanes(work)
-    block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
-    weight, own = offset(block, plan[0, ROW_WEIGHT]), has_own_gradient(job)
-    for lane in range(w):
-        put(weight, lane, 1.0 if lane < valid else 0.0)
-    if job[ROW_WEIGHTS] != 0:
-        given = pointer_to(job[ROW_WEIGHTS], types.float64)
-        order = pointer_to(job[ORDER], types.int64)
-        for lane in range(valid):
-            row = job[START] + vector * w + lane
-            put(weight, lane, get(given, get(order, row) if job[ORDER] != 0 else row))
-    if plan[0, CLASSES] == 1 and not own:
-        y, hyper = offset(block, plan[0, TARGET]), cells_at(job[HYPER], types.float64)
-        times_class_weights(hyper, last, y, has_labels(plan, job), units, weight)
-    if job[ROW_WEIGHTS] != 0 or (plan[0, CLASSES] == 1 and not own):
-        delta = delta_of(plan, work, vector, last)
-        weigh_rows(weight, delta, units, offset(block, plan[0, ROW_LOSS]))
-
-
-weigh = by_plan(_leave_rows, _weigh_rows)
-"""Weigh one vector of rows, loss and delta: (plan, work, job, vector, valid)."""
 
 
 @kernel

@@ -5,6 +5,9 @@ They are values and not types, so that every network runs the one compiled kerne
 
 IDENTITY, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SOFTPLUS, SILU, GELU, SOFTMAX = range(10)
 
+OWN_ACTIVATION = 10
+"""The user's, in extended plans (own_activation.py)."""
+
 LEAKY_SLOPE = 0.01
 """Slope of leaky_relu below zero (torch's default)."""
 

@@ -33,6 +33,7 @@ from .codes import (
     IDENTITY,
     LEAKY_RELU,
     LEAKY_SLOPE,
+    OWN_ACTIVATION,
     RELU,
     SIGMOID,
     SILU,
@@ -209,7 +210,10 @@ def activation(code, z):
 
 @kernel
 def slope(code, z, a):
-    """da/dz of one vector; only SILU and GELU look at z. Twin: same name."""
+    """da/dz of one vector; SILU and GELU look at z, and OWN_ACTIVATION left it there.
+
+    Twin: same name.
+    """
     if code == RELU:
         return select(a > 0.0, 1.0, a * 0.0)
     if code == SIGMOID:
@@ -227,6 +231,8 @@ def slope(code, z, a):
         return fma(z * s, 1.0 - s, s)
     if code == GELU:
         return fma(z, _normal_density(z), _normal_cdf(z))
+    if code == OWN_ACTIVATION:
+        return z
     return fma(a, 0.0, 1.0)
 
 

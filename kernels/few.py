@@ -117,7 +117,8 @@ def outputs_few(plan, work, rows):
 def write_outputs_few(plan, work, rows, out):
     """Outputs of few rows to out (rows, units), straight from z as ``forward_few`` left it.
 
-    For outputs that know nothing of one another: not for softmax.
+    For outputs that know nothing of one another, and are made of z in place: neither for softmax
+    nor for an own activation.
     """
     w, layer = lanes(work), plan[0, LAST]
     units, z = plan[layer, OUTPUTS], offset(work, plan[layer, Z])

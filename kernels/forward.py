@@ -4,7 +4,6 @@ import numpy as np
 
 from . import codes
 from .dropout import counter
-from .elementwise import activate
 from .gemm import multiply_down
 from .hidden import activate_units
 from .jit import kernel
@@ -23,6 +22,7 @@ from .layout import (
 )
 from .losses import softmax
 from .norm import linear_place
+from .own_activation import activate_layer
 from .simd import lanes, offset
 
 _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
@@ -71,13 +71,13 @@ def forward_layer(plan, params, work, layer, first, last, low, high):
 def activate_outputs(plan, work, vector):
     """The outputs of one vector of rows, from z of the last layer."""
     layer = plan[0, LAST]
-    units, code = plan[layer, OUTPUTS], plan[layer, ACTIVATION]
+    units, w = plan[layer, OUTPUTS], lanes(work)
     block = offset(work, vector * plan[0, BLOCK])
     z, a = offset(block, plan[layer, Z]), offset(block, plan[layer, A])
-    if code == codes.SOFTMAX:
-        softmax(z, a, units, padded(units, lanes(work)))
+    if plan[layer, ACTIVATION] == codes.SOFTMAX:
+        softmax(z, a, units, padded(units, w))
     else:
-        activate(code, z, a, units, padded(units, lanes(work)))
+        activate_layer(plan, layer, z, a, units, padded(units, w))
 
 
 @kernel

@@ -1,19 +1,19 @@
 """What becomes of a hidden layer's z, and of the error of its units: activation and dropout.
 
 Where a layer has dropout or adds its inputs, Z holds the activations before that (z itself, where
-the slope needs z). In a normalized layer (norm.py) what is called z here is what its activation
-takes.
+the slope needs z; where the activation is the user's own, the slope). In a normalized layer
+(norm.py) what is called z here is what its activation takes.
 """
 
 import numpy as np
 
-from .codes import GELU, SILU
 from .dropout import counter, drop
 from .elementwise import activate, times_slope
 from .jit import kernel
 from .layout import ACTIVATION, DROPOUT, OUTPUTS, RESIDUAL
 from .norm import normalize, normalize_back
-from .residual import add_inputs, carry_error
+from .own_activation import activate_any
+from .residual import add_inputs, carry_error, keeps_z
 from .simd import lanes, offset, splat, store
 from .variants import by_plan
 
@@ -29,12 +29,11 @@ def _activate(
 
 @kernel
 def _activate_and_drop(plan, layer, z, a, units, padded, first, vector_step, lane_step):
-    code = plan[layer, ACTIVATION]
     if plan[layer, DROPOUT] == 0 and plan[layer, RESIDUAL] == 0:
-        activate(code, z, a, units, padded)
+        activate_any(plan, layer, z, a, units, padded)
         return
-    whole = a if code == SILU or code == GELU else z
-    activate(code, z, whole, units, padded)
+    whole = a if keeps_z(plan, layer) else z
+    activate_any(plan, layer, z, whole, units, padded)
     if plan[layer, DROPOUT] > 0:
         drop(plan, layer, whole, a, units, first, vector_step, lane_step)
     w = lanes(a)

@@ -7,12 +7,11 @@ from .batch import (
     finish_forward,
     goes_by_layers,
     has_labels,
-    output_loss,
     take_batch,
     take_rows,
     write_rows,
 )
-from .codes import SOFTMAX
+from .codes import OWN_ACTIVATION, SOFTMAX
 from .few import are_few, write_outputs_few
 from .forward import forward, padded
 from .jit import kernel
@@ -32,6 +31,7 @@ from .layout import (
     A,
 )
 from .losses import hits
+from .output_loss import output_loss
 from .scaling import to_raw_outputs
 from .simd import get, lanes, offset, pointer_to, put, store
 
@@ -108,8 +108,9 @@ def end_inference(plan, work, job):
     """Outputs or judgments of rows that went layer by layer."""
     w, rows = lanes(work), job[ROWS]
     out = pointer_to(job[OUT], work)
-    coupled = plan[plan[0, LAST], ACTIVATION] == SOFTMAX
-    if are_few(plan, rows, w) and job[VALUES] == 0 and not coupled:
+    code = plan[plan[0, LAST], ACTIVATION]
+    whole = code == SOFTMAX or code == OWN_ACTIVATION
+    if are_few(plan, rows, w) and job[VALUES] == 0 and not whole:
         write_outputs_few(plan, work, rows, out)
         return NOTHING
     finish_forward(plan, work, rows)

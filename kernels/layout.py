@@ -89,12 +89,13 @@ from .gemm import ROWS, WIDEST
     LINEAR,  # in a block: W x + b, then normalized (equal to Z where they are not)
     INVERSE,  # in a block: 1 / standard deviation of each row of LINEAR
     RESIDUAL,  # 1: a of the layer before is added to a
-) = range(18)
+    FUNCTION,  # address of the user's own activation
+) = range(19)
 
 COLUMNS = 32
 
-KEEPS_Z = (codes.SILU, codes.GELU)
-"""Activations whose slope cannot be had from a alone."""
+KEEPS_Z = (codes.SILU, codes.GELU, codes.OWN_ACTIVATION)
+"""Activations whose slope cannot be had from a alone. An own one leaves the slope itself in Z."""
 
 FEW_AT_A_TIME = 64
 """Vectors of a weight gradient that a batch of few rows has in scratch at a time."""
@@ -132,6 +133,8 @@ class Shape:
     scaling: int = 0
     layer_norm: bool = False
     residual: bool = False
+    own_activations: tuple[int, ...] = ()
+    """Address of each layer's, 0 where it is none; or nothing at all."""
 
     @property
     def normalized(self) -> tuple[bool, ...]:
@@ -218,6 +221,7 @@ def _extend(plan: NDArray[np.int64], shape: Shape) -> None:
         row[DROPOUT] = min(round(rate * 2**32), 2**32 - 1)
     plan[1:, PER_UNIT] = [3 if normalized else 1 for normalized in shape.normalized]
     plan[1:, RESIDUAL] = shape.adds_inputs
+    plan[1:, FUNCTION] = shape.own_activations or 0
     header[BY_ROWS_ALONE] = any(shape.normalized + shape.adds_inputs)
 
 

@@ -1,4 +1,4 @@
-"""The losses of extended plans, label smoothing, and the weights of rows."""
+"""The losses of extended plans, and label smoothing."""
 
 from typing import Any
 
@@ -6,11 +6,30 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from . import codes, settings
+from . import codes
+from .backward import delta_of
+from .batch import has_labels
+from .cells import cells_at
 from .elementwise import exp, log, slope
+from .forward import padded
 from .jit import kernel
+from .jobs import HYPER, INFER, TASK
+from .layout import (
+    ACTIVATION,
+    BLOCK,
+    LAST,
+    LOSS,
+    OUTPUTS,
+    OWN_LOSS,
+    OWN_ROWS,
+    ROW_LOSS,
+    TARGET,
+    A,
+    Z,
+)
 from .llvm_ir import I64
 from .losses import clear_padding, delta_from_output, loss_and_delta
+from .settings import LOSS_PARAMETER, SMOOTHING
 from .simd import fabs, get, lanes, load, offset, put, select, splat, store
 
 POISSON_EPS = 1e-8
@@ -80,71 +99,55 @@ def _call_own(typingctx: Any, code: Any, p: Any, y: Any, dloss: Any, units: Any)
 
 
 @kernel
-def own_loss_and_delta(own, code, z, p, y, v, rows_of, delta, units, padded, valid, rows, row_loss):
-    """As ``losses.loss_and_delta`` for the user's own loss, row by row.
-
-    own: its address. v: (padded, lanes), takes dLoss/dp. rows_of: (3 units,), one row of p, y and
-    dloss_dp. Twin: the function itself.
-    """
-    w = lanes(p)
-    of_y, of_v = offset(rows_of, units), offset(rows_of, 2 * units)
-    for i in range(0, padded * w, w):
+def own_loss_and_delta(plan, work, vector, valid, rows):
+    """``output_loss`` by the user's own loss, row by row. Twin: the function itself."""
+    w, last = lanes(work), plan[0, LAST]
+    block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
+    p, y = offset(block, plan[last, A]), offset(block, plan[0, TARGET])
+    delta, v = delta_of(plan, work, vector, last), delta_of(plan, work, vector, last - 1)
+    own_p = offset(block, plan[0, OWN_ROWS])
+    own_y, own_v = offset(own_p, units), offset(own_p, 2 * units)
+    whole, row_loss = padded(units, w), offset(block, plan[0, ROW_LOSS])
+    for i in range(0, whole * w, w):
         store(v, i, splat(v, 0.0))
     for r in range(valid):
         for u in range(units):
-            put(rows_of, u, get(p, u * w + r))
-            put(of_y, u, get(y, u * w + r))
-            put(of_v, u, 0.0)
-        value = _call_own(own, rows_of, of_y, of_v, units)
+            put(own_p, u, get(p, u * w + r))
+            put(own_y, u, get(y, u * w + r))
+            put(own_v, u, 0.0)
+        value = _call_own(plan[0, OWN_LOSS], own_p, own_y, own_v, units)
         for u in range(units):
-            put(v, u * w + r, get(of_v, u) / rows)
-            value += get(of_v, u) * 0.0  # NaN, where the gradient is not finite
+            put(v, u * w + r, get(own_v, u) / rows)
+            value += get(own_v, u) * 0.0  # NaN, where the gradient is not finite
         put(delta, r, value)
-    value = load(delta, 0)
-    delta_from_output(code, z, p, v, delta, units, padded, row_loss)
-    clear_padding(value, delta, units, padded, valid, row_loss)
+    value, z = load(delta, 0), offset(block, plan[last, Z])
+    delta_from_output(plan[last, ACTIVATION], z, p, v, delta, units, whole, row_loss)
+    clear_padding(value, delta, units, whole, valid, row_loss)
 
 
 @kernel
-def extended_loss_and_delta(
-    loss, parameter, smoothing, code, z, p, y, labels, delta, units, padded, valid, rows, row_loss
-):
-    """As ``losses.loss_and_delta``, for all losses but OWN_LOSS, with label smoothing."""
+def extended_loss_and_delta(plan, work, job, vector, valid, rows):
+    """``output_loss`` of extended plans: of all losses, with label smoothing."""
+    loss, last = plan[0, LOSS], plan[0, LAST]
+    if loss == codes.OWN_LOSS:
+        own_loss_and_delta(plan, work, vector, valid, rows)
+        return
+    block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
+    z, p = offset(block, plan[last, Z]), offset(block, plan[last, A])
+    y, delta = offset(block, plan[0, TARGET]), delta_of(plan, work, vector, last)
+    code, row_loss = plan[last, ACTIVATION], offset(block, plan[0, ROW_LOSS])
+    whole, hyper = padded(units, lanes(work)), cells_at(job[HYPER], types.float64)
     if loss < codes.MAE:
+        smoothing = 0.0 if job[TASK] == INFER else hyper[SMOOTHING]
         middle = 1.0 / units if loss == codes.CROSS_ENTROPY else 0.5
         smooth = (1.0 - smoothing, smoothing * middle)
+        labels = has_labels(plan, job)
         loss_and_delta(
-            loss, code, z, p, y, labels, delta, units, padded, valid, rows, row_loss, smooth
+            loss, code, z, p, y, labels, delta, units, whole, valid, rows, row_loss, smooth
         )
         return
     if loss == codes.GAUSSIAN_NLL:
         value = _gaussian(p, y, delta, units, 1.0 / rows)
     else:
-        value = _by_output(loss, parameter, code, z, p, y, delta, units, 1.0 / rows)
-    clear_padding(value, delta, units, padded, valid, row_loss)
-
-
-@kernel
-def times_class_weights(hyper, layers, y, labels, units, weight):
-    """weight (lanes,) *= the weight of each row's class, or the mean of them by y."""
-    w, first = lanes(y), settings.class_weights(layers)
-    for lane in range(w):
-        if labels:
-            own = hyper[first + int(get(y, lane))]
-        elif units == 1:
-            own = hyper[first] + (hyper[first + 1] - hyper[first]) * get(y, lane)
-        else:
-            own = 0.0
-            for u in range(units):
-                own += hyper[first + u] * get(y, u * w + lane)
-        put(weight, lane, get(weight, lane) * own)
-
-
-@kernel
-def weigh_rows(weight, delta, units, row_loss):
-    """delta (units, lanes) and row_loss (lanes,) times each row's weight (lanes,)."""
-    w = lanes(delta)
-    factor = load(weight, 0)
-    store(row_loss, 0, load(row_loss, 0) * factor)
-    for i in range(0, units * w, w):
-        store(delta, i, load(delta, i) * factor)
+        value = _by_output(loss, hyper[LOSS_PARAMETER], code, z, p, y, delta, units, 1.0 / rows)
+    clear_padding(value, delta, units, whole, valid, row_loss)

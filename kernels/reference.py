@@ -14,13 +14,27 @@ from . import codes, schedules
 
 
 def activation(code, z):
-    """The activation a (B, O) of z (B, O); softmax over each row. torch's definitions."""
-    return _ACTIVATIONS[code](z)
+    """The activation a (B, O) of z (B, O); softmax over each row. torch's definitions.
+
+    code: or the user's own function, here and wherever a layer's code is asked for.
+    """
+    return own_activation(code, z)[0] if callable(code) else _ACTIVATIONS[code](z)
 
 
 def slope(code, z, a):
     """da/dz (B, O). At a kink the slope of the left side, as torch has it. Not for softmax."""
-    return _SLOPES[code](z, a)
+    return own_activation(code, z)[1] if callable(code) else _SLOPES[code](z, a)
+
+
+def own_activation(function, z):
+    """(a, da/dz), both (B, O), of the user's own activation; a is NaN where there is no number."""
+    a, rates = np.empty_like(z), np.empty_like(z)
+    for place, x in np.ndenumerate(z):
+        try:
+            a[place], rates[place] = function(x)
+        except Exception:  # noqa: BLE001 - compiled kernels cannot pass it on
+            a[place] = rates[place] = math.nan
+    return np.where(np.isnan(z), z, a + rates * 0), rates
 
 
 def _sigmoid(z):

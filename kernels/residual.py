@@ -6,13 +6,20 @@ the layer's own delta is made of it.
 
 import numpy as np
 
-from .codes import GELU, SILU
+from .codes import GELU, OWN_ACTIVATION, SILU
 from .jit import kernel
 from .layout import ACTIVATION, BLOCK, DROPOUT, ERROR, IN, INPUTS, OUTPUTS, RESIDUAL, A, Z
 from .simd import lanes, load, offset, store
 from .variants import by_plan
 
 _ONE = np.int64(1)  # a Python constant would compile its callee once more
+
+
+@kernel
+def keeps_z(plan, layer):
+    """Whether the layer's activation is one of ``layout.KEEPS_Z``."""
+    code = plan[layer, ACTIVATION]
+    return code == SILU or code == GELU or code == OWN_ACTIVATION
 
 
 @kernel
@@ -23,8 +30,8 @@ def add_inputs(plan, work, layer, vector):
     """
     if plan[layer, RESIDUAL] == 0:
         return
-    w, code, block = lanes(work), plan[layer, ACTIVATION], offset(work, vector * plan[0, BLOCK])
-    in_place = code == SILU or code == GELU or plan[layer, DROPOUT] > 0  # hidden.py
+    w, block = lanes(work), offset(work, vector * plan[0, BLOCK])
+    in_place = keeps_z(plan, layer) or plan[layer, DROPOUT] > 0  # hidden.py
     own = offset(block, plan[layer, A] if in_place else plan[layer, Z])
     inputs, a = offset(block, plan[layer, IN]), offset(block, plan[layer, A])
     for i in range(0, plan[layer, OUTPUTS] * w, w):

@@ -19,10 +19,8 @@ from .batch import (
     finish_forward,
     goes_by_layers,
     has_own_gradient,
-    output_loss,
     take_batch,
     take_rows,
-    weigh,
     write_rows,
 )
 from .cells import cells_at
@@ -91,6 +89,7 @@ from .layout import (
     Z,
 )
 from .losses import delta_from_output
+from .output_loss import output_loss, weigh
 from .regularization import part, penalty
 from .scaling import to_raw_input_gradient, to_raw_input_gradient_panel
 from .settings import ROW_SCALE

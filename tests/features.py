@@ -1,11 +1,12 @@
 """What a trainer can be asked for beside loss and optimizer, alone and in pairs, for tests."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 from cases import Case
+from numba import njit
 
 import fastbp
 from fastbp.schedules import Cosine, Warmup
@@ -22,17 +23,28 @@ MANY, FEW, WIDE = (
 ROUTES = {"many": MANY, "few": FEW, "wide": WIDE}
 
 
+@njit
+def softsign(z):
+    """z / (1 + |z|) and its slope."""
+    scale = 1 / (1 + abs(z))
+    return z * scale, scale * scale
+
+
 @dataclass(frozen=True)
 class Feature:
-    """options: of the trainer. weights: whether rows have them."""
+    """options: of the trainer. weights: whether rows have them. own: an own activation."""
 
     options: dict = field(default_factory=dict)
     weights: bool = False
+    own: bool = False
 
     def __or__(self, other):
-        return Feature(self.options | other.options, self.weights or other.weights)
+        options = self.options | other.options
+        return Feature(options, self.weights or other.weights, self.own or other.own)
 
     def trainer(self, case, dtype="float64", engine="numba", optimizer=None, **more):
+        if self.own:
+            case = replace(case, hidden=softsign)
         return case.trainer(dtype, engine, optimizer, **self.options, **more)
 
     def batch(self, case, seed=2):
@@ -56,9 +68,18 @@ FEATURES = {
     "sample_weight": Feature(weights=True),
     "lr_factors": Feature({"lr_factors": [0.5, 0.0, 2.0]}),
     "schedule": Feature({"schedule": Warmup(2, Cosine(8))}),
+    "own_activation": Feature(own=True),
 }
 
-OF_THE_LOSS = ("l1", "l2", "dropout", "label_smoothing", "class_weight", "sample_weight")
+OF_THE_LOSS = (
+    "l1",
+    "l2",
+    "dropout",
+    "label_smoothing",
+    "class_weight",
+    "sample_weight",
+    "own_activation",
+)
 """Features that change the loss and its gradient, and not only the update."""
 
 EVERY = Feature()

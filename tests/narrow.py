@@ -21,6 +21,8 @@ FILES = (
     "test_embed_refusals.py",
     "test_features.py",
     "test_layers.py",
+    "test_own_activation.py",
+    "test_feature_memory.py",
 )
 """Laws 1 to 7 and 9."""
 

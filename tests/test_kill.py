@@ -5,6 +5,6 @@ import pytest
 
 
 @pytest.mark.skipif(not hasattr(killing.signal, "SIGKILL"), reason="only POSIX kills like this")
-def test_killed_ten_times(tmp_path, capsys):
+def test_killed_ten_times(capsys):
     killing.main(10)
     assert "the same bits" in capsys.readouterr().out

@@ -56,6 +56,30 @@ def test_the_losses_are_those_of_training_with_these_rates(optimizer, engine):
 
 
 @each_engine
+def test_rows_have_their_weights_and_batches_without_any_are_left_out(engine):
+    X, y = CASE.batch()
+    trainer, other = make(engine=engine), make(engine=engine)
+    order, weights = reference.shuffled(trainer.seed, 2, len(X)), np.linspace(0.5, 2, len(X))
+    batches = [order[i : i + BATCH] for i in range(0, len(X), BATCH)]
+    weights[batches[0]] = weights[batches[2]] = 0
+    rates = np.geomspace(1e-4, 0.1, 3)
+    found = trainer.find_lr(X, y, sample_weight=weights, start_lr=1e-4, end_lr=0.1, updates=3)
+    losses = []
+    for other.lr, rows in zip(rates.tolist(), (batches[i] for i in (1, 3, 4)), strict=True):
+        losses.append(other.step(X[rows], y[rows], weights[rows]))
+    np.testing.assert_allclose(found.losses, losses, rtol=1e-12)
+
+
+@each_engine
+def test_no_weight_at_all_is_refused(engine):
+    trainer, (X, y) = make(engine=engine), CASE.batch()
+    before = state(trainer)
+    with pytest.raises(ValueError, match="find_lr met an epoch of batches without weight"):
+        trainer.find_lr(X, y, sample_weight=np.zeros(len(X)))
+    assert state(trainer) == before
+
+
+@each_engine
 @each_optimizer
 def test_the_trainer_stays_as_it_was(optimizer, engine):
     trainer, other = make(optimizer, engine), make(optimizer, engine)

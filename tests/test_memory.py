@@ -247,8 +247,9 @@ SHAPES = (
 def guard_everything(guard):
     """Every array that the kernels are given is made by ``guard``."""
     layout.allocate = guard.zeros
-    for module in (fastbp.trainer, fastbp.engine, fastbp.job, fastbp.network, layout):
-        module.np = guard
+    for name in ("learner", "trainer", "engine", "job", "network", "options"):
+        getattr(fastbp, name).np = guard
+    layout.np = guard
 
 
 def guarded_inputs(guard, X):

@@ -14,7 +14,7 @@ TABLES = {
     "activation": (activations.lookup_hidden, activations.HIDDEN),
     "output": (activations.lookup, activations.ACTIVATIONS),
     "loss": (losses.lookup, losses.LOSSES),
-    "init": (lambda name: initializers.lookup(name, "relu"), initializers.INITIALIZERS),
+    "init": (lambda name: initializers.lookup(name, rectifier=True), initializers.INITIALIZERS),
 }
 
 
@@ -73,10 +73,10 @@ PAIRS += [("poisson", "identity"), ("poisson", "softplus")]
 @pytest.mark.parametrize("output", activations.ACTIVATIONS)
 def test_pairs_of_loss_and_output(loss, output):
     if (loss, output) in PAIRS:
-        losses.check_pair(losses.lookup(loss), output, 4)
+        losses.check_pair(losses.lookup(loss), activations.lookup(output), 4)
         return
     with pytest.raises(ValueError, match=f"loss '{loss}' .*output '{output}'") as error:
-        losses.check_pair(losses.lookup(loss), output, 4)
+        losses.check_pair(losses.lookup(loss), activations.lookup(output), 4)
     message = str(error.value)
     assert "mse with identity, sigmoid, tanh, relu, " in message
     assert "silu or gelu; squared_error with identity, " in message
@@ -227,7 +227,8 @@ VARIANCES = {
 
 def draw(init, activation="tanh", n_in=N_IN, n_out=N_OUT):
     rng = np.random.default_rng(0)
-    return initializers.initial_weights(init, activation, n_in, n_out, rng)
+    rectifier = activations.lookup(activation).rectifier
+    return initializers.initial_weights(init, rectifier, n_in, n_out, rng)
 
 
 @pytest.mark.parametrize("init", ["auto", *initializers.INITIALIZERS])

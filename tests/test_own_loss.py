@@ -135,6 +135,17 @@ def test_a_wrong_gradient_is_refused():
         trainer(ODD, wrong)
 
 
+@njit
+def of_logarithm(p, y, dloss_dp):
+    dloss_dp[:] = 1 / (p - 1)
+    return (np.log(p - 1) - y).sum()
+
+
+def test_a_loss_that_is_not_finite_at_try_out_is_refused():
+    with pytest.raises(ValueError, match=r"'of_logarithm' wrote .* \(loss nan at p = 0\."):
+        trainer(ODD, of_logarithm)
+
+
 def test_a_plain_function_is_refused():
     with pytest.raises(TypeError, match="njit"):
         trainer(ODD, my_mse.py_func)
