@@ -45,9 +45,10 @@ def use(case, feature, engine, folder):
     trainer.evaluate(X, y)
     path = folder / "trainer.safetensors"
     trainer.save(path)
-    loaded = fastbp.Trainer.load(path)
+    functions = trainer._functions()
+    loaded = fastbp.Trainer.load(path, functions=functions)
     trainer.net.save(folder / "model.safetensors")
-    net = fastbp.load(folder / "model.safetensors")
+    net = fastbp.load(folder / "model.safetensors", functions=functions)
     p = trainer.predict(X)
     for other in (loaded.predict(X), trainer.net.predict(X), net.predict(X)):
         assert np.array_equal(p, other) or engine == "numpy"

@@ -36,7 +36,7 @@ def after(trainer, feature, case, count=2):
 def saved(trainer, tmp_path, **options):
     path = tmp_path / "trainer.safetensors"
     trainer.save(path)
-    return fastbp.Trainer.load(path, **options)
+    return fastbp.Trainer.load(path, **{"functions": trainer._functions()} | options)
 
 
 @pytest.mark.parametrize("engine", ["numba", "numpy"])
@@ -104,7 +104,7 @@ def test_a_loss_of_ones_own_is_passed_to_load(tmp_path):
     with pytest.raises(
         ValueError, match=r"loss is the function 'own'.*functions=\{'own': \.\.\.\}"
     ):
-        saved(trainer, tmp_path)
+        saved(trainer, tmp_path, functions={})
     twin = saved(trainer, tmp_path, functions={"own": own})
     assert twin.step(X, y) == trainer.step(X, y)
 
