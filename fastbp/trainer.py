@@ -2,10 +2,9 @@
 
 import copy
 import math
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, NoReturn
 from weakref import ref
@@ -28,6 +27,7 @@ from . import (
     schedules,
     streams,
 )
+from .alone import alone
 from .callbacks import Callback, FitState, Watch, as_callbacks
 from .data import as_inputs, as_row_weights, as_targets, check_targets
 from .engine import CompiledEngine
@@ -160,12 +160,12 @@ class Trainer:
         self._engine_name = engine
         self._state = self._new_state()
         self._epoch = 0
-        self._lock = threading.RLock()
         self._headers: list[ref[Ints]] = []
         self._make_engine()
 
     def _make_engine(self) -> None:
         """What belongs to this process: compiled code and addresses."""
+        self._lock = self._net._lock
         self._net._trainers.add(self)
         self._compiled = CompiledEngine(self._state, self._threads)
         twin = self._engine_name == "numpy"
@@ -178,9 +178,10 @@ class Trainer:
         """With moments in natural shapes: their layout is this machine's."""
         made_anew = ("_state", "_compiled", "_engine", "_step_job", "_lock", "_model", "_quick")
         left = (*made_anew, "_fitting", "_headers")
-        state = {key: value for key, value in vars(self).items() if key not in left}
-        moments = [list(layout.read_layers(self.net._plan, m)) for m in self._state.moments]
-        return state | {"moments": moments, "hyper": self._state.hyper.copy()}
+        with self._alone():
+            state = {key: value for key, value in vars(self).items() if key not in left}
+            moments = [list(layout.read_layers(self.net._plan, m)) for m in self._state.moments]
+            return state | {"moments": moments, "hyper": self._state.hyper.copy()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         of_state = ("moments", "hyper")
@@ -189,26 +190,12 @@ class Trainer:
         self._state.hyper[:] = state["hyper"]
         for arena, layers in zip(self._state.moments, state["moments"], strict=True):
             layout.write_layers(self.net._plan, arena, layers)
-        self._lock, self._headers = threading.RLock(), []
+        self._headers = []
         self._make_engine()
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Refuse a second thread while one is training."""
-        # Ctrl-C may come as soon as acquire returns: it must be inside.
-        try:
-            if not self._lock.acquire(blocking=False):
-                raise RuntimeError(
-                    "this trainer is training in another thread: wait for it, or make a Trainer "
-                    "for each thread"
-                )
-            yield
-        finally:
-            # No function of ours, no contextlib.suppress: Ctrl-C may end any before the release.
-            try:  # noqa: SIM105
-                self._lock.release()
-            except RuntimeError:  # not ours: refused, or Ctrl-C before it was
-                pass
+    def _alone(self) -> AbstractContextManager[None]:
+        """Refuse a second thread while one trains or evaluates."""
+        return alone(self._lock)
 
     def _new_state(self) -> State:
         net, optimizer, loss, asked = self.net, self.optimizer, self._loss, self._options
@@ -601,7 +588,8 @@ class Trainer:
         weights = as_row_weights(sample_weight, len(x.array))
         targets = as_targets(y, self._loss, self.net.sizes[-1], len(x.array))
         rows = Validation(Data(x, targets, weights=weights), np.asarray(y))
-        return self._evaluate(rows, measured, averaged)
+        with self._alone():
+            return self._evaluate(rows, measured, averaged)
 
     def _evaluate(
         self, rows: Validation, metrics: Mapping[str, Metric], averaged: bool = False
@@ -643,22 +631,30 @@ class Trainer:
 
     def averaged_network(self) -> Network:
         """A new network whose parameters are the moving average of this one's (ema_decay)."""
-        self._engine_of(averaged=True)
-        net = copy.copy(self.net)
-        net._parameters[:] = self._average
-        return net
+        with self._alone():
+            self._engine_of(averaged=True)
+            net = copy.copy(self.net)
+            net._parameters[:] = self._average
+            return net
 
     def predict(self, X: Any, out: Array | None = None, *, averaged: bool = False) -> Array:
         """``net.predict``, by this trainer's engine and threads.
 
-        averaged: by the moving average of the parameters (ema_decay), and not the parameters.
+        averaged: by the moving average of the parameters (ema_decay), and not the parameters; this
+        is refused while another thread trains, RuntimeError.
         """
-        engine = self._engine_of(averaged)
+        if averaged:
+            with self._alone():
+                return self._outputs(self._inputs(X), self._engine_of(averaged), out)
+        engine = self._engine
         if engine is self._compiled and not self._compiled.forced_shares:
             p = self._net._predict_quickly(X, out)
             if p is not None:
                 return p
-        return self._outputs(Data(as_inputs(X, self.net.sizes[0])), engine, out)
+        return self._outputs(self._inputs(X), engine, out)
+
+    def _inputs(self, X: Any) -> Data:
+        return Data(as_inputs(X, self.net.sizes[0]))
 
     def _outputs(self, data: Data, engine: Engine, out: Array | None = None) -> Array:
         out = self.net._out(out, data)
