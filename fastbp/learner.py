@@ -1,9 +1,8 @@
 """What a trainer is made of: its arrays, its engine, its lock, and how it runs a batch."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import ref
@@ -11,6 +10,7 @@ from weakref import ref
 import numpy as np
 
 from . import checks, embed, lbfgs, losses, names, optimizers, options, own, pace, quick, schedules
+from .alone import alone
 from .data import check_targets
 from .engine import CompiledEngine
 from .history import History
@@ -63,16 +63,12 @@ class Learner:
         self._epoch = 0
         self._history = History()
         self._state = self._new_state()
-        self._own_process()
-
-    def _own_process(self) -> None:
-        """What belongs to this process alone."""
-        self._lock = threading.RLock()
         self._headers: list[ref[Ints]] = []
         self._make_engine()
 
     def _make_engine(self) -> None:
-        """Compiled code and addresses."""
+        """What belongs to this process: compiled code and addresses."""
+        self._lock = self._net._lock
         self._net._trainers.add(self)
         self._compiled = CompiledEngine(self._state, self._threads)
         twin = self._engine_name == "numpy"
@@ -85,9 +81,10 @@ class Learner:
         """With moments in natural shapes: their layout is this machine's."""
         made_anew = ("_state", "_compiled", "_engine", "_step_job", "_lock", "_model", "_quick")
         left = (*made_anew, "_fit", "_headers")
-        state = {key: value for key, value in vars(self).items() if key not in left}
-        moments = [list(layout.read_layers(self._net._plan, m)) for m in self._state.moments]
-        return state | {"moments": moments, "hyper": self._state.hyper.copy()}
+        with self._alone():
+            state = {key: value for key, value in vars(self).items() if key not in left}
+            moments = [list(layout.read_layers(self._net._plan, m)) for m in self._state.moments]
+            return state | {"moments": moments, "hyper": self._state.hyper.copy()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         of_state = ("moments", "hyper")
@@ -96,25 +93,12 @@ class Learner:
         self._state.hyper[:] = state["hyper"]
         for arena, layers in zip(self._state.moments, state["moments"], strict=True):
             layout.write_layers(self._net._plan, arena, layers)
-        self._own_process()
+        self._headers = []
+        self._make_engine()
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Refuse a second thread while one is training."""
-        # Ctrl-C may come as soon as acquire returns: it must be inside.
-        try:
-            if not self._lock.acquire(blocking=False):
-                raise RuntimeError(
-                    "this trainer is training in another thread: wait for it, or make a Trainer "
-                    "for each thread"
-                )
-            yield
-        finally:
-            # No function of ours, no contextlib.suppress: Ctrl-C may end any before the release.
-            try:  # noqa: SIM105
-                self._lock.release()
-            except RuntimeError:  # not ours: refused, or Ctrl-C before it was
-                pass
+    def _alone(self) -> AbstractContextManager[None]:
+        """Refuse a second thread while one trains or evaluates."""
+        return alone(self._lock)
 
     def _new_state(self) -> State:
         net, optimizer, loss, asked = self._net, self._optimizer, self._loss, self._options
