@@ -99,7 +99,5 @@ def embedded_call(data, guard):
 @guarding
 @pytest.mark.parametrize("side", SIDES)
 def test_nothing_beyond_the_arrays_is_touched_whatever_comes(side):
-    program = (
-        f"import faulthandler, test_fuzz; faulthandler.enable(); test_fuzz.under_guard({side!r})"
-    )
-    assert processes.run(program) == "went on\n"
+    program = f"import test_fuzz_guarded; test_fuzz_guarded.under_guard({side!r})"
+    assert processes.run(program, PYTHONFAULTHANDLER="1") == "went on\n"

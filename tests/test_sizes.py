@@ -1,14 +1,17 @@
 """Sizes beyond memory, and beyond int64: refused, or no more taken than there are rows."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import processes
 import pytest
+from cases import each_case
 from fuzzing import INPUTS, OUTPUTS, ROWS, SUBJECTS, contents
 
 import fastbp
+from fastbp.kernels import layout
 
 
 def rows(count, columns, value=0.0):
@@ -39,8 +42,8 @@ def beyond_memory():
         yield lambda predict=predict: predict(rows(too_many, INPUTS)), "X has shape"
     for call in (small.fit, small.evaluate, small.find_lr):
         yield lambda call=call: call(rows(many, INPUTS), rows(many, OUTPUTS)), "(274877906944,"
-        yield lambda call=call: call(rows(2**61, INPUTS), rows(2**61, OUTPUTS)), "X has shape"
-    for count in (many, 2**61):
+        yield lambda call=call: call(rows(2**59, INPUTS), rows(2**59, OUTPUTS)), "X has shape"
+    for count in (many, 2**59):
         X, y = rows(count, INPUTS), rows(count, OUTPUTS)
         yield lambda X=X, y=y: small.step(X, y), "X has"
         yield lambda X=X, y=y: small.fit(X, y, validation_fraction=0.5), ""
@@ -87,3 +90,20 @@ def few_rows_in_huge_batches():
 @pytest.mark.skipif(sys.platform != "linux", reason="limits address space, as Linux does")
 def test_sizes_beyond_memory_are_refused():
     assert processes.run("import test_sizes; test_sizes.try_beyond_memory()") == "went on\n"
+
+
+@each_case
+@pytest.mark.parametrize("capacity", [1, 1000])
+def test_the_bound_on_memory_is_above_what_a_plan_takes(case, capacity, monkeypatch):
+    """Else a plan's sizes could be beyond int64 where the bound is not."""
+    for features in (
+        {},
+        {"dropout": (0.5,) * len(case.sizes[1:]), "residual": True, "extended": True},
+    ):
+        shape = replace(case.network()._shape, capacity=capacity, **features)
+        plan = layout.make_plan(shape)
+        with monkeypatch.context() as patch:
+            taken = shape.itemsize * (plan[0, layout.PARAMETERS] + plan[0, layout.WORK])
+            patch.setattr(layout, "MOST_BYTES", taken)
+            with pytest.raises(MemoryError, match="more memory than any machine has"):
+                layout.make_plan(shape)
