@@ -11,19 +11,32 @@ import numpy as np
 
 def integer(value: Any, name: str, least: int) -> int:
     """``value`` as an int of at least ``least``; TypeError or ValueError that says what came."""
-    if isinstance(value, bool) or not hasattr(type(value), "__index__"):
+    number = as_integer(value)
+    if number is None:
         raise TypeError(
             f"{name} is {value!r}, of type {type(value).__name__}, expected an integer >= {least}"
         )
-    number = operator.index(value)
     if number < least:
         raise ValueError(f"{name} is {number}, expected an integer >= {least}")
     return number
 
 
+def as_integer(value: Any) -> int | None:
+    """``value`` as an int; None if it is no integer."""
+    if isinstance(value, bool) or not hasattr(type(value), "__index__"):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:  # every array has an __index__, but only one of a single integer a value
+        return None
+
+
 def count(value: Any, name: str) -> int:
-    """``value`` as an int of at least 1."""
-    return integer(value, name, 1)
+    """``value`` as an int in [1, 2**63), which float64 can hold, too."""
+    number = integer(value, name, 1)
+    if number >= 2**63:
+        raise ValueError(f"{name} is 2**63 or more, expected an integer in [1, 2**63)")
+    return number
 
 
 def positive(value: Any, name: str) -> float:

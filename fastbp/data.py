@@ -22,6 +22,9 @@ Rows: TypeAlias = npt.NDArray[np.integer[Any]] | Sequence[int]
 MOST_EXPONENT = 60
 """Of the largest weight of a row, to base 2: half of what single precision has."""
 
+MOST_ROWS = 2**40
+"""Of a table: only tricks with strides make more, and sizes of what they need must be int64."""
+
 SUM_ROUNDING = 1e-5
 """More than the order of summation changes the sum of a row of probabilities, in float32."""
 
@@ -76,10 +79,10 @@ def as_inputs(X: Any, n_in: int, name: str = "X") -> Table:
     Float16/32/64, integers or bool, in any order and strides; what is not an array goes through
     np.asarray. ValueError for another shape and for no rows, TypeError for another dtype.
     """
-    array = X if type(X) is np.ndarray else _as_array(X, name)
+    array = X if type(X) is np.ndarray else as_array(X, name)
     code = _CODES.get(array.dtype)
     shape = array.shape
-    if code is None or len(shape) != 2 or shape[1] != n_in or shape[0] == 0:
+    if code is None or len(shape) != 2 or shape[1] != n_in or not 0 < shape[0] <= MOST_ROWS:
         _refuse_inputs(X, array, n_in, name)
     return _table(array, code)
 
@@ -91,7 +94,7 @@ def as_targets(y: Any, loss: Loss, n_out: int, n_rows: int, name: str = "y") -> 
     for the other losses (n, n_out), or (n,) if n_out is 1. ValueError for another shape,
     TypeError for another dtype.
     """
-    array = y if type(y) is np.ndarray else _as_array(y, name)
+    array = y if type(y) is np.ndarray else as_array(y, name)
     flat = array.ndim == 1
     known, width = _CODES, loss.n_targets(n_out)
     if loss.code == codes.CROSS_ENTROPY and (flat or n_out == 1):
@@ -111,14 +114,15 @@ def as_row_weights(weights: Any, n_rows: int, name: str = "sample_weight") -> Fl
     """
     if weights is None:
         return None
-    array = _as_array(weights, name)
+    array = as_array(weights, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {array.dtype}, expected real numbers")
     if array.shape != (n_rows,):
         raise ValueError(
             f"{name} has shape {array.shape}, expected ({n_rows},), a weight for each row"
         )
-    floats = np.ascontiguousarray(array, np.float64)
+    with np.errstate(over="ignore"):  # of a long double
+        floats = np.ascontiguousarray(array, np.float64)
     bad = ~(np.isfinite(floats) & (floats >= 0))
     if bad.any():
         i = int(bad.argmax())
@@ -176,8 +180,11 @@ def address(array: Any) -> int:
         return int(array.__array_interface__["data"][0])
 
 
-def _as_array(data: Any, name: str) -> Array:
-    """``data`` through np.asarray, which keeps the memory of an array of any class."""
+def as_array(data: Any, name: str) -> Array:
+    """``data`` through np.asarray, which keeps the memory of an array of any class.
+
+    TypeError or ValueError for what NumPy cannot read, and for masked entries.
+    """
     kind = type(data).__name__
     if hasattr(data, "tocsr"):
         raise TypeError(
@@ -191,10 +198,12 @@ def _as_array(data: Any, name: str) -> Array:
         )
     try:
         return np.asarray(data)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # its own __array__ may raise anything
         refusal = ValueError if isinstance(error, ValueError) else TypeError
         raise refusal(
-            f"{name} is a {kind} that NumPy cannot read ({error}): "
+            f"{name} is a {kind} that NumPy cannot read ({error or repr(error)}): "
             "pass an array of numbers, or rows of equal length"
         ) from error
 
@@ -203,6 +212,8 @@ def _refuse_inputs(X: Any, array: Array, n_in: int, name: str) -> NoReturn:
     _check_dtype(X, array, name)
     _check_not_empty(array, f"(n, {n_in})", name)
     expected = f"{name} has shape {array.shape}, expected (n, {n_in}), one row a sample"
+    if array.shape[1:] == (n_in,):
+        raise ValueError(f"{expected}, and at most {MOST_ROWS} rows: pass a part at a time")
     if array.ndim == 1 and len(array) == n_in:
         remedy = f"for a single sample pass {name}.reshape(1, -1)"
     elif array.ndim == 1 and n_in == 1:

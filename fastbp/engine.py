@@ -69,8 +69,14 @@ class CompiledEngine:
         return _run(job, self.state, shares)
 
     def header(self, batch_size: int) -> Header:
-        """The header of a model that trains in this engine's memory."""
-        self._make_room(batch_size, 1)
+        """The header of a model that trains in this engine's memory. MemoryError if it has none."""
+        try:
+            self._make_room(batch_size, 1)
+        except MemoryError as error:
+            raise MemoryError(
+                f"batch_size is {batch_size}, and there is no memory for a step of so many rows: "
+                "make the Trainer with a smaller one"
+            ) from error
         plans = inference_plan(self.state.shape, batch_size, 1), self._plan
         return training_header(self.state, batch_size, self.rows_alone(), plans, self._work)
 

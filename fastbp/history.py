@@ -5,6 +5,7 @@ import json
 import math
 import os
 from collections.abc import Iterator
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -32,6 +33,7 @@ class History(dict[str, list[float]]):
 
         Numbers are written such that they can be read again without loss.
         """
+        self._check()
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             self.write_csv(file)
 
@@ -46,10 +48,20 @@ class History(dict[str, list[float]]):
 
         JSON has no NaN and no infinity: they become null.
         """
+        self._check()
         with Path(path).open("w", encoding="utf-8", newline="\n") as file:
             for row in self._rows():
                 finite = {k: v if math.isfinite(v) else None for k, v in row.items()}
                 file.write(json.dumps(finite) + "\n")
+
+    def _check(self) -> None:
+        """ValueError or TypeError for what is no table of numbers, before a file is begun."""
+        for key, values in self.items():
+            if not isinstance(values, list) or not all(isinstance(v, Real) for v in values):
+                raise TypeError(f"History has {values!r} under {key!r}, expected a list of numbers")
+        lengths = {key: len(values) for key, values in self.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"History has columns of lengths {lengths}, expected equal ones")
 
     def _rows(self) -> Iterator[dict[str, float]]:
         for epoch, values in enumerate(zip(*self.values(), strict=True), 1):

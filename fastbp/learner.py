@@ -251,7 +251,7 @@ class Learner:
 
     def _engine_of(self, averaged: bool) -> Engine:
         """The engine, or one over the moving average of the parameters."""
-        if not averaged:
+        if averaged is False or not checks.flag(averaged, "averaged"):
             return self._engine
         if not self._state.shape.averages:
             raise ValueError(

@@ -67,7 +67,10 @@ def learning_rates(start_lr: Any, end_lr: Any, updates: Any) -> Floats:
     count = checks.integer(updates, "updates", 2)
     if end <= start:
         raise ValueError(f"end_lr is {end}, expected a number above start_lr = {start}")
-    return np.geomspace(start, end, count)
+    try:
+        return np.geomspace(start, end, count)
+    except (MemoryError, ValueError) as error:  # larger than memory, or than an array can be
+        raise MemoryError(f"updates is {count}: so many learning rates fit no memory") from error
 
 
 def sweep(trainer: "Trainer", data: Data, lrs: Floats) -> LRCurve:

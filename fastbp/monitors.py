@@ -21,7 +21,7 @@ class Monitor:
     def __init__(self, key: str, mode: str) -> None:
         if not isinstance(key, str):
             raise TypeError(f"monitor is {key!r}, expected a key of History: 'val_loss'")
-        if mode not in ("auto", "min", "max"):
+        if not isinstance(mode, str) or mode not in ("auto", "min", "max"):
             raise ValueError(f"mode is {mode!r}, expected 'auto', 'min' or 'max'")
         if mode == "auto" and key.removeprefix("val_") not in MODES:
             raise ValueError(

@@ -24,7 +24,7 @@ from . import (
     threads,
 )
 from .alone import alone, new_lock
-from .data import address, as_inputs
+from .data import address, as_array, as_inputs
 from .extras import need
 from .job import Floats, Ints
 from .kernels import layout, settings
@@ -65,6 +65,7 @@ class Network:
         ValueError, TypeError: an argument that is not as above; layer_norm without a hidden layer,
             residual without one as wide as the layer before; an own activation whose da/dz is not
             what central differences give. What it raises, when it is tried out.
+        MemoryError: there is not enough for so many parameters.
 
     """
 
@@ -89,7 +90,14 @@ class Network:
         self._layer_norm = checks.flag(layer_norm, "layer_norm")
         self._residual = checks.flag(residual, "residual")
         _check_layers(self._new_shape())
-        self._place(self._initial(init))
+        try:
+            layout.check_room(self._new_shape())
+            self._place(self._initial(init))
+        except MemoryError as error:
+            raise MemoryError(
+                f"sizes {list(self.sizes)} make {self.n_parameters} parameters, and there is no "
+                "memory for so many: make the layers smaller"
+            ) from error
 
     def _new_shape(self) -> layout.Shape:
         return layout.Shape(
@@ -481,6 +489,8 @@ class Network:
                 f"out has shape {out.shape} and dtype {out.dtype}, C-contiguous and writeable: "
                 f"{out.flags.carray}; expected shape {shape}, dtype {self.dtype}, True"
             )
+        if np.ma.is_masked(out):
+            raise ValueError("out has masked entries, which would stay masked: pass out.data")
         if np.may_share_memory(out, data.x.array):
             raise ValueError("out lies in the memory of X, expected memory of its own: pass a copy")
         return out
@@ -496,11 +506,15 @@ def _copy_of(units: scaling.Units | None, part: str) -> Floats | None:
 
 
 def _sizes(sizes: Any) -> tuple[int, ...]:
-    if isinstance(sizes, str | bytes) or not hasattr(sizes, "__iter__"):
+    try:
+        units = iter(() if isinstance(sizes, str | bytes) else sizes)
+    except TypeError:  # an array without dimensions has an __iter__, too
+        units = None
+    if units is None or isinstance(sizes, str | bytes):
         raise TypeError(
             f"sizes is {sizes!r}, expected a sequence of integers, inputs first: [784, 512, 10]"
         )
-    checked = tuple(checks.integer(n, f"sizes[{i}]", 1) for i, n in enumerate(sizes))
+    checked = tuple(checks.count(n, f"sizes[{i}]") for i, n in enumerate(units))
     if len(checked) < 2:
         raise ValueError(f"sizes is {list(checked)}, expected at least inputs and outputs: [4, 1]")
     return checked
@@ -549,7 +563,7 @@ def as_dtype(dtype: Any) -> np.dtype[Any]:
 
 
 def _parameter(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array:
-    array = np.asarray(value)
+    array = as_array(value, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {array.dtype}, expected real numbers")
     if array.shape != shape:

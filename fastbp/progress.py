@@ -11,7 +11,7 @@ def bar_for(progress: bool | str) -> "Bar | None":
 
     ValueError for anything but True, False and "auto".
     """
-    if not isinstance(progress, bool) and progress != "auto":
+    if not (isinstance(progress, bool) or (isinstance(progress, str) and progress == "auto")):
         raise ValueError(f"progress is {progress!r}, expected True, False or 'auto'")
     if progress is False or sys.stderr is None:
         return None

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .data import Array, Floats, Table, check_inputs
+from .data import Array, Floats, Table, as_array, check_inputs
 from .kernels import layout
 from .losses import Loss
 
@@ -57,13 +57,14 @@ def given(mean: Any, scale: Any, counts: tuple[int, ...], name: str) -> Units | 
 
 def _numbers(value: Any, counts: tuple[int, ...], name: str) -> Floats:
     """A number or one for each column as float64, () or (n,)."""
-    array = np.asarray(value)
+    array = as_array(value, name)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} has dtype {array.dtype}, expected real numbers")
     if array.shape != () and array.shape not in [(count,) for count in counts]:
         shapes = " or ".join(f"({count},)" for count in counts)
         raise ValueError(f"{name} has shape {array.shape}, expected {shapes}, or one number")
-    return array.astype(np.float64)
+    with np.errstate(over="ignore"):  # of a long double
+        return array.astype(np.float64)
 
 
 def check(units: Units | None, dtype: np.dtype[Any], name: str) -> None:
@@ -176,7 +177,7 @@ def target_counts(n_out: int) -> tuple[int, ...]:
 
 def as_columns(y: Any, n_out: int, n_rows: int) -> Array:
     """Targets as (n, columns). ValueError for a shape that no loss of numbers has."""
-    array = np.asarray(y)
+    array = as_array(y, "y")
     columns = array[:, None] if array.ndim == 1 else array
     shapes = [(n_rows, count) for count in target_counts(n_out)]
     if columns.shape not in shapes:

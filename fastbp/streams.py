@@ -26,7 +26,7 @@ def source(batches: Any, epochs: int) -> Callable[[], Iterator[Any]]:
     """
     if not isinstance(batches, Iterable) and not hasattr(batches, "__getitem__"):
         if callable(batches):
-            return lambda: iter(batches())
+            return lambda: _iterator(batches(), "what batches returned")
         raise TypeError(
             f"batches is a {type(batches).__name__}, expected an iterable of (X, y) or (X, y, "
             "sample_weight), or a function that returns one"
@@ -36,7 +36,17 @@ def source(batches: Any, epochs: int) -> Callable[[], Iterator[Any]]:
             f"batches is a {type(batches).__name__}, which can be read once, and epochs is "
             f"{epochs}: pass a function that returns a new one for each epoch, or a list"
         )
-    return lambda: iter(batches)
+    return lambda: _iterator(batches, "batches")
+
+
+def _iterator(batches: Any, name: str) -> Iterator[Any]:
+    try:
+        return iter(batches)
+    except TypeError:
+        raise TypeError(
+            f"{name} is a {type(batches).__name__}, expected an iterable of (X, y) or (X, y, "
+            "sample_weight)"
+        ) from None
 
 
 @dataclass

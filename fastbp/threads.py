@@ -10,6 +10,8 @@ from typing import Any
 
 import numba
 
+from . import checks
+
 FLOPS_PER_SHARE = 2e6
 """Work below which another thread costs more (two forks and joins, 5 us each) than it saves."""
 
@@ -37,14 +39,15 @@ def maximum(threads: int | str) -> int:
         if threads == "auto":
             return _automatic(available)
         raise ValueError(f"threads is {threads!r}, {expected}")
-    if isinstance(threads, bool) or not hasattr(type(threads), "__index__"):
+    number = checks.as_integer(threads)
+    if number is None:
         raise TypeError(f"threads is {threads!r}, of type {type(threads).__name__}, {expected}")
-    if not 1 <= threads <= available:
+    if not 1 <= number <= available:
         raise ValueError(
-            f"threads is {threads}, {expected}: for more, set NUMBA_NUM_THREADS before "
+            f"threads is {number}, {expected}: for more, set NUMBA_NUM_THREADS before "
             "fastbp is imported"
         )
-    return int(threads)
+    return number
 
 
 def _automatic(available: int) -> int:

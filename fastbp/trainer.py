@@ -4,6 +4,7 @@ import copy
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Self
 
 import numpy as np
@@ -173,6 +174,7 @@ class Trainer(Learner):
 
         Raises:
             ValueError: this trainer has engine="numpy", which has nothing compiled.
+            MemoryError: there is not enough for a step of ``batch_size`` rows.
 
         """
         if self._engine_name == "numpy":
@@ -349,7 +351,10 @@ class Trainer(Learner):
         unbalanced = self._options.class_weight == "balanced" and not self._is_balanced
         steps = not (unbalanced or self._full_batch)
         alone = self._engine is self._compiled and self._compiled.rows_alone() > 0
-        self._quick = quick.step(self.compiled()) if alone and steps else quick.NO_STEP
+        self._quick = quick.NO_STEP
+        if alone and steps:
+            with suppress(MemoryError):  # a step takes its own rows only, a model batch_size
+                self._quick = quick.step(self.compiled())
         return self._quick
 
     def _step_carefully(self, X: Any, y: Any, sample_weight: Any) -> float:

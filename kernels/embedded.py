@@ -58,7 +58,10 @@ def _refuse_type(name: str, kind: Any, expected: str) -> None:
 
 
 def _check_model(model: Any) -> None:
-    if not isinstance(model, types.BaseNamedTuple) or tuple(model.fields) != FIELDS:
+    known = isinstance(model, types.BaseNamedTuple) and tuple(model.fields) == FIELDS
+    # A header is read before anything in it is known to be true.
+    known = known and _is_array(model.types[0], types.int64, 1)
+    if not (known and any(_is_array(model.types[1], _element(size), 1) for size in (4, 8))):
         _refuse_type("model", model, "what trainer.compiled() returns")
 
 
@@ -118,8 +121,11 @@ def _is_for_these_kernels(builder: Any, header: Any) -> Any:
     return builder.and_(place, builder.icmp_unsigned("==", stamp, I64(jit.stamp())))
 
 
-def _call(builder: Any, header: Any, elements: dict[int, Any]) -> tuple[Any, Any]:
-    """Serve an ask of these elements; its status, and what ``serve`` returns."""
+def _call(builder: Any, header: Any, length: Any, elements: dict[int, Any]) -> tuple[Any, Any]:
+    """Serve an ask of these elements; its status, and what ``serve`` returns.
+
+    length: of the header, as far as is known.
+    """
     block = cgutils.alloca_once(builder, I64, size=ASK)
     result = cgutils.alloca_once(builder, _DOUBLE)
     for i, element in elements.items():
@@ -127,7 +133,8 @@ def _call(builder: Any, header: Any, elements: dict[int, Any]) -> tuple[Any, Any
     status = builder.gep(block, [I64(ASK_STATUS)])
     builder.store(I64(NO_MODEL), status)
     builder.store(_DOUBLE(math.nan), result)
-    with builder.if_then(_is_for_these_kernels(builder, header)):
+    long_enough = builder.icmp_signed(">", length, I64(max(ENTRY, STAMP, HERE)))
+    with builder.if_then(long_enough), builder.if_then(_is_for_these_kernels(builder, header)):
         kind = ir.FunctionType(_DOUBLE, [block.type]).as_pointer()
         code = builder.inttoptr(builder.load(builder.gep(header, [I64(ENTRY)])), kind)
         builder.store(builder.call(code, [block]), result)
@@ -141,9 +148,10 @@ def _emit(context: Any, builder: Any, sig: Any, args: Any, task: Any, dtype: Any
     """(status, value) of an ask about a header, or the header at an address, and X, y, out."""
     kinds = sig.args
     if isinstance(kinds[0], types.Integer):
-        header = builder.inttoptr(args[0], I64.as_pointer())
+        header, length = builder.inttoptr(args[0], I64.as_pointer()), I64(served.FIRST_SLOT)
     else:
-        header = context.make_array(kinds[0])(context, builder, args[0]).data
+        array = context.make_array(kinds[0])(context, builder, args[0])
+        header, (length,) = array.data, cgutils.unpack_tuple(builder, array.shape)
     elements = {
         ASK_HEADER: builder.ptrtoint(header, I64),
         ASK_TASK: task,
@@ -152,7 +160,7 @@ def _emit(context: Any, builder: Any, sig: Any, args: Any, task: Any, dtype: Any
     for at, kind, value in zip((ASK_X, ASK_Y, ASK_OUT), kinds[1:], args[1:], strict=True):
         facts = _facts(context, builder, kind, value, dtype)
         elements |= {at + i: fact for i, fact in enumerate(facts)}
-    return context.make_tuple(builder, _RESULT, _call(builder, header, elements))
+    return context.make_tuple(builder, _RESULT, _call(builder, header, length, elements))
 
 
 @intrinsic

@@ -100,6 +100,9 @@ KEEPS_Z = (codes.SILU, codes.GELU, codes.OWN_ACTIVATION)
 FEW_AT_A_TIME = 64
 """Vectors of a weight gradient that a batch of few rows has in scratch at a time."""
 
+MOST_BYTES = 2**56
+"""More than any machine has. Sums of some such numbers are still int64."""
+
 _LINE = 64
 
 
@@ -193,8 +196,25 @@ class _Space:
         return (lines | 1) * self.line
 
 
+def check_room(shape: Shape) -> None:
+    """MemoryError for a shape whose offsets might not be int64: they would wrap around.
+
+    The bound is above what a plan takes: every width has more than its padding added, and the block
+    and the panels of a row hold each layer fewer than 8 times.
+    """
+    units = [size + _LINE for size in shape.sizes]
+    weights = sum(inputs * outputs for inputs, outputs in pairwise(units))
+    rows = 8 * sum(units) * (shape.capacity + _LINE)
+    if shape.itemsize * (weights + rows) > MOST_BYTES:
+        raise MemoryError(
+            f"sizes {list(shape.sizes)}, {shape.capacity} rows at a time, take more memory than "
+            "any machine has: make the layers or the batches smaller"
+        )
+
+
 def make_plan(shape: Shape) -> NDArray[np.int64]:
-    """The plan (1 + L, COLUMNS) of a network: offsets, strides, codes."""
+    """The plan (1 + L, COLUMNS) of a network: offsets, strides, codes. MemoryError: check_room."""
+    check_room(shape)
     plan = np.zeros((len(shape.sizes), COLUMNS), np.int64)
     plan[0, [LOSS, OPTIMIZER, MOMENTS]] = shape.loss, shape.optimizer, shape.moments
     plan[0, CAPACITY] = shape.capacity

@@ -108,6 +108,10 @@ BAD_SIZES = {
     "hole": ([3, None, 2], TypeError, "None"),
     "digit": ([3, "5", 2], TypeError, "'5'"),
     "nested": ([[3, 5], 2], TypeError, "[3, 5]"),
+    "table": (np.array([[3, 5], [5, 2]]), TypeError, "sizes[0]"),
+    "array of no dimensions": (np.array(3), TypeError, "array(3)"),
+    "beyond int64": ([3, 2**63], ValueError, "sizes[1] is 2**63 or more"),
+    "thousands of digits": ([10**5000, 2], ValueError, "sizes[0] is 2**63 or more"),
 }
 
 
@@ -196,6 +200,8 @@ BAD_PARAMETERS = {
     "flat": (spoiled(0, 1, np.ones(10)), ValueError, "weights[1]", "(10,)", "(5, 2)"),
     "upright bias": (spoiled(1, 1, np.ones((1, 2))), ValueError, "biases[1]", "(1, 2)", "(2,)"),
     "long bias": (spoiled(1, 0, np.ones(6)), ValueError, "biases[0]", "(6,)", "(5,)"),
+    "ragged": (spoiled(0, 1, [[1], [2, 3]]), ValueError, "weights[1]", "equal length"),
+    "masked": (spoiled(1, 0, np.ma.masked_all(5)), ValueError, "biases[0]", "masked"),
     "NaN": (spoiled(0, 1, np.nan), ValueError, "weights[1]", "nan"),
     "infinity": (spoiled(0, 0, -np.inf), ValueError, "weights[0]", "-inf"),
     "NaN in a bias": (spoiled(1, 1, np.nan), ValueError, "biases[1]", "nan"),
@@ -241,6 +247,9 @@ BAD_TRAINERS = {
     "batch 8.0": ({"batch_size": 8.0}, TypeError, "batch_size", "8.0"),
     "batch text": ({"batch_size": "8"}, TypeError, "batch_size", "'8'"),
     "no batch": ({"batch_size": None}, TypeError, "batch_size", "None"),
+    "batch of two": ({"batch_size": np.array([8, 8])}, TypeError, "batch_size", "array([8, 8])"),
+    "threads of two": ({"threads": np.array([1, 1])}, TypeError, "threads", "array([1, 1])"),
+    "threads array": ({"threads": np.array(1.5)}, TypeError, "threads", "array(1.5)"),
     "threads 0": ({"threads": 0}, ValueError, "threads", "0"),
     "threads -1": ({"threads": -1}, ValueError, "threads", "-1"),
     "threads True": ({"threads": True}, TypeError, "threads", "True"),
@@ -341,6 +350,11 @@ class Sparse:
         return self
 
 
+class Broken:
+    def __array__(self, dtype=None, copy=None):
+        raise ZeroDivisionError
+
+
 def with_entry(value, dtype="float64", row=4, column=1):
     X = good_data("mse")[0].astype(dtype)
     X[row, column] = value
@@ -368,6 +382,8 @@ BAD_X = {
     "swapped bytes": (like_x(">f4"), TypeError, "dtype >f4", "astype('float32')"),
     "sparse": (Sparse(), TypeError, "sparse", "toarray()"),
     "masked": (np.ma.masked_equal(like_x(int), 0), ValueError, "masked", "filled"),
+    "broken": (Broken(), TypeError, "Broken", "ZeroDivisionError"),
+    "endless": (np.broadcast_to(0.0, (2**41, INPUTS)), ValueError, "2199023255552", "at most"),
     "NaN": (with_entry(np.nan), ValueError, "nan at row 4, column 1", "finite"),
     "single NaN": (with_entry(np.nan, "float32"), ValueError, "nan at row 4, column 1"),
     "half NaN": (with_entry(np.nan, "float16"), ValueError, "nan at row 4, column 1"),
@@ -529,6 +545,7 @@ BAD_FIT = {
     "validation of one": ({"validation_data": good_data("mse")[:1]}, EITHER, "validation_data"),
     "validation of three": ({"validation_data": (1, 2, 3)}, EITHER, "validation_data", "pair"),
     "validation no pair": ({"validation_data": 0.1}, TypeError, "validation_data", "float", "pair"),
+    "progress array": ({"progress": np.array(["auto"] * 2)}, ValueError, "progress", "'auto'"),
     "progress": ({"progress": "swoosh"}, ValueError, "progress", "'swoosh'", "auto"),
 }
 
@@ -555,6 +572,7 @@ BAD_OUT = {
     "integers": (np.zeros((ROWS, 2), int), EITHER, "int64", "float32"),
     "list": ([[0.0, 0.0]] * ROWS, TypeError, "list"),
     "read-only": (read_only(np.zeros((ROWS, 2), "f4")), ValueError, "writeable"),
+    "masked": (np.ma.array(np.zeros((ROWS, 2), "f4"), mask=True), ValueError, "masked", "out.data"),
 }
 
 
@@ -565,6 +583,23 @@ def test_an_out_that_does_not_fit_is_left_alone(case):
     with refused(error, "out", *fragments):
         one.net.predict(one.X, out=out)
     assert not np.any(out)
+
+
+@pytest.mark.parametrize("averaged", ["yes", 1, np.array([True, False])], ids=repr)
+def test_averaged_is_a_bool(engine, averaged):
+    one, other = make_twins(engine)
+    with refused(TypeError, "averaged", repr(averaged)):
+        one.trainer.predict(one.X, averaged=averaged)
+    with refused(TypeError, "averaged", repr(averaged)):
+        one.trainer.evaluate(one.X, one.y, averaged=averaged)
+    assert_same_future(one, other)
+
+
+def test_weights_beyond_double_precision_are_refused_without_a_warning(engine):
+    one, other = make_twins(engine)
+    with refused(ValueError, "sample_weight", "at row 0"):
+        one.trainer.step(one.X, one.y, np.full(ROWS, np.longdouble("1e4000")))
+    assert_same_future(one, other)
 
 
 # Losses that are not finite

@@ -4,13 +4,17 @@ import copy
 from dataclasses import replace
 
 import numpy as np
+import processes
 import pytest
 from cases import CASES
+from guards import Guard
 from numba.core.errors import TypingError
+from test_memory import guarding
 from ways import (
     ADAM,
     FLAT,
     ODD,
+    WAYS,
     batch,
     each_way,
     model_of,
@@ -119,6 +123,30 @@ def test_what_is_no_model_is_refused(way):
     for model in (model_of(FLAT)[0], tuple(model_of(FLAT))):
         with pytest.raises(TypingError, match=r"model is .*what trainer.compiled\(\) returns"):
             way.predict(model, np.ones((6, 4)), np.ones((6, 1)))
+
+
+@each_way
+@pytest.mark.parametrize("header", [np.zeros(9), np.zeros((3, 3), int), 5, None], ids=repr)
+def test_a_header_of_another_type_is_refused(header, way):
+    """As an address it would be read wherever it points to."""
+    model = model_of(FLAT)._replace(header=header)
+    with pytest.raises(TypingError, match=r"model is .*what trainer.compiled\(\) returns"):
+        way.predict(model, np.ones((6, 4)), np.ones((6, 1)))
+
+
+@guarding
+@pytest.mark.parametrize("length", [0, 2])
+def test_a_short_header_is_not_read_beyond_its_end(length):
+    processes.run(
+        f"import test_embed_refusals; test_embed_refusals.call_with_a_short_header({length})"
+    )
+
+
+def call_with_a_short_header(length):
+    header = Guard("end").zeros(length, np.int64)
+    for way in WAYS.values():
+        with pytest.raises(ValueError, match="model is a copy"):
+            way.predict(model_of(FLAT)._replace(header=header), np.ones((6, 4)), np.ones((6, 1)))
 
 
 def test_read_only_inputs_are_taken():

@@ -193,6 +193,8 @@ def refuse(batches, message, error=ValueError, epochs=1, **options):
 
 NOT_BATCHES = [
     (5, "batches is a int, expected an iterable"),
+    (np.array(5), "batches is a ndarray, expected an iterable"),
+    (lambda: 5, "what batches returned is a int, expected an iterable"),
     (MANY.batch(), r"batches\[0\] is a ndarray, expected a pair .*call fit\(X, y\)"),
     ([(*parts()[0], None, None)], r"batches\[0\] is a tuple of 4"),
 ]

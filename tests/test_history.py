@@ -56,6 +56,24 @@ def test_a_history_without_epochs_is_an_empty_table(tmp_path):
     assert not (tmp_path / "h.jsonl").read_text()
 
 
+@pytest.mark.parametrize(
+    ("columns", "error", "message"),
+    [
+        ({"loss": [1.0, 2.0], "mine": [1.0]}, ValueError, "'loss': 2, 'mine': 1"),
+        ({"loss": [1.0], "mine": ["good"]}, TypeError, "'good'.* under 'mine'"),
+        ({"loss": 1.0}, TypeError, "1.0 under 'loss'"),
+    ],
+)
+def test_what_is_no_table_is_refused_before_a_file_is_begun(columns, error, message, tmp_path):
+    path = tmp_path / "h"
+    path.write_text("of another fit")
+    history = fastbp.History(columns)
+    for write in (history.to_csv, history.to_jsonl):
+        with pytest.raises(error, match=message):
+            write(path)
+    assert path.read_text() == "of another fit"
+
+
 # plot
 
 

@@ -168,6 +168,7 @@ def test_what_cannot_be_monitored_is_refused_at_once(kind):
         (EarlyStopping, {"patience": 0}, ValueError, "patience is 0, expected an integer >= 1"),
         (EarlyStopping, {"patience": 1.5}, TypeError, "patience is 1.5"),
         (EarlyStopping, {"min_delta": -1}, ValueError, "min_delta is -1.0, .* 0 or more"),
+        (EarlyStopping, {"mode": np.array(["min", "max"])}, ValueError, "mode is array"),
         (EarlyStopping, {"restore_best": 1}, TypeError, "restore_best is 1"),
         (ReduceLROnPlateau, {"factor": 1.0}, ValueError, "factor is 1.0, .* below 1"),
         (ReduceLROnPlateau, {"factor": 0}, ValueError, "factor is 0.0"),

@@ -475,6 +475,8 @@ GOOD = np.random.default_rng(0).normal(size=(10, 3))
         (np.where(np.eye(10, 3) > 0, np.nan, GOOD), None, "X has nan at row 0, column 0"),
         (GOOD, np.full((10, 2), np.inf), "y has inf at row 0, column 0"),
         (GOOD, GOOD[:9, :2], r"y has shape \(9, 2\), expected \(10, 2\) or \(10, 1\)"),
+        (GOOD, [[1], [2, 3]], "y is a list that NumPy cannot read"),
+        (GOOD, np.ma.masked_all((10, 2)), "y is a masked array"),
         (GOOD, GOOD, r"y has shape \(10, 3\).*leave y out"),
         (1e9 + GOOD, None, "X has mean .* in column 0, values that float32 can hardly tell apart"),
         (GOOD, 1e9 + GOOD[:, :2], "y has mean .* subtract an offset"),
@@ -494,6 +496,9 @@ def test_data_without_a_scaling_are_refused(X, y, message):
         ({"target_scale": np.nan}, "target_scale has nan at 0"),
         ({"input_mean": [0, np.inf, 0]}, "input_mean has inf at 1, expected .* finite in float32"),
         ({"input_mean": [1, 2]}, r"input_mean has shape \(2,\), expected \(3,\), or one number"),
+        ({"input_mean": [[1], [2, 3]]}, "input_mean is a list that NumPy cannot read"),
+        ({"input_scale": np.ma.masked_all(3)}, "input_scale is a masked array"),
+        ({"input_mean": np.longdouble("1e4000")}, "input_mean has inf at 0"),
         ({"target_mean": [1, 2, 3]}, r"target_mean has shape \(3,\), expected \(2,\) or \(1,\)"),
         (
             {"target_mean": [1, 2], "target_scale": [1]},
