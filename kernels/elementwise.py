@@ -40,7 +40,7 @@ from .codes import (
     SOFTPLUS,
     TANH,
 )
-from .jit import INNER_FLAGS, inlined, kernel
+from .jit import INNER_OPTIONS, inlined, kernel
 from .simd import (
     exponent,
     fabs,
@@ -69,7 +69,7 @@ def _by_dtype(single: Any, function: Any) -> Callable[..., Any]:
     def stub(x: Any) -> Any:
         raise NotImplementedError("only inside kernels")
 
-    @overload(stub, jit_options={"forceinline": True, **INNER_FLAGS})
+    @overload(stub, jit_options={"forceinline": True, **INNER_OPTIONS})
     def choose(x):
         if x.dtype == types.float32:
             return lambda x: single(x)  # noqa: PLW0108 - overload wants a function

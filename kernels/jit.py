@@ -11,13 +11,14 @@ own folder, named by a hash of every kernel source, the versions and settings th
 and the width: equal installations share it, others never meet.
 """
 
+import gc
 import hashlib
 import os
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -157,22 +158,50 @@ class _NoEnvironment:
 
 
 class _InnerLibrary(JITCodeLibrary):  # type: ignore[misc]
-    """Code that is only linked into its callers: the entry optimizes all of it, once."""
+    """Code that is only linked into its callers: the entry links and optimizes all of it, once.
+
+    Numba would optimize each function, and link into each all that it calls, and so what is at the
+    bottom into everything above it. Left to the entry, the kernels compile in 1.4 s less of 9.3.
+    """
 
     @property
     def codegen(self) -> Any:
         return _NoEnvironment(self._codegen)
 
-    def _optimize_final_module(self) -> None:
+    def _optimize_functions(self, _module: Any) -> None:
         pass
 
-    def _finalize_final_module(self) -> None:
+    def finalize(self) -> None:
+        self._raise_if_finalized()
         self._finalize_dynamic_globals()
         self._finalized = True
+
+    def _get_module_for_linking(self) -> Any:
+        """Its own code, and that of all that it calls, directly or not."""
+        own = JITCodeLibrary._get_module_for_linking
+        module = own(self).clone()
+        # Callers first: LLVM links a function only if something before it calls it.
+        for library in reversed(_callees_first(self)[:-1]):
+            module.link_in(own(library), preserve=True)
+        return module
 
     def get_pointer_to_function(self, _name: str) -> int:
         self._ensure_finalized()
         return 0
+
+
+def _callees_first(library: Any) -> list[Any]:
+    """The library and what it calls: a callee is before its callers."""
+    order: dict[Any, None] = {}
+
+    def visit(one: Any) -> None:
+        for callee in one._linking_libraries if isinstance(one, _InnerLibrary) else ():
+            if callee not in order:
+                visit(callee)
+        order[one] = None
+
+    visit(library)
+    return list(order)
 
 
 class _InnerCompiler(Compiler):  # type: ignore[misc]
@@ -202,13 +231,26 @@ def inlined(function: Callable[..., Any]) -> Any:
     return numba.njit(forceinline=True, **INNER_OPTIONS)(function)
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """A compilation makes millions of objects and few cycles: looking for these takes 4% of it."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def c_function(function: Callable[..., Any], signature: Any) -> int:
     """Compile ``function``, or load it from the cache, as a C function; its address."""
     compiled = CFunc(
         function, (signature.args, signature.return_type), locals={}, options=dict(FLAGS)
     )
     _cached(compiled)
-    compiled.compile()
+    with _no_collection():
+        compiled.compile()
     _KEPT.append(compiled)
     return int(compiled.address)
 

@@ -41,3 +41,12 @@ def test_the_example_of_model_files_loads_what_it_saved(tmp_path, monkeypatch):
     X = np.random.default_rng(0).normal(size=(5, 20))
     assert np.array_equal(names["same"].predict(X), names["net"].predict(X))
     assert (tmp_path / "model.safetensors").exists()
+
+
+def test_the_long_run_is_resumed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    whole = run("Long runs")
+    again = run("Long runs")  # from the file, which is of the end
+    assert again["history"] == whole["history"]
+    weights = (names["trainer"].net.weights[0] for names in (whole, again))
+    assert np.array_equal(*weights)
