@@ -229,7 +229,7 @@ def test_a_trainer_in_training_cannot_be_saved_from_another_thread(tmp_path):
         thread.join()
 
     trainer.fit(*CASE.batch(), callbacks=[fastbp.LambdaCallback(on_epoch_end=save)])
-    assert "training in another thread" in errors[0]
+    assert "in use by another thread" in errors[0]
     assert not (tmp_path / "x").exists()
 
 
