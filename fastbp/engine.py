@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from . import pace, threads
+from . import forks, pace, threads
 from .data import address
 from .header import Header, training_header
 from .job import Floats, Ints, Job
@@ -135,6 +135,7 @@ def infer(state: State, shares: int, data: Data, out: Array, values: Floats) -> 
     Many rows go in several calls of the kernels, each of whole blocks, so that none is one that
     goes another way for having few rows.
     """
+    state = replace(state)  # another thread may go over to the extended kernels meanwhile
     plan = inference_plan(state.shape, data.rows, shares)
     work = _borrow(int(plan[0, layout.WORK]) * state.parameters.itemsize)
     try:
@@ -179,7 +180,7 @@ def _inference(pointers: tuple[int, ...], data: Data, out: Array, values: Floats
 def _run(job: Job, state: State, shares: int) -> float:
     """Run a job; returns the seconds that it had to wait for other threads."""
     kind = state.parameters.itemsize, state.shape.extended
-    if shares == 1:
+    if shares == 1 or not forks.can_split():
         run.serial(*kind)(job.address, jobs.RUN, 0, 1)
         return 0.0
     return threads.run_alone(shares, run.parallel, job.array, run.code(*kind), shares)

@@ -1,6 +1,7 @@
 """The header of an embedded model, and the memory that it points to (kernels/served.py)."""
 
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import numba
 import numpy as np
@@ -12,6 +13,10 @@ from .state import Array, State
 
 MORE_SLOTS = 2
 """Slots beyond Numba's threads, for threads of Python's."""
+
+
+_ALL: WeakValueDictionary[int, Ints] = WeakValueDictionary()
+"""The headers that there are, by address."""
 
 
 class Header(NamedTuple):
@@ -73,9 +78,17 @@ def _header(state: State, most_rows: int, plans: tuple[Ints, Ints]) -> Header:
             jobs.STATUSES: here + array.itemsize * (start + served.SLOT_STATUS),
         }
         _set(array, start, pointers | own)
+    _ALL[here] = array
     return Header(array, scratch)
 
 
 def _set(array: Ints, start: int, elements: dict[int, int]) -> None:
     for element, value in elements.items():
         array[start + element] = value
+
+
+def free_slots() -> None:
+    """Give back all slots: in a forked process, whose parent's other threads took them along."""
+    for array in _ALL.values():
+        slots = array[served.FIRST_SLOT :][: array[served.SLOTS] * served.SLOT_STRIDE]
+        slots[served.BUSY :: served.SLOT_STRIDE] = 0

@@ -1,9 +1,8 @@
 """What a trainer is made of: its arrays, its engine, its lock, and how it runs a batch."""
 
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, NoReturn
 from weakref import ref
@@ -11,6 +10,7 @@ from weakref import ref
 import numpy as np
 
 from . import checks, embed, lbfgs, losses, names, optimizers, options, own, pace, quick, schedules
+from .alone import alone
 from .data import check_targets
 from .engine import CompiledEngine
 from .job import Ints, Job
@@ -62,7 +62,7 @@ class Learner:
 
     def _own_process(self) -> None:
         """What belongs to this process alone."""
-        self._lock = threading.RLock()
+        self._lock = self._net._lock
         self._headers: list[ref[Ints]] = []
         self._make_engine()
 
@@ -80,9 +80,10 @@ class Learner:
         """With moments in natural shapes: their layout is this machine's."""
         made_anew = ("_state", "_compiled", "_engine", "_step_job", "_lock", "_model", "_quick")
         left = (*made_anew, "_fitting", "_headers")
-        state = {key: value for key, value in vars(self).items() if key not in left}
-        moments = [list(layout.read_layers(self._net._plan, m)) for m in self._state.moments]
-        return state | {"moments": moments, "hyper": self._state.hyper.copy()}
+        with self._alone():
+            state = {key: value for key, value in vars(self).items() if key not in left}
+            moments = [list(layout.read_layers(self._net._plan, m)) for m in self._state.moments]
+            return state | {"moments": moments, "hyper": self._state.hyper.copy()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         of_state = ("moments", "hyper")
@@ -93,23 +94,9 @@ class Learner:
             layout.write_layers(self._net._plan, arena, layers)
         self._own_process()
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Refuse a second thread while one is training."""
-        # Ctrl-C may come as soon as acquire returns: it must be inside.
-        try:
-            if not self._lock.acquire(blocking=False):
-                raise RuntimeError(
-                    "this trainer is training in another thread: wait for it, or make a Trainer "
-                    "for each thread"
-                )
-            yield
-        finally:
-            # No function of ours, no contextlib.suppress: Ctrl-C may end any before the release.
-            try:  # noqa: SIM105
-                self._lock.release()
-            except RuntimeError:  # not ours: refused, or Ctrl-C before it was
-                pass
+    def _alone(self) -> AbstractContextManager[None]:
+        """Refuse a second thread while one trains or evaluates."""
+        return alone(self._lock)
 
     def _new_state(self) -> State:
         net, optimizer, loss, asked = self._net, self._optimizer, self._loss, self._options

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from numpy import empty, ndarray
 
 from . import activations, checks, engine, initializers, losses, names, quick, scaling, threads
+from .alone import alone, new_lock
 from .data import address, as_inputs
 from .job import Floats, Ints
 from .kernels import layout, settings
@@ -94,13 +95,14 @@ class Network:
         if self._scaling.any:
             self._extend()
         self._trainers: WeakSet[Learner] = WeakSet()
+        self._lock = new_lock()
 
     def _extend(self) -> None:
-        """Use the extended kernels, which scale."""
-        scales = address(self._scales.input_mean)
-        self._shape = replace(self._shape, extended=True, scaling=scales)
+        """Use the extended kernels, which scale; other threads may predict meanwhile."""
         # The quick way has its address: a temporary one would be gone before it is read.
         self._hyper = np.zeros(settings.length(len(self.sizes) - 1, 0))
+        scales = address(self._scales.input_mean)
+        self._shape = replace(self._shape, extended=True, scaling=scales)
         self._quick = None
 
     def _initial(self, init: str) -> list[layout.Layer]:
@@ -122,9 +124,10 @@ class Network:
     def __getstate__(self) -> dict[str, Any]:
         """With parameters in natural shapes: their layout is this machine's."""
         of_this_machine = {"_shape", "_plan", "_parameters", "_scales", "_hyper"}
-        of_this_machine |= {"_trainers", "_quick"}
-        state = {key: value for key, value in vars(self).items() if key not in of_this_machine}
-        return state | {"layers": self._layers()}
+        of_this_machine |= {"_trainers", "_quick", "_lock"}
+        with alone(self._lock):
+            state = {key: value for key, value in vars(self).items() if key not in of_this_machine}
+            return state | {"layers": self._layers()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update((key, value) for key, value in state.items() if key != "layers")
@@ -230,8 +233,9 @@ class Network:
         layers = [
             tuple(column[i] for column in columns if i < len(column)) for i in range(len(shapes))
         ]
-        self._parameters.fill(0)  # padding, too: 0 times a delta that was infinite is NaN
-        layout.write_layers(self._plan, self._parameters, layers)
+        with alone(self._lock):
+            self._parameters.fill(0)  # padding, too: 0 times a delta that was infinite is NaN
+            layout.write_layers(self._plan, self._parameters, layers)
 
     def _norms(self, arrays: Any, shapes: Sequence[tuple[int, ...]], name: str) -> list[Array]:
         if not self.layer_norm:
@@ -323,14 +327,15 @@ class Network:
     def _scale(self, wanted: Scaling) -> None:
         scaling.check(wanted.inputs, self.dtype, "input")
         scaling.check(wanted.targets, self.dtype, "target")
-        for trainer in self._trainers:
-            scaling.check_loss(trainer._loss, wanted.targets, self.sizes[-1])
-        if not self._shape.scaling:
-            self._extend()
-        for trainer in self._trainers:
-            trainer._follow_scaling()
-        self._scaling = wanted
-        scaling.fill(wanted, self._scales)
+        with alone(self._lock):
+            for trainer in self._trainers:
+                scaling.check_loss(trainer._loss, wanted.targets, self.sizes[-1])
+            if not self._shape.scaling:
+                self._extend()
+            for trainer in self._trainers:
+                trainer._follow_scaling()
+            self._scaling = wanted
+            scaling.fill(wanted, self._scales)
 
     @property
     def input_mean(self) -> Floats | None:
@@ -354,6 +359,9 @@ class Network:
 
     def predict(self, X: Any, out: Array | None = None) -> Array:
         """Outputs (n, n_out) of the rows of X (n, n_in); safe from many threads at once.
+
+        While another thread trains, the parameters are what they are at the time: some as before an
+        update, and some as after it.
 
         Args:
             X: numbers of any real dtype, order and strides.
@@ -392,8 +400,11 @@ class Network:
             return None
 
     def _make_quick(self) -> quick.Prediction:
-        self._quick = quick.prediction(self._state(), self.n_parameters)
-        return self._quick
+        state = self._state()
+        self._quick = made = quick.prediction(state, self.n_parameters)
+        if self._shape is not state.shape:  # another thread has just begun to scale
+            self._quick = None
+        return made
 
     def _state(self) -> State:
         """For an inference."""

@@ -17,11 +17,12 @@ NO_LIMIT = 2**62
 
 _GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
-_PARALLEL_REGION, _NEXT_TURN = threading.RLock(), threading.Lock()
+_PARALLEL_REGION, _NEXT_TURN = threading.RLock(), threading.RLock()
 """Numba's workqueue layer aborts the process when two Python threads enter a region at once; with
 any layer, two regions at once would only share the same cores. Who waits for the region holds
 _NEXT_TURN: a thread that leaves a region and wants the next one at once cannot overtake. An RLock
-knows whose it is, so that what Ctrl-C interrupts can tell whether it had it yet."""
+knows whose it is, so that what Ctrl-C interrupts can tell whether it had it yet; and a signal
+handler that forks (forks.py) never waits for its own thread."""
 
 
 def maximum(threads: int | str) -> int:

@@ -78,6 +78,9 @@ class Trainer(Learner):
     ``evaluate`` and ``fit`` compare. Of a single target, mse times net.target_scale^2 is the mean
     squared error in units of y; for others, compare y with ``predict``.
 
+    One thread at a time trains, evaluates, copies or sets a network, by whichever of its trainers:
+    another one gets a RuntimeError. ``predict`` and ``lr`` are for any thread.
+
     Raises:
         ValueError, TypeError: an argument that is not as above.
 
@@ -407,7 +410,8 @@ class Trainer(Learner):
         weights = as_row_weights(sample_weight, len(x.array))
         targets = as_targets(y, self._loss, self.net.sizes[-1], len(x.array))
         rows = Validation(Data(x, targets, weights=weights), np.asarray(y))
-        return self._evaluate(rows, measured, averaged)
+        with self._alone():
+            return self._evaluate(rows, measured, averaged)
 
     def _evaluate(
         self, rows: Validation, metrics: Mapping[str, Metric], averaged: bool = False
@@ -420,22 +424,30 @@ class Trainer(Learner):
 
     def averaged_network(self) -> Network:
         """A new network whose parameters are the moving average of this one's (ema_decay)."""
-        self._engine_of(averaged=True)
-        net = copy.copy(self.net)
-        net._parameters[:] = self._average
-        return net
+        with self._alone():
+            self._engine_of(averaged=True)
+            net = copy.copy(self.net)
+            net._parameters[:] = self._average
+            return net
 
     def predict(self, X: Any, out: Array | None = None, *, averaged: bool = False) -> Array:
         """``net.predict``, by this trainer's engine and threads.
 
-        averaged: by the moving average of the parameters (ema_decay), and not the parameters.
+        averaged: by the moving average of the parameters (ema_decay), and not the parameters; this
+        is refused while another thread trains, RuntimeError.
         """
-        engine = self._engine_of(averaged)
+        if averaged:
+            with self._alone():
+                return self._outputs(self._inputs(X), self._engine_of(averaged), out)
+        engine = self._engine
         if engine is self._compiled and not self._compiled.forced_shares:
             p = self._net._predict_quickly(X, out)
             if p is not None:
                 return p
-        return self._outputs(Data(as_inputs(X, self.net.sizes[0])), engine, out)
+        return self._outputs(self._inputs(X), engine, out)
+
+    def _inputs(self, X: Any) -> Data:
+        return Data(as_inputs(X, self.net.sizes[0]))
 
     def _data(self, X: Any, y: Any, sample_weight: Any = None) -> Data:
         x = as_inputs(X, self.net.sizes[0])
