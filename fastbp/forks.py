@@ -71,7 +71,6 @@ def _begin() -> None:
     global is_child, _is_single, _has_warned
     is_child, _is_single, _has_warned = True, _is_single or _threads_fail(), False
     _go_on()
-    threads._PARALLEL_REGION, threads._NEXT_TURN = threading.RLock(), threading.RLock()
     header.free_slots()
 
 

@@ -2,12 +2,11 @@
 
 import itertools
 import signal
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
+import layers
 import numba
 import numpy as np
 import processes
@@ -250,23 +249,10 @@ def setting_stays():
     return all(kept) and numba.get_num_threads() == setting
 
 
-POOLS = {"workqueue": "workqueue", "omp": "omppool", "tbb": "tbbpool"}
-FIND = """
-import importlib
-try:
-    importlib.import_module("numba.np.ufunc.%s")
-except ImportError as error:
-    print(error)
-"""
-
-
-@pytest.mark.parametrize("layer", POOLS)
+@layers.each_layer
 def test_several_python_threads_with_the_threading_layer(layer):
     """In a process that begins with them: the first calls compile or load at once, too."""
-    # pip installs tbb where no loader looks by itself.
-    environment = {"LD_LIBRARY_PATH": str(Path(sys.prefix, "lib")), "NUMBA_THREADING_LAYER": layer}
-    if missing := processes.run(FIND % POOLS[layer], **environment):
-        pytest.skip(f"Numba has no layer {layer} here: {missing.strip()}")
+    environment = layers.settings(layer) | {"NUMBA_NUM_THREADS": None}
     lines = processes.run(LAYER, **environment).splitlines()
     assert lines == [str([(True, True)] * 3), "True True", layer]
 

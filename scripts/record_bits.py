@@ -1,0 +1,37 @@
+"""Record the bits of short training runs, tests/data/bits.json: python scripts/record_bits.py.
+
+On an x86-64 processor with AVX-512: widths without fused multiply-add are those of an older one.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1] / "tests"
+PROGRAM = "import json, short_runs, test_bits as t; print(json.dumps([t.machine(), t.digests()]))"
+OLD = {"NUMBA_CPU_NAME": "nehalem", "NUMBA_CPU_FEATURES": ""}
+
+
+def recorded(bits: str, processor: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """(kind of machine, digests of the runs) of a process with these settings."""
+    settings = {"FASTBP_VECTOR_BITS": bits, "PYTHONPATH": str(TESTS)} | processor
+    answer = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=os.environ | settings, check=True, capture_output=True
+    )
+    machine, digests = json.loads(answer.stdout)
+    return machine, digests
+
+
+def main() -> None:
+    """Write the record."""
+    record = dict(
+        recorded(bits, processor) for bits in ("512", "256", "128") for processor in ({}, OLD)
+    )
+    text = json.dumps(record, indent=1, sort_keys=True)
+    (TESTS / "data" / "bits.json").write_text(text + "\n", encoding="ascii")
+
+
+if __name__ == "__main__":
+    main()
