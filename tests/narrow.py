@@ -16,6 +16,7 @@ FILES = (
     "test_torch.py",
     "test_nan.py",
     "test_determinism.py",
+    "test_bits.py",
     "test_memory.py",
     "test_embed.py",
     "test_embed_refusals.py",
@@ -24,7 +25,7 @@ FILES = (
 )
 """Laws 1 to 7 and 9."""
 
-SAME_AT_EVERY_WIDTH = "numpy or stays_flat"
+SAME_AT_EVERY_WIDTH = "numpy or stays_flat or the_cache or threading_layer"
 """Tests of the twins, and slow ones of the Python side."""
 
 REGISTERS = {512: "zmm", 256: "ymm", 128: "xmm"}
