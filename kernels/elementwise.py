@@ -230,17 +230,25 @@ def slope(code, z, a):
     return fma(a, 0.0, 1.0)
 
 
+_PART = 1024
+"""Vectors of a sum that are added up by themselves: rounding grows with the longest chain."""
+
+
 @kernel
 def sum_of_vectors(x, count):
     """The sum of ``count`` vectors that lie one after another, two chains at a time."""
     w = lanes(x)
-    even = odd = splat(x, 0.0)
-    for i in range(0, count // 2 * 2 * w, 2 * w):
-        even = even + load(x, i)
-        odd = odd + load(x, i + w)
-    if count % 2 == 1:
-        even = even + load(x, (count - 1) * w)
-    return even + odd
+    total = splat(x, 0.0)
+    for start in range(0, count, _PART):
+        stop = min(count, start + _PART)
+        even = odd = splat(x, 0.0)
+        for i in range(start * w, (start + (stop - start) // 2 * 2) * w, 2 * w):
+            even = even + load(x, i)
+            odd = odd + load(x, i + w)
+        if (stop - start) % 2 == 1:
+            even = even + load(x, (stop - 1) * w)
+        total = total + (even + odd)
+    return total
 
 
 @kernel
