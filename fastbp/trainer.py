@@ -83,6 +83,9 @@ class Trainer(Learner):
     ``evaluate`` and ``fit`` compare. Of a single target, mse times net.target_scale^2 is the mean
     squared error in units of y; for others, compare y with ``predict``.
 
+    One thread at a time trains, evaluates, copies or sets a network, by whichever of its trainers:
+    another one gets a RuntimeError. ``predict`` and ``lr`` are for any thread.
+
     Raises:
         ValueError, TypeError: an argument that is not as above.
 

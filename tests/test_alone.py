@@ -10,6 +10,7 @@ import pytest
 from cases import CASES
 
 import fastbp
+from fastbp.kernels import run
 
 CASE = CASES["whole vectors"]
 X, Y = CASE.batch()
@@ -152,10 +153,10 @@ def test_a_long_prediction_is_not_led_astray_by_what_makes_the_trainer_extended(
     trainer._shares = 1
     rows = np.tile(X, (100, 1))
     expected = trainer.predict(rows)
-    chunks = []
+    chunks, kinds, serial = [], [], run.serial
 
     def next_count(count, _seconds):
-        chunks.append(trainer._extended)
+        chunks.append(count)
         if len(chunks) == 2:
             trainer.step(X, Y, np.ones(len(X)))
             trainer.net.set_parameters(*parameters)
@@ -164,5 +165,7 @@ def test_a_long_prediction_is_not_led_astray_by_what_makes_the_trainer_extended(
     parameters = trainer.net.weights, trainer.net.biases
     monkeypatch.setattr("fastbp.pace.next_count", next_count)
     monkeypatch.setattr("fastbp.pace.first_rows", lambda _: 1)
+    monkeypatch.setattr(run, "serial", lambda *kind: kinds.append(kind) or serial(*kind))
     np.testing.assert_array_equal(trainer.predict(rows), expected)
-    assert True in chunks
+    assert (4, True) in kinds
+    assert kinds[-1] == (4, False)

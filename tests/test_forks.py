@@ -86,17 +86,22 @@ def training(shares):
     trainer.step(X[:9], y[:9])
     stop, begun = threading.Event(), threading.Event()
 
-    def train():
-        while not stop.is_set():
-            trainer.fit(X, y, epochs=3, callbacks=[begin])
+    def watch(_state):
+        begun.set()
+        if stop.is_set():
+            raise fastbp.StopTraining
 
-    begin = fastbp.LambdaCallback(on_epoch_end=lambda _: begun.set())
-    thread = threading.Thread(target=train)
+    watcher = fastbp.LambdaCallback(on_epoch_end=watch)
+    thread = threading.Thread(
+        target=lambda: trainer.fit(X, y, epochs=10**9, callbacks=[watcher]), daemon=True
+    )
     thread.start()
     begun.wait()
-    yield trainer
-    stop.set()
-    thread.join()
+    try:
+        yield trainer
+    finally:
+        stop.set()
+        thread.join()
 
 
 # Programs
