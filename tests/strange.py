@@ -89,8 +89,8 @@ VALUES = (None, np.nan, np.inf, -np.inf, 1e39, -1e39, 1e30, 1e-45, -0.0, -1, 0.5
 
 
 def mostly(usual, others):
-    """The usual one half of the time."""
-    return st.one_of(st.just(usual), st.sampled_from(others))
+    """The usual three times in four."""
+    return st.sampled_from([usual] * 3 * len(others) + list(others))
 
 
 @dataclass
