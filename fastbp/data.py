@@ -203,7 +203,7 @@ def as_array(data: Any, name: str) -> Array:
     except Exception as error:  # its own __array__ may raise anything
         refusal = ValueError if isinstance(error, ValueError) else TypeError
         raise refusal(
-            f"{name} is a {kind} that NumPy cannot read ({error or repr(error)}): "
+            f"{name} is a {kind} that NumPy cannot read ({str(error) or repr(error)}): "
             "pass an array of numbers, or rows of equal length"
         ) from error
 

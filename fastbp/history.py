@@ -52,12 +52,12 @@ class History(dict[str, list[float]]):
         with Path(path).open("w", encoding="utf-8", newline="\n") as file:
             for row in self._rows():
                 finite = {k: v if math.isfinite(v) else None for k, v in row.items()}
-                file.write(json.dumps(finite) + "\n")
+                file.write(json.dumps(finite, default=float) + "\n")  # NumPy's are not known
 
     def _check(self) -> None:
         """ValueError or TypeError for what is no table of numbers, before a file is begun."""
         for key, values in self.items():
-            if not isinstance(values, list) or not all(isinstance(v, Real) for v in values):
+            if not isinstance(values, list) or not all(map(_is_number, values)):
                 raise TypeError(f"History has {values!r} under {key!r}, expected a list of numbers")
         lengths = {key: len(values) for key, values in self.items()}
         if len(set(lengths.values())) > 1:
@@ -78,3 +78,14 @@ class History(dict[str, list[float]]):
         from . import plots
 
         return plots.curves(self)
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is one that a float can stand for."""
+    if not isinstance(value, Real):
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True

@@ -265,7 +265,7 @@ class Learner:
 
     def _outputs(self, data: Data, engine: Engine, out: Array | None = None) -> Array:
         out = self._net._out(out, data)
-        raise_status(engine.outputs(data, out), data, self._state)
+        raise_status(engine.outputs(data, np.asarray(out)), data, self._state)
         return out
 
     @property

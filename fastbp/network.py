@@ -447,7 +447,7 @@ class Network:
         flops = 2.0 * data.rows * self.n_parameters
         shares = threads.shares(threads.maximum("auto"), flops)
         state = self._state()
-        statuses = engine.infer(state, shares, data, out, engine.NO_VALUES)
+        statuses = engine.infer(state, shares, data, np.asarray(out), engine.NO_VALUES)
         raise_status(statuses, data, state)
         return out
 
@@ -484,14 +484,15 @@ class Network:
             return np.empty(shape, self.dtype)
         if not isinstance(out, np.ndarray):
             raise TypeError(f"out is a {type(out).__name__}, expected a NumPy array {shape}")
-        if out.shape != shape or out.dtype != self.dtype or not out.flags.carray:
+        array = np.asarray(out)  # what a class of the user's says of itself may be anything
+        if array.shape != shape or array.dtype != self.dtype or not array.flags.carray:
             raise ValueError(
-                f"out has shape {out.shape} and dtype {out.dtype}, C-contiguous and writeable: "
-                f"{out.flags.carray}; expected shape {shape}, dtype {self.dtype}, True"
+                f"out has shape {array.shape} and dtype {array.dtype}, C-contiguous and writeable: "
+                f"{array.flags.carray}; expected shape {shape}, dtype {self.dtype}, True"
             )
         if np.ma.is_masked(out):
             raise ValueError("out has masked entries, which would stay masked: pass out.data")
-        if np.may_share_memory(out, data.x.array):
+        if np.may_share_memory(array, data.x.array):
             raise ValueError("out lies in the memory of X, expected memory of its own: pass a copy")
         return out
 
@@ -507,10 +508,10 @@ def _copy_of(units: scaling.Units | None, part: str) -> Floats | None:
 
 def _sizes(sizes: Any) -> tuple[int, ...]:
     try:
-        units = iter(() if isinstance(sizes, str | bytes) else sizes)
+        units = None if isinstance(sizes, str | bytes) else iter(sizes)
     except TypeError:  # an array without dimensions has an __iter__, too
         units = None
-    if units is None or isinstance(sizes, str | bytes):
+    if units is None:
         raise TypeError(
             f"sizes is {sizes!r}, expected a sequence of integers, inputs first: [784, 512, 10]"
         )

@@ -602,6 +602,24 @@ def test_weights_beyond_double_precision_are_refused_without_a_warning(engine):
     assert_same_future(one, other)
 
 
+class Liar(np.ndarray):
+    """What it says of itself is wrong; its memory is right."""
+
+    shape = (1, 1)
+
+    def __getitem__(self, key):
+        return "nothing"
+
+
+def test_an_out_of_a_class_of_the_users_is_filled(engine):
+    one = make_pair(engine)
+    out = np.zeros((ROWS, OUTPUTS), "f4")
+    for predict in (one.net.predict, one.trainer.predict):
+        out[:] = 0
+        predict(one.X, out=out.view(Liar))
+        np.testing.assert_array_equal(out, predict(one.X))
+
+
 # Losses that are not finite
 
 

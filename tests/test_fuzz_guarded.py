@@ -29,7 +29,7 @@ def under_guard(side):
     guard = Guard(side)
     guard_everything(guard)
 
-    @tries(200)
+    @tries(400)
     @given(st.data())
     def python_calls(data):
         subject = data.draw(subjects)
@@ -44,7 +44,7 @@ def under_guard(side):
         names = (*FAULTS, "input_mean", "target_mean")
         judge(function, arguments, trainer=trainer, names=names, changes=True, partly=call == "fit")
 
-    @tries(60)
+    @tries(120)
     @given(st.data())
     def embedded_calls(data):
         embedded_call(data, guard)

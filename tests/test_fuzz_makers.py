@@ -25,7 +25,7 @@ sizes = st.one_of(
 seeds = anything(0, 1, None, 2**63 - 1)
 
 
-@tries(250)
+@tries(500)
 @given(st.data())
 def test_network(data):
     arguments = {"sizes": data.draw(sizes, "sizes")} | optional(
@@ -56,7 +56,7 @@ def is_array(value):
     return isinstance(value, np.ndarray)
 
 
-@tries(250)
+@tries(500)
 @given(st.data())
 def test_trainer(data):
     loss = data.draw(anything("mse", "cross_entropy", fastbp.Huber(), fastbp.Quantile(), "bce"))
@@ -129,7 +129,7 @@ MAKERS = {
 }  # fmt: skip
 
 
-@tries(600)
+@tries(1200)
 @given(st.data())
 def test_specifications(data):
     maker, fields = data.draw(st.sampled_from(list(MAKERS.items())))
@@ -142,7 +142,7 @@ def test_specifications(data):
         assert np.isfinite(made.cells()[:2]).all()
 
 
-@tries(100)
+@tries(200)
 @given(st.data())
 def test_history(data):
     columns = st.dictionaries(

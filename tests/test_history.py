@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 
+import numpy as np
 import processes
 import pytest
 
@@ -56,11 +57,18 @@ def test_a_history_without_epochs_is_an_empty_table(tmp_path):
     assert not (tmp_path / "h.jsonl").read_text()
 
 
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    history = fastbp.History(loss=[np.float32(0.5)], mine=[np.int8(3)])
+    history.to_jsonl(tmp_path / "h")
+    assert json.loads((tmp_path / "h").read_text()) == {"epoch": 1, "loss": 0.5, "mine": 3}
+
+
 @pytest.mark.parametrize(
     ("columns", "error", "message"),
     [
         ({"loss": [1.0, 2.0], "mine": [1.0]}, ValueError, "'loss': 2, 'mine': 1"),
         ({"loss": [1.0], "mine": ["good"]}, TypeError, "'good'.* under 'mine'"),
+        ({"loss": [10**400]}, TypeError, "under 'loss'"),
         ({"loss": 1.0}, TypeError, "1.0 under 'loss'"),
     ],
 )
