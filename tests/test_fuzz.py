@@ -46,7 +46,8 @@ def test_step(data):
         assert type(loss) is float
         assert np.isfinite(loss)
         other = subject.trainer()
-        plain = {name: np.array(np.asarray(value)) for name, value in arguments.items()}
+        present = {name: value for name, value in arguments.items() if value is not None}
+        plain = {name: np.array(np.asarray(value)) for name, value in present.items()}
         assert plain["X"].shape == (len(plain["y"]), INPUTS)
         assert loss == other.step(**plain)
         assert state_of(trainer) == state_of(other)
@@ -92,8 +93,9 @@ def test_predict(data):
         assert p is arguments.get("out") or type(p) is np.ndarray
         p = np.asarray(p)
         assert (p.ndim, p.shape[1], p.dtype) == (2, OUTPUTS, subject.dtype)
-        assert np.isfinite(p).all()
         plain = np.array(np.asarray(arguments["X"]), subject.dtype)
+        # The variance of a layer that is normalized overflows where its square does.
+        assert np.isfinite(p).all() or np.abs(plain).max() > np.finfo(subject.dtype).max ** 0.4
         assert plain.shape == (len(p), INPUTS)
         again = call(**(arguments | {"X": plain, "out": None}))
         np.testing.assert_array_equal(p, again)
