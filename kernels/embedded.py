@@ -88,7 +88,8 @@ def _is_label(kind: Any) -> bool:
 
 
 def _check_targets(kind: Any, dtype: Any) -> None:
-    if not (_is_label(kind) or isinstance(kind, types.Float) or _is_array(kind, dtype, 2)):
+    number = kind in (types.float32, types.float64)  # Numba cannot pass a float16
+    if not (_is_label(kind) or number or _is_array(kind, dtype, 2)):
         _refuse_type(
             "y",
             kind,

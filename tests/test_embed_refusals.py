@@ -102,6 +102,7 @@ BAD_TYPES = {
     "y of another dtype": ("step", {"y": np.ones((6, 2), "f4")}, "y is "),
     "y of small labels": ("step", {"y": np.ones(6, "i4")}, "y is .*int64"),
     "y of labels in a column": ("step", {"y": np.ones((6, 1), "i8")}, "y is .*int64"),
+    "y half a number": ("step", {"y": np.float16(0.5)}, "y is float16"),
     "y of bool": ("gradients", {"y": np.ones(6, "?")}, "y is "),
     "out read-only": ("predict", {"p": read_only(np.ones((6, 2)))}, "out is .*can be written"),
     "out of gradients in rows": ("gradients", {"g": np.ones((1, 65))}, "out is .*one dimension"),

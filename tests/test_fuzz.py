@@ -13,6 +13,7 @@ from fuzzing import (
     draw_all,
     judge,
     optional,
+    state_of,
     subjects,
     tries,
 )
@@ -39,8 +40,17 @@ FLAGS = anything(True, False)
 def test_step(data):
     subject = data.draw(subjects)
     trainer = subject.trainer()
-    loss = judge(trainer.step, batch_of(data, subject), trainer=trainer, changes=True)
-    assert loss is None or (type(loss) is float and np.isfinite(loss))
+    arguments = batch_of(data, subject)
+    loss = judge(trainer.step, arguments, trainer=trainer, changes=True)
+    if loss is not None:
+        assert type(loss) is float
+        assert np.isfinite(loss)
+        other = subject.trainer()
+        present = {name: value for name, value in arguments.items() if value is not None}
+        plain = {name: np.array(np.asarray(value)) for name, value in present.items()}
+        assert plain["X"].shape == (len(plain["y"]), INPUTS)
+        assert loss == other.step(**plain)
+        assert state_of(trainer) == state_of(other)
 
 
 @tries(300)
@@ -81,8 +91,14 @@ def test_predict(data):
     p = judge(call, arguments, trainer=trainer)
     if p is not None:
         assert p is arguments.get("out") or type(p) is np.ndarray
+        p = np.asarray(p)
         assert (p.ndim, p.shape[1], p.dtype) == (2, OUTPUTS, subject.dtype)
-        assert np.isfinite(p).all()
+        plain = np.array(np.asarray(arguments["X"]), subject.dtype)
+        # The variance of a layer that is normalized overflows where its square does.
+        assert np.isfinite(p).all() or np.abs(plain).max() > np.finfo(subject.dtype).max ** 0.4
+        assert plain.shape == (len(p), INPUTS)
+        again = call(**(arguments | {"X": plain, "out": None}))
+        np.testing.assert_array_equal(p, again)
 
 
 @tries(200)
