@@ -514,7 +514,7 @@ class Trainer(Learner):
         averaged: by the moving average of the parameters (ema_decay), and not the parameters; this
         is refused while another thread trains, RuntimeError.
         """
-        if averaged:
+        if averaged is not False and checks.flag(averaged, "averaged"):
             with self._alone():
                 return self._outputs(self._inputs(X), self._engine_of(averaged), out)
         engine = self._engine

@@ -597,7 +597,7 @@ def test_scaling_while_another_thread_trains_is_refused():
     worker.start()
     inside.wait(30)
     try:
-        with pytest.raises(RuntimeError, match="training in another thread"):
+        with pytest.raises(RuntimeError, match="in use by another thread"):
             trainer.net.standardize(X, y)
     finally:
         done.set()
