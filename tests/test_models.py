@@ -322,12 +322,6 @@ def square(z):
     return z * z, 2 * z
 
 
-own = pytest.mark.skipif(
-    not hasattr(fastbp.Network, "own_activations"), reason="networks have no own activations"
-)
-
-
-@own
 @each_dtype
 def test_an_own_activation_is_passed_to_load(dtype, tmp_path):
     net = fastbp.Network([3, 4, 5, 2], [square, "tanh"], square, seed=0, dtype=dtype)
@@ -340,7 +334,6 @@ def test_an_own_activation_is_passed_to_load(dtype, tmp_path):
         fastbp.load(tmp_path / "a", functions={"square": square.py_func})
 
 
-@own
 def test_two_own_activations_of_one_name_are_not_saved(tmp_path):
     other = njit(square.py_func)
     net = fastbp.Network([3, 4, 5, 2], [square, other], seed=0)

@@ -10,7 +10,7 @@ import fake_torch
 import numpy as np
 import pytest
 from cases import HIDDEN, Case, each_case, each_dtype
-from test_models import KINDS, own, square
+from test_models import KINDS, square
 
 import fastbp
 
@@ -25,12 +25,9 @@ ROUNDINGS = 20
 """How many roundings two sums of the same terms may be apart: of some tens of terms of one size."""
 
 is_installed = importlib.util.find_spec("torch") is not None
-installed = pytest.mark.skipif(
-    not is_installed, reason="torch is not installed: the tests run with its stand-in alone"
-)
 
 
-@pytest.fixture(params=["stand-in", pytest.param("torch", marks=installed)])
+@pytest.fixture(params=["stand-in", *(["torch"] if is_installed else [])])
 def torch(request, monkeypatch):
     """torch, as fastbp imports it."""
     forget()
@@ -122,7 +119,7 @@ def test_parameters_are_copies():
     assert np.array_equal(net.predict(inputs(5)), before)
 
 
-@installed
+@pytest.mark.skipif(not is_installed, reason="compares the stand-in with torch")
 def test_torchs_random_numbers_stay_as_they_are():
     import torch
 
@@ -132,7 +129,6 @@ def test_torchs_random_numbers_stay_as_they_are():
 
 
 @pytest.mark.usefixtures("torch")
-@own
 def test_torch_has_no_module_for_an_own_activation():
     net = fastbp.Network([3, 4, 2], square, seed=0)
     with pytest.raises(ValueError, match="activation 'square' is your own"):
