@@ -8,40 +8,13 @@ two plain trainers, which says how far to trust the others.
 import argparse
 import os
 from functools import cache
+from itertools import pairwise
 from statistics import median
+
+import numpy as np
 
 from bench import environment, table
 from bench.cases import CASES, LEARNING_RATES
-
-FEATURES = {
-    "plain again": {},
-    "l1 and l2": {"l1": 1e-6, "l2": 1e-5},
-    "dropout 0.5": {"dropout": 0.5},
-    "label_smoothing": {"label_smoothing": 0.1},
-    "clip_value": {"clip_value": 0.1},
-    "clip_norm": {"clip_norm": 1.0},
-    "ema_decay": {"ema_decay": 0.999},
-    "class_weight": {"class_weight": {0: 2.0}},
-    "lr_factors": {"lr_factors": 0.5},
-    "scaling": {"input_scale": 2.0},
-    "layer_norm": {"layer_norm": True},
-    "own activation": {"own_relu": True},
-    "all of them": {
-        "l1": 1e-6,
-        "l2": 1e-5,
-        "dropout": 0.5,
-        "label_smoothing": 0.1,
-        "clip_value": 0.1,
-        "clip_norm": 1.0,
-        "ema_decay": 0.999,
-        "class_weight": {0: 2.0},
-        "lr_factors": 0.5,
-        "input_scale": 2.0,
-        "layer_norm": True,
-        "own_relu": True,
-    },
-}
-PLAIN = "plain"
 
 
 @cache
@@ -56,19 +29,65 @@ def own_relu():
     return relu
 
 
+@cache
+def own_loss():
+    """Cross-entropy as a user would write it."""
+    import numba
+
+    @numba.njit
+    def cross_entropy(p, y, dloss_dp):
+        loss = 0.0
+        for i in range(len(p)):
+            dloss_dp[i] = -y[i] / p[i]
+            loss -= y[i] * np.log(p[i])
+        return loss
+
+    return cross_entropy
+
+
+def long_schedule():
+    from fastbp.schedules import Cosine, Warmup
+
+    return Warmup(100, Cosine(10**9))
+
+
+FEATURES = {
+    "plain again": {},
+    "l1 and l2": {"l1": 1e-6, "l2": 1e-5},
+    "dropout 0.5": {"dropout": 0.5},
+    "label_smoothing": {"label_smoothing": 0.1},
+    "clip_value": {"clip_value": 0.1},
+    "clip_norm": {"clip_norm": 1.0},
+    "ema_decay": {"ema_decay": 0.999},
+    "class_weight": {"class_weight": {0: 2.0}},
+    "sample_weight": {"sample_weight": 2.0},
+    "lr_factors": {"lr_factors": 0.5},
+    "schedule": {"schedule": long_schedule},
+    "scaling": {"input_scale": 2.0},
+    "layer_norm": {"layer_norm": True},
+    "residual": {"residual": True},
+    "own activation": {"activation": own_relu},
+}
+ALL = {name: value for options in FEATURES.values() for name, value in options.items()}
+FEATURES |= {"own loss": {"loss": own_loss}, "all but an own loss": ALL}
+"""A function makes what it takes fastbp or numba to make."""
+
+PLAIN, OF_NETWORK = "plain", ("activation", "layer_norm", "residual")
+
+
 def trainer(case, optimizer, threads, options):
     import fastbp
 
-    options = dict(options)
-    normalized, scale = options.pop("layer_norm", False), options.pop("input_scale", None)
-    hidden = own_relu() if options.pop("own_relu", False) else "relu"
-    net = fastbp.Network(case.sizes, hidden, "softmax", seed=0, layer_norm=normalized)
+    options = {k: v() if callable(v) else v for k, v in options.items() if k != "sample_weight"}
+    scale, loss = options.pop("input_scale", None), options.pop("loss", "cross_entropy")
+    network = {name: options.pop(name) for name in OF_NETWORK if name in options}
+    net = fastbp.Network(case.sizes, output="softmax", seed=0, **network)
     if scale is not None:
         net.set_scaling(input_scale=scale)
     rates = {"sgd": fastbp.SGD(lr=1e-3, momentum=0.9), "adam": fastbp.Adam(lr=1e-4)}
     return fastbp.Trainer(
         net,
-        loss="cross_entropy",
+        loss=loss,
         optimizer=rates[optimizer],
         batch_size=case.batch,
         threads=threads,
@@ -77,15 +96,34 @@ def trainer(case, optimizer, threads, options):
     )
 
 
+def features_of(case):
+    """Those that the case's network can have: residual takes two hidden layers of one width."""
+    hidden = case.sizes[:-1]
+    if any(one == other for one, other in pairwise(hidden)):
+        return FEATURES
+    without = {k: {n: v for n, v in o.items() if n != "residual"} for k, o in FEATURES.items()}
+    del without["residual"]
+    return without
+
+
+def batches_for(case, options):
+    """What its step takes: X, y and, where rows have weights, these."""
+    batches = [(X.astype("f4"), y) for X, y in case.batches(8)]
+    if "loss" in options:
+        batches = [(X, np.eye(case.sizes[-1], dtype="f4")[y]) for X, y in batches]
+    if "sample_weight" in options:
+        batches = [(*batch, np.full(case.batch, options["sample_weight"])) for batch in batches]
+    return batches
+
+
 def racers(case, optimizer, threads):
     import itertools
 
     from bench.race import Racer
 
-    for name, options in ({PLAIN: {}} | FEATURES).items():
+    for name, options in ({PLAIN: {}} | features_of(case)).items():
         step = trainer(case, optimizer, threads, options).step
-        batches = [(X.astype("f4"), y) for X, y in case.batches(8)]
-        yield Racer(name, step, itertools.cycle(batches))
+        yield Racer(name, step, itertools.cycle(batches_for(case, options)))
 
 
 def measure(case, optimizer, threads, rounds):
@@ -98,7 +136,7 @@ def measure(case, optimizer, threads, rounds):
         sides.reverse()
     return {
         name: median(a / b for a, b in zip(seconds[name], seconds[PLAIN], strict=True))
-        for name in FEATURES
+        for name in features_of(case)
     }
 
 
@@ -115,7 +153,10 @@ def main(arguments=None):
         for optimizer in LEARNING_RATES
     }
     rows = [["a step with", *columns]]
-    rows += [[name, *(f"{column[name]:.3f}x" for column in columns.values())] for name in FEATURES]
+    rows += [
+        [name, *(f"{c[name]:.3f}x" if name in c else "-" for c in columns.values())]
+        for name in FEATURES
+    ]
     print(table.plain(rows))
 
 

@@ -63,6 +63,7 @@ class Stream:
     def run(self) -> History:
         """Train, and tell the callbacks."""
         watch, state = self.watch, self.watch.state
+        self.trainer._history = state.history
         with watch:
             watch.begin()
             while state.epoch < state.epochs and not watch.stopped:

@@ -131,6 +131,15 @@ def test_a_learning_rate_that_was_set_scaling_and_history_are_kept(tmp_path):
     np.testing.assert_array_equal(twin.predict(X), trainer.predict(X))
 
 
+def test_a_stream_is_written_with_its_history(tmp_path):
+    trainer, path = CASE.trainer("float32"), tmp_path / "stream.safetensors"
+    checkpoint = fastbp.ModelCheckpoint(path)
+    history = trainer.fit_batches([CASE.batch()], epochs=2, callbacks=[checkpoint])
+    twin = fastbp.Trainer.load(path)
+    assert twin.history == history == trainer.history
+    assert state(twin) == state(trainer)
+
+
 def test_threads_are_not_kept(tmp_path):
     trainer = CASE.trainer("float32", threads=1)
     assert saved(trainer, tmp_path)._threads == CASE.trainer()._threads

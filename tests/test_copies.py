@@ -8,6 +8,8 @@ import numpy as np
 import processes
 import pytest
 from cases import CASES
+from features import EVERY, MANY, OPTIMIZERS, OTHERS
+from test_checkpoints import state
 
 import fastbp
 from fastbp.kernels import width
@@ -37,6 +39,20 @@ def test_a_copy_goes_on_by_itself_and_alike(copied, engine):
     assert equal(twin, original)
 
 
+@pytest.mark.parametrize("optimizer", (OPTIMIZERS | OTHERS).values(), ids=OPTIMIZERS | OTHERS)
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_with_every_option_goes_on_alike(copied, optimizer):
+    original = EVERY.trainer(MANY, "float32", optimizer=optimizer)
+    X, y, weights = EVERY.batch(MANY)
+    original.step(X, y, weights)
+    twin = copied(original)
+    assert state(twin) == state(original)
+    assert [t.step(X, y, weights) for t in (twin, twin)] == [
+        t.step(X, y, weights) for t in (original, original)
+    ]
+    assert state(twin) == state(original)
+
+
 def test_a_shallow_copy_shares_the_network_and_nothing_else():
     original = CASE.trainer("float32", optimizer=fastbp.Adam())
     original.step(*CASE.batch())
@@ -50,6 +66,8 @@ def test_a_shallow_copy_shares_the_network_and_nothing_else():
 ELSEWHERE = """
 import pathlib, pickle
 from cases import CASES
+from features import EVERY, MANY, OPTIMIZERS, OTHERS
+from test_checkpoints import state
 place = pathlib.Path({place!r})
 trainer = pickle.loads(place.read_bytes())
 trainer.step(*CASES["odd"].batch())
