@@ -5,6 +5,7 @@ a batch at a time, because a data set may be larger than memory: check_inputs an
 """
 
 import ctypes
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
@@ -121,16 +122,18 @@ def as_row_weights(weights: Any, n_rows: int, name: str = "sample_weight") -> Fl
         raise ValueError(
             f"{name} has shape {array.shape}, expected ({n_rows},), a weight for each row"
         )
-    with np.errstate(over="ignore"):  # of a long double
-        floats = np.ascontiguousarray(array, np.float64)
-    bad = ~(np.isfinite(floats) & (floats >= 0))
-    if bad.any():
-        i = int(bad.argmax())
+    floats = array
+    if array.dtype != np.float64 or not array.flags.c_contiguous:
+        with np.errstate(over="ignore"):  # of a long double
+            floats = np.ascontiguousarray(array, np.float64)
+    largest = float(floats.max(initial=0.0))  # NaN, if there is one
+    if not (floats.min(initial=0.0) >= 0 and largest < np.inf):
+        i = int((~(np.isfinite(floats) & (floats >= 0))).argmax())
         raise ValueError(
             f"{name} has {array[i]} at row {i}, expected finite numbers of 0 or more: a row of "
             "weight 0 counts for nothing"
         )
-    _, exponent = np.frexp(floats.max())
+    _, exponent = math.frexp(largest)
     scaled: Floats = np.ldexp(floats, -exponent) if abs(exponent) > MOST_EXPONENT else floats
     return scaled
 
