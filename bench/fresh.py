@@ -12,12 +12,14 @@ ROOT = Path(__file__).parents[1]
 def answer(program, **environ):
     """The JSON on the last line that a fresh Python prints; None, and why on stderr, if it fails.
 
-    program: its text. environ: what it finds in its environment beside our own.
+    program: its text. environ: what it finds in its environment beside our own. Sources may be
+    kept compiled, as those of installed packages are.
     """
+    own = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,
-        env=os.environ | environ,
+        env=own | environ,
         capture_output=True,
         text=True,
         check=False,
