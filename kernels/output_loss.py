@@ -85,11 +85,6 @@ def _times_weights(weight, delta, units, row_loss):
 
 
 @kernel
-def _leave_rows(plan, work, job, vector, valid):
-    pass
-
-
-@kernel
 def _weigh_rows(plan, work, job, vector, valid):
     last, w = plan[0, LAST], lanes(work)
     block = offset(work, vector * plan[0, BLOCK])
@@ -110,5 +105,5 @@ def _weigh_rows(plan, work, job, vector, valid):
         _times_weights(weight, delta, plan[last, OUTPUTS], offset(block, plan[0, ROW_LOSS]))
 
 
-weigh = by_plan(_leave_rows, _weigh_rows)
+weigh = by_plan(None, _weigh_rows)
 """Weigh one vector of rows, loss and delta: (plan, work, job, vector, valid)."""

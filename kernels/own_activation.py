@@ -57,11 +57,6 @@ activate_layer = by_plan(_activate_by_code, activate_any)
 
 
 @kernel
-def _leave_lanes(plan, x, vectors, used):
-    pass
-
-
-@kernel
 def _fill_lanes(plan, x, vectors, used):
     w = lanes(x)
     if used >= w:
@@ -71,5 +66,5 @@ def _fill_lanes(plan, x, vectors, used):
         store(x, i, select(exists, load(x, i), get(x, i)))
 
 
-fill_lanes = by_plan(_leave_lanes, _fill_lanes)
+fill_lanes = by_plan(None, _fill_lanes)
 """Let the lanes of x from ``used`` on hold what the first does: (plan, x, vectors, used)."""

@@ -60,14 +60,9 @@ def carry_error(plan, work, layer, vector, error):
 
 
 @kernel
-def _leave_error(plan, work, vector, error):
-    pass
-
-
-@kernel
 def _carry_error_to_inputs(plan, work, vector, error):
     carry_error(plan, work, _ONE, vector, error)
 
 
-carry_error_to_inputs = by_plan(_leave_error, _carry_error_to_inputs)
+carry_error_to_inputs = by_plan(None, _carry_error_to_inputs)
 """``carry_error`` of layer 1: (plan, work, vector, error)."""

@@ -54,28 +54,13 @@ def _times(x, factors, units):
 
 
 @kernel
-def _leave(plan, x):
-    pass
-
-
-@kernel
-def _leave_rows(plan, x, rows):
-    pass
-
-
-@kernel
-def _leave_panel(plan, x, rows, unit):
-    pass
-
-
-@kernel
 def _standardize_inputs(plan, x):
     if plan[0, SCALING] != 0:
         inputs = plan[1, INPUTS]
         _standardize(x, _of_inputs(plan, x), padded(inputs, lanes(x)), inputs)
 
 
-standardize_inputs = by_plan(_leave, _standardize_inputs)
+standardize_inputs = by_plan(None, _standardize_inputs)
 """X of one vector of rows, in place: (plan, x). Twin: ``standardized``."""
 
 
@@ -91,7 +76,7 @@ def _standardize_input_rows(plan, x, rows):
             store(x, i, (load(x, i) - mean) * factor)
 
 
-standardize_input_rows = by_plan(_leave_rows, _standardize_input_rows)
+standardize_input_rows = by_plan(None, _standardize_input_rows)
 """X of few rows, in place: (plan, x, rows). Twin: ``standardized``."""
 
 
@@ -101,7 +86,7 @@ def _standardize_targets(plan, y):
         _standardize(y, _of_targets(plan, y), _outputs(plan, y), plan[0, TARGETS])
 
 
-standardize_targets = by_plan(_leave, _standardize_targets)
+standardize_targets = by_plan(None, _standardize_targets)
 """y of one vector of rows, in place: (plan, y). Twin: ``standardized``.
 
 No targets are scaled where y is labels: they stay as they are.
@@ -114,7 +99,7 @@ def _scale_own_gradient(plan, v):
         _times(v, _of_outputs(plan, v), plan[plan[0, LAST], OUTPUTS])
 
 
-scale_own_gradient = by_plan(_leave, _scale_own_gradient)
+scale_own_gradient = by_plan(None, _scale_own_gradient)
 """dLoss/dp of the outputs as the user has them to that of the network's, in place: (plan, v)."""
 
 
@@ -128,7 +113,7 @@ def _to_raw_outputs(plan, p):
         store(p, u * w, fma(load(p, u * w), get(factors, u), get(shifts, u)))
 
 
-to_raw_outputs = by_plan(_leave, _to_raw_outputs)
+to_raw_outputs = by_plan(None, _to_raw_outputs)
 """The outputs of one vector of rows in the user's units, in place: (plan, p).
 
 Twin: ``in_raw_units``.
@@ -145,7 +130,7 @@ def _to_raw_output_panel(plan, p, rows, unit):
         store(p, i, fma(load(p, i), factor, shift))
 
 
-to_raw_output_panel = by_plan(_leave_panel, _to_raw_output_panel)
+to_raw_output_panel = by_plan(None, _to_raw_output_panel)
 """The same of few rows and the panel (rows, lanes) of outputs from ``unit`` on.
 
 (plan, p, rows, unit)
@@ -160,7 +145,7 @@ def _to_raw_input_gradient(plan, error):
         _times(error, factors, inputs)
 
 
-to_raw_input_gradient = by_plan(_leave, _to_raw_input_gradient)
+to_raw_input_gradient = by_plan(None, _to_raw_input_gradient)
 """dLoss/dX of one vector of rows by X as the user has it, in place: (plan, error)."""
 
 
@@ -174,7 +159,7 @@ def _to_raw_input_gradient_panel(plan, error, rows, unit):
         store(error, i, load(error, i) * factor)
 
 
-to_raw_input_gradient_panel = by_plan(_leave_panel, _to_raw_input_gradient_panel)
+to_raw_input_gradient_panel = by_plan(None, _to_raw_input_gradient_panel)
 """The same of few rows and the panel (rows, lanes) of inputs from ``unit`` on.
 
 (plan, error, rows, unit)

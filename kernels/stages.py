@@ -52,11 +52,6 @@ from .variants import by_plan
 
 
 @kernel
-def _nothing_to_prepare(plan, job):
-    pass
-
-
-@kernel
 def _prepare(plan, job):
     hyper = cells_at(job[HYPER], types.float64)
     updates = hyper[UPDATES]
@@ -71,13 +66,8 @@ def _prepare(plan, job):
     hyper[ROW_SCALE] = hyper[CLIP_SCALE] = 1.0
 
 
-prepare = by_plan(_nothing_to_prepare, _prepare)
+prepare = by_plan(None, _prepare)
 """Work out what a batch's stages read: (plan, job)."""
-
-
-@kernel
-def _measure_nothing(plan, params, work, job, layer, share, shares):
-    pass
 
 
 @kernel
@@ -86,7 +76,7 @@ def _measure_layer(plan, params, work, job, layer, share, shares):
     measure_weights(plan, params, work, hyper, layer, share, shares)
 
 
-measure_layer = by_plan(_measure_nothing, _measure_layer)
+measure_layer = by_plan(None, _measure_layer)
 """One share's part of what the weights of a layer cost.
 
 (plan, params, work, job, layer, share, shares)
@@ -153,11 +143,6 @@ after_weights = by_plan(_update_is_made, _after_weights)
 
 
 @kernel
-def _no_stage(plan, params, moments, work, hyper, stage, share, shares):
-    pass
-
-
-@kernel
 def _extra_stage(plan, params, moments, work, hyper, stage, share, shares):
     if stage == FINISH:
         finish_gradients(plan, params, moments, hyper, share, shares)
@@ -169,7 +154,7 @@ def _extra_stage(plan, params, moments, work, hyper, stage, share, shares):
         apply_share(plan, params, moments, gradient, hyper, share, shares)
 
 
-extra_stage = by_plan(_no_stage, _extra_stage)
+extra_stage = by_plan(None, _extra_stage)
 """One share's part of MEASURE, APPLY or FINISH.
 
 (plan, params, moments, work, hyper, stage, share, shares)

@@ -384,11 +384,6 @@ def _biases_of_layer(plan, layer, params, moments, work, scratch, k, keep, adds,
 
 
 @kernel
-def _no_norms(plan, layer, params, moments, work, scratch, k, keep, adds, first, last, vectors):
-    pass
-
-
-@kernel
 def _norms(plan, layer, params, moments, work, scratch, k, keep, adds, first, last, vectors):
     if plan[layer, PER_UNIT] == 1:
         return
@@ -403,7 +398,7 @@ def _norms(plan, layer, params, moments, work, scratch, k, keep, adds, first, la
                 update_tile(plan, k, params, moments, at, offset(scratch, kind * w), w, False)
 
 
-_norms_of_layer = by_plan(_no_norms, _norms)
+_norms_of_layer = by_plan(None, _norms)
 """Gradient and update of the vectors ``first`` to ``last`` of gains and shifts.
 
 (plan, layer, params, moments, work, scratch, k, keep, adds, first, last, vectors)

@@ -5,25 +5,42 @@ call it are compiled once for each. So what a plain network does not use costs i
 at a step nor when it is compiled.
 """
 
-from collections.abc import Callable
 from typing import Any
 
-from numba.extending import overload
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
-from .jit import INNER_OPTIONS
 
-
-def by_plan(plain: Any, extended: Any) -> Callable[..., Any]:
+def by_plan(plain: Any, extended: Any) -> Any:
     """A kernel that is ``plain`` or ``extended`` by the type of its first argument, a plan.
 
-    Both are kernels with the same arguments.
+    Both are kernels with the same arguments. plain: None where it would do nothing.
     """
 
-    def kernel_of_plan(plan: Any, *rest: Any) -> Any:
-        raise NotImplementedError("only inside kernels")
+    @intrinsic
+    def kernel_of_plan(typingctx: Any, plan: Any, *rest: Any) -> Any:
+        kernel, given = extended if plan.extended else plain, (plan, *rest)
+        if kernel is None:
+            return _signature(types.none, plan, rest), _nothing
+        kind = typingctx.resolve_value_type(kernel)
+        sig = typingctx.resolve_function_type(kind, given, {})
 
-    @overload(kernel_of_plan, jit_options=INNER_OPTIONS, strict=False)
-    def choose(plan, *rest):
-        return (extended if plan.extended else plain).py_func
+        def codegen(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+            call = context.get_function(kind, sig)
+            context.add_linking_libs(call.libs)
+            values = [args[0], *cgutils.unpack_tuple(builder, args[1])]
+            pairs = zip(values, given, sig.args, strict=True)
+            return call(builder, [context.cast(builder, *each) for each in pairs])
+
+        return _signature(sig.return_type, plan, rest), codegen
 
     return kernel_of_plan
+
+
+def _signature(result: Any, plan: Any, rest: Any) -> Any:
+    return result(plan, types.StarArgTuple(rest))
+
+
+def _nothing(context: Any, _builder: Any, _sig: Any, _args: Any) -> Any:
+    return context.get_dummy_value()
