@@ -15,7 +15,7 @@ from .data import check_targets
 from .engine import CompiledEngine
 from .history import History
 from .job import Floats, Ints, Job
-from .kernels import codes, jobs, layout, served, settings
+from .kernels import codes, jobs, layout, reference, served, settings
 from .network import Network
 from .scaling import check_loss as check_scaling
 from .state import Array, Data, Engine, State, raise_invalid, raise_status
@@ -228,11 +228,19 @@ class Learner:
         if caller == "fit":
             epoch = job.epochs_taken + job[jobs.EPOCH] - job[jobs.FIRST] + 1
             place = f"epoch {epoch}, step {start // batch + 1}"
-        lr = self._state.hyper[codes.LR]
+        lr = self._scheduled_lr
         raise FloatingPointError(
             f"the {what} is not finite in {caller} at {place}, with lr = {lr:g}: the update was "
             "not made. Lower lr, scale the inputs, or look for very large weights"
         )
+
+    @property
+    def _scheduled_lr(self) -> float:
+        """Of the next update."""
+        hyper = self._state.hyper
+        cells = hyper[settings.SCHEDULE : settings.STEP_LR]
+        factor, _ = reference.scheduled(cells, hyper[settings.UPDATES])
+        return float(hyper[codes.LR] * factor)
 
     def _judge(self, data: Data, averaged: bool = False) -> dict[str, float]:
         values = np.zeros((data.rows, 2))
@@ -300,8 +308,11 @@ class Learner:
 
     def _functions(self) -> dict[str, Callable[..., Any]]:
         """The user's own that it is made with, by name."""
+        return {function.__name__: function for function in self._own_functions()}
+
+    def _own_functions(self) -> list[Callable[..., Any]]:
         functions = (self._loss.function, *self._net.own_activations)
-        return {function.__name__: function for function in functions if function is not None}
+        return [function for function in functions if function is not None]
 
     @property
     def _full_batch(self) -> bool:

@@ -26,7 +26,7 @@ from .callbacks import Callback, FitState, Watch, as_callbacks
 from .data import as_inputs, as_row_weights, as_targets
 from .fitting import Fit
 from .history import History
-from .kernels import codes, jobs, layout, reference, settings
+from .kernels import codes, jobs, layout, settings
 from .learner import Learner
 from .metrics import Metric, apply_metrics, as_metrics
 from .network import Network
@@ -164,10 +164,7 @@ class Trainer(Learner):
     @property
     def scheduled_lr(self) -> float:
         """The learning rate of the next update: ``lr`` times the factor of the schedule."""
-        hyper = self._state.hyper
-        cells = hyper[settings.SCHEDULE : settings.STEP_LR]
-        factor, _ = reference.scheduled(cells, hyper[settings.UPDATES])
-        return self.lr * float(factor)
+        return self._scheduled_lr
 
     def compiled(self) -> embed.Model:
         """What ``fastbp.embed`` and your own njit code train and predict with: this trainer.
@@ -451,7 +448,10 @@ class Trainer(Learner):
 
     @property
     def history(self) -> History:
-        """The History of the last fit, also of one that an error or Ctrl-C ended."""
+        """The History of the last fit, also of one that an error or Ctrl-C ended.
+
+        Of the epochs that were made and, with validation, judged.
+        """
         return self._history
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -462,7 +462,8 @@ class Trainer(Learner):
         in one go, when it is on the disk.
 
         Raises:
-            RuntimeError: the trainer is training in another thread.
+            RuntimeError: the trainer is training in another thread, or in this one, which a signal
+                handler has interrupted.
             ValueError: a parameter is not finite.
             TypeError: a callback's state_dict has what cannot be written.
             OSError: the file cannot be written. What was there is still there.

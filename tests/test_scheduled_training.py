@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from cases import CASES
+from cases import CASES, Case
 from ways import WAYS
 
 import fastbp
@@ -123,3 +123,10 @@ def test_the_finder_knows_nothing_of_the_schedule(engine):
 def test_what_is_no_schedule():
     with pytest.raises(TypeError, match="schedule is 'cosine'"):
         make(fastbp.SGD(0.1), "cosine")
+
+
+def test_a_loss_that_is_not_finite_tells_the_learning_rate_of_its_update():
+    trainer = Case((3, 4, 2), 5).trainer(optimizer=fastbp.SGD(0.3), schedule=Warmup(5))
+    assert trainer.scheduled_lr < 0.3
+    with pytest.raises(FloatingPointError, match=f"with lr = {trainer.scheduled_lr:g}: "):
+        trainer.step(np.ones((5, 3)), np.full((5, 2), 1e300))
