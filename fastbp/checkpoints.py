@@ -25,6 +25,7 @@ OPTIMIZERS = optimizers.OPTIMIZERS | {"LBFGS": LBFGS}
 
 def write(trainer: "Learner", path: str | os.PathLike[str]) -> None:
     """``Trainer.save``."""
+    models.check_names(trainer._own_functions())
     tree = {
         "network": {"meta": models.describe(trainer._net), "tensors": models.tensors(trainer._net)},
         "arguments": arguments(trainer),
@@ -144,7 +145,7 @@ def _class_weights(learned: dict[str, Any], trainer: "Learner") -> Array | None:
     first_class = settings.class_weights(len(trainer._net.sizes) - 1)
     expected = trainer._state.hyper[first_class:]
     weights: Array | None = trees.get(
-        learned, "class_weights", lambda a: a is None or _is_like(a, expected)
+        learned, "class_weights", lambda a: a is None or (_is_like(a, expected) and (a >= 0).all())
     )
     return weights
 
@@ -156,7 +157,9 @@ def _moments(learned: dict[str, Any], trainer: "Learner") -> list[list[layout.La
     count = shape.moments + shape.averages
     fits = len(arenas) == count and all(_are_like(layers, like) for layers in arenas)
     if not fits:
-        raise ValueError(f"'moments' are not {count} times the shapes of the parameters")
+        raise ValueError(
+            f"'moments' are not {count} times the shapes of the parameters, or have NaN"
+        )
     return [[tuple(layer) for layer in layers] for layers in arenas]
 
 
@@ -168,6 +171,7 @@ def _are_like(layers: Any, like: list[layout.Layer]) -> bool:
             isinstance(layer, list)
             and len(layer) == len(expected)
             and all(map(_is_like, layer, expected))
+            and not any(np.isnan(part).any() for part in layer)
             for layer, expected in zip(layers, like, strict=True)
         )
     )
@@ -204,9 +208,8 @@ def read(
 
 def _history(described: dict[str, Any]) -> History:
     keys, columns = trees.get(described, "keys", list), trees.get(described, "columns", dict)
-    lengths = {getattr(column, "shape", None) for column in columns.values()}
-    if len(lengths) > 1 or any(length is None or len(length) != 1 for length in lengths):
-        raise ValueError("'history' is not columns of one length")
+    if any(getattr(column, "ndim", 0) != 1 for column in columns.values()):
+        raise ValueError("'history' is not lists of numbers")
     if sorted(map(str, keys)) != sorted(columns):
         raise ValueError(f"'history' has columns {sorted(columns)}, and keys {keys}")
     return History({key: columns[key].tolist() for key in keys})
@@ -220,3 +223,5 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
             yield
         except TypeError as error:
             raise ValueError(str(error)) from error
+        except RecursionError:
+            raise ValueError("its meta data are nested too deeply") from None

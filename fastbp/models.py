@@ -12,7 +12,7 @@ The tensors of a file, in natural shapes and the network's dtype:
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations, pairwise
 from typing import Any, TypeAlias
 
@@ -153,15 +153,19 @@ def _sizes(value: Any) -> list[int]:
 
 def _kinds(net: Network) -> list[str | dict[str, str]]:
     """A name for each layer, and {"own": name} where it is the name of a function."""
-    functions = [function for function in net.own_activations if function is not None]
+    check_names([function for function in net.own_activations if function is not None])
+    pairs = zip(net.activations, net.own_activations, strict=True)
+    return [name if function is None else {"own": name} for name, function in pairs]
+
+
+def check_names(functions: Iterable[Callable[..., Any]]) -> None:
+    """ValueError where two functions of the user's own have one name."""
     for one, other in combinations(functions, 2):
         if one is not other and one.__name__ == other.__name__:
             raise ValueError(
-                f"two activations of your own are both called {one.__name__!r}, by which load "
-                "tells them apart: rename one"
+                f"two functions of your own are both called {one.__name__!r}, by which load tells "
+                "them apart: rename one"
             )
-    pairs = zip(net.activations, net.own_activations, strict=True)
-    return [name if function is None else {"own": name} for name, function in pairs]
 
 
 def _activations(value: Any, functions: Functions) -> list[Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from . import containers
 from .state import Array
 
 TENSOR = "$tensor"
@@ -15,15 +16,18 @@ TENSOR = "$tensor"
 def pack(tree: Any, place: str, tensors: dict[str, Array]) -> Any:
     """The tree as JSON. Its arrays go into ``tensors``, by their place in it.
 
-    tree: dicts with strings as keys, lists and tuples (which come back as lists), arrays, strings,
-    ints, floats, bools, None. TypeError for anything else.
+    tree: dicts with strings as keys, lists and tuples (which come back as lists), arrays (of no
+    dimension: as numbers), strings, ints, floats, bools, None. TypeError for anything else.
     """
     if isinstance(tree, dict):
+        _check_keys(tree, place)
         return {key: pack(value, f"{place}.{key}", tensors) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
         return [pack(value, f"{place}.{i}", tensors) for i, value in enumerate(tree)]
     if isinstance(tree, np.ndarray) or (isinstance(tree, float) and not math.isfinite(tree)):
-        tensors[place] = np.asarray(tree)
+        while place in tensors:  # a key with a dot in it looks like two
+            place += "'"
+        tensors[place] = _storable(np.asarray(tree), place)
         return {TENSOR: place}
     if tree is None or isinstance(tree, bool | str | int | float):
         return tree
@@ -31,6 +35,22 @@ def pack(tree: Any, place: str, tensors: dict[str, Array]) -> Any:
         f"{place} is {tree!r:.80}, of type {type(tree).__name__}, expected what JSON has, or a "
         "NumPy array"
     )
+
+
+def _check_keys(tree: dict[Any, Any], place: str) -> None:
+    strange = [key for key in tree if not isinstance(key, str) or tree.keys() == {TENSOR}]
+    if strange:
+        raise TypeError(
+            f"{place} has the key {strange[0]!r:.80}, expected strings, and not {TENSOR!r} alone"
+        )
+
+
+def _storable(array: Array, place: str) -> Array:
+    try:
+        containers.dtype_name(array)
+    except TypeError as error:
+        raise TypeError(f"{place} cannot be written: {error}") from None
+    return array
 
 
 def unpack(packed: Any, tensors: dict[str, Array]) -> Any:
@@ -47,7 +67,7 @@ def unpack(packed: Any, tensors: dict[str, Array]) -> Any:
     array = tensors.pop(str(packed[TENSOR]), None)
     if array is None:
         raise ValueError(f"tensor {packed[TENSOR]!r:.80} is used and not there, or used twice")
-    return array if array.ndim else float(array)
+    return array if array.ndim else array.item()
 
 
 def get(tree: Any, key: str, fits: type | Callable[[Any], bool]) -> Any:

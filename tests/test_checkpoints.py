@@ -109,6 +109,20 @@ def test_a_loss_of_ones_own_is_passed_to_load(tmp_path):
     assert twin.step(X, y) == trainer.step(X, y)
 
 
+def test_a_loss_and_an_activation_of_one_name(tmp_path):
+    """They are told apart by name when they are loaded."""
+
+    @njit
+    def own(z):
+        return 2.0 * z, 2.0
+
+    net = fastbp.Network([3, 5, 2], own, seed=0)
+    trainer = fastbp.Trainer(net, loss=globals()["own"], optimizer=fastbp.SGD(0.1))
+    with pytest.raises(ValueError, match="two functions of your own are both called 'own'"):
+        trainer.save(tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
 def test_class_weights_balanced_by_a_fit_are_kept(tmp_path):
     trainer = CASE.trainer("float32", class_weight="balanced", batch_size=8)
     X, y = CASE.batch()
