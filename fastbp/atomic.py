@@ -24,31 +24,33 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     has changed. A link is followed. Permissions are those of any new file. OSError where there is
     no folder for it, or something in its place that is no file.
     """
-    target = _checked(Path(os.path.realpath(path)))
+    place = target(path)
     # A name of 28 characters, however long the file's own is; "x": never someone else's file.
-    partial = target.with_name(f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}")
+    partial = place.with_name(f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}")
     try:
         with partial.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(target)
+        partial.replace(place)
     finally:
         partial.unlink(missing_ok=True)
-    _synchronize(target.parent)
+    _synchronize(place.parent)
 
 
-def _checked(target: Path) -> Path:
-    folder = target.parent
+def target(path: str | os.PathLike[str]) -> Path:
+    """Where the file is to lie. OSError if it cannot; see ``replacing``."""
+    place = Path(os.path.realpath(path))
+    folder = place.parent
     if not folder.is_dir():
         raise FileNotFoundError(
-            f"path is {str(target)!r}, but there is no folder {str(folder)!r}: make it first"
+            f"path is {str(place)!r}, but there is no folder {str(folder)!r}: make it first"
         )
-    if target.is_dir():
-        raise IsADirectoryError(f"path is {str(target)!r}, which is a folder: name a file in it")
-    if target.exists() and not target.is_file():
-        raise OSError(f"path is {str(target)!r}, which is a device or a pipe, expected a file")
-    return target
+    if place.is_dir():
+        raise IsADirectoryError(f"path is {str(place)!r}, which is a folder: name a file in it")
+    if place.exists() and not place.is_file():
+        raise OSError(f"path is {str(place)!r}, which is a device or a pipe, expected a file")
+    return place
 
 
 def _synchronize(folder: Path) -> None:

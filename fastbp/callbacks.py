@@ -7,8 +7,10 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from . import trees
 from .history import History
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from .trainer import Trainer
 
 EVENTS = ("on_fit_begin", "on_step_end", "on_epoch_end", "on_fit_end")
+STEP, EPOCH = EVENTS[1:3]
 
 
 class StopTraining(Exception):
@@ -100,12 +103,14 @@ class Callback:
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must keep of it: what JSON has, and NumPy arrays, by name.
 
-        Lists and dicts of these, too; arrays of float32, float64 or int64.
+        Lists and dicts of these, too; arrays of float32, float64 or int64 (of no dimension: they
+        come back as numbers). Where it saves within an event, those who hear of it later do so when
+        the fit is resumed.
         """
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what ``state_dict`` gave, after on_fit_begin of a fit that is resumed."""
+        """Take over what ``state_dict`` gave, after all on_fit_begin of a fit that is resumed."""
 
     def on_fit_begin(self, state: FitState) -> None:
         """Before the first update."""
@@ -170,48 +175,79 @@ class Watch:
 
     is_on: whether there are any, or a bar. each_epoch: whether one of them hears of each epoch.
     step_interval: some hear of updates, at multiples of it; 0 if none does. stopped: whether one
-    has raised StopTraining; for_good: and a fit that is resumed would end, too.
+    has raised StopTraining; for_good: and a fit that is resumed would end, too. event: STEP or
+    EPOCH while they are told of one, else empty; told: how many of its hearers have been, or are.
     """
 
     def __init__(self, callbacks: Sequence[Callback], bar: "Bar | None", state: FitState) -> None:
         self.state, self.stopped, self.for_good = state, False, False
+        self.event, self.told = "", 0
         self.callbacks = sorted(callbacks, key=lambda callback: callback.hears_last)
         self._bar = bar
         # The bar begins last and ends first: what others print then stands below it.
         self._all = [*self.callbacks, bar] if bar else self.callbacks
-        self._of_steps = [c for c in _overriding("on_step_end", self._all) if c.step_interval]
-        self._of_epochs = _overriding("on_epoch_end", self._all)
+        of_steps = [c for c in _overriding(STEP, self._all) if c.step_interval]
+        self._hearers = {STEP: of_steps, EPOCH: _overriding(EPOCH, self._all)}
         self._begun: list[Callback] = []
-        self.is_on, self.each_epoch = bool(self._all), bool(self._of_epochs)
-        self.step_interval = math.gcd(*(callback.step_interval for callback in self._of_steps))
+        self._awaited: list[dict[str, Any]] = []
+        self.is_on, self.each_epoch = bool(self._all), bool(self._hearers[EPOCH])
+        self.step_interval = math.gcd(*(callback.step_interval for callback in of_steps))
 
     def begin(self) -> None:
-        """Tell them that fit begins."""
+        """Tell them that fit begins; of a fit that is resumed, give them their states."""
         for callback in self._all:
             self._tell(callback.on_fit_begin)
             self._begun.append(callback)
+        if self._awaited:
+            for callback, state in zip(self.callbacks, self._awaited, strict=True):
+                callback.load_state_dict(state)
+            self._awaited = []
 
     def end_step(self) -> None:
         """Tell them of an update."""
-        for callback in self._of_steps:
-            if self.state.steps % callback.step_interval == 0:
-                self._tell(callback.on_step_end)
+        self._announce(STEP, 0)
 
     def end_epoch(self) -> None:
         """Tell them of an epoch."""
-        for callback in self._of_epochs:
-            self._tell(callback.on_epoch_end)
+        self._announce(EPOCH, 0)
 
-    def take_up(self, states: Sequence[dict[str, Any]], stopped: bool) -> None:
-        """Give them their states in a checkpoint, of a fit that had stopped or not."""
+    def describe(self) -> dict[str, Any]:
+        """What a checkpoint has of them."""
+        return {
+            "stopped": self.for_good,
+            "event": self.event,
+            "told": self.told,
+            "step_loss": self.state.step_loss,
+            "states": self._awaited or [callback.state_dict() for callback in self.callbacks],
+        }
+
+    def take_up(self, described: dict[str, Any]) -> None:
+        """Stand where ``describe`` was called. ValueError for what it cannot have returned."""
+        get = partial(trees.get, described)
+        stopped, step_loss = get("stopped", bool), get("step_loss", float)
+        event = get("event", lambda value: value in ("", STEP, EPOCH))
+        told = get("told", lambda value: type(value) is int and value >= 0)
+        states = get("states", lambda value: is_states(value, len(self.callbacks)))
         self.stopped = self.for_good = stopped
-        for callback, state in zip(self.callbacks, states, strict=True):
-            callback.load_state_dict(state)
+        self.event, self.told, self.state.step_loss, self._awaited = event, told, step_loss, states
+
+    def go_on(self) -> None:
+        """Tell those of the event who were not told before the checkpoint was written."""
+        if self.event:
+            self._announce(self.event, self.told)
 
     def end_call(self) -> None:
         """Show how far a compiled call has come."""
         if self._bar:
             self._bar.show(self.state)
+
+    def _announce(self, event: str, told: int) -> None:
+        self.event, self.told = event, told
+        for callback in self._hearers[event][told:]:
+            self.told += 1
+            if event == EPOCH or self.state.steps % callback.step_interval == 0:
+                self._tell(getattr(callback, event))
+        self.event = ""
 
     def _tell(self, method: Callable[[FitState], object]) -> None:
         try:
@@ -234,6 +270,11 @@ class Watch:
             with ExitStack() as ends:  # each is told, even where another raises
                 for callback in self._begun:
                     ends.callback(self._tell, callback.on_fit_end)
+
+
+def is_states(value: Any, count: int) -> bool:
+    """Whether it is a state_dict for each of so many callbacks."""
+    return isinstance(value, list) and [type(one) for one in value] == [dict] * count
 
 
 def _overriding(event: str, callbacks: Sequence[Callback]) -> list[Callback]:

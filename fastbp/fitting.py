@@ -43,6 +43,8 @@ class Fit:
     snapshot: Snapshot | None = None
     resumed: Resumed | None = None
     position: Position = field(default_factory=Position)
+    _is_underway: bool = False
+    """Whether updates are being made, of which position says nothing yet."""
 
     def run(self) -> History:
         """Train, and tell the callbacks. RuntimeError within a fit: both would take its epochs."""
@@ -77,21 +79,25 @@ class Fit:
 
     def describe(self) -> dict[str, Any] | None:
         """What a checkpoint must have to resume it; None for L-BFGS, whose memory is SciPy's."""
+        if self._is_underway:
+            raise RuntimeError(
+                "save was called by a signal handler in the middle of updates: let the handler set "
+                "a flag, and save in on_epoch_end or on_step_end of a callback"
+            )
         return None if self.trainer._full_batch else describe(self)
 
     def _take_up(self, resumed: Resumed) -> None:
         """Stand where the checkpoint was written."""
         resumed.learned.restore(self.trainer)
-        self.position, state = resumed.position, self.watch.state
-        state.history.update(resumed.history)
-        batch = min(self.trainer.batch_size, self.order.rows)
-        state._advance(self.position.epochs, self.position.row, batch)
+        self.position = resumed.position
+        self.watch.state.history.update(resumed.history)
+        self._advance()
 
     def _run(self) -> None:
         watch = self.watch
         watch.begin()
         if self.resumed:
-            watch.take_up(self.resumed.callbacks, self.resumed.stopped)
+            watch.go_on()
             self._end_epochs()
         if isinstance(self.trainer.optimizer, LBFGS):
             self._minimize(self.trainer.optimizer)
@@ -151,69 +157,83 @@ class Fit:
         job = order.job(trainer.batch_size, trainer.seed, at_once)
         self.position.place(job, trainer._epoch)
         order.resume(job)
-        # A callback may bring the trainer to extended kernels: these rows still have no weights.
-        self._weighed = trainer._extended or order.data.weights is not None
+        # Not whether kernels are the extended ones: a callback may go over to these meanwhile, and
+        # who resumes may have done so before.
+        weighs_classes = trainer._options.class_weight is not None
+        self._weighed = weighs_classes or order.data.weights is not None
         while job.epochs_taken < epochs and not watch.stopped:
             job[jobs.EPOCHS] = job[jobs.EPOCH] + min(at_once, epochs - job.epochs_taken)
             order.prepare(job)
             if self.snapshot and (job[jobs.START] == 0 or self.snapshot.is_empty):
-                self.snapshot.take()
-            try:
-                is_heard = self._call(job)
-            finally:  # where a batch is refused, or Ctrl-C ends fit, the epochs before it are made
-                trainer._epoch = job[jobs.EPOCH]
-            self._take_losses(job)
-            if watch.is_on:
-                watch.state._advance(job.epochs_taken, job[jobs.START], job.batch)
-            yield is_heard
-
-    def _take_losses(self, job: Job) -> None:
-        """Take over what a call has brought."""
-        position = self.position
-        if job[jobs.EPOCH] > job[jobs.FIRST]:
-            position.ended = job.take_losses(self._weighed)
-            position.ended_seconds = position.seconds / len(position.ended)
-            position.seconds = 0.0
-        position.follow(job)
+                self.snapshot.take(self.position)
+            yield self._call(job)
 
     def _call(self, job: Job) -> bool:
         """Some batches, whose end may be one that callbacks hear of. Whether it is."""
         interval = self.watch.step_interval
         left = interval - self.watch.state.steps % interval if interval else 0
+        self._is_underway = True
         try:
             if left == 1:
                 self._step(job)
-                return True
-            if left:
-                job.chunk = min(job.chunk, left - 1)
-            self._chunk(job)
-            return False
-        except (FloatingPointError, ValueError) as error:
-            self._go_back(job, error)
+            else:
+                job.chunk = min(job.chunk, left - 1) if left else job.chunk
+                self._chunk(job)
+        except BaseException as error:  # a batch was refused, or Ctrl-C
+            self._follow(job)
+            self._break_off(error)
             raise
+        self._follow(job)
+        return left == 1
 
-    def _go_back(self, job: Job, error: Exception) -> None:
-        """A batch was refused: keep the epochs that ended before, and undo the one it is in."""
+    def _follow(self, job: Job) -> None:
+        """Take over what a call has brought."""
+        position = self.position
         self.trainer._epoch = job[jobs.EPOCH]
-        self._take_losses(job)
-        if len(self.position.ended):
+        if job[jobs.EPOCH] > job[jobs.FIRST]:
+            position.ended = job.take_losses(self._weighed)
+            position.ended_seconds = position.seconds / len(position.ended)
+            position.seconds = 0.0
+        position.follow(job)
+        if self.watch.is_on:
+            self._advance()
+        self._is_underway = False
+
+    def _advance(self) -> None:
+        position, batch = self.position, min(self.trainer.batch_size, self.order.rows)
+        self.watch.state._advance(position.epochs, position.row, batch)
+
+    def _break_off(self, error: BaseException) -> None:
+        """Keep the epochs that ended before the error; where a batch was refused, undo its epoch.
+
+        One that is still to be validated is kept by ``position``.
+        """
+        if len(self.position.ended) and self.held_out is None:
             self.watch.state.history.extend(**self._columns())
-        if self.snapshot:
-            self.snapshot.go_back()
+            self.position.ended = NO_LOSSES
+        if self.snapshot and isinstance(error, FloatingPointError | ValueError):
+            self.position = self.snapshot.go_back(self.position.epochs)
+            self._advance()
             error.add_note("The trainer is as it was at the end of the epoch before.")
 
     def _chunk(self, job: Job) -> None:
         """Some batches."""
-        self.position.seconds += self.trainer._chunk(self.order.data, job, "fit")
+        started = time.perf_counter()
+        try:
+            self.trainer._chunk(self.order.data, job, "fit")
+        finally:  # of epochs that ended before an error, too
+            self.position.seconds += time.perf_counter() - started
 
     def _step(self, job: Job) -> None:
         """One batch, whose loss the callbacks get."""
         rows = float(min(job.batch, job[jobs.ROWS] - job[jobs.START]))
         loss, weight = job.losses[0], job.weights[0]
         job.chunk, job.losses[0], job.weights[0] = 1, 0.0, 0.0
-        self._chunk(job)
-        if not self._weighed:
-            job.weights[0] = rows
-        self.watch.state.step_loss = float(job.means(extended=True)[0])
-        job.losses[0] += loss
-        job.weights[0] += weight
+        try:
+            self._chunk(job)
+            if not self._weighed:
+                job.weights[0] = rows
+            self.watch.state.step_loss = float(job.means(extended=True)[0])
+        finally:
+            job.losses[0] += loss
+            job.weights[0] += weight

@@ -6,9 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from . import checks
+from . import atomic, checks
 from .callbacks import Callback, FitState
 from .monitors import Monitor
+from .trees import get
 
 
 class ModelCheckpoint(Callback):
@@ -63,7 +64,7 @@ class ModelCheckpoint(Callback):
 
     def _begin(self) -> None:
         self._best, self._written = self._monitor.worst, -1
-        self._kept: list[str] = []
+        self._kept: list[int] = []
 
     def state_dict(self) -> dict[str, Any]:
         """See ``Callback``."""
@@ -71,18 +72,19 @@ class ModelCheckpoint(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See ``Callback``."""
-        self._best, self._written = float(state["best"]), int(state["written"])
-        # Names alone: what a file says must not reach out of the folder.
-        self._kept = [Path(str(name)).name for name in state["kept"]]
+        self._best, self._written = get(state, "best", float), get(state, "written", int)
+        self._kept = get(state, "kept", _are_counts)
 
     def on_fit_begin(self, state: FitState) -> None:
-        """Forget an earlier fit. FileNotFoundError if there is no folder for the file."""
+        """Forget an earlier fit.
+
+        OSError if there is no folder for the file, or path is one. ValueError if LBFGS trains,
+        which makes no updates to count.
+        """
         self._begin()
-        if not self._path.parent.is_dir():
-            raise FileNotFoundError(
-                f"path is {str(self._path)!r}, but there is no folder {str(self._path.parent)!r}: "
-                "make it first"
-            )
+        atomic.target(self._path)
+        if self.step_interval:
+            _check_updates(state)
 
     def on_step_end(self, state: FitState) -> None:
         """Write the file, by updates."""
@@ -108,18 +110,34 @@ class ModelCheckpoint(Callback):
         if self._keep == 1:
             state.trainer.save(self._path)
             return
-        copy = self._path.with_stem(f"{self._path.stem}-{state.steps:09d}")
-        old, self._kept = self._kept, [*self._kept, copy.name][-self._keep :]
-        for name in set(old) - set(self._kept):  # first: a file written now knows no more of it
-            self._path.with_name(name).unlink(missing_ok=True)
+        old, self._kept = self._kept, [*self._kept, state.steps][-self._keep :]
+        for steps in set(old) - set(self._kept):  # first: a file written now knows no more of it
+            self._copy_of(steps).unlink(missing_ok=True)
         state.trainer.save(self._path)
-        _copy(self._path, copy)
+        _copy(self._path, self._copy_of(state.steps))
+
+    def _copy_of(self, steps: int) -> Path:
+        return self._path.with_stem(f"{self._path.stem}-{steps:09d}")
 
 
 def _copy(path: Path, copy: Path) -> None:
     """Another name for the file or, where there are no links, a copy of it."""
     copy.unlink(missing_ok=True)
     with suppress(OSError):
-        os.link(path, copy)
+        os.link(path.resolve(), copy)  # of a symbolic link it would be a second one
         return
-    shutil.copyfile(path, copy)
+    with path.open("rb") as file, atomic.replacing(copy) as copied:
+        shutil.copyfileobj(file, copied)
+
+
+def _are_counts(value: Any) -> bool:
+    return isinstance(value, list) and all(type(n) is int and 0 <= n < 2**63 for n in value)
+
+
+def _check_updates(state: FitState) -> None:
+    optimizer = state.trainer.optimizer
+    if state.trainer._full_batch:
+        raise ValueError(
+            f"every_updates is given, but optimizer {optimizer!r} makes none by batches: give "
+            "every_epochs, which counts its iterations"
+        )

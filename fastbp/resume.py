@@ -18,11 +18,7 @@ def describe(fit: "Fit") -> dict[str, Any]:
     return {
         "asked": _asked(fit),
         "position": vars(fit.position),
-        "stopped": fit.watch.for_good,
-        "callbacks": [
-            {"kind": type(callback).__name__, "state": callback.state_dict()}
-            for callback in fit.watch.callbacks
-        ],
+        "callbacks": fit.watch.describe(),
     }
 
 
@@ -51,8 +47,6 @@ class Resumed:
 
     learned: "checkpoints.Learned"
     position: Position
-    callbacks: list[dict[str, Any]]
-    stopped: bool
 
     @property
     def history(self) -> History:
@@ -84,18 +78,14 @@ def _resumed(checkpoint: "checkpoints.Checkpoint", fit: "Fit") -> Resumed:
     described, rows = checkpoint.fit, fit.order.rows
     batch, epochs = min(fit.trainer.batch_size, rows), fit.watch.state.epochs
     place = trees.get(described, "position", dict)
-    states = [trees.get(one, "state", dict) for one in trees.get(described, "callbacks", list)]
-    if len(states) != len(fit.watch.callbacks):
-        raise ValueError(f"it has states of {len(states)} callbacks")
     resumed = Resumed(
         learned=checkpoint.check(fit.trainer),
         position=position.from_tree(place, rows, batch, epochs),
-        callbacks=states,
-        stopped=trees.get(described, "stopped", bool),
     )
     made = resumed.position.epochs - len(resumed.position.ended)
     if len(resumed.history.get("loss", ())) != made:
         raise ValueError(f"its history is not of the {made} epochs that were made")
+    fit.watch.take_up(trees.get(described, "callbacks", dict))
     return resumed
 
 

@@ -1,12 +1,14 @@
 """The trainer at the end of an epoch, for fit to go back to where a later batch is refused."""
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .kernels import jobs
 from .order import Order
+from .position import Position
 from .state import Array
 
 if TYPE_CHECKING:
@@ -38,8 +40,8 @@ class Snapshot:
         """Whether none was taken yet."""
         return not self._copies
 
-    def take(self) -> None:
-        """Copy it, now that an epoch begins, or fit does."""
+    def take(self, position: Position) -> None:
+        """Copy it, now that an epoch begins, or fit does, at this place."""
         began = time.perf_counter()
         if self._repeats and began < self._next:
             return
@@ -48,30 +50,39 @@ class Snapshot:
             self._copies = [np.empty_like(array) for array in arrays]
         for copy, array in zip(self._copies, arrays, strict=True):
             np.copyto(copy, array)
-        self._epoch = self._trainer._epoch
+        self._epoch, self._position = self._trainer._epoch, replace(position)
         taken = time.perf_counter()
         self._next = taken + WORTH * (taken - began)
 
-    def go_back(self) -> None:
-        """To the beginning of the trainer's epoch."""
+    def go_back(self, epochs: int) -> Position:
+        """To the beginning of the trainer's epoch, so many after the fit's first; its place.
+
+        In the epoch in which a fit was resumed, to where it was.
+        """
         epoch = self._trainer._epoch
         for copy, array in zip(self._copies, self._arrays(), strict=True):
             np.copyto(array, copy)
         self._trainer._epoch = self._epoch
+        if epoch == self._epoch:
+            return replace(self._position)
+        self._repeat(self._position.row)
         while self._trainer._epoch < epoch:
-            self._repeat()
+            self._repeat(0)
+        return Position(epochs)
 
     def _arrays(self) -> tuple[Array, ...]:
         state = self._trainer._state
         return state.parameters, state.moments, state.hyper
 
-    def _repeat(self) -> None:
-        """Make an epoch again, which has been made without an error."""
+    def _repeat(self, row: int) -> None:
+        """Make an epoch again from a row on, which has been made without an error."""
         trainer, order = self._trainer, self._order
         job = order.job(trainer._batch_size, trainer._seed, 1)
         job[jobs.FIRST] = job[jobs.EPOCH] = trainer._epoch
         job[jobs.EPOCHS] = trainer._epoch + 1
+        job[jobs.START] = row
         order.prepare(job)
+        order.resume(job)
         while job[jobs.EPOCH] == trainer._epoch:
             trainer._chunk(order.data, job, "fit")
         trainer._epoch += 1

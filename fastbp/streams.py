@@ -63,7 +63,8 @@ class Stream:
     def run(self) -> History:
         """Train, and tell the callbacks."""
         watch, state = self.watch, self.watch.state
-        self.trainer._history = state.history
+        if self.trainer._fit is None:  # else it is called by a callback of that
+            self.trainer._history = state.history
         with watch:
             watch.begin()
             while state.epoch < state.epochs and not watch.stopped:

@@ -165,9 +165,9 @@ def test_callbacks_count_on(tmp_path):
     count = fastbp.LambdaCallback(on_step_end=lambda s: seen.append((s.steps, s.samples, s.epoch)))
     count.__class__ = type("Crasher", (fastbp.LambdaCallback,), {"hears_last": True})
     fit(make(), [*callbacks(tmp_path)[:-1], count], resume=path)
-    assert [steps for steps, _, _ in seen[:6]] == [11, 12, 13, 14, 15, 16]
-    assert [samples for _, samples, _ in seen[:6]] == [176, 192, 208, 224, 240, 256]
-    assert [epoch for _, _, epoch in seen[:6]] == [2, 2, 2, 2, 2, 3]
+    assert [steps for steps, _, _ in seen[:7]] == [10, 11, 12, 13, 14, 15, 16]
+    assert [samples for _, samples, _ in seen[:7]] == [160, 176, 192, 208, 224, 240, 256]
+    assert [epoch for _, _, epoch in seen[:7]] == [1, 2, 2, 2, 2, 2, 3]
 
 
 # ModelCheckpoint
@@ -240,6 +240,44 @@ def test_a_folder_is_wanted_before_fit_begins(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"path is .*there is no folder .*make it first"):
         fit(trainer, [fastbp.ModelCheckpoint(tmp_path / "none" / "model")])
     assert trainer._epoch == 0
+
+
+def test_copies_beside_a_symbolic_link_are_of_the_file(tmp_path):
+    """A link to the link would be to the newest."""
+    (tmp_path / "disk").mkdir()
+    path = tmp_path / "run.safetensors"
+    try:
+        path.symlink_to(tmp_path / "disk" / "run.safetensors")
+    except OSError:
+        pytest.skip("no symbolic links here")
+    fit(make(PLAIN), [fastbp.ModelCheckpoint(path, keep=2)], epochs=3)
+    made = [len(fastbp.Trainer.load(p).history["loss"]) for p in sorted(tmp_path.glob("run-*"))]
+    assert made == [2, 3]
+
+
+def test_copies_where_there_are_no_links(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError("not supported")
+
+    monkeypatch.setattr("os.link", refuse)
+    fit(make(PLAIN), [fastbp.ModelCheckpoint(tmp_path / "run", keep=2)], epochs=3)
+    made = [len(fastbp.Trainer.load(p).history["loss"]) for p in sorted(tmp_path.glob("run-*"))]
+    assert made == [2, 3]
+
+
+def test_a_path_that_is_a_folder_is_refused_before_fit_begins(tmp_path):
+    trainer = make(PLAIN)
+    with pytest.raises(IsADirectoryError, match=r"which is a folder: name a file in it"):
+        fit(trainer, [fastbp.ModelCheckpoint(tmp_path)])
+    assert trainer._epoch == 0
+
+
+def test_updates_that_are_not_made_are_not_waited_for(tmp_path):
+    net = fastbp.Network([6, 4, 3], seed=0)
+    trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.LBFGS(), seed=0)
+    checkpoint = fastbp.ModelCheckpoint(tmp_path / "x", every_updates=2)
+    with pytest.raises(ValueError, match="every_updates is given, but optimizer LBFGS"):
+        trainer.fit(np.ones((4, 6)), np.ones((4, 3)), callbacks=[checkpoint])
 
 
 # What is refused, with nothing changed
