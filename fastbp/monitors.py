@@ -6,6 +6,7 @@ from typing import Any
 from . import checks
 from .callbacks import Callback, FitState, StopTraining
 from .kernels.layout import Layer
+from .trees import get
 
 MODES = {"loss": "min", "accuracy": "max"}
 """Which of its values is the better, by the last word of a key that fastbp itself computes."""
@@ -93,8 +94,8 @@ class EarlyStopping(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See ``Callback``."""
-        self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
-        layers = state["parameters"]
+        self.best, self.best_epoch = get(state, "best", float), get(state, "best_epoch", int)
+        layers = get(state, "parameters", lambda value: value is None or isinstance(value, list))
         self._parameters = layers and [tuple(layer) for layer in layers]
 
     def on_fit_begin(self, state: FitState) -> None:
@@ -167,8 +168,8 @@ class ReduceLROnPlateau(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See ``Callback``."""
-        self._best = float(state["best"])
-        self._bad, self._cooling = int(state["bad"]), int(state["cooling"])
+        self._best = get(state, "best", float)
+        self._bad, self._cooling = get(state, "bad", int), get(state, "cooling", int)
 
     def on_fit_begin(self, state: FitState) -> None:
         """Forget an earlier fit."""

@@ -1,11 +1,12 @@
 """Where a fit stands between two compiled calls: what it takes to go on from there."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from . import trees
+from . import checks, trees
 from .job import Floats, Job
 from .kernels import jobs
 
@@ -47,13 +48,15 @@ def from_tree(tree: Any, rows: int, batch: int, epochs: int) -> Position:
     position = Position(
         epochs=trees.get(tree, "epochs", int),
         row=trees.get(tree, "row", int),
-        loss=trees.get(tree, "loss", float),
-        weight=trees.get(tree, "weight", float),
-        seconds=trees.get(tree, "seconds", float),
-        ended=trees.get(tree, "ended", lambda a: isinstance(a, np.ndarray) and a.ndim == 1),
-        ended_seconds=trees.get(tree, "ended_seconds", float),
+        loss=trees.get(tree, "loss", _is_finite),
+        weight=checks.not_negative(trees.get(tree, "weight", float), "weight"),
+        seconds=checks.not_negative(trees.get(tree, "seconds", float), "seconds"),
+        ended=trees.get(tree, "ended", _are_losses),
+        ended_seconds=checks.not_negative(trees.get(tree, "ended_seconds", float), "ended_seconds"),
     )
-    if not 0 <= position.row < rows or position.row % batch or position.ended.dtype != np.float64:
+    if len(position.ended) and position.ended_seconds == 0:
+        raise ValueError("epochs have ended that took no time")
+    if not 0 <= position.row < rows or position.row % batch:
         raise ValueError(
             f"row {position.row} is no place between batches of {batch} of {rows} rows"
         )
@@ -63,3 +66,12 @@ def from_tree(tree: Any, rows: int, batch: int, epochs: int) -> Position:
             "the whole run, those before the checkpoint included"
         )
     return position
+
+
+def _is_finite(value: Any) -> bool:
+    return type(value) is float and math.isfinite(value)
+
+
+def _are_losses(value: Any) -> bool:
+    is_vector = isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype == np.float64
+    return is_vector and bool(np.isfinite(value).all())
