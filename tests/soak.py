@@ -25,7 +25,11 @@ GROWTH = 0.02
 """Of the resident memory after warm-up, at most."""
 
 WARM_UP = 0.3
-"""Share of the time, in which memory finds its size."""
+"""Share of the time, in which memory finds its size: the largest that it has then counts, because a
+system may take back pages that lie idle."""
+
+FEWEST = 3
+"""Rounds of it, at least."""
 
 SIZES = {
     **CASES,
@@ -153,15 +157,15 @@ def _of_three(name):
 def main(seconds, seed=0):
     """Soak for so long; prints what it saw. AssertionError where something grew or drifted."""
     rng, work, drift = random.Random(seed), list(works()), Drift()
-    began, rounds, warm, before = time.monotonic(), 0, None, None
+    began, rounds, warm = time.monotonic(), 0, 0
     with tempfile.TemporaryDirectory() as folder:
-        while (elapsed := time.monotonic() - began) < seconds or warm is None:
+        while (elapsed := time.monotonic() - began) < seconds or rounds <= FEWEST:
             rng.shuffle(work)
             one_round(work, drift, Path(folder))
             rounds += 1
-            if elapsed < WARM_UP * seconds or rounds < 3:
+            if elapsed < WARM_UP * seconds or rounds <= FEWEST:
+                warm, before = max(warm, resident()), handles()
                 continue
-            warm, before = warm or resident(), before or handles()
             grown = resident() / warm - 1
             assert grown <= GROWTH, f"memory grew by {grown:.1%} after warm-up, in {rounds} rounds"
             assert handles() == before, f"{handles()}, and {before} after warm-up"
