@@ -575,5 +575,5 @@ class Trainer(Learner):
         x = as_inputs(pair[0], self.net.sizes[0], names[0])
         y = as_targets(pair[1], self._loss, self.net.sizes[-1], len(x.array), names[1])
         data = Data(x, y, names)
-        check_values(data, range(data.rows), self._state)
+        check_values(data, np.arange(data.rows), self._state)
         return Validation(data, np.asarray(pair[1]))

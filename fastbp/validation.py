@@ -1,6 +1,6 @@
 """Rows that are held out of training, to judge by."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ from .kernels import codes
 from .metrics import Metric
 from .state import Array, Data, State
 
-CHECKED_AT_ONCE = 2**17
-"""Values that are checked at a time: of a data set larger than memory there may be many."""
+ROWS_AT_ONCE = 2**14
+"""Rows whose values are checked at a time: of a data set larger than memory there may be many."""
 
 
 @dataclass
@@ -38,15 +38,18 @@ def hold_out(
     return rows, Validation(held, np.asarray(y)[others])
 
 
-def check_values(data: Data, rows: Ints | range, state: State) -> None:
+def check_values(data: Data, rows: Ints, state: State) -> None:
     """ValueError for a value in these rows that does not fit, before epochs are spent on others."""
     dtype, (x_name, y_name) = state.parameters.dtype, data.names
-    at_once = max(1, CHECKED_AT_ONCE // data.x.array.shape[1])
-    for start in range(0, len(rows), at_once):
-        part = rows[start : start + at_once]
+    for part in _parts(rows):
         check_inputs(data.x, part, dtype, x_name)
         if data.y is not None:
             check_targets(data.y, part, state.loss, state.shape.sizes[-1], dtype, y_name)
+
+
+def _parts(rows: Ints) -> Iterator[Ints]:
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        yield rows[start : start + ROWS_AT_ONCE]
 
 
 def split(n: int, fraction: float, seed: int, classes: Array | None = None) -> tuple[Ints, Ints]:
