@@ -35,7 +35,7 @@ from .progress import bar_for
 from .resume import read as read_fit
 from .snapshot import Snapshot
 from .state import Array, Data
-from .validation import Validation, check_fraction, check_judged, check_values, hold_out
+from .validation import Validation, check_fraction, check_judged, hold_out
 
 LABELS = np.dtype(np.int64)
 
@@ -574,6 +574,4 @@ class Trainer(Learner):
         names = "validation_data[0]", "validation_data[1]"
         x = as_inputs(pair[0], self.net.sizes[0], names[0])
         y = as_targets(pair[1], self._loss, self.net.sizes[-1], len(x.array), names[1])
-        data = Data(x, y, names)
-        check_values(data, np.arange(data.rows), self._state)
-        return Validation(data, np.asarray(pair[1]))
+        return Validation(Data(x, y, names), np.asarray(pair[1]))

@@ -33,18 +33,13 @@ def hold_out(
     ValueError for a value among the others that does not fit, under its row in the data.
     """
     rows, others = split(data.rows, fraction, seed, _classes(data, state))
-    check_values(data, others, state)
+    for part in _parts(others):
+        dtype = state.parameters.dtype
+        check_inputs(data.x, part, dtype)
+        if data.y is not None:
+            check_targets(data.y, part, state.loss, state.shape.sizes[-1], dtype)
     held = Data(data.x.take(others), data.y and data.y.take(others), data.names)
     return rows, Validation(held, np.asarray(y)[others])
-
-
-def check_values(data: Data, rows: Ints, state: State) -> None:
-    """ValueError for a value in these rows that does not fit, before epochs are spent on others."""
-    dtype, (x_name, y_name) = state.parameters.dtype, data.names
-    for part in _parts(rows):
-        check_inputs(data.x, part, dtype, x_name)
-        if data.y is not None:
-            check_targets(data.y, part, state.loss, state.shape.sizes[-1], dtype, y_name)
 
 
 def _parts(rows: Ints) -> Iterator[Ints]:
