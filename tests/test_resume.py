@@ -362,3 +362,43 @@ def test_fits_that_cannot_be_resumed_say_so(tmp_path):
     with pytest.raises(ValueError, match="not written within fit by batches"):
         trainer.fit(X, y, epochs=5, callbacks=[fastbp.ModelCheckpoint(path)], resume=path)
     assert len(fastbp.Trainer.load(path).fit(X, y)["loss"]) == 1
+
+
+# What a checkpoint keeps of callbacks
+
+
+def test_who_hears_last_hears_after_the_others():
+    heard = []
+    last = fastbp.LambdaCallback(on_epoch_end=lambda _: heard.append("last"))
+    last.hears_last = True
+    other = fastbp.LambdaCallback(on_epoch_end=lambda _: heard.append("other"))
+    fit(make(PLAIN), [last, other], epochs=1)
+    assert heard == ["other", "last"]
+
+
+def test_a_fit_that_was_stopped_stays_so(tmp_path):
+    path = tmp_path / "run.safetensors"
+
+    def stop(state):
+        if state.epoch == 2:
+            raise fastbp.StopTraining
+
+    checkpoint = fastbp.ModelCheckpoint(path)
+    fit(make(), [fastbp.LambdaCallback(on_epoch_end=stop), checkpoint], epochs=4)
+    called = [fastbp.LambdaCallback(), fastbp.ModelCheckpoint(path)]
+    assert len(fit(make(), called, epochs=4, resume=path)["loss"]) == 2
+
+
+def test_a_plateau_goes_on_counting():
+    one, other = fastbp.ReduceLROnPlateau(cooldown=3), fastbp.ReduceLROnPlateau(cooldown=3)
+    state = {"best": 0.25, "bad": 2, "cooling": 1}
+    one.load_state_dict(state)
+    assert one.state_dict() == state != other.state_dict()
+
+
+def test_kernels_that_weigh_rows_are_kept(tmp_path):
+    trainer, path = make(PLAIN), tmp_path / "x.safetensors"
+    X, y = CASE.batch()
+    trainer.step(X[:4], y[:4], sample_weight=np.ones(4))
+    trainer.save(path)
+    assert fastbp.Trainer.load(path)._extended

@@ -7,6 +7,7 @@ from test_checkpoints import state
 
 import fastbp
 from fastbp import snapshot
+from fastbp.position import Position
 
 CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 DIVERGES = Case((4, 9, 3), 12)
@@ -142,3 +143,14 @@ def test_history_of_a_fit_that_ctrl_c_ended():
     with pytest.raises(KeyboardInterrupt):
         trainer.fit(*CASE.batch(), epochs=9, callbacks=[fastbp.LambdaCallback(on_epoch_end=stop)])
     assert len(trainer.history["loss"]) == 3
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_a_copy_is_taken_again_only_where_it_is_worth_it(monkeypatch, repeats):
+    """At once after the first: epochs that can be made again wait."""
+    monkeypatch.setattr(snapshot, "WORTH", 1e9)
+    trainer = CASE.trainer("float32", batch_size=8)
+    copy = snapshot.Snapshot(trainer, None, repeats)
+    copy.take(Position(epochs=1))
+    copy.take(Position(epochs=2))
+    assert copy._position.epochs == (1 if repeats else 2)
