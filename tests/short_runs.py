@@ -13,7 +13,6 @@ import numpy as np
 import fastbp
 from fastbp import schedules
 
-SIZES, ROWS = (9, 21, 21, 4), 37
 
 
 def numbers(count, salt):
@@ -26,28 +25,34 @@ def numbers(count, salt):
 class Run:
     """A network, its loss and optimizer, and what else a trainer may have."""
 
-    hidden: tuple[str, str]
+    hidden: tuple[str, ...]
     loss: str
     output: str
     optimizer: object
     kinds: dict = field(default_factory=dict)
     options: dict = field(default_factory=dict)
+    sizes: tuple[int, ...] = (9, 21, 21, 4)
+    rows: int = 37
+    divisor: int = 4
+    """Of the initial weights; a power of two."""
 
     def trainer(self, dtype="float32"):
-        net = fastbp.Network(SIZES, self.hidden, self.output, dtype=dtype, seed=0, **self.kinds)
+        sizes = self.sizes
+        net = fastbp.Network(sizes, self.hidden, self.output, dtype=dtype, seed=0, **self.kinds)
         weights = [
-            numbers(a * b, salt).reshape(a, b) / np.float32(4)
-            for salt, (a, b) in enumerate(pairwise(SIZES))
+            numbers(a * b, salt).reshape(a, b) / np.float32(self.divisor)
+            for salt, (a, b) in enumerate(pairwise(sizes))
         ]
-        net.set_parameters(weights, [numbers(n, n) / np.float32(8) for n in SIZES[1:]])
+        net.set_parameters(weights, [numbers(n, n) / np.float32(8) for n in sizes[1:]])
         options = {"batch_size": 8, "seed": 5} | self.options
         return fastbp.Trainer(net, loss=self.loss, optimizer=self.optimizer, **options)
 
     def batch(self):
-        X, n_out = numbers(ROWS * SIZES[0], 50).reshape(ROWS, -1), SIZES[-1]
+        rows, n_in, n_out = self.rows, self.sizes[0], self.sizes[-1]
+        X = numbers(rows * n_in, 50).reshape(rows, -1)
         if self.loss == "cross_entropy":
-            return X, np.arange(ROWS) * 7 % n_out
-        y = numbers(ROWS * n_out, 60).reshape(ROWS, -1)
+            return X, np.arange(rows) * 7 % n_out
+        y = numbers(rows * n_out, 60).reshape(rows, -1)
         if self.loss in ("bce", "poisson"):
             y = np.abs(y)
         return X, y[:, : n_out // 2] if self.loss == "gaussian_nll" else y
@@ -79,6 +84,24 @@ EVERY_OPTION = {
 }
 EVERY_KIND = {"layer_norm": True, "residual": True}
 
+
+def long_sums(batch_size, kinds=None, options=None):
+    """A network whose sums run over more units and rows than one block of the kernels takes."""
+    return Run(
+        ("relu",),
+        "cross_entropy",
+        "softmax",
+        fastbp.Adam(0.001),
+        kinds or {},
+        {"batch_size": batch_size} | (options or {}),
+        sizes=(1100, 600, 20),
+        rows=337,
+        divisor=32,
+    )
+
+
+LONG_OPTIONS = EVERY_OPTION | {"lr_factors": [0.5, 2.0]}
+
 RUNS = {
     "sgd": Run(("relu", "sigmoid"), "mse", "identity", fastbp.SGD(0.1)),
     "momentum": Run(
@@ -96,8 +119,12 @@ RUNS = {
     "options": Run(
         ("silu", "tanh"), "cross_entropy", "softmax", fastbp.Adam(0.01), EVERY_KIND, EVERY_OPTION
     ),
+    "long sums, batch 37": long_sums(37),
+    "long sums, batch 300": long_sums(300),
+    "long sums, batch 37, extended": long_sums(37, {"layer_norm": True}, LONG_OPTIONS),
+    "long sums, batch 300, extended": long_sums(300, {"layer_norm": True}, LONG_OPTIONS),
 }
-"""Every activation, loss and optimizer, and every option."""
+"""Every activation, loss and optimizer, every option, and long sums."""
 
 
 def digests(shares=0):
