@@ -22,8 +22,8 @@ def contestants(case, epochs):
     import numpy as np
 
     import fastbp
-    from fastbp.job import Job
-    from fastbp.kernels import jobs
+    from fastbp.kernels.tables import job_table
+    from fastbp.runtime.job import Job
 
     def trainer():
         net = fastbp.Network(case.sizes, output=case.output, seed=0)
@@ -35,8 +35,8 @@ def contestants(case, epochs):
     data = bare._data(X, y)
 
     def run():
-        job = Job(jobs.TRAIN, data.rows, case.batch, np.zeros(epochs))
-        job[jobs.EPOCHS] = epochs
+        job = Job(job_table.TRAIN, data.rows, case.batch, np.zeros(epochs))
+        job[job_table.EPOCHS] = epochs
         bare._engine.train(data, job, bare._state.moments)
 
     return lambda: fitted.fit(X, y, epochs=epochs, shuffle=False, progress=False), run

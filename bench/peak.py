@@ -13,8 +13,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from bench.environment import available_cpus
-from fastbp.kernels import width
-from fastbp.kernels.llvm_ir import I64, ir_call, ir_splat, ir_vector
+from fastbp.kernels.base import width
+from fastbp.kernels.ir.llvm_ir import I64, ir_call, ir_splat, ir_vector
 
 MANY_REGISTERS = width.BITS == 512 or platform.machine() in ("arm64", "aarch64")
 CHAINS = 24 if MANY_REGISTERS else 12

@@ -37,31 +37,32 @@ def compiled():
     """The stages as one C function: (address of a job, stage, share, shares)."""
     from numba import cfunc, types
 
-    from fastbp.kernels import jit, jobs, layout
-    from fastbp.kernels.backward import backward
-    from fastbp.kernels.batch import take_rows
-    from fastbp.kernels.cells import cells_at, plan_at
-    from fastbp.kernels.denormals import flush_denormals, restore_denormals
-    from fastbp.kernels.forward import forward
-    from fastbp.kernels.output_loss import output_loss
-    from fastbp.kernels.simd import lanes, offset, pointer_to
-    from fastbp.kernels.update import update_share
+    from fastbp.kernels.base import jit
+    from fastbp.kernels.ir.denormals import flush_denormals, restore_denormals
+    from fastbp.kernels.ir.simd import lanes, offset, pointer_to
+    from fastbp.kernels.ir.typed_pointers import cells_at, plan_at
+    from fastbp.kernels.stages.backward import backward
+    from fastbp.kernels.stages.batch import take_rows
+    from fastbp.kernels.stages.forward import forward
+    from fastbp.kernels.stages.output_loss import output_loss
+    from fastbp.kernels.stages.update import update_share
+    from fastbp.kernels.tables import job_table, layout
 
     def run_stage(address, stage, share, shares):
         job = cells_at(address, types.int64)
-        plan, hyper = plan_at(job[jobs.PLAN]), cells_at(job[jobs.HYPER], types.float64)
-        params = pointer_to(job[jobs.PARAMS], types.float32)
-        moments = pointer_to(job[jobs.MOMENTS], types.float32)
-        work = pointer_to(job[jobs.WORK], types.float32)
-        w, rows = lanes(work), job[jobs.BATCH]
+        plan, hyper = plan_at(job[job_table.PLAN]), cells_at(job[job_table.HYPER], types.float64)
+        params = pointer_to(job[job_table.PARAMS], types.float32)
+        moments = pointer_to(job[job_table.MOMENTS], types.float32)
+        work = pointer_to(job[job_table.WORK], types.float32)
+        w, rows = lanes(work), job[job_table.BATCH]
         vectors = rows // w
         first, last = vectors * share // shares, vectors * (share + 1) // shares
         scratch = offset(work, plan[0, layout.SCRATCH] + share * plan[0, layout.SCRATCH_STRIDE])
         before = flush_denormals()
         if stage == GATHER:
             for v in range(first, last):
-                row = job[jobs.START] + v * w
-                take_rows(plan, work, job, job[jobs.ORDER], row, w, v, scratch)
+                row = job[job_table.START] + v * w
+                take_rows(plan, work, job, job[job_table.ORDER], row, w, v, scratch)
         elif stage == FORWARD:
             forward(plan, params, work, first, last)
         elif stage == LOSS:
@@ -88,9 +89,9 @@ class Model:
         import numpy as np
 
         from bench.peers.fastbp import FastBP
-        from fastbp.data import address
-        from fastbp.job import Job
-        from fastbp.kernels import jobs, layout, settings
+        from fastbp.data.tables import address
+        from fastbp.kernels.tables import job_table, layout, settings
+        from fastbp.runtime.job import Job
 
         self.shares, self.batch = shares, case.batch
         self.side = FastBP(case, optimizer, shares)
@@ -101,11 +102,11 @@ class Model:
         plan = layout.make_plan(shape)
         work = layout.allocate(plan[0, layout.WORK], np.float32)
         order = np.random.default_rng(0).permutation(self.data.rows)
-        self.job = Job(jobs.TRAIN, self.data.rows, case.batch, np.zeros(1), order)
+        self.job = Job(job_table.TRAIN, self.data.rows, case.batch, np.zeros(1), order)
         arenas = (self.state.parameters, self.state.moments, work, self.state.hyper)
         self.job.point((address(plan), *map(address, arenas)), self.data.x, self.data.y)
         self.keeps = plan, arenas
-        self.start, self.updates = jobs.START, settings.UPDATES
+        self.start, self.updates = job_table.START, settings.UPDATES
 
     def advance(self):
         """Go on to the next batch; the shuffled rows come round again at their end."""

@@ -3,21 +3,31 @@
 from importlib.metadata import version
 
 from . import embed, schedules
-from .callbacks import Callback, FitState, LambdaCallback, StopTraining
+from .callbacks.base import Callback, FitState, LambdaCallback, StopTraining
+from .callbacks.history import History
+from .callbacks.loggers import CSVLogger, TimeLimit
+from .callbacks.model_checkpoint import ModelCheckpoint
+from .callbacks.monitors import EarlyStopping, ReduceLROnPlateau
+from .components.lbfgs import LBFGS
+from .components.losses import Huber, Quantile
+from .components.optimizers import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    NAdam,
+    RMSprop,
+)
 from .config import show_config
-from .history import History
-from .lbfgs import LBFGS
-from .losses import Huber, Quantile
-from .model_checkpoint import ModelCheckpoint
-from .models import from_torch, load
-from .monitors import EarlyStopping, ReduceLROnPlateau
-from .network import Network
-from .optimizers import SGD, Adagrad, Adam, AdamW, NAdam, RMSprop
-from .ready import CSVLogger, TimeLimit
+from .model.model_io import from_torch, load
+from .model.network import Network
+from .moved import find_moved_modules
 from .startup import warmup
-from .trainer import Trainer
+from .training.trainer import Trainer
 
 __version__ = version("fastbp")
+
+find_moved_modules(__name__)
 
 __all__ = [
     "LBFGS",

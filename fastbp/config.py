@@ -6,8 +6,8 @@ import llvmlite
 import numba
 import numpy as np
 
-from . import threads
-from .kernels import jit, width
+from .kernels.base import jit, width
+from .runtime import threads
 
 
 def show_config() -> None:

@@ -20,44 +20,17 @@ those of a ``prange``. Models of several trainers do not touch one another, unle
 network.
 """
 
-from typing import Any, NamedTuple, NoReturn
+from typing import Any
 
-from .job import Floats, Ints
-from .kernels import embedded
-from .state import Array
-
-
-class Model(NamedTuple):
-    """What a trainer trains, for compiled code; the arrays are the trainer's own.
-
-    It belongs to its process: it can be neither copied nor pickled.
-    """
-
-    header: Ints
-    """int64: where everything lies, and what is called."""
-    parameters: Array
-    """The network's, in the kernels' layout."""
-    moments: Array
-    """The optimizer's."""
-    hyper: Floats
-    """float64: the hyperparameters and the number of updates; element ``LR`` can be set."""
-    work: Array
-    """Memory of one training step."""
-    scratch: Array
-    """Memory of predictions, for each thread its own."""
-
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise TypeError(
-            "a compiled model holds addresses of its trainer's memory and cannot be copied or "
-            "pickled: copy the trainer, and call compiled() of the copy"
-        )
-
+from .common.types import Array
+from .kernels.entry import embed_calls
+from .runtime.compiled_model import Model
 
 LR = 0
 """Element of ``model.hyper`` that is the learning rate of the next update."""
 
 
-@embedded.PREDICT.here
+@embed_calls.PREDICT.here
 def predict(model: Model, X: Array, out: Array) -> None:
     """Fill out (B, outputs) with the outputs of the rows of X.
 
@@ -72,10 +45,10 @@ def predict(model: Model, X: Array, out: Array) -> None:
         ValueError: X or out has another shape, or they share memory.
 
     """
-    embedded.predict(model, X, out)
+    embed_calls.predict(model, X, out)
 
 
-@embedded.STEP.here
+@embed_calls.STEP.here
 def step(model: Model, X: Array, y: Any) -> float:
     """One update on the rows of X, as ``Trainer.step``; the loss before it.
 
@@ -92,10 +65,10 @@ def step(model: Model, X: Array, y: Any) -> float:
         ValueError: X or y has another shape, or y is labels for another loss.
 
     """
-    return embedded.step(model, X, y)  # type: ignore[no-any-return]
+    return embed_calls.step(model, X, y)  # type: ignore[no-any-return]
 
 
-@embedded.LOSS_AND_GRADIENTS.here
+@embed_calls.LOSS_AND_GRADIENTS.here
 def gradients(model: Model, X: Array, y: Any, out: Array) -> float:
     """Fill out (n_parameters,) with the gradient of the mean loss over X; the loss.
 
@@ -106,10 +79,10 @@ def gradients(model: Model, X: Array, y: Any, out: Array) -> float:
         ValueError: X, y or out has another shape, or out shares memory with the others.
 
     """
-    return embedded.gradients(model, X, y, out)  # type: ignore[no-any-return]
+    return embed_calls.gradients(model, X, y, out)  # type: ignore[no-any-return]
 
 
-@embedded.VECTOR_JACOBIAN.here
+@embed_calls.VECTOR_JACOBIAN.here
 def input_gradient(model: Model, X: Array, v: Array, out: Array) -> None:
     """Fill out (B, inputs) with vector-Jacobian products: out[r] = J(X[r])^T v[r].
 
@@ -121,10 +94,10 @@ def input_gradient(model: Model, X: Array, v: Array, out: Array) -> None:
         ValueError: X, v or out has another shape, or out shares memory with the others.
 
     """
-    embedded.input_gradient(model, X, v, out)
+    embed_calls.input_gradient(model, X, v, out)
 
 
-@embedded.STEP_FROM.here
+@embed_calls.STEP_FROM.here
 def step_from(model: Model, X: Array, dloss_dp: Array) -> bool:
     """One update by a loss of your own, given its gradient by the outputs p of X.
 
@@ -148,4 +121,4 @@ def step_from(model: Model, X: Array, dloss_dp: Array) -> bool:
         ValueError: X or dloss_dp has another shape.
 
     """
-    return embedded.step_from(model, X, dloss_dp)  # type: ignore[no-any-return]
+    return embed_calls.step_from(model, X, dloss_dp)  # type: ignore[no-any-return]

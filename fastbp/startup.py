@@ -2,8 +2,8 @@
 
 import numpy.typing as npt
 
-from .kernels import embedded, run
-from .network import as_dtype
+from .kernels.entry import embed_calls, run
+from .model.network import as_dtype
 
 
 def warmup(dtype: npt.DTypeLike = "float32") -> None:
@@ -20,4 +20,4 @@ def warmup(dtype: npt.DTypeLike = "float32") -> None:
     """
     itemsize = as_dtype(dtype).itemsize
     run.load(itemsize)
-    embedded.load(itemsize)
+    embed_calls.load(itemsize)

@@ -8,7 +8,8 @@ import math
 
 import numpy as np
 
-from . import codes, schedules
+from .base import codes
+from .tables import schedules
 
 # Activations
 

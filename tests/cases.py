@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastbp
-from fastbp import activations, losses
+from fastbp.components import activations, losses
 
 DTYPES = ("float32", "float64")
 HIDDEN = tuple(activations.HIDDEN)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from strange import Frame, array_like
 
 import fastbp
-from fastbp.kernels import layout, settings
+from fastbp.kernels.tables import layout, settings
 
 ROWS, INPUTS, OUTPUTS, BATCH = 6, 3, 2, 8
 REFUSALS = (ValueError, TypeError, MemoryError, FloatingPointError)

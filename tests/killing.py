@@ -110,7 +110,7 @@ def check_files(folder, path, told):
     for file in checkpoints:
         fastbp.Trainer.load(file)
     assert path in checkpoints
-    position = fastbp.checkpoints.read(path).fit["position"]
+    position = fastbp.training.checkpoints.read(path).fit["position"]
     of_epoch = -(-(ROWS * 4 // 5) // BATCH)
     made = position["epochs"] * of_epoch + position["row"] // BATCH
     assert made >= max(whole, default=0), f"{made} updates in the file, {whole[-1]} were written"

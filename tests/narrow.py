@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fastbp.kernels import jit, run, width
+from fastbp.kernels.base import jit, width
+from fastbp.kernels.entry import run
 
 FILES = (
     "test_gradients.py",

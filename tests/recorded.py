@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-import fastbp.optimizers
+import fastbp.components.optimizers
 
 with np.load(Path(__file__).parent / "data" / "torch_record.npz") as archive:
     RECORD = dict(archive)
@@ -28,7 +28,7 @@ TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
 
 def optimizer(case):
     kind, arguments = CASES[case]
-    return getattr(fastbp.optimizers, kind)(**arguments)
+    return getattr(fastbp.components.optimizers, kind)(**arguments)
 
 
 def initial(dtype):

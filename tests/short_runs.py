@@ -14,7 +14,6 @@ import fastbp
 from fastbp import schedules
 
 
-
 def numbers(count, salt):
     """float32 in [-1, 1), multiples of 2^-15: the high bits of a multiplicative hash (Knuth)."""
     mixed = (np.arange(1, count + 1, dtype=np.uint64) + np.uint64(1000 * salt)) * 2654435761

@@ -5,20 +5,18 @@ One compiled function for each group: every function more is seconds of compilat
 
 import numpy as np
 
-from fastbp.kernels import (
-    codes,
+from fastbp.kernels.base import codes, width
+from fastbp.kernels.base.jit import entry
+from fastbp.kernels.ir.simd import address, lanes, load, store
+from fastbp.kernels.primitives import (
     elementwise,
     gather,
     gemm,
     gemv,
-    layout,
-    losses,
     shuffle,
-    update,
-    width,
 )
-from fastbp.kernels.jit import entry
-from fastbp.kernels.simd import address, lanes, load, store
+from fastbp.kernels.stages import losses, update
+from fastbp.kernels.tables import layout
 
 SLOPE, RAW = 100, 200
 """Added to the code of an activation: its slope; to one of the following: that function."""

@@ -10,7 +10,7 @@ import pytest
 from cases import CASES
 
 import fastbp
-from fastbp.kernels import run
+from fastbp.kernels.entry import run
 
 CASE = CASES["whole vectors"]
 X, Y = CASE.batch()
@@ -162,8 +162,8 @@ def test_a_long_prediction_is_not_led_astray_by_what_makes_the_trainer_extended(
         return count
 
     parameters = trainer.net.weights, trainer.net.biases
-    monkeypatch.setattr("fastbp.pace.next_count", next_count)
-    monkeypatch.setattr("fastbp.pace.first_rows", lambda _: 1)
+    monkeypatch.setattr("fastbp.runtime.chunking.next_count", next_count)
+    monkeypatch.setattr("fastbp.runtime.chunking.first_rows", lambda _: 1)
     monkeypatch.setattr(run, "serial", lambda *kind: kinds.append(kind) or serial(*kind))
     np.testing.assert_array_equal(trainer.predict(rows), expected)
     assert (4, True) in kinds

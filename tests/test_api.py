@@ -10,7 +10,7 @@ import pytest
 from cases import CASES, Case, each_dtype
 
 import fastbp
-from fastbp.kernels import width
+from fastbp.kernels.base import width
 
 CLASSES = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 YES_NO = Case((4, 9, 2), 20, "tanh", "sigmoid", "bce")

@@ -30,8 +30,8 @@ import pytest
 from short_runs import RUNS, digests
 
 import fastbp
-from fastbp import activations, losses
-from fastbp.kernels import width
+from fastbp.components import activations, losses
+from fastbp.kernels.base import width
 
 RECORD = Path(__file__).parent / "data" / "bits.json"
 

@@ -12,12 +12,13 @@ import pytest
 from cases import CASES
 
 import fastbp.kernels
-from fastbp.kernels import jit, run
+from fastbp.kernels.base import jit
+from fastbp.kernels.entry import run
 
 PROBE = """
 from numba import types
-from .jit import c_function, entry
-from .shuffle import mix
+from .base.jit import c_function, entry
+from .primitives.shuffle import mix
 
 @entry
 def called(z):
@@ -32,7 +33,8 @@ address = c_function(_stage, types.int64(types.int64))
 
 CALL = """
 from ctypes import CFUNCTYPE, c_int64
-from fastbp.kernels import jit, probe
+from fastbp.kernels import probe
+from fastbp.kernels.base import jit
 print(probe.called(1), CFUNCTYPE(c_int64, c_int64)(probe.address)(1))
 print(sum(probe.called.stats.cache_hits.values()), jit._KEPT[0].cache_hits)
 print(jit.cache_folder().name)
@@ -56,7 +58,7 @@ class Copy:
         return SimpleNamespace(values=values, hits=hits, folder=folder)
 
     def edit(self, name, old, new):
-        """In a file of the package, for example ``kernels/shuffle.py``."""
+        """In a file of the package, for example ``kernels/primitives/shuffle.py``."""
         path = self.site / "fastbp" / name
         text = path.read_text(encoding="utf-8")
         assert text.count(old) == 1
@@ -72,13 +74,13 @@ def test_kernels_are_compiled_anew_when_one_that_they_call_is_edited(tmp_path):
     assert fresh.hits == COMPILED
     assert again == SimpleNamespace(values=fresh.values, hits=LOADED, folder=fresh.folder)
 
-    copy.edit("kernels/shuffle.py", "(z >> types.uint64(27))", "(z >> types.uint64(28))")
+    copy.edit("kernels/primitives/shuffle.py", "(z >> types.uint64(27))", "(z >> types.uint64(28))")
     edited = copy.run()
     assert edited.hits == COMPILED
     assert edited.values != fresh.values
     assert edited.folder != fresh.folder
 
-    copy.edit("kernels/shuffle.py", "(z >> types.uint64(28))", "(z >> types.uint64(27))")
+    copy.edit("kernels/primitives/shuffle.py", "(z >> types.uint64(28))", "(z >> types.uint64(27))")
     assert copy.run() == again
     assert {path.name for path in copy.cache.iterdir()} == {fresh.folder, edited.folder}
 
@@ -86,14 +88,16 @@ def test_kernels_are_compiled_anew_when_one_that_they_call_is_edited(tmp_path):
 def test_nothing_outside_of_the_kernels_goes_into_them(tmp_path):
     copy = Copy(tmp_path)
     fresh = copy.run()
-    copy.edit("pace.py", "CHUNK_SECONDS = 0.1", "CHUNK_SECONDS = 0.2")
+    copy.edit("runtime/chunking.py", "CHUNK_SECONDS = 0.1", "CHUNK_SECONDS = 0.2")
     assert copy.run() == SimpleNamespace(values=fresh.values, hits=LOADED, folder=fresh.folder)
 
 
 def test_installations_side_by_side_never_meet(tmp_path):
     """Equal ones share their kernels, others keep their own."""
     one, same, other = (Copy(tmp_path / name, tmp_path / "cache") for name in "abc")
-    other.edit("kernels/shuffle.py", "(z >> types.uint64(27))", "(z >> types.uint64(28))")
+    other.edit(
+        "kernels/primitives/shuffle.py", "(z >> types.uint64(27))", "(z >> types.uint64(28))"
+    )
     first = one.run()
     assert same.run() == SimpleNamespace(values=first.values, hits=LOADED, folder=first.folder)
     assert other.run().hits == COMPILED
@@ -135,7 +139,7 @@ def test_every_function_that_is_called_from_python_is_cached():
     assert compiled == ["0"]
 
 
-FOLDER = "from fastbp.kernels import jit; print(jit.cache_folder())"
+FOLDER = "from fastbp.kernels.base import jit; print(jit.cache_folder())"
 
 
 def test_the_folder_is_stamped_with_the_width_and_the_processor():
@@ -162,7 +166,7 @@ def test_the_folder_is_stamped_with_the_width_and_the_processor():
 def test_the_folder_is_stamped_with(name, monkeypatch):
     before = jit.source_stamp.__wrapped__()
     assert before == jit.source_stamp()
-    monkeypatch.setattr(f"fastbp.kernels.jit.{name}", "another")
+    monkeypatch.setattr(f"fastbp.kernels.base.jit.{name}", "another")
     assert jit.source_stamp.__wrapped__() != before
 
 

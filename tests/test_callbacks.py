@@ -13,9 +13,9 @@ from cases import Case, each_case
 from test_determinism import bits, make
 
 import fastbp
-from fastbp import engine as compiled
-from fastbp.callbacks import EVENTS, Callback, LambdaCallback, StopTraining
+from fastbp.callbacks.base import EVENTS, Callback, LambdaCallback, StopTraining
 from fastbp.kernels import reference
+from fastbp.runtime import compiled_engine as compiled
 
 CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 BATCH, STEPS = 8, 3
@@ -177,7 +177,7 @@ def test_a_call_of_the_kernels_takes_as_much_as_nobody_watches(kind, calls, monk
     """Of 11 epochs; the first call is of one batch, to learn of the pace."""
     runs, run = [], compiled._run
     monkeypatch.setattr(compiled, "_run", lambda *job: runs.append(job) or run(*job))
-    monkeypatch.setattr("fastbp.pace.next_count", lambda *_: 2**40)
+    monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_: 2**40)
     fit(trainer_of(), 11, callbacks=callbacks_of(kind) if kind else ())
     assert len(runs) == calls
 

@@ -9,9 +9,11 @@ from features import EVERY, MANY, OPTIMIZERS, OTHERS, Feature, each_feature
 from numba import njit
 
 import fastbp
-from fastbp import checkpoints, files
-from fastbp.kernels import codes, settings
+from fastbp.kernels.base import codes
+from fastbp.kernels.tables import settings
 from fastbp.schedules import SCHEDULES, OneCycle
+from fastbp.storage import model_file
+from fastbp.training import checkpoints
 
 CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 
@@ -167,9 +169,9 @@ def edited(trainer, tmp_path, change):
     """The trainer's file with its content changed, and a checksum that fits."""
     path = tmp_path / "changed.safetensors"
     trainer.save(path)
-    meta, tensors = files.read(path, "checkpoint")
+    meta, tensors = model_file.read(path, "checkpoint")
     change(meta, tensors)
-    files.write(path, "checkpoint", meta, tensors)
+    model_file.write(path, "checkpoint", meta, tensors)
     return path
 
 

@@ -12,7 +12,7 @@ from features import EVERY, MANY, OPTIMIZERS, OTHERS
 from test_checkpoints import state
 
 import fastbp
-from fastbp.kernels import width
+from fastbp.kernels.base import width
 
 CASE = CASES["odd"]
 
@@ -119,7 +119,7 @@ def test_a_second_thread_is_refused():
 @pytest.mark.parametrize("budget", [1, 5, 10**6])
 def test_epochs_before_a_failure_count_however_the_chunks_fell(monkeypatch, budget):
     """The order of the next fit must not depend on a clock."""
-    monkeypatch.setattr("fastbp.pace.next_count", lambda *_: budget)
+    monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_: budget)
     rng = np.random.default_rng(0)
     X = rng.standard_normal((64, 4))
     net = fastbp.Network([4, 1], seed=0)

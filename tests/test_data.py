@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastbp import data, losses
-from fastbp.kernels import codes
+from fastbp.components import losses
+from fastbp.data import tables
+from fastbp.kernels.base import codes
 
 MSE = losses.lookup("mse")
 BCE = losses.lookup("bce")
@@ -67,7 +68,7 @@ class Sparse:
 @pytest.mark.parametrize(("dtype", "code"), ELEMENTS.items())
 def test_every_element_type_is_described_by_its_code(dtype, code):
     X = numbers((3, 2), dtype)
-    table = data.as_inputs(X, 2)
+    table = tables.as_inputs(X, 2)
     size = X.itemsize
     assert table.array is X
     assert list(table.descriptor) == [X.ctypes.data, 2 * size, size, code, 3, 2]
@@ -91,7 +92,10 @@ def layouts(draw):
 def test_the_descriptor_alone_leads_to_every_entry(X):
     rows, columns = X.shape
     loss = BCE if columns % 2 else CROSS_ENTROPY
-    for table in data.as_inputs(X, columns), data.as_targets(X.astype("f4"), loss, columns, rows):
+    for table in (
+        tables.as_inputs(X, columns),
+        tables.as_targets(X.astype("f4"), loss, columns, rows),
+    ):
         np.testing.assert_array_equal(read_back(table, table.array.dtype), X)
         np.testing.assert_array_equal(table.array, X)
 
@@ -101,42 +105,44 @@ def test_no_view_is_copied():
     frozen = parent.view()
     frozen.flags.writeable = False
     for X in (parent, parent[::2], parent[:, ::-1], parent.T.copy().T, frozen):
-        assert data.as_inputs(X, 6).array is X
-    assert np.shares_memory(data.as_inputs(Frame(parent), 6).array, parent)
-    assert np.shares_memory(data.as_inputs(np.ma.masked_array(parent), 6).array, parent)
+        assert tables.as_inputs(X, 6).array is X
+    assert np.shares_memory(tables.as_inputs(Frame(parent), 6).array, parent)
+    assert np.shares_memory(tables.as_inputs(np.ma.masked_array(parent), 6).array, parent)
 
 
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])
 def test_a_memmap_is_read_where_it_lies(tmp_path, mode):
     numbers((5, 4), "uint8").tofile(tmp_path / "data")
     X = np.memmap(tmp_path / "data", np.uint8, mode, shape=(5, 4))
-    table = data.as_inputs(X, 4)
+    table = tables.as_inputs(X, 4)
     assert np.shares_memory(table.array, X)
     np.testing.assert_array_equal(read_back(table, np.uint8), numbers((5, 4)))
 
 
 def test_broadcast_rows_and_unaligned_fields_are_described():
     repeated = np.broadcast_to(numbers((1, 3)), (4, 3))
-    np.testing.assert_array_equal(read_back(data.as_inputs(repeated, 3), "f4"), repeated)
+    np.testing.assert_array_equal(read_back(tables.as_inputs(repeated, 3), "f4"), repeated)
     record = np.zeros(4, [("tag", "u1"), ("x", "f4", (3,))])
     record["x"] = numbers((4, 3))
     assert not record["x"].flags.aligned
-    np.testing.assert_array_equal(read_back(data.as_inputs(record["x"], 3), "f4"), numbers((4, 3)))
+    np.testing.assert_array_equal(
+        read_back(tables.as_inputs(record["x"], 3), "f4"), numbers((4, 3))
+    )
 
 
 @pytest.mark.parametrize("wrap", [np.ndarray.tolist, Frame, lambda a: list(map(tuple, a))])
 def test_what_is_not_an_array_goes_through_asarray(wrap):
     X = numbers((3, 2), "float64")
-    table = data.as_inputs(wrap(X), 2)
+    table = tables.as_inputs(wrap(X), 2)
     np.testing.assert_array_equal(read_back(table, table.array.dtype), X)
-    y = data.as_targets(wrap(X), MSE, 2, 3)
+    y = tables.as_targets(wrap(X), MSE, 2, 3)
     np.testing.assert_array_equal(read_back(y, y.array.dtype), X)
 
 
 @pytest.mark.parametrize("dtype", [d for d in ELEMENTS if "int" in d])
 def test_labels_become_one_column(dtype):
     y = np.arange(12).astype(dtype)[::-2]
-    table = data.as_targets(y, CROSS_ENTROPY, 4, 6)
+    table = tables.as_targets(y, CROSS_ENTROPY, 4, 6)
     assert np.shares_memory(table.array, y)
     assert table.descriptor[3] == ELEMENTS[dtype]
     assert list(table.descriptor[4:]) == [6, 1]
@@ -148,7 +154,7 @@ def test_labels_become_one_column(dtype):
 def test_one_output_takes_flat_targets_and_a_column(loss, dtype):
     y = numbers(5, dtype)
     for given_y in (y, y[:, None]):
-        table = data.as_targets(given_y, loss, 1, 5)
+        table = tables.as_targets(given_y, loss, 1, 5)
         assert np.shares_memory(table.array, y)
         np.testing.assert_array_equal(read_back(table, dtype), y[:, None])
 
@@ -157,17 +163,17 @@ def test_one_output_takes_flat_targets_and_a_column(loss, dtype):
 def test_cross_entropy_takes_rows_of_probabilities_of_every_dtype(dtype):
     y = np.eye(3, dtype=dtype)
     np.testing.assert_array_equal(
-        read_back(data.as_targets(y, CROSS_ENTROPY, 3, 3), dtype), np.eye(3)
+        read_back(tables.as_targets(y, CROSS_ENTROPY, 3, 3), dtype), np.eye(3)
     )
 
 
 def test_one_softmax_output_tells_labels_from_probabilities():
-    labels = data.as_targets([0, 0], CROSS_ENTROPY, 1, 2)
-    rows = data.as_targets([[1.0], [1.0]], CROSS_ENTROPY, 1, 2)
+    labels = tables.as_targets([0, 0], CROSS_ENTROPY, 1, 2)
+    rows = tables.as_targets([[1.0], [1.0]], CROSS_ENTROPY, 1, 2)
     assert labels.descriptor[3] == codes.I64
     assert rows.descriptor[3] == codes.F64
-    data.check_targets(labels, [0, 1], CROSS_ENTROPY, 1, "float32")
-    data.check_targets(rows, [0, 1], CROSS_ENTROPY, 1, "float32")
+    tables.check_targets(labels, [0, 1], CROSS_ENTROPY, 1, "float32")
+    tables.check_targets(rows, [0, 1], CROSS_ENTROPY, 1, "float32")
 
 
 # What is refused before anything runs
@@ -210,8 +216,8 @@ def test_inputs_that_do_not_fit_are_refused_with_the_remedy(case):
         pytest.skip("long double is double here")
     if case == "long double":
         fragments[0] = str(X.dtype)
-    refused(error, [name.replace("X", "Xv") for name in fragments], data.as_inputs, X, 2, "Xv")
-    refused(error, ["X ", *fragments], data.as_inputs, X, 2)
+    refused(error, [name.replace("X", "Xv") for name in fragments], tables.as_inputs, X, 2, "Xv")
+    refused(error, ["X ", *fragments], tables.as_inputs, X, 2)
 
 
 def refused(error, fragments, call, *arguments):
@@ -223,7 +229,7 @@ def refused(error, fragments, call, *arguments):
 
 def test_flat_inputs_of_a_network_with_one_input_are_told_to_stand_up():
     fragments = ["shape (5,), expected (n, 1)", "X.reshape(-1, 1)"]
-    refused(ValueError, fragments, data.as_inputs, np.zeros(5), 1)
+    refused(ValueError, fragments, tables.as_inputs, np.zeros(5), 1)
 
 
 def test_an_error_of_the_users_object_is_passed_on():
@@ -231,7 +237,7 @@ def test_an_error_of_the_users_object_is_passed_on():
         def __array__(self, dtype=None, copy=None):
             raise RuntimeError("call detach() first")
 
-    refused(TypeError, ["X is a Lazy", "call detach() first"], data.as_inputs, Lazy(), 2)
+    refused(TypeError, ["X is a Lazy", "call detach() first"], tables.as_inputs, Lazy(), 2)
 
 
 # (y, loss, n_out, n_rows)
@@ -278,8 +284,8 @@ BAD_TARGETS = {
 @pytest.mark.parametrize("case", BAD_TARGETS)
 def test_targets_that_do_not_fit_are_refused_with_the_remedy(case):
     arguments, error, *fragments = BAD_TARGETS[case]
-    refused(error, ["y ", *fragments], data.as_targets, *arguments)
-    refused(error, ["yv "], data.as_targets, *arguments, "yv")
+    refused(error, ["y ", *fragments], tables.as_targets, *arguments)
+    refused(error, ["yv "], tables.as_targets, *arguments, "yv")
 
 
 # Values, found where they are read
@@ -288,8 +294,8 @@ F32 = np.dtype(np.float32)
 
 
 def value_error(fragments, X, rows, dtype="float32"):
-    table = data.as_inputs(X, np.shape(X)[1])
-    for call in data.check_inputs, data.raise_bad_inputs:
+    table = tables.as_inputs(X, np.shape(X)[1])
+    for call in tables.check_inputs, tables.raise_bad_inputs:
         refused(ValueError, fragments, call, table, rows, dtype)
 
 
@@ -300,27 +306,27 @@ def test_what_is_not_finite_is_named_by_row_and_column_of_the_data(value, dtype)
     X[5, 2] = X[7, 1] = value
     value_error([f"X has {value} at row 5, column 2, expected finite"], X, np.array([8, 0, 5, 7]))
     value_error([f"X has {value} at row 7, column 1, expected finite"], X, [7, 5])
-    data.check_inputs(data.as_inputs(X, 4), [0, 1, 2, 3, 4, 6, 8], dtype)
+    tables.check_inputs(tables.as_inputs(X, 4), [0, 1, 2, 3, 4, 6, 8], dtype)
 
 
 def test_a_double_that_single_precision_cannot_hold_is_named():
     X = numbers((3, 2), "float64")
     X[1, 0] = -1e39
     value_error(["X has -1e+39 at row 1, column 0", "float32", "dtype='float64'"], X, range(3))
-    data.check_inputs(data.as_inputs(X, 2), range(3), "float64")
+    tables.check_inputs(tables.as_inputs(X, 2), range(3), "float64")
     X[1, 0] = float(np.finfo(np.float32).max)
-    data.check_inputs(data.as_inputs(X, 2), range(3), "float32")
+    tables.check_inputs(tables.as_inputs(X, 2), range(3), "float32")
 
 
 @pytest.mark.parametrize("dtype", [d for d in ELEMENTS if "float" not in d])
 def test_integers_of_any_size_are_finite(dtype):
     top = True if dtype == "bool" else np.iinfo(dtype).max
-    data.check_inputs(data.as_inputs(np.full((2, 2), top, dtype), 2), [0, 1], "float32")
+    tables.check_inputs(tables.as_inputs(np.full((2, 2), top, dtype), 2), [0, 1], "float32")
 
 
 def target_error(fragments, y, loss, n_out, rows, dtype="float32"):
-    table = data.as_targets(y, loss, n_out, len(y))
-    for call in data.check_targets, data.raise_bad_targets:
+    table = tables.as_targets(y, loss, n_out, len(y))
+    for call in tables.check_targets, tables.raise_bad_targets:
         refused(ValueError, fragments, call, table, rows, loss, n_out, dtype)
 
 
@@ -332,8 +338,8 @@ def test_a_label_out_of_range_is_named(label, dtype):
         f"y has label {label} at row 3, but the network has 10 outputs: labels must lie in [0, 10)"
     )
     target_error([message], y, CROSS_ENTROPY, 10, [0, 3, 5])
-    table = data.as_targets(y, CROSS_ENTROPY, 10, 6)
-    data.check_targets(table, [0, 1, 2, 4, 5], CROSS_ENTROPY, 10, "float32")
+    table = tables.as_targets(y, CROSS_ENTROPY, 10, 6)
+    tables.check_targets(table, [0, 1, 2, 4, 5], CROSS_ENTROPY, 10, "float32")
 
 
 def test_the_first_bad_label_in_the_order_of_the_rows_is_named():
@@ -354,8 +360,8 @@ def test_bce_targets_lie_between_0_and_1(value):
     y = np.array([[0.0], [1.0], [value], [0.5]])
     message = f"y has {value} at row 2, column 0, expected targets in [0, 1] for loss 'bce'"
     target_error([message, "loss='mse'"], y, BCE, 1, range(4))
-    data.check_targets(data.as_targets(y, BCE, 1, 4), [0, 1, 3], BCE, 1, "float32")
-    data.check_targets(data.as_targets(y, MSE, 1, 4), range(4), MSE, 1, "float32")
+    tables.check_targets(tables.as_targets(y, BCE, 1, 4), [0, 1, 3], BCE, 1, "float32")
+    tables.check_targets(tables.as_targets(y, MSE, 1, 4), range(4), MSE, 1, "float32")
 
 
 def test_probabilities_are_not_negative():
@@ -373,27 +379,29 @@ def test_probabilities_sum_to_1(total):
 def test_rows_of_integers_are_probabilities_too():
     y = np.array([[1, 0], [1, 1]])
     target_error(["sum to 2 at row 1"], y, CROSS_ENTROPY, 2, [0, 1])
-    data.check_targets(data.as_targets(y, CROSS_ENTROPY, 2, 2), [0], CROSS_ENTROPY, 2, F32)
+    tables.check_targets(tables.as_targets(y, CROSS_ENTROPY, 2, 2), [0], CROSS_ENTROPY, 2, F32)
 
 
 @pytest.mark.parametrize("total", [0.9995, 1.0005])
 def test_probabilities_may_be_rounded(total):
     y = np.array([[1.0, 0.0], [0.5, total - 0.5]])
-    table = data.as_targets(y, CROSS_ENTROPY, 2, 2)
-    data.check_targets(table, [0, 1], CROSS_ENTROPY, 2, "float32")
+    table = tables.as_targets(y, CROSS_ENTROPY, 2, 2)
+    tables.check_targets(table, [0, 1], CROSS_ENTROPY, 2, "float32")
 
 
 def test_a_kernel_that_sums_in_another_order_finds_its_row():
     y = np.array([[1.0, 0.0], [0.5, 0.500995]])
-    table = data.as_targets(y, CROSS_ENTROPY, 2, 2)
-    data.check_targets(table, [0, 1], CROSS_ENTROPY, 2, "float32")
-    refused(ValueError, ["at row 1"], data.raise_bad_targets, table, [0, 1], CROSS_ENTROPY, 2, F32)
+    table = tables.as_targets(y, CROSS_ENTROPY, 2, 2)
+    tables.check_targets(table, [0, 1], CROSS_ENTROPY, 2, "float32")
+    refused(
+        ValueError, ["at row 1"], tables.raise_bad_targets, table, [0, 1], CROSS_ENTROPY, 2, F32
+    )
 
 
 def test_data_that_changed_meanwhile_is_an_error_too():
-    X = data.as_inputs(numbers((4, 2)), 2)
+    X = tables.as_inputs(numbers((4, 2)), 2)
     message = "X had a bad value among the rows 1 to 3"
-    refused(ValueError, [message, "leave X as it is"], data.raise_bad_inputs, X, [3, 1], F32)
-    y = data.as_targets([0, 1, 0], CROSS_ENTROPY, 2, 3)
-    call = data.raise_bad_targets
+    refused(ValueError, [message, "leave X as it is"], tables.raise_bad_inputs, X, [3, 1], F32)
+    y = tables.as_targets([0, 1, 0], CROSS_ENTROPY, 2, 3)
+    call = tables.raise_bad_targets
     refused(ValueError, ["rows 0 to 2", "leave y"], call, y, range(3), CROSS_ENTROPY, 2, F32)

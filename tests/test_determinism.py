@@ -195,7 +195,7 @@ def trained(case, **options):
 @each_case
 def test_how_fit_is_cut_into_calls_changes_no_bits(case, budget, monkeypatch):
     expected = trained(case)
-    monkeypatch.setattr("fastbp.pace.next_count", lambda *_: budget)
+    monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_: budget)
     assert trained(case) == expected
 
 
@@ -221,7 +221,7 @@ def test_how_fit_is_cut_into_calls_does_not_show_after_an_error(monkeypatch):
     case, found = CASES["whole vectors"], []
     X, y = case.batch()
     for budget in (1, 2, 2**40):
-        monkeypatch.setattr("fastbp.pace.next_count", lambda *_, budget=budget: budget)
+        monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_, budget=budget: budget)
         trainer = make(case, optimizer=fastbp.SGD(lr=2))
         with pytest.raises(FloatingPointError) as caught:
             trainer.fit(X, y, epochs=50)

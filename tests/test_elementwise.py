@@ -9,7 +9,7 @@ import stages
 from cases import each_dtype
 from stages import blank, vector_lanes
 
-from fastbp.kernels import codes
+from fastbp.kernels.base import codes
 
 STRIDE = 4001
 """One of so many float32 numbers is tried: about a million of them all."""

@@ -30,7 +30,8 @@ from ways import (
 
 import fastbp
 from fastbp import embed
-from fastbp.kernels import reference, served
+from fastbp.kernels import reference
+from fastbp.kernels.entry import embed_server
 
 OUTPUTS = (*HIDDEN, "softmax")
 
@@ -275,7 +276,7 @@ def test_a_copied_header_is_refused(way):
 @each_way
 def test_a_header_for_other_kernels_is_refused(way):
     model = model_of(FLAT)
-    model.header[served.STAMP] += 1
+    model.header[embed_server.STAMP] += 1
     with pytest.raises(ValueError, match="cached with other kernels of fastbp"):
         way.step(model, *FLAT.batch())
 

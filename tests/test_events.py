@@ -6,8 +6,8 @@ from test_checkpoints import state
 from test_resume import CASE, EVERY, Crash, Crasher, fit, make, same, timeless
 
 import fastbp
-from fastbp.callbacks import EPOCH, STEP
-from fastbp.kernels import jobs
+from fastbp.callbacks.base import EPOCH, STEP
+from fastbp.kernels.tables import job_table
 
 NAME = "run.safetensors"
 LONGEST = 17
@@ -68,7 +68,7 @@ def interrupt(trainer, call, instead=KeyboardInterrupt):
     train = engine.train
 
     def trained(data, job, into):
-        job[jobs.BUDGET] = min(job[jobs.BUDGET], LONGEST)
+        job[job_table.BUDGET] = min(job[job_table.BUDGET], LONGEST)
         waited = train(data, job, into)
         if next(count) == call:
             raise instead
@@ -192,7 +192,7 @@ def test_what_is_saved_after_a_refused_batch_is_where_the_trainer_went_back_to(
         assert state(trainer) == state(other)
     assert len(trainer.history.get("loss", ())) == made
     if called:
-        position = fastbp.checkpoints.read(path).fit["position"]
+        position = fastbp.training.checkpoints.read(path).fit["position"]
         assert (position["epochs"], position["row"], position["loss"]) == (made, 0, 0.0)
 
 
@@ -203,7 +203,7 @@ def test_a_resumed_fit_goes_back_through_the_epoch_that_it_was_resumed_in(tmp_pa
     interrupt(first, 1)
     with pytest.raises(KeyboardInterrupt):
         fit(first, [AtEnd(path)], **asked)
-    assert fastbp.checkpoints.read(path).fit["position"]["row"] > 0
+    assert fastbp.training.checkpoints.read(path).fit["position"]["row"] > 0
     interrupt(second, 3, FloatingPointError("not finite"))
     with pytest.raises(FloatingPointError):
         fit(second, [AtEnd(tmp_path / "end")], resume=path, **asked)

@@ -110,7 +110,7 @@ def python_growth(work):
 
 
 def report_allocations():
-    fastbp.pace.next_count = lambda *_: 2**40
+    fastbp.runtime.chunking.next_count = lambda *_: 2**40
     fastbp.warmup()  # tracing would make a compilation slower
     tracemalloc.start()
     for name, setting in all_settings():

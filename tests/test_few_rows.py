@@ -6,7 +6,9 @@ import stages
 from cases import each_dtype
 from stages import blank, from_panels, to_panels, vector_lanes
 
-from fastbp.kernels import codes, gemm, gemv, reference
+from fastbp.kernels import reference
+from fastbp.kernels.base import codes
+from fastbp.kernels.primitives import gemm, gemv
 
 FEWEST_AND_MOST = (1, 2, 3, 5, 8)
 GAP = 16

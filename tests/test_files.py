@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from fastbp import files
+from fastbp.storage import model_file
 
 META = {
     "numbers": [0.1, 1e-310, -0.0, 2**70, 5e-324, 1.7976931348623157e308],
@@ -31,7 +31,7 @@ TENSORS = {
 @pytest.fixture
 def path(tmp_path):
     """A checkpoint."""
-    files.write(tmp_path / "file.safetensors", "checkpoint", META, TENSORS)
+    model_file.write(tmp_path / "file.safetensors", "checkpoint", META, TENSORS)
     return tmp_path / "file.safetensors"
 
 
@@ -51,7 +51,7 @@ def put(path, header, data, length=None):
 
 def refused(path, match, kind="checkpoint", **options):
     with pytest.raises(ValueError, match=match) as caught:
-        files.read(path, kind, **options)
+        model_file.read(path, kind, **options)
     assert str(path) in str(caught.value)
 
 
@@ -64,7 +64,7 @@ def bits(meta):
 
 
 def test_what_is_written_comes_back_to_the_bit(path):
-    meta, tensors = files.read(path, "checkpoint")
+    meta, tensors = model_file.read(path, "checkpoint")
     assert bits(meta) == bits(META)
     assert tensors.keys() == TENSORS.keys()
     for name, array in tensors.items():
@@ -81,9 +81,9 @@ def test_any_order_strides_and_byte_order_are_the_same_numbers(tmp_path):
     kinds = [array, np.asfortranarray(array), twice[::2, ::3], array.astype(">f8")]
     contents = set()
     for kind in kinds:
-        files.write(tmp_path / "a", "model", {}, {"w": kind})
+        model_file.write(tmp_path / "a", "model", {}, {"w": kind})
         contents.add((tmp_path / "a").read_bytes())
-        assert np.array_equal(files.read(tmp_path / "a", "model")[1]["w"], array)
+        assert np.array_equal(model_file.read(tmp_path / "a", "model")[1]["w"], array)
     assert len(contents) == 1
 
 
@@ -99,7 +99,7 @@ def test_what_the_package_wrote_is_read(path):
         metadata = file.metadata()
     arrays = {name: np.asarray(array) for name, array in TENSORS.items()}
     path.write_bytes(safetensors.numpy.save(arrays, metadata))
-    assert bits(files.read(path, "checkpoint")[0]) == bits(META)
+    assert bits(model_file.read(path, "checkpoint")[0]) == bits(META)
 
 
 def test_the_checksum_is_the_one_described(path):
@@ -126,14 +126,14 @@ def test_tensors_are_aligned(path):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_numbers_of_meta_are_finite(value, tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
-        files.write(tmp_path / "a", "model", {"x": value}, {})
+        model_file.write(tmp_path / "a", "model", {"x": value}, {})
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("dtype", ["f2", "i4", "?", "c16", "O", "U3", "M8[s]"])
 def test_other_dtypes_are_not_written(dtype, tmp_path):
     with pytest.raises(TypeError, match="expected one of float32, float64, int64"):
-        files.write(tmp_path / "a", "model", {}, {"a": np.zeros(2, dtype)})
+        model_file.write(tmp_path / "a", "model", {}, {"a": np.zeros(2, dtype)})
     assert not list(tmp_path.iterdir())
 
 
@@ -145,7 +145,7 @@ def test_other_dtypes_are_not_written(dtype, tmp_path):
 def test_permissions_are_those_of_any_new_file(mask, tmp_path):
     before = os.umask(mask)
     try:
-        files.write(tmp_path / "a", "model", {}, {})
+        model_file.write(tmp_path / "a", "model", {}, {})
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o666 & ~mask
@@ -161,7 +161,7 @@ def test_it_is_on_the_disk_before_it_takes_the_place_of_another(path, monkeypatc
 
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", lambda *a: (events.append("replace"), replace(*a)))
-    files.write(path, "model", {}, {"a": np.zeros(1000)})
+    model_file.write(path, "model", {}, {"a": np.zeros(1000)})
     folders = [] if os.name == "nt" else ["folder"]
     assert events == [path.stat().st_size, "replace", *folders]
 
@@ -174,23 +174,25 @@ def interrupt(*_):
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("place", ["os.fsync", "os.replace", "fastbp.containers.as_bytes"])
+@pytest.mark.parametrize(
+    "place", ["os.fsync", "os.replace", "fastbp.storage.safetensors_format.as_bytes"]
+)
 @pytest.mark.parametrize("failure", [fail, interrupt])
 def test_what_fails_leaves_the_old_file_alone(place, failure, path, monkeypatch):
     content = path.read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(place, failure)
         with pytest.raises((OSError, KeyboardInterrupt)):
-            files.write(path, "model", {}, {"a": np.zeros(1000)})
+            model_file.write(path, "model", {}, {"a": np.zeros(1000)})
     assert path.read_bytes() == content
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_what_other_readers_would_refuse_is_not_written(path, monkeypatch):
     content = path.read_bytes()
-    monkeypatch.setattr("fastbp.containers.PREFIX", 4)
+    monkeypatch.setattr("fastbp.storage.safetensors_format.PREFIX", 4)
     with pytest.raises(safetensors.SafetensorError):
-        files.write(path, "model", {}, {"a": np.zeros(1000)})
+        model_file.write(path, "model", {}, {"a": np.zeros(1000)})
     assert path.read_bytes() == content
     assert list(path.parent.iterdir()) == [path]
 
@@ -204,31 +206,31 @@ def test_a_file_system_that_synchronizes_no_folders_will_do(path, monkeypatch):
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", refuses_folders)
-    files.write(path, "model", {}, {})
-    assert files.read(path, "model") == ({}, {})
+    model_file.write(path, "model", {}, {})
+    assert model_file.read(path, "model") == ({}, {})
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
 def test_a_link_stays_a_link(path):
     link = path.with_name("link")
     link.symlink_to(path)
-    files.write(link, "model", {"new": 1}, {})
+    model_file.write(link, "model", {"new": 1}, {})
     assert link.is_symlink()
-    assert files.read(path, "model") == ({"new": 1}, {})
+    assert model_file.read(path, "model") == ({"new": 1}, {})
 
 
 def test_there_must_be_a_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no folder .*: make it first"):
-        files.write(tmp_path / "missing" / "a", "model", {}, {})
+        model_file.write(tmp_path / "missing" / "a", "model", {}, {})
     with pytest.raises(IsADirectoryError, match="name a file in it"):
-        files.write(tmp_path, "model", {}, {})
+        model_file.write(tmp_path, "model", {}, {})
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
 def test_only_files_are_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="a device or a pipe"):
-        files.write(tmp_path / "pipe", "model", {}, {})
+        model_file.write(tmp_path / "pipe", "model", {}, {})
     assert (tmp_path / "pipe").is_fifo()
 
 
@@ -269,7 +271,7 @@ def test_a_file_of_another_kind_says_how_to_load_it(path):
     refused(
         path, r"it is a checkpoint, expected a model: load it with fastbp\.Trainer\.load", "model"
     )
-    files.write(path, "model", {}, {})
+    model_file.write(path, "model", {}, {})
     refused(path, r"it is a model, expected a checkpoint: load it with fastbp\.load", "checkpoint")
 
 
@@ -320,9 +322,9 @@ def test_without_verification_the_checksum_does_not_matter(path):
         header["__metadata__"] |= change
         put(path, header, data)
         refused(path, "sha256 that it tells: .* pass verify=False")
-        assert bits(files.read(path, "checkpoint", verify=False)[0]) == bits(META)
+        assert bits(model_file.read(path, "checkpoint", verify=False)[0]) == bits(META)
     with pytest.raises(TypeError, match="verify is 0"):
-        files.read(path, "checkpoint", verify=0)
+        model_file.read(path, "checkpoint", verify=0)
 
 
 def of(**changes):
@@ -355,21 +357,21 @@ ENTRIES = {
 
 @pytest.mark.parametrize(("entry", "match"), ENTRIES.values(), ids=ENTRIES)
 def test_a_header_that_lies_is_refused(entry, match, path):
-    files.write(path, "checkpoint", {}, {"a": np.zeros(3, np.float32)})
+    model_file.write(path, "checkpoint", {}, {"a": np.zeros(3, np.float32)})
     header, data = parts(path)
     put(path, header | {"a": entry}, data)
     refused(path, match, verify=False)
 
 
 def test_an_empty_array_that_numpy_cannot_count_is_refused(path):
-    files.write(path, "checkpoint", {}, {})
+    model_file.write(path, "checkpoint", {}, {})
     header, _ = parts(path)
     put(path, header | {"a": of(shape=[2**62, 2**62, 0], data_offsets=[0, 0])}, b"")
     refused(path, "which is no array", verify=False)
 
 
 def test_tensors_do_not_share_bytes(path):
-    files.write(path, "checkpoint", {}, {"a": np.zeros(3, np.float32)})
+    model_file.write(path, "checkpoint", {}, {"a": np.zeros(3, np.float32)})
     header, data = parts(path)
     put(path, header | {"b": of()}, data)
     refused(path, "'b' begins at byte 0 after the header, expected 12", verify=False)
@@ -406,7 +408,7 @@ def test_a_header_cannot_take_forever(header, path):
     put(path, header, b"")
     start = time.perf_counter()
     with pytest.raises(ValueError, match="cannot be loaded") as caught:
-        files.read(path, "checkpoint")
+        model_file.read(path, "checkpoint")
     assert time.perf_counter() - start < 10
     assert len(str(caught.value)) < 1000
 
@@ -420,6 +422,6 @@ def test_a_length_that_lies_is_refused(length, path):
 
 def test_the_system_says_what_it_cannot_read(tmp_path):
     with pytest.raises(FileNotFoundError):
-        files.read(tmp_path / "missing", "model")
+        model_file.read(tmp_path / "missing", "model")
     with pytest.raises(OSError, match=r"irectory|ermission"):
-        files.read(tmp_path, "model")
+        model_file.read(tmp_path, "model")

@@ -18,8 +18,8 @@ import pytest
 from test_determinism import LARGE, fingerprint, make
 
 import fastbp
-from fastbp import forks
-from fastbp.kernels import served
+from fastbp.kernels.entry import embed_server
+from fastbp.runtime import forks
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
@@ -184,8 +184,8 @@ def locks_and_slots():
     X = np.zeros((1, 40), np.float32)
     net.predict(X)
     _, _, header = net._quick
-    first, slots = served.FIRST_SLOT + served.BUSY, header.array[served.SLOTS]
-    every = slice(first, first + slots * served.SLOT_STRIDE, served.SLOT_STRIDE)
+    first, slots = embed_server.FIRST_SLOT + embed_server.BUSY, header.array[embed_server.SLOTS]
+    every = slice(first, first + slots * embed_server.SLOT_STRIDE, embed_server.SLOT_STRIDE)
     held, done = threading.Event(), []
 
     def hold():

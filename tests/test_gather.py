@@ -6,7 +6,7 @@ import stages
 from cases import each_dtype
 from stages import blank, vector_lanes
 
-from fastbp.data import address, as_inputs
+from fastbp.data.tables import address, as_inputs
 
 NO_ORDER = np.empty(0, np.int64)
 

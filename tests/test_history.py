@@ -165,7 +165,7 @@ def test_plot_needs_no_display_and_leaves_matplotlib_as_it_was():
 def test_plot_without_matplotlib_says_how_to_get_it(monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "fastbp.plots", raising=False)
+    monkeypatch.delitem(sys.modules, "fastbp.callbacks.plots", raising=False)
     monkeypatch.delattr(fastbp, "plots", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'fastbp\[plot\]'"):

@@ -6,7 +6,7 @@ from test_checkpoints import state
 from test_resume import fit, make
 
 import fastbp
-from fastbp import files
+from fastbp.storage import model_file
 
 NAME = "run.safetensors"
 COUNT = 200
@@ -18,19 +18,21 @@ def content(tmp_path_factory):
     """(meta, tensors) of a file."""
     path = tmp_path_factory.mktemp("written") / NAME
     fit(make(), [fastbp.EarlyStopping(), fastbp.ModelCheckpoint(path, keep=2)], epochs=2)
-    return files.read(path, "checkpoint")
+    return model_file.read(path, "checkpoint")
 
 
 def resume(content, change, folder):
     """A fit that goes on from what ``change`` makes of the file."""
     meta, tensors = content
     meta, tensors = (
-        fastbp.containers.parse(fastbp.containers.canonical(meta).encode()),
+        fastbp.storage.safetensors_format.parse(
+            fastbp.storage.safetensors_format.canonical(meta).encode()
+        ),
         tensors | {},
     )
     change(meta, tensors)
     path = folder / NAME
-    files.write(path, "checkpoint", meta, tensors)
+    model_file.write(path, "checkpoint", meta, tensors)
     called = [fastbp.EarlyStopping(), fastbp.ModelCheckpoint(path, keep=2)]
     return lambda trainer: fit(trainer, called, epochs=4, resume=path)
 

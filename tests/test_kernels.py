@@ -7,8 +7,11 @@ import stages
 from cases import HIDDEN, each_dtype
 from stages import blank, from_panels, to_panels, to_vector, vector_lanes
 
-from fastbp import activations, losses
-from fastbp.kernels import codes, gemm, reference, settings
+from fastbp.components import activations, losses
+from fastbp.kernels import reference
+from fastbp.kernels.base import codes
+from fastbp.kernels.primitives import gemm
+from fastbp.kernels.tables import settings
 
 WIDE = np.float64
 

@@ -30,9 +30,9 @@ from test_nan import check as check_nan
 from ways import each_way, parallel_predict
 
 import fastbp
-from fastbp import embed
+from fastbp import LBFGS, embed
 from fastbp.kernels import reference
-from fastbp.lbfgs import LBFGS, minimize
+from fastbp.training.lbfgs_search import minimize
 
 NORM, RESIDUAL, BOTH = (
     {"layer_norm": True},
@@ -328,7 +328,7 @@ def test_nan_in_a_parameter_reaches_the_loss(hidden, kind, engine):
 
 
 def report_allocations():
-    fastbp.pace.next_count = lambda *_: 2**40
+    fastbp.runtime.chunking.next_count = lambda *_: 2**40
     for shares in (1, 2):
         trainer, batch = LAYERS["both"].trainer("float32"), LAYERS["both"].batch()
         trainer._shares = shares

@@ -9,7 +9,8 @@ import pytest
 from scipy import optimize
 
 import fastbp
-from fastbp.lbfgs import LBFGS, minimize
+from fastbp import LBFGS
+from fastbp.training.lbfgs_search import minimize
 
 XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]]), np.array([0, 1, 1, 0.0])
 DEFAULT = LBFGS()

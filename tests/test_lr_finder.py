@@ -11,7 +11,7 @@ from cases import CASES
 
 import fastbp
 from fastbp.kernels import reference
-from fastbp.lr_finder import SMOOTHING, LRCurve, divergence
+from fastbp.training.lr_finder import SMOOTHING, LRCurve, divergence
 
 CASE = CASES["one input"]
 BATCH = 5

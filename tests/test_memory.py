@@ -20,7 +20,13 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.runtime import rtsys
 
 import fastbp
-from fastbp.kernels import layout, run
+from fastbp.common import types
+from fastbp.components import options
+from fastbp.kernels.entry import run
+from fastbp.kernels.tables import layout
+from fastbp.model import network
+from fastbp.runtime import compiled_engine, job
+from fastbp.training import core, trainer
 
 SHARES = (1, 2)
 STEPS = 1000
@@ -87,7 +93,7 @@ def allocations(work):
 
 
 def report_allocations():
-    fastbp.pace.next_count = lambda *_: 2**40
+    fastbp.runtime.chunking.next_count = lambda *_: 2**40
     for shares in SHARES:
         it = make(shares=shares)
         fit = partial(it.trainer.fit, it.X, it.y)
@@ -247,9 +253,8 @@ SHAPES = (
 def guard_everything(guard):
     """Every array that the kernels are given is made by ``guard``."""
     layout.allocate = guard.zeros
-    for name in ("learner", "trainer", "engine", "job", "network", "options"):
-        getattr(fastbp, name).np = guard
-    layout.np = guard
+    for module in (core, trainer, compiled_engine, job, network, options, types, layout):
+        module.np = guard
 
 
 def guarded_inputs(guard, X):

@@ -12,7 +12,9 @@ from cases import Case, each_case, each_dtype, each_hidden
 from numba import njit
 
 import fastbp
-from fastbp import activations, files, models
+from fastbp.components import activations
+from fastbp.model import model_io
+from fastbp.storage import model_file
 
 SMALL = Case((5, 7, 7, 4), 9, ("silu", "tanh"), "softmax", "cross_entropy")
 KINDS = {
@@ -52,7 +54,7 @@ def assert_same(net, other):
     kinds = ("sizes", "activations", "output", "dtype", "seed", "layer_norm", "residual")
     for kind in (*kinds, "n_parameters"):
         assert getattr(net, kind) == getattr(other, kind)
-    for unit in models.UNITS:
+    for unit in model_io.UNITS:
         one, two = getattr(net, unit), getattr(other, unit)
         assert (one is None) == (two is None)
         assert one is None or one.tobytes() == two.tobytes()
@@ -69,9 +71,9 @@ def back(net, folder, **options):
 
 def changed(path, meta=(), **tensors):
     """Write the file again, with a checksum that is right; None takes a tensor away."""
-    old_meta, old = files.read(path, "model")
+    old_meta, old = model_file.read(path, "model")
     new = {name: array for name, array in (old | tensors).items() if array is not None}
-    files.write(path, "model", old_meta | dict(meta), new)
+    model_file.write(path, "model", old_meta | dict(meta), new)
 
 
 def refused(path, match, **options):
@@ -190,7 +192,7 @@ def test_numbers_that_are_not_finite_are_refused(name, verify, path):
     net = network(layer_norm=True)
     net.set_scaling(input_mean=1)
     net.save(path)
-    array = files.read(path, "model")[1][name]
+    array = model_file.read(path, "model")[1][name]
     array[-1] = np.nan
     changed(path, **{name: array})
     refused(path, f"{name} has nan at", verify=verify)
@@ -272,11 +274,11 @@ def test_residual_needs_a_layer_as_wide_as_the_one_before(path):
     refused(path, "residual is True, but in sizes")
 
 
-@pytest.mark.parametrize("key", sorted(models.KEYS))
+@pytest.mark.parametrize("key", sorted(model_io.KEYS))
 def test_nothing_may_be_missing(key, path):
-    meta, tensors = files.read(path, "model")
+    meta, tensors = model_file.read(path, "model")
     del meta[key]
-    files.write(path, "model", meta, tensors)
+    model_file.write(path, "model", meta, tensors)
     refused(path, "expected")
 
 

@@ -6,7 +6,7 @@ from cases import Case
 
 import fastbp
 from fastbp import EarlyStopping, LambdaCallback, ModelCheckpoint, ReduceLROnPlateau
-from fastbp.validation import split
+from fastbp.training.validation import split
 
 CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 NAN = float("nan")

@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from fastbp import activations, initializers, losses, optimizers
-from fastbp.kernels import codes
-from fastbp.optimizers import SGD, Adam, AdamW, RMSprop
+from fastbp.components import activations, initializers, losses, optimizers
+from fastbp.components.optimizers import SGD, Adam, AdamW, RMSprop
+from fastbp.kernels.base import codes
 
 TABLES = {
     "activation": (activations.lookup_hidden, activations.HIDDEN),

@@ -5,7 +5,8 @@ import pytest
 from cases import DTYPES, Case, each_dtype, each_hidden, each_pair, with_pair
 
 import fastbp
-from fastbp.kernels import layout, width
+from fastbp.kernels.base import width
+from fastbp.kernels.tables import layout
 
 ODD = Case((3, 19, 5, 3), 7)
 

@@ -14,7 +14,7 @@ import pytest
 from cases import each_hidden, each_pair
 
 import fastbp
-from fastbp import losses
+from fastbp.components import losses
 from fastbp.kernels import reference
 
 U, TINY, LARGEST = 2.0**-24, 2.0**-126, float(np.finfo(np.float32).max)

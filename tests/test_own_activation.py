@@ -19,7 +19,7 @@ from test_nan import check as check_nan
 from ways import each_way
 
 import fastbp
-from fastbp import losses
+from fastbp.components import losses
 
 MANY, FEW, ONE, WIDE = (
     Case((7, 19, 33, 3), 21),

@@ -12,8 +12,8 @@ from cases import CASES, each_dtype
 from test_determinism import bits, make
 
 import fastbp
-from fastbp import engine, pace, threads
-from fastbp.kernels import jobs
+from fastbp.kernels.tables import job_table
+from fastbp.runtime import chunking, compiled_engine, threads
 
 ROWS = 1500
 """Some blocks of one share's rows, and of three shares', and a part of one."""
@@ -25,20 +25,20 @@ KINDS = ("odd", "batch of one", "one output")
 @pytest.fixture
 def runs(monkeypatch):
     """The rows of each call of the kernels."""
-    rows, run = [], engine._run
+    rows, run = [], compiled_engine._run
 
     def watched(job, state, shares):
-        rows.append(job[jobs.ROWS])
+        rows.append(job[job_table.ROWS])
         return run(job, state, shares)
 
-    monkeypatch.setattr(engine, "_run", watched)
+    monkeypatch.setattr(compiled_engine, "_run", watched)
     return rows
 
 
 def cut(monkeypatch, first, following=None):
     """Make the first call take on so much, and each that follows ``following``."""
-    monkeypatch.setattr("fastbp.pace.first_rows", lambda *_: first)
-    monkeypatch.setattr("fastbp.pace.next_count", lambda *_: following or first)
+    monkeypatch.setattr("fastbp.runtime.chunking.first_rows", lambda *_: first)
+    monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_: following or first)
 
 
 def inferred(trainer, X, y):
@@ -75,18 +75,18 @@ def test_no_call_of_an_inference_has_few_rows(monkeypatch, runs):
     trainer = make(case)
     lanes = trainer._state.shape.lanes
     cut(monkeypatch, 1)
-    for rows in range(1, 4 * engine.BLOCKS * lanes, lanes // 2 - 1):
+    for rows in range(1, 4 * compiled_engine.BLOCKS * lanes, lanes // 2 - 1):
         runs.clear()
         trainer.predict(np.ones((rows, case.sizes[0])))
         assert sum(runs) == rows
-        assert all(n % (engine.BLOCKS * lanes) == 0 for n in runs[:-1])
-        assert len(runs) == 1 or runs[-1] >= engine.BLOCKS * lanes
+        assert all(n % (compiled_engine.BLOCKS * lanes) == 0 for n in runs[:-1])
+        assert len(runs) == 1 or runs[-1] >= compiled_engine.BLOCKS * lanes
 
 
 def test_many_rows_do_not_go_the_short_way_which_is_not_cut(monkeypatch, runs):
     monkeypatch.setattr(threads, "maximum", lambda *_: 1)
     net = fastbp.Network([20, 400, 400, 1], seed=0)
-    rows = pace.first_rows(net._shape)
+    rows = chunking.first_rows(net._shape)
     net.predict(np.ones((rows, 20), np.float32))
     assert not runs
     net.predict(np.ones((rows + 1, 20), np.float32))
@@ -116,12 +116,12 @@ def test_many_epochs_are_fitted_some_at_a_time(monkeypatch, runs):
         losses = trainer.fit(*case.batch(), epochs=11)["loss"]
         return losses, bits(trainer), trainer._epoch
 
-    monkeypatch.setattr("fastbp.pace.next_count", lambda *_: 2**40)
+    monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_: 2**40)
     together = fitted()
     calls = len(runs)
-    monkeypatch.setattr("fastbp.fitting.EPOCHS_AT_ONCE", 3)
+    monkeypatch.setattr("fastbp.training.fitting.EPOCHS_AT_ONCE", 3)
     for budget in (1, 2, 5, 2**40):
-        monkeypatch.setattr("fastbp.pace.next_count", lambda *_, budget=budget: budget)
+        monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_, budget=budget: budget)
         runs.clear()
         assert fitted() == together
         assert len(runs) > calls
@@ -130,8 +130,8 @@ def test_many_epochs_are_fitted_some_at_a_time(monkeypatch, runs):
 @pytest.mark.parametrize("kind", ["numba", "numpy"])
 def test_calls_that_end_early_do_not_grow_forever(kind, monkeypatch):
     """Epochs one by one, for validation, and epochs that fill the room for losses."""
-    monkeypatch.setattr("fastbp.fitting.EPOCHS_AT_ONCE", 1)
-    monkeypatch.setattr("fastbp.pace.CHUNK_SECONDS", 1e9)
+    monkeypatch.setattr("fastbp.training.fitting.EPOCHS_AT_ONCE", 1)
+    monkeypatch.setattr("fastbp.runtime.chunking.CHUNK_SECONDS", 1e9)
     X, y = np.ones((4, 1)), np.ones((4, 1))
     for options in ({}, {"validation_data": (X, y)}):
         net = fastbp.Network([1, 1], seed=0)
@@ -142,7 +142,7 @@ def test_calls_that_end_early_do_not_grow_forever(kind, monkeypatch):
 def test_the_epoch_of_a_failure_counts_from_the_first(monkeypatch):
     case, found = CASES["whole vectors"], set()
     for at_once in (1, 2, 4096):
-        monkeypatch.setattr("fastbp.fitting.EPOCHS_AT_ONCE", at_once)
+        monkeypatch.setattr("fastbp.training.fitting.EPOCHS_AT_ONCE", at_once)
         trainer = make(case, optimizer=fastbp.SGD(lr=2))
         with pytest.raises(FloatingPointError) as caught:
             trainer.fit(*case.batch(), epochs=10**15)
@@ -206,7 +206,7 @@ def test_an_interrupt_ends_a_long_call(call, shares, long):
     try:
         with pytest.raises(KeyboardInterrupt):
             CALLS[call](trainer, X, y)
-        assert time.perf_counter() - sent[0] < 20 * pace.CHUNK_SECONDS
+        assert time.perf_counter() - sent[0] < 20 * chunking.CHUNK_SECONDS
     finally:
         timer.join()
     trainer.step(X[:512], y[:512])
@@ -214,8 +214,8 @@ def test_an_interrupt_ends_a_long_call(call, shares, long):
 
 
 def test_a_pace_follows_the_clock_and_grows_step_by_step():
-    assert pace.next_count(100, pace.CHUNK_SECONDS) == 100
-    assert pace.next_count(100, 2 * pace.CHUNK_SECONDS) == 50
-    assert pace.next_count(100, pace.CHUNK_SECONDS / 2) == 200
-    assert pace.next_count(100, 0.0) == 6400
-    assert pace.next_count(1, 1e6) == 1
+    assert chunking.next_count(100, chunking.CHUNK_SECONDS) == 100
+    assert chunking.next_count(100, 2 * chunking.CHUNK_SECONDS) == 50
+    assert chunking.next_count(100, chunking.CHUNK_SECONDS / 2) == 200
+    assert chunking.next_count(100, 0.0) == 6400
+    assert chunking.next_count(1, 1e6) == 1

@@ -9,7 +9,7 @@ import pytest
 from cases import Case
 
 import fastbp
-from fastbp import engine
+from fastbp.runtime import compiled_engine
 
 CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 
@@ -38,24 +38,24 @@ def test_a_bar_says_how_far_it_is_how_fast_and_how_good(callbacks, capsys):
 
 def test_a_bar_moves_within_an_epoch(capsys, monkeypatch):
     """A call of the kernels moves it, and here takes one batch of three."""
-    monkeypatch.setattr("fastbp.pace.next_count", lambda *_: 1)
+    monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_: 1)
     monkeypatch.setattr("tqdm.std.tqdm.update", lambda bar, n: bar.refresh() if n else None)
-    shown, update = [], fastbp.progress.Bar.show
+    shown, update = [], fastbp.callbacks.progress.Bar.show
 
     def show(bar, state):
         update(bar, state)
         shown.append(state.samples)
 
-    monkeypatch.setattr(fastbp.progress.Bar, "show", show)
+    monkeypatch.setattr(fastbp.callbacks.progress.Bar, "show", show)
     fit(2, progress=True)
     assert shown == [0, 8, 16, 20, 28, 36, 40, 40]
     capsys.readouterr()
 
 
 def test_a_bar_cuts_no_epochs(capsys, monkeypatch):
-    runs, run = [], engine._run
-    monkeypatch.setattr(engine, "_run", lambda *job: runs.append(job) or run(*job))
-    monkeypatch.setattr("fastbp.pace.next_count", lambda *_: 2**40)
+    runs, run = [], compiled_engine._run
+    monkeypatch.setattr(compiled_engine, "_run", lambda *job: runs.append(job) or run(*job))
+    monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_: 2**40)
     fit(50, progress=True)
     assert len(runs) == 2
     assert "epoch 50/50: 100%" in last_line(capsys)

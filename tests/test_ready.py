@@ -81,13 +81,17 @@ def test_a_limit_of_time_stops_where_another_epoch_would_not_fit(
     seconds, epochs, ends, monkeypatch
 ):
     clock = iter([100.0, *(100.0 + end for end in ends)])
-    monkeypatch.setattr("fastbp.ready.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(
+        "fastbp.callbacks.loggers.time", SimpleNamespace(perf_counter=lambda: next(clock))
+    )
     assert len(fit(len(ends), TimeLimit(seconds))["loss"]) == epochs
 
 
 def test_a_limit_of_time_begins_with_each_fit(monkeypatch):
     clock = iter([0.0, 4.0, 8.0, 100.0, 104.0, 108.0])
-    monkeypatch.setattr("fastbp.ready.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(
+        "fastbp.callbacks.loggers.time", SimpleNamespace(perf_counter=lambda: next(clock))
+    )
     limit = TimeLimit(10)
     for _ in range(2):
         assert len(fit(5, limit)["loss"]) == 2

@@ -7,8 +7,9 @@ import pytest
 import recorded
 from recorded import RECORD
 
-from fastbp import activations, losses
-from fastbp.kernels import codes, reference
+from fastbp.components import activations, losses
+from fastbp.kernels import reference
+from fastbp.kernels.base import codes
 
 DTYPES = ("float32", "float64")
 HIDDEN = tuple(activations.HIDDEN)

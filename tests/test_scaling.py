@@ -15,7 +15,8 @@ from test_gather import KINDS, VIEWS
 from test_gradients import TOLERANCE, H
 
 import fastbp
-from fastbp import embed, scaling
+from fastbp import embed
+from fastbp.data import scaling
 
 LOSSES = ("mse", "squared_error", "mae", "huber", "quantile", "gaussian_nll")
 ADAM = fastbp.Adam(lr=0.01, eps=1e-4)  # see features.OPTIMIZERS

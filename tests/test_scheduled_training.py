@@ -8,8 +8,15 @@ from cases import CASES, Case
 from ways import WAYS
 
 import fastbp
-from fastbp.kernels import codes, reference
-from fastbp.schedules import Constant, Cosine, OneCycle, StepDecay, Warmup
+from fastbp.kernels import reference
+from fastbp.kernels.base import codes
+from fastbp.schedules import (
+    Constant,
+    Cosine,
+    OneCycle,
+    StepDecay,
+    Warmup,
+)
 
 CASE = CASES["odd"]
 UPDATES = 12

@@ -12,11 +12,11 @@ import pytest
 from numba import types
 
 import fastbp
-from fastbp import schedules
+from fastbp.components import schedules
 from fastbp.kernels import reference
-from fastbp.kernels import schedules as kernels
-from fastbp.kernels.cells import cells_at
-from fastbp.kernels.jit import entry
+from fastbp.kernels.base.jit import entry
+from fastbp.kernels.ir.typed_pointers import cells_at
+from fastbp.kernels.tables import schedules as kernels
 from fastbp.schedules import (
     Constant,
     Cosine,

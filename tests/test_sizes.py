@@ -11,7 +11,7 @@ from cases import each_case
 from fuzzing import INPUTS, OUTPUTS, ROWS, SUBJECTS, contents
 
 import fastbp
-from fastbp.kernels import layout
+from fastbp.kernels.tables import layout
 
 
 def rows(count, columns, value=0.0):

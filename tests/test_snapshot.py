@@ -6,8 +6,8 @@ from cases import Case
 from test_checkpoints import state
 
 import fastbp
-from fastbp import snapshot
-from fastbp.position import Position
+from fastbp.training import snapshot
+from fastbp.training.cursor import Position
 
 CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 DIVERGES = Case((4, 9, 3), 12)

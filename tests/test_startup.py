@@ -7,13 +7,15 @@ from cases import CASES
 from numba.core import event
 
 import fastbp
-from fastbp.kernels import embedded, jit, run
+from fastbp.kernels.base import jit
+from fastbp.kernels.entry import embed_calls, run
 
 IMPORT = """
 from numba.core import event
 with event.install_recorder("numba:compile") as compiled:
     import fastbp
-    from fastbp.kernels import jit, run
+    from fastbp.kernels.base import jit
+    from fastbp.kernels.entry import run
     net = fastbp.Network([3, 4, 2], output="softmax", seed=0)
     fastbp.Trainer(net, loss="cross_entropy", optimizer=fastbp.Adam(), seed=0)
     net.set_parameters(net.weights, net.biases)
@@ -46,7 +48,9 @@ def compiled_by(call, *arguments):
 
 
 def loaded():
-    quick = [kind.cache_info().currsize for kind in (embedded.step_alone, embedded.predict_alone)]
+    quick = [
+        kind.cache_info().currsize for kind in (embed_calls.step_alone, embed_calls.predict_alone)
+    ]
     return len(jit._KEPT), len(run.parallel.signatures), quick
 
 

@@ -15,7 +15,7 @@ from cases import CASES
 from test_determinism import LARGE, fingerprint, make
 
 import fastbp
-from fastbp import pace, threads
+from fastbp.runtime import chunking, threads
 
 AVAILABLE = numba.config.NUMBA_NUM_THREADS
 
@@ -294,7 +294,7 @@ def test_two_trainers_take_turns_of_a_chunk(monkeypatch):
         return waited
 
     monkeypatch.setattr(threads, "run_alone", watched)
-    monkeypatch.setattr(pace, "CHUNK_SECONDS", 0.01)
+    monkeypatch.setattr(chunking, "CHUNK_SECONDS", 0.01)
 
     def fit():
         trainer = make(LARGE)

@@ -41,7 +41,7 @@ def torch(request, monkeypatch):
 
 def forget():
     """Let fastbp import torch anew: it may be the other one."""
-    sys.modules.pop("fastbp.torch_modules", None)
+    sys.modules.pop("fastbp.model.torch_modules", None)
     vars(fastbp).pop("torch_modules", None)
 
 

@@ -5,13 +5,13 @@ import pytest
 from test_resume import fit, make
 
 import fastbp
-from fastbp import trees
+from fastbp.storage import tree_codec
 
 
 def round_trip(tree):
     tensors = {}
-    packed = trees.pack(tree, "tree", tensors)
-    back = trees.unpack(packed, tensors)
+    packed = tree_codec.pack(tree, "tree", tensors)
+    back = tree_codec.unpack(packed, tensors)
     assert not tensors
     return back
 
@@ -31,13 +31,13 @@ def test_arrays_without_dimension_are_numbers():
 @pytest.mark.parametrize("tree", [{1: 2.0}, {"$tensor": "x"}, {"a": {"$tensor": 1}}, {None: 1}])
 def test_keys_that_would_not_come_back(tree):
     with pytest.raises(TypeError, match=r"tree.* has the key .*expected strings"):
-        trees.pack(tree, "tree", {})
+        tree_codec.pack(tree, "tree", {})
 
 
 @pytest.mark.parametrize("array", [np.ones(2, bool), np.ones(2, "int32"), np.array(["a"])])
 def test_arrays_that_are_not_written_are_named(array):
     with pytest.raises(TypeError, match=r"tree\.a\.0 cannot be written: a tensor has dtype"):
-        trees.pack({"a": [array]}, "tree", {})
+        tree_codec.pack({"a": [array]}, "tree", {})
 
 
 def test_history_with_columns_of_any_length(tmp_path):

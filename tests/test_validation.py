@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from test_determinism import bits
 
 import fastbp
-from fastbp.validation import split
+from fastbp.training.validation import split
 
 CLASSES = Case((4, 9, 3), 50, "tanh", "softmax", "cross_entropy", labels=True)
 SHARES = Case((4, 9, 3), 50, "tanh", "softmax", "cross_entropy")

@@ -5,7 +5,7 @@ import platform
 import processes
 import pytest
 
-from fastbp.kernels import width
+from fastbp.kernels.base import width
 
 PROCESSORS = {256: "haswell", 128: "nehalem"}
 OTHERS = [bits for bits in width.WIDTHS if bits != width.BITS]

@@ -1,0 +1,8 @@
+"""Callbacks, History and the progress bar: who is told what while fit runs.
+
+A callback sees a FitState and the Trainer in it. Uses common, storage and model.
+"""
+
+from .base import Callback, FitState, LambdaCallback, StopTraining
+
+__all__ = ["Callback", "FitState", "LambdaCallback", "StopTraining"]

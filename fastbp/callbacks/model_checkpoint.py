@@ -1,0 +1,144 @@
+"""The callback that writes checkpoints."""
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ..common import checks
+from ..storage import atomic
+from ..storage.tree_codec import get
+from .base import Callback, FitState
+from .monitors import Monitor
+
+
+class ModelCheckpoint(Callback):
+    """Writes ``Trainer.save``'s file as fit goes on, for ``fit(resume=path)`` to go on from.
+
+    The file is whole at any time: a new one takes its place in one go, when it is on the disk.
+    ``path`` is the newest; with ``keep`` above 1 the ones before it, and a copy of the newest, lie
+    beside it under its name and the number of updates made: run-000001200.safetensors. It hears
+    last, so that a file has what other callbacks have done. The last update of a fit is written in
+    any case, unless fit ended by an error.
+
+    Args:
+        path: the file.
+        every_epochs: write after each so many epochs, >= 1.
+        every_updates: write after each so many updates instead, >= 1.
+        keep: files to keep, >= 1.
+        monitor: the key of History to follow, for save_best_only.
+        save_best_only: write only after an epoch whose value is better than all before it. For the
+            best beside the newest, use two of these.
+        mode: "min" or "max", whichever value is the better; "auto" knows for loss and accuracy.
+
+    """
+
+    hears_last = True
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        every_epochs: int = 1,
+        every_updates: int | None = None,
+        keep: int = 1,
+        monitor: str = "val_loss",
+        save_best_only: bool = False,
+        mode: str = "auto",
+    ) -> None:
+        self._path = Path(path)
+        self._every_epochs = checks.count(every_epochs, "every_epochs")
+        if every_updates is not None:
+            self.step_interval = checks.count(every_updates, "every_updates")
+        else:
+            self.step_interval = 0
+        self._keep = checks.count(keep, "keep")
+        self._monitor = Monitor(monitor, mode)
+        self._save_best_only = checks.flag(save_best_only, "save_best_only")
+        if self._save_best_only and every_updates is not None:
+            raise ValueError(
+                "save_best_only is True and every_updates is given, but values come after epochs: "
+                "leave every_updates out"
+            )
+        self._begin()
+
+    def _begin(self) -> None:
+        self._best, self._written = self._monitor.worst, -1
+        self._kept: list[int] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """See ``Callback``."""
+        return {"best": self._best, "written": self._written, "kept": self._kept}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See ``Callback``."""
+        self._best, self._written = get(state, "best", float), get(state, "written", int)
+        self._kept = get(state, "kept", _are_counts)
+
+    def on_fit_begin(self, state: FitState) -> None:
+        """Forget an earlier fit.
+
+        OSError if there is no folder for the file, or path is one. ValueError if LBFGS trains,
+        which makes no updates to count.
+        """
+        self._begin()
+        atomic.target(self._path)
+        if self.step_interval:
+            _check_updates(state)
+
+    def on_step_end(self, state: FitState) -> None:
+        """Write the file, by updates."""
+        self._write(state)
+
+    def on_epoch_end(self, state: FitState) -> None:
+        """Write the file, by epochs."""
+        if self._save_best_only:
+            value = self._monitor.value(state)
+            if self._monitor.better(value, self._best):
+                self._best = value
+                self._write(state)
+        elif not self.step_interval and state.epoch % self._every_epochs == 0:
+            self._write(state)
+
+    def on_fit_end(self, state: FitState) -> None:
+        """Write the end, if it is no error's."""
+        if state.error is None and not self._save_best_only and self._written != state.steps:
+            self._write(state)
+
+    def _write(self, state: FitState) -> None:
+        self._written = state.steps
+        if self._keep == 1:
+            state.trainer.save(self._path)
+            return
+        old, self._kept = self._kept, [*self._kept, state.steps][-self._keep :]
+        for steps in set(old) - set(self._kept):  # first: a file written now knows no more of it
+            self._copy_of(steps).unlink(missing_ok=True)
+        state.trainer.save(self._path)
+        _copy(self._path, self._copy_of(state.steps))
+
+    def _copy_of(self, steps: int) -> Path:
+        return self._path.with_stem(f"{self._path.stem}-{steps:09d}")
+
+
+def _copy(path: Path, copy: Path) -> None:
+    """Another name for the file or, where there are no links, a copy of it."""
+    copy.unlink(missing_ok=True)
+    with suppress(OSError):
+        os.link(path.resolve(), copy)  # of a symbolic link it would be a second one
+        return
+    with path.open("rb") as file, atomic.replacing(copy) as copied:
+        shutil.copyfileobj(file, copied)
+
+
+def _are_counts(value: Any) -> bool:
+    return isinstance(value, list) and all(type(n) is int and 0 <= n < 2**63 for n in value)
+
+
+def _check_updates(state: FitState) -> None:
+    optimizer = state.trainer.optimizer
+    if state.trainer._full_batch:
+        raise ValueError(
+            f"every_updates is given, but optimizer {optimizer!r} makes none by batches: give "
+            "every_epochs, which counts its iterations"
+        )

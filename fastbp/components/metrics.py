@@ -1,0 +1,54 @@
+"""The user's own metrics: functions of (y, p)."""
+
+from collections.abc import Callable, Mapping
+from numbers import Real
+from typing import Any, TypeAlias
+
+from ..common.types import Array
+
+Metric: TypeAlias = Callable[[Array, Array], Any]
+"""metric(y, p) -> a number: y as the user gave it, p (n, n_out) the outputs."""
+
+
+def as_metrics(metrics: Any, has_accuracy: bool) -> dict[str, Metric]:
+    """``metrics`` by name; none for None.
+
+    TypeError for what is not a dict of callables, ValueError for the name of what evaluate has of
+    itself: loss and, with ``has_accuracy``, accuracy.
+    """
+    if metrics is None:
+        return {}
+    if not isinstance(metrics, Mapping):
+        raise TypeError(
+            f"metrics is a {type(metrics).__name__}, expected a dict of functions of (y, p) by "
+            "name: {'auc': sklearn.metrics.roc_auc_score}"
+        )
+    for name, metric in metrics.items():
+        if not isinstance(name, str) or not callable(metric):
+            raise TypeError(
+                f"metrics has {metric!r} under {name!r}, expected a function of (y, p) under a str"
+            )
+        if name == "loss" or (name == "accuracy" and has_accuracy):
+            raise ValueError(
+                f"metrics has {name!r}, which fastbp computes itself: give yours another name"
+            )
+    return dict(metrics)
+
+
+def apply_metrics(metrics: Mapping[str, Metric], y: Array, p: Array) -> dict[str, float]:
+    """Their values; what one raises has its name in a note, TypeError for no number."""
+    return {name: _apply(name, metric, y, p) for name, metric in metrics.items()}
+
+
+def _apply(name: str, metric: Metric, y: Array, p: Array) -> float:
+    try:
+        value = metric(y, p)
+    except Exception as error:
+        error.add_note(f"raised by the metric {name!r} for y {y.shape} and p {p.shape}")
+        raise
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(
+            f"the metric {name!r} returned {value!r}, of type {type(value).__name__}, expected a "
+            "number: return a float"
+        )
+    return float(value)

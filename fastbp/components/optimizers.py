@@ -1,0 +1,251 @@
+"""The optimizers: frozen specifications with torch's update rules, names and defaults.
+
+In the formulas w is a parameter, g the gradient of the batch's loss with weight_decay * w added,
+and t the number of the update, from 1. Weights and biases are treated alike. Every number is
+checked when the specification is made: TypeError for what is no number, ValueError for a number
+out of range.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ..common import checks
+from ..common.specs import settle
+from ..kernels.base import codes
+
+Hyper: TypeAlias = npt.NDArray[np.float64]
+
+SMALLEST_EPS = float(np.finfo(np.float32).tiny)
+"""A smaller eps would be flushed to 0 in float32, and a parameter without gradient become NaN."""
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent with momentum, Nesterov's or the heavy ball's.
+
+    m = momentum m + g; w -= lr (g + momentum m) with nesterov, lr m without.
+    """
+
+    lr: float
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+    code: ClassVar[int] = codes.SGD
+    extended: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        settle(
+            self,
+            lr=checks.positive,
+            momentum=checks.share,
+            nesterov=checks.flag,
+            weight_decay=checks.not_negative,
+        )
+        if self.nesterov and not self.momentum:
+            raise ValueError(
+                "SGD: nesterov is True but momentum is 0: Nesterov's rule needs momentum above 0"
+            )
+
+    @property
+    def n_moments(self) -> int:
+        """Moment arrays in use: the velocity m, if there is momentum."""
+        return 1 if self.momentum else 0
+
+    def hyper(self) -> Hyper:
+        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        return _hyper(
+            LR=self.lr,
+            MOMENTUM=self.momentum,
+            NESTEROV=self.nesterov,
+            WEIGHT_DECAY=self.weight_decay,
+        )
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba, 2015); weight_decay is added to the gradient.
+
+    m and v are running means of g and g^2 with betas; w -= lr m' / (sqrt(v') + eps), where
+    m' = m / (1 - betas[0]^t) and v' = v / (1 - betas[1]^t).
+    """
+
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+    code: ClassVar[int] = codes.ADAM
+    extended: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        settle(self, lr=checks.positive, betas=_betas, eps=_eps, weight_decay=checks.not_negative)
+
+    @property
+    def n_moments(self) -> int:
+        """Moment arrays in use: m and v."""
+        return 2
+
+    def hyper(self) -> Hyper:
+        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        return _hyper(
+            LR=self.lr,
+            BETA1=self.betas[0],
+            BETA2=self.betas[1],
+            EPS=self.eps,
+            WEIGHT_DECAY=self.weight_decay,
+        )
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
+
+    w *= 1 - lr weight_decay, then Adam's update with the plain gradient.
+    """
+
+    weight_decay: float = 1e-2
+
+    code: ClassVar[int] = codes.ADAMW
+
+
+@dataclass(frozen=True)
+class RMSprop:
+    """RMSprop (Tieleman and Hinton, 2012), with momentum after the scaling.
+
+    v is a running mean of g^2 with alpha; s = g / (sqrt(v) + eps); m = momentum m + s;
+    w -= lr m.
+    """
+
+    lr: float = 1e-2
+    alpha: float = 0.99
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+
+    code: ClassVar[int] = codes.RMSPROP
+    extended: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        settle(
+            self,
+            lr=checks.positive,
+            alpha=checks.share,
+            eps=_eps,
+            weight_decay=checks.not_negative,
+            momentum=checks.share,
+        )
+
+    @property
+    def n_moments(self) -> int:
+        """Moment arrays in use: the mean square v, and the velocity m if there is momentum."""
+        return 2 if self.momentum else 1
+
+    def hyper(self) -> Hyper:
+        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        return _hyper(
+            LR=self.lr,
+            MOMENTUM=self.momentum,
+            BETA2=self.alpha,
+            EPS=self.eps,
+            WEIGHT_DECAY=self.weight_decay,
+        )
+
+
+@dataclass(frozen=True)
+class Adagrad:
+    """Adagrad (Duchi, Hazan and Singer, 2011).
+
+    v = v + g^2; w -= lr / (1 + (t - 1) lr_decay) g / (sqrt(v) + eps).
+    """
+
+    lr: float = 1e-2
+    lr_decay: float = 0.0
+    eps: float = 1e-10
+    weight_decay: float = 0.0
+
+    code: ClassVar[int] = codes.ADAGRAD
+    extended: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        settle(
+            self,
+            lr=checks.positive,
+            lr_decay=checks.not_negative,
+            eps=_eps,
+            weight_decay=checks.not_negative,
+        )
+
+    @property
+    def n_moments(self) -> int:
+        """Moment arrays in use: the sum of squares v."""
+        return 1
+
+    def hyper(self) -> Hyper:
+        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        return _hyper(LR=self.lr, DECAY=self.lr_decay, EPS=self.eps, WEIGHT_DECAY=self.weight_decay)
+
+
+@dataclass(frozen=True)
+class NAdam(Adam):
+    """Adam with Nesterov's momentum (Dozat, 2016), as torch has it.
+
+    u_t = betas[0] (1 - 0.96^(t momentum_decay) / 2), U_t = u_1 u_2 ... u_t; m and v as in Adam;
+    w -= lr [(1 - u_t) g / (1 - U_t) + u_(t+1) m / (1 - U_(t+1))] / (sqrt(v') + eps).
+    """
+
+    lr: float = 2e-3
+    momentum_decay: float = 4e-3
+
+    code: ClassVar[int] = codes.NADAM
+    extended: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        settle(self, momentum_decay=checks.not_negative)
+
+    def hyper(self) -> Hyper:
+        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        hyper = super().hyper()
+        hyper[codes.DECAY] = self.momentum_decay
+        return hyper
+
+
+Optimizer: TypeAlias = SGD | Adam | RMSprop | Adagrad
+OPTIMIZERS = {kind.__name__: kind for kind in (SGD, Adam, AdamW, RMSprop, Adagrad, NAdam)}
+
+
+def check(optimizer: object, argument: str = "optimizer") -> Optimizer:
+    """``optimizer`` itself if it is one of the specifications, else TypeError."""
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    known = ", ".join(f"fastbp.{name}" for name in OPTIMIZERS)
+    raise TypeError(
+        f"{argument} is {optimizer!r}: it must be an instance of one of {known}, "
+        "for example fastbp.Adam(lr=1e-3)"
+    )
+
+
+def _hyper(**values: float) -> Hyper:
+    hyper = np.zeros(codes.N_HYPER)
+    for name, value in values.items():
+        hyper[getattr(codes, name)] = value
+    return hyper
+
+
+def _eps(value: Any, name: str) -> float:
+    number = checks.positive(value, name)
+    if number < SMALLEST_EPS:
+        raise ValueError(
+            f"{name} is {number}, expected at least {SMALLEST_EPS:.2g}, the smallest normal float32"
+        )
+    return number
+
+
+def _betas(value: Any, name: str) -> tuple[float, float]:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise TypeError(f"{name} is {value!r}, expected a pair of numbers, such as (0.9, 0.999)")
+    return checks.share(value[0], f"{name}[0]"), checks.share(value[1], f"{name}[1]")

@@ -1,0 +1,228 @@
+"""What shapes an update beside loss and optimizer: penalties, dropout, clipping, and so on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..common import checks, specs
+from ..common.types import Floats
+from ..kernels.base import codes
+from ..kernels.tables import settings
+from . import schedules
+from .lbfgs import LBFGS
+from .losses import Loss
+from .optimizers import Optimizer
+
+CLASS_LOSSES = (codes.BCE, codes.CROSS_ENTROPY)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a Trainer, checked (fastbp/trainer.py says what each means)."""
+
+    l1: float
+    l2: float
+    dropout: tuple[float, ...]
+    """One rate for each layer; that of the last is 0."""
+    label_smoothing: float
+    clip_value: float
+    clip_norm: float
+    averaging: float
+    """Decay of the moving average; 0 for none."""
+    class_weight: str | tuple[float, ...] | None
+    """"balanced", or one weight for each class."""
+    schedule: schedules.Schedule | None
+    lr_factors: tuple[float, ...]
+
+    @property
+    def any(self) -> bool:
+        """Whether an update needs the extended kernels for one of these."""
+        numbers = (self.l1, self.l2, *self.dropout, self.label_smoothing)
+        numbers += (self.clip_value, self.clip_norm, self.averaging)
+        chosen = self.class_weight is not None or self.schedule is not None
+        return any(numbers) or chosen or any(factor != 1 for factor in self.lr_factors)
+
+    def hyper(self, optimizer: Optimizer | LBFGS, loss: Loss, n_classes: int) -> Floats:
+        """The hyperparameter vector (kernels/settings.py) before the first update."""
+        layers = len(self.lr_factors)
+        hyper = np.zeros(settings.length(layers, n_classes))
+        hyper[: codes.N_HYPER] = optimizer.hyper()
+        values = {
+            settings.L1: self.l1,
+            settings.L2: self.l2,
+            settings.SMOOTHING: self.label_smoothing,
+            settings.CLIP_VALUE: self.clip_value,
+            settings.CLIP_NORM: self.clip_norm,
+            settings.AVERAGING: self.averaging,
+            settings.LOSS_PARAMETER: loss.parameter,
+            settings.ROW_SCALE: 1.0,
+            settings.CLIP_SCALE: 1.0,
+            settings.MU_PRODUCT: 1.0,
+        }
+        hyper[list(values)] = list(values.values())
+        if self.schedule is not None:
+            hyper[settings.SCHEDULE : settings.STEP_LR] = self.schedule.cells()
+        for layer, factor in enumerate(self.lr_factors, 1):
+            hyper[settings.of_layer(layer, settings.LR_FACTOR)] = factor
+        hyper[settings.class_weights(layers) :] = 1.0
+        if isinstance(self.class_weight, tuple):
+            hyper[settings.class_weights(layers) :] = self.class_weight
+        return hyper
+
+
+def check(
+    n_layers: int,
+    n_out: int,
+    loss: Loss,
+    *,
+    l1: Any,
+    l2: Any,
+    dropout: Any,
+    label_smoothing: Any,
+    clip_value: Any,
+    clip_norm: Any,
+    ema_decay: Any,
+    class_weight: Any,
+    schedule: Any,
+    lr_factors: Any,
+) -> Options:
+    """The options of a trainer; ValueError or TypeError for one that is not as it must be."""
+    smoothing = checks.share(label_smoothing, "label_smoothing")
+    if smoothing and loss.code not in CLASS_LOSSES:
+        raise ValueError(
+            f"label_smoothing is {smoothing}, but loss {loss.name!r} has no labels: use it with "
+            "'cross_entropy' or 'bce'"
+        )
+    return Options(
+        l1=checks.not_negative(l1, "l1"),
+        l2=checks.not_negative(l2, "l2"),
+        dropout=(*_per_layer(dropout, n_layers - 1, "dropout", "hidden layer", checks.share), 0.0),
+        label_smoothing=smoothing,
+        clip_value=0.0 if clip_value is None else checks.positive(clip_value, "clip_value"),
+        clip_norm=0.0 if clip_norm is None else checks.positive(clip_norm, "clip_norm"),
+        averaging=0.0 if ema_decay is None else _decay(ema_decay),
+        class_weight=_class_weight(class_weight, loss, n_out),
+        schedule=None if schedule is None else schedules.check(schedule),
+        lr_factors=_per_layer(lr_factors, n_layers, "lr_factors", "layer", checks.not_negative),
+    )
+
+
+def describe(asked: Options) -> dict[str, Any]:
+    """The options as arguments of a Trainer, as JSON has them."""
+    weights = asked.class_weight
+    return {
+        "l1": asked.l1,
+        "l2": asked.l2,
+        "dropout": list(asked.dropout[:-1]),
+        "label_smoothing": asked.label_smoothing,
+        "clip_value": asked.clip_value or None,
+        "clip_norm": asked.clip_norm or None,
+        "ema_decay": asked.averaging or None,
+        "class_weight": list(weights) if isinstance(weights, tuple) else weights,
+        "schedule": specs.describe(asked.schedule),
+        "lr_factors": list(asked.lr_factors),
+    }
+
+
+def build(described: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that ``describe`` was made of; ``check`` checks them."""
+    weights, schedule = described.get("class_weight"), described.get("schedule")
+    if isinstance(weights, list):
+        weights = dict(enumerate(weights))
+    if schedule is not None:
+        schedule = specs.build(schedule, schedules.SCHEDULES, "schedule")
+    return {"class_weight": weights, "schedule": schedule}
+
+
+def check_full_batch(asked: Options) -> None:
+    """ValueError for an option that shapes updates, where there are none by batches: L-BFGS."""
+    given = {
+        "dropout": any(asked.dropout),
+        "clip_value": asked.clip_value > 0,
+        "clip_norm": asked.clip_norm > 0,
+        "ema_decay": asked.averaging > 0,
+        "schedule": asked.schedule is not None,
+        "lr_factors": any(factor != 1 for factor in asked.lr_factors),
+    }
+    refused = [name for name, is_given in given.items() if is_given]
+    if refused:
+        raise ValueError(
+            f"{refused[0]} is given, but optimizer LBFGS has neither updates by batches nor a "
+            "learning rate, and needs the same loss at every evaluation: leave it out, or use "
+            "another optimizer"
+        )
+
+
+def _per_layer(value: Any, count: int, name: str, layer: str, check_one: Any) -> tuple[float, ...]:
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
+        number = check_one(value, name)
+        if name == "dropout" and number and not count:
+            raise ValueError(
+                f"dropout is {number}, but the network has no hidden layer: leave it out, or give "
+                "the network one"
+            )
+        return (number,) * count
+    if isinstance(value, np.ndarray) and value.ndim != 1:
+        raise TypeError(
+            f"{name} is an array of shape {value.shape}, expected a number, or one per {layer}"
+        )
+    if len(value) != count:
+        raise ValueError(f"{name} has {len(value)} numbers, expected {count}, one per {layer}")
+    return tuple(check_one(number, f"{name}[{i}]") for i, number in enumerate(value))
+
+
+def _decay(value: Any) -> float:
+    decay = checks.share(value, "ema_decay")
+    if decay == 0:
+        raise ValueError("ema_decay is 0, expected a number in (0, 1), such as 0.999, or None")
+    return decay
+
+
+def n_classes(loss: Loss, n_out: int) -> int:
+    """How many classes a network with so many outputs tells apart; 0 where there are none."""
+    if loss.code == codes.BCE:
+        return 2 if n_out == 1 else 0
+    return n_out if loss.code == codes.CROSS_ENTROPY else 0
+
+
+def _class_weight(value: Any, loss: Loss, n_out: int) -> str | tuple[float, ...] | None:
+    if value is None:
+        return None
+    classes = n_classes(loss, n_out)
+    if not classes:
+        raise ValueError(
+            f"class_weight is given, but loss {loss.name!r} with {n_out} outputs has no classes: "
+            "use it with 'cross_entropy', or with 'bce' and one output; for others pass "
+            "sample_weight"
+        )
+    if isinstance(value, str):
+        if value != "balanced":
+            raise ValueError(f"class_weight is {value!r}, expected 'balanced', a dict or None")
+        return value
+    if not isinstance(value, Mapping):
+        raise TypeError(
+            f"class_weight is a {type(value).__name__}, expected 'balanced', a dict of weights by "
+            "label, such as {0: 1.0, 1: 5.0}, or None"
+        )
+    weights = [1.0] * classes
+    for label, weight in value.items():
+        place = checks.integer(label, "a label of class_weight", 0)
+        if place >= classes:
+            raise ValueError(
+                f"class_weight has label {place}, but there are {classes} classes: labels must lie "
+                f"in [0, {classes})"
+            )
+        weights[place] = checks.not_negative(weight, f"class_weight[{place}]")
+    return tuple(weights)
+
+
+def balanced(labels: Any, classes: int) -> Floats:
+    """Weights n / (classes in y * rows of the class): every class as much as any other.
+
+    labels: integers (n,). A class without rows has weight 1. (King and Zeng, 2001.)
+    """
+    counts = np.bincount(labels, minlength=classes)
+    present = np.count_nonzero(counts)
+    return np.where(counts > 0, len(labels) / (present * np.maximum(counts, 1)), 1.0)

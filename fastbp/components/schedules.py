@@ -1,0 +1,267 @@
+"""Learning-rate schedules: frozen specifications, evaluated before every update.
+
+A schedule gives a factor, which the optimizer's lr is multiplied by; ``OneCycle`` gives a momentum
+as well. In the formulas t counts the updates made before, from 0.
+
+Everything is counted in updates, not in epochs: an epoch of n rows has ceil(n / batch_size)
+updates. Ten epochs of 60,000 rows in batches of 256 are 10 * 235 updates::
+
+    Warmup(235, then=Cosine(9 * 235))
+
+Where torch.optim.lr_scheduler has the schedule, the values are torch's, if its scheduler steps once
+an update. Every number is checked when a specification is made: TypeError for what is no number,
+ValueError for a number out of range.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..common import checks, registry
+from ..common.specs import settle
+from ..common.types import Floats
+from ..kernels.tables import schedules as codes
+from .optimizers import NAdam
+
+ANNEALING = {"cos": codes.COSINE, "linear": codes.LINEAR}
+
+
+class Schedule(ABC):
+    """What every schedule has."""
+
+    @property
+    def total_updates(self) -> int | None:
+        """Updates that it is made for, its warm-up included; None where it never ends."""
+        return None
+
+    @abstractmethod
+    def cells(self) -> Floats:
+        """The schedule as the kernels read it, (N_SCHEDULE,) float64."""
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """The optimizer's lr throughout: a factor of 1."""
+
+    def cells(self) -> Floats:
+        """See ``Schedule``."""
+        return _cells(codes.CONSTANT)
+
+
+@dataclass(frozen=True)
+class StepDecay(Schedule):
+    """gamma^(t // every), as torch's StepLR. gamma lies in (0, 1]."""
+
+    every: int
+    gamma: float = 0.1
+
+    def __post_init__(self) -> None:
+        settle(self, every=checks.count, gamma=checks.factor)
+
+    def cells(self) -> Floats:
+        """See ``Schedule``."""
+        return _cells(codes.STEPS, GAMMA=self.gamma, EVERY=self.every)
+
+
+@dataclass(frozen=True)
+class ExponentialDecay(Schedule):
+    """gamma^t, as torch's ExponentialLR. gamma lies in (0, 1]; 0.5 ** (1 / h) halves lr every h."""
+
+    gamma: float
+
+    def __post_init__(self) -> None:
+        settle(self, gamma=checks.factor)
+
+    def cells(self) -> Floats:
+        """See ``Schedule``."""
+        return _cells(codes.STEPS, GAMMA=self.gamma, EVERY=1)
+
+
+@dataclass(frozen=True)
+class InverseScaling(Schedule):
+    """(t + 1)^-power. scikit-learn's "invscaling" has this rule, but its t counts rows."""
+
+    power: float = 0.5
+
+    def __post_init__(self) -> None:
+        settle(self, power=checks.positive)
+
+    def cells(self) -> Floats:
+        """See ``Schedule``."""
+        return _cells(codes.INVERSE, POWER=self.power)
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """Half a cosine from 1 down to end_factor (Loshchilov and Hutter, 2017).
+
+    end_factor + (1 - end_factor) (1 + cos(pi t / updates)) / 2, as torch's CosineAnnealingLR with
+    T_max = updates and eta_min = end_factor lr. end_factor lies in [0, 1).
+    """
+
+    updates: int
+    end_factor: float = 0.0
+
+    def __post_init__(self) -> None:
+        settle(self, updates=checks.count, end_factor=checks.share)
+
+    @property
+    def total_updates(self) -> int:
+        """``updates``."""
+        return self.updates
+
+    def cells(self) -> Floats:
+        """See ``Schedule``."""
+        return _cells(
+            codes.COSINE,
+            END=self.end_factor,
+            LAST=self.updates,
+            MOMENTUM=math.nan,
+            PEAK_MOMENTUM=math.nan,
+        )
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Up to the optimizer's lr, then far down, and momentum the other way (Smith, 2018).
+
+    torch's OneCycleLR with max_lr = lr, total_steps = updates and two phases. The factor rises from
+    1 / div_factor to 1 at t = pct_start updates - 1, and falls to 1 / (div_factor final_div_factor)
+    at t = updates - 1, by half a cosine each ("cos") or "linear". With cycle_momentum the momentum
+    of SGD and RMSprop, and betas[0] of Adam and AdamW, goes from max_momentum to base_momentum and
+    back, whatever the optimizer was given; the others, and SGD without momentum, refuse it.
+    """
+
+    updates: int
+    pct_start: float = 0.3
+    anneal_strategy: str = "cos"
+    cycle_momentum: bool = True
+    base_momentum: float = 0.85
+    max_momentum: float = 0.95
+    div_factor: float = 25.0
+    final_div_factor: float = 1e4
+
+    def __post_init__(self) -> None:
+        registry.lookup(ANNEALING, self.anneal_strategy, "OneCycle: anneal_strategy")
+        settle(self, updates=checks.count, pct_start=checks.share, cycle_momentum=checks.flag)
+        settle(self, base_momentum=checks.share, max_momentum=checks.share)
+        settle(self, div_factor=checks.positive, final_div_factor=checks.positive)
+        if self._peak <= 0:
+            raise ValueError(
+                f"OneCycle: updates is {self.updates} and pct_start {self.pct_start}: the rise "
+                "takes pct_start * updates, which must be more than 1 update"
+            )
+
+    @property
+    def _peak(self) -> float:
+        return self.pct_start * self.updates - 1
+
+    @property
+    def total_updates(self) -> int:
+        """``updates``."""
+        return self.updates
+
+    def cells(self) -> Floats:
+        """See ``Schedule``."""
+        cycled = self.cycle_momentum
+        return _cells(
+            ANNEALING[self.anneal_strategy],
+            FIRST=1 / self.div_factor,
+            PEAK=self._peak,
+            END=1 / self.div_factor / self.final_div_factor,
+            LAST=self.updates - 1,
+            MOMENTUM=self.max_momentum if cycled else math.nan,
+            PEAK_MOMENTUM=self.base_momentum if cycled else math.nan,
+        )
+
+
+@dataclass(frozen=True)
+class Warmup(Schedule):
+    """A linear rise over ``updates`` updates, and then another schedule from its beginning.
+
+    (start_factor + (1 - start_factor) t / updates) times the first factor of ``then`` while
+    t < updates: torch's LinearLR, followed by the other in a SequentialLR. start_factor lies in
+    (0, 1].
+    """
+
+    updates: int
+    then: Schedule = field(default_factory=Constant)
+    start_factor: float = 1 / 3
+
+    def __post_init__(self) -> None:
+        settle(self, updates=checks.count, start_factor=checks.factor)
+        check(self.then, "Warmup: then")
+        if isinstance(self.then, Warmup):
+            raise TypeError(f"Warmup: then is {self.then!r}: it must be a schedule without Warmup")
+
+    @property
+    def total_updates(self) -> int | None:
+        """``updates``, and those of ``then``; None where that never ends."""
+        rest = self.then.total_updates
+        return None if rest is None else self.updates + rest
+
+    def cells(self) -> Floats:
+        """See ``Schedule``."""
+        cells = self.then.cells()
+        cells[[codes.WARMUP, codes.START_FACTOR]] = self.updates, self.start_factor
+        return cells
+
+
+SCHEDULES = {
+    kind.__name__: kind
+    for kind in (
+        Constant,
+        StepDecay,
+        ExponentialDecay,
+        InverseScaling,
+        Cosine,
+        OneCycle,
+        Warmup,
+    )
+}
+
+
+def check(schedule: object, argument: str = "schedule") -> Schedule:
+    """``schedule`` itself if it is one of the specifications, else TypeError."""
+    if isinstance(schedule, Schedule):
+        return schedule
+    known = ", ".join(SCHEDULES)
+    raise TypeError(
+        f"{argument} is {schedule!r}: it must be an instance of one of fastbp.schedules' {known}, "
+        "for example Cosine(updates=1000)"
+    )
+
+
+def check_momentum(schedule: Schedule, optimizer: object) -> None:
+    """ValueError where the schedule gives a momentum that the optimizer cannot take."""
+    inner = schedule.then if isinstance(schedule, Warmup) else schedule
+    if not isinstance(inner, OneCycle) or not inner.cycle_momentum:
+        return
+    has_one = hasattr(optimizer, "betas") or getattr(optimizer, "momentum", 0.0) > 0
+    if not has_one or isinstance(optimizer, NAdam):  # NAdam's follows a law of its own
+        raise ValueError(
+            f"OneCycle cycles the momentum, but {optimizer!r} has none that could: use SGD or "
+            "RMSprop with a momentum above 0 (it is replaced), Adam or AdamW; or "
+            "OneCycle(..., cycle_momentum=False)"
+        )
+
+
+def check_length(schedule: Schedule, made: int, asked: int) -> None:
+    """ValueError where ``made`` updates and those now asked for are more than it is made for."""
+    total = schedule.total_updates
+    if total is not None and made + asked > total:
+        raise ValueError(
+            f"{schedule!r} is for {total} updates, but {made} have been made and {asked} more are "
+            "asked for: give it more updates, or train fewer epochs. An epoch has "
+            "ceil(rows / batch_size) updates"
+        )
+
+
+def _cells(code: int, **parameters: float) -> Floats:
+    cells = np.zeros(codes.N_SCHEDULE)
+    cells[codes.CODE] = code
+    for name, value in parameters.items():
+        cells[getattr(codes, name)] = value
+    return cells

@@ -1,0 +1,166 @@
+"""A user's own loss and activations, called by their addresses from kernels compiled already."""
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numba import carray, types
+from numba.core.registry import CPUDispatcher
+
+from ..kernels.base import jit
+
+STEP, TOLERANCE = 1e-6, 1e-4
+"""Of the central differences in float64 that an own gradient is compared with. Their error is some
+1e-10 of the loss over STEP, 1e-4 of a gradient that is as large as the loss."""
+
+MOST_Z = 4.0
+"""Size of the largest z that an activation is tried out at."""
+
+
+def is_compiled(function: object) -> bool:
+    """Whether it is an njit function."""
+    return isinstance(function, CPUDispatcher)
+
+
+def not_compiled(known: Iterable[str], function: object, argument: str) -> str:
+    """What to say of a function that is not an njit one, where names are known, too."""
+    return (
+        f"{argument} is {function!r}, of type {type(function).__name__}: it must be one of "
+        f"{', '.join(map(repr, known))}, or a function that numba.njit has compiled (fastbp/own.py)"
+    )
+
+
+def _element(itemsize: int) -> types.Float:
+    return types.float32 if itemsize == 4 else types.float64
+
+
+@lru_cache(maxsize=64)
+def loss_address(function: Callable[..., float], itemsize: int) -> int:
+    """Address of the C function (p, y, dloss_dp, units) -> loss that calls the user's."""
+    pointer = types.CPointer(_element(itemsize))
+
+    def own_loss(p, y, dloss_dp, units):  # type: ignore[no-untyped-def]
+        loss = np.nan  # what it raises would be lost, and the loss 0
+        try:  # noqa: SIM105 - compiled code knows no contextlib
+            loss = function(carray(p, units), carray(y, units), carray(dloss_dp, units))
+        except Exception:  # noqa: BLE001
+            pass
+        return loss
+
+    signature = types.float64(pointer, pointer, pointer, types.int64)
+    return jit.own_c_function(own_loss, signature)
+
+
+def check_loss(function: Callable[..., float], n_out: int, softmax: bool) -> None:
+    """Raise ValueError unless dloss_dp is the derivative of the loss, at some rows of float64."""
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        p, y = rng.uniform(0.1, 0.9, n_out), rng.uniform(0.1, 0.9, n_out)
+        if softmax:
+            p, y = p / p.sum(), y / y.sum()
+        given = np.zeros(n_out)
+        loss = _first_call(function, p, y, given)
+        differences = np.array([_difference(function, p, y, i) for i in range(n_out)])
+        off = np.abs(given - differences)
+        if not (off <= TOLERANCE * (1 + np.abs(differences))).all():  # as it is not where NaN is
+            i = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
+            raise ValueError(
+                f"loss {function.__name__!r} wrote dloss_dp[{i}] = {given[i]:.6g} where central "
+                f"differences give {differences[i]:.6g} (loss {loss:.6g} at p = {p[i]:.6g}, y = "
+                f"{y[i]:.6g}): it must fill dloss_dp with the derivative of what it returns"
+            )
+
+
+def _first_call(function: Any, p: Any, y: Any, dloss_dp: Any) -> float:
+    try:
+        return _call(function, p, y, dloss_dp)
+    except Exception as error:
+        error.add_note(
+            f"while the loss {function.__name__!r} was tried out: it must be an njit function "
+            "loss(p, y, dloss_dp) -> float that takes one row of outputs, one of targets and one "
+            "to fill in, in float32 and in float64"
+        )
+        raise
+
+
+def _call(function: Any, p: Any, y: Any, dloss_dp: Any) -> float:
+    return float(function(p, y, dloss_dp))
+
+
+def _difference(function: Any, p: Any, y: Any, i: int) -> float:
+    values = []
+    for sign in (1, -1):
+        moved = p.copy()
+        moved[i] += sign * STEP
+        values.append(_call(function, moved, y, np.zeros(len(p))))
+    return (values[0] - values[1]) / (2 * STEP)
+
+
+@lru_cache(maxsize=64)
+def activation_address(function: Callable[..., Any], itemsize: int) -> int:
+    """Address of the C function (z, a, count) that makes a of so many z, and da/dz in their place.
+
+    The loop is around the user's function, and not around the call of a pointer to it: LLVM inlines
+    it, and vectorizes what can be.
+    """
+    pointer = types.CPointer(_element(itemsize))
+
+    def own_activation(z, a, count):  # type: ignore[no-untyped-def]
+        places, outputs = carray(z, count), carray(a, count)
+        try:  # what it raises would be lost
+            for i in range(count):
+                x = places[i]
+                value, slope = function(x)
+                # NaN where there is no slope, too: no update is better than a wrong one.
+                outputs[i] = value + slope * 0.0 if x == x else x
+                places[i] = slope
+        except Exception:  # noqa: BLE001
+            for i in range(count):
+                outputs[i] = np.nan
+
+    return jit.own_c_function(own_activation, types.void(pointer, pointer, types.int64))
+
+
+def check_activation(function: Callable[..., Any]) -> None:
+    """Raise ValueError unless f(z) is (a, da/dz), by central differences in float64 at some z.
+
+    They are such as no function has a kink at. At 0, where many have one, both must be finite: it
+    is the z of units that are padding.
+    """
+    name = function.__name__
+    for z in (0.0, *np.random.default_rng(0).uniform(-MOST_Z, MOST_Z, 16)):
+        a, slope = _value_and_slope(function, z)
+        if not np.isfinite([a, slope]).all():
+            raise ValueError(
+                f"activation {name!r} returned a = {a:.6g} and da/dz = {slope:.6g} at z = {z:.6g}: "
+                "both must be finite for every z that is"
+            )
+        above, below = (_value_and_slope(function, z + step)[0] for step in (STEP, -STEP))
+        difference = (above - below) / (2 * STEP)
+        if z and not abs(slope - difference) <= TOLERANCE * (1 + abs(difference)):
+            raise ValueError(
+                f"activation {name!r} returned da/dz = {slope:.6g} at z = {z:.6g}, where central "
+                f"differences give {difference:.6g}: the second number that it returns must be the "
+                "derivative of the first"
+            )
+
+
+def _value_and_slope(function: Any, z: float) -> tuple[float, float]:
+    try:
+        returned = function(np.float64(z))
+    except Exception as error:
+        error.add_note(
+            f"while the activation {function.__name__!r} was tried out at z = {z:.6g}: it must be "
+            "an njit function f(z) -> (a, da/dz) of one number, in float32 and in float64"
+        )
+        raise
+    if isinstance(returned, tuple) and len(returned) == 2:
+        a, slope = returned
+        if isinstance(a, Real) and isinstance(slope, Real):
+            return float(a), float(slope)
+    raise TypeError(
+        f"activation {function.__name__!r} returned {returned!r} at z = {z:.6g}, expected two "
+        "numbers, (a, da/dz)"
+    )

@@ -1,0 +1,253 @@
+"""A network as names and numbers: what a model file holds, and a checkpoint of its network.
+
+The tensors of a file, in natural shapes and the network's dtype:
+
+    layers.0.weight            (n_in, n_out), of each layer, from 0
+    layers.0.bias              (n_out,)
+    layers.0.gain, .shift      (n_out,), of hidden layers, where these are normalized
+    input_mean, input_scale    (n_in,), float64, where inputs are scaled
+    target_mean, target_scale  (n_targets,), float64, where targets are
+
+``net.to_torch().state_dict()`` has the names and shapes that torch knows.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from itertools import combinations, pairwise
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..common.optional import need
+from ..common.types import Array
+from ..data import scaling
+from ..storage import model_file
+from ..storage.safetensors_format import short
+from .network import DTYPES, Network
+
+Functions: TypeAlias = Mapping[str, Callable[..., Any]]
+Shapes: TypeAlias = dict[str, tuple[int, ...]]
+
+PARTS = ("weight", "bias", "gain", "shift")
+UNITS = ("input_mean", "input_scale", "target_mean", "target_scale")
+KEYS = {"sizes", "activations", "dtype", "layer_norm", "residual", "seed"}
+
+
+def save(net: Network, path: str | os.PathLike[str]) -> None:
+    """``Network.save``."""
+    model_file.write(path, "model", describe(net), tensors(net))
+
+
+def load(
+    path: str | os.PathLike[str], verify: bool = True, functions: Functions | None = None
+) -> Network:
+    """The network that ``Network.save`` wrote. On the same machine it predicts the same bits.
+
+    Nothing that is in the file is run, and nothing is imported by a name that is in it: a file from
+    someone else can be wrong, but do nothing.
+
+    Args:
+        path: the file.
+        verify: refuse a file whose content does not have the checksum that it tells. Without it
+            what is in the file must still be a network.
+        functions: activations of your own, njit functions by the names that they had when the model
+            was saved; ones that it does not have are ignored.
+
+    Raises:
+        ValueError: it is no model file, was damaged, or is of a newer format, or ``functions``
+            lacks one: the message says which.
+        TypeError: an argument is not as above.
+        OSError: the file cannot be read.
+
+    """
+    if functions is not None and not isinstance(functions, Mapping):
+        raise TypeError(
+            f"functions is a {type(functions).__name__}, expected a dict of functions by name"
+        )
+    meta, found = model_file.read(path, "model", verify)
+    with model_file.naming(path):
+        return build(meta, found, functions)
+
+
+def from_torch(module: Any) -> Network:
+    """The network that predicts what a torch.nn.Sequential does in evaluation, of its parameters.
+
+    Sequentials, nested ones too, of Linear, each followed by LayerNorm or not and by one of
+    fastbp's activations or none; Flatten and Identity; and the modules of ``Network.to_torch``. A
+    Linear without bias gets biases of 0, a LayerNorm without weights gains of 1 and shifts of 0,
+    which training then changes. Dropout is left out: pass its p to ``Trainer(dropout=...)``.
+
+    torch's classifiers often end with a Linear: add Softmax(dim=1), or Sigmoid, for probabilities,
+    and for the losses "cross_entropy" and "bce". ModuleNotFoundError without torch.
+
+    Raises:
+        TypeError: module is no Sequential.
+        ValueError: it has something else, or something of this that fastbp has not: GELU with tanh,
+            other slopes, alpha, beta and eps than torch's defaults, LayerNorm after some hidden
+            layers alone, half precision, parameters that are not finite.
+
+    """
+    need("torch", "torch", "from_torch")
+    from . import torch_modules
+
+    return torch_modules.from_torch(module)
+
+
+def describe(net: Network) -> dict[str, Any]:
+    """What is no tensor, for JSON. ValueError where two own functions have one name."""
+    return {
+        "sizes": list(net.sizes),
+        "activations": _kinds(net),
+        "dtype": net.dtype.name,
+        "layer_norm": net.layer_norm,
+        "residual": net.residual,
+        "seed": net.seed,
+    }
+
+
+def tensors(net: Network) -> dict[str, Array]:
+    """Fresh copies of all parameters, and the scaling. ValueError where one is not finite."""
+    found = {
+        f"layers.{i}.{part}": array
+        for i, layer in enumerate(net._layers())
+        for part, array in zip(PARTS, layer, strict=False)
+    }
+    for name, array in found.items():
+        _check_finite(array, name, "bring earlier parameters back by set_parameters first")
+    units = {name: getattr(net, name) for name in UNITS}
+    return found | {name: array for name, array in units.items() if array is not None}
+
+
+def build(
+    meta: Mapping[str, Any], tensors: Mapping[str, Array], functions: Functions | None = None
+) -> Network:
+    """The network of ``describe`` and ``tensors``. ValueError unless they are of one, and whole.
+
+    Tensors are compared with the sizes before anything is made of these.
+    """
+    if meta.keys() != KEYS:
+        raise ValueError(f"its network has {short(sorted(meta))}, expected {sorted(KEYS)}")
+    sizes, kinds = _sizes(meta["sizes"]), _activations(meta["activations"], functions or {})
+    arguments = {key: meta[key] for key in ("seed", "dtype", "layer_norm", "residual")}
+    _check_arguments(**arguments)
+    _check_tensors(tensors, sizes, meta["dtype"], meta["layer_norm"])
+    net = Network(sizes, kinds[:-1], kinds[-1], init="zeros", **arguments)
+    net._set_layers(_layers(tensors, len(sizes) - 1))
+    units = {name: tensors[name] for name in UNITS if name in tensors}
+    if units:
+        net.set_scaling(**units)
+    return net
+
+
+def _layers(tensors: Mapping[str, Array], count: int) -> list[tuple[Array, ...]]:
+    names = [[f"layers.{i}.{part}" for part in PARTS] for i in range(count)]
+    return [tuple(tensors[name] for name in layer if name in tensors) for layer in names]
+
+
+def _sizes(value: Any) -> list[int]:
+    if not isinstance(value, list) or not all(type(n) is int and n >= 1 for n in value):
+        raise ValueError("its sizes are no list of integers >= 1")
+    if len(value) < 2:
+        raise ValueError(f"its sizes are {value}, expected at least inputs and outputs")
+    return value
+
+
+def _kinds(net: Network) -> list[str | dict[str, str]]:
+    """A name for each layer, and {"own": name} where it is the name of a function."""
+    check_names([function for function in net.own_activations if function is not None])
+    pairs = zip(net.activations, net.own_activations, strict=True)
+    return [name if function is None else {"own": name} for name, function in pairs]
+
+
+def check_names(functions: Iterable[Callable[..., Any]]) -> None:
+    """ValueError where two functions of the user's own have one name."""
+    for one, other in combinations(functions, 2):
+        if one is not other and one.__name__ == other.__name__:
+            raise ValueError(
+                f"two functions of your own are both called {one.__name__!r}, by which load tells "
+                "them apart: rename one"
+            )
+
+
+def _activations(value: Any, functions: Functions) -> list[Any]:
+    """What ``Network`` takes for what ``_kinds`` gave."""
+    if not isinstance(value, list) or not value:
+        raise ValueError("its activations are no list of names")
+    own = {name for name in map(_own_name, value) if name is not None}
+    missing = sorted(own - functions.keys())
+    if missing:
+        raise ValueError(
+            f"it has activations of its author's own: pass functions={{{missing[0]!r:.80}: ...}}, "
+            f"the njit functions with which it was made; missing are {short(missing)}"
+        )
+    return [functions[kind["own"]] if isinstance(kind, dict) else kind for kind in value]
+
+
+def _own_name(kind: Any) -> str | None:
+    """Of the function of an activation of the user's own; None for one of fastbp's."""
+    if isinstance(kind, str):
+        return None
+    if isinstance(kind, dict) and kind.keys() == {"own"} and isinstance(kind["own"], str):
+        return kind["own"]
+    raise ValueError(f"it has the activation {short(kind)}, which is no name")
+
+
+def _check_arguments(seed: Any, dtype: Any, layer_norm: Any, residual: Any) -> None:
+    if type(seed) is not int:
+        raise ValueError(f"its seed is {seed!r:.40}, expected an integer")
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise ValueError(f"its dtype is {dtype!r:.40}, expected one of {', '.join(DTYPES)}")
+    if type(layer_norm) is not bool or type(residual) is not bool:
+        raise ValueError("its layer_norm and residual are not both true or false")
+
+
+def _check_tensors(
+    tensors: Mapping[str, Array], sizes: list[int], dtype: str, layer_norm: bool
+) -> None:
+    """All tensors of such a network, and none beside."""
+    parameters, units = _shapes(sizes, layer_norm), _shapes_of_units(tensors, sizes)
+    expected = parameters | units
+    if tensors.keys() != expected.keys():
+        name = min(tensors.keys() ^ expected.keys())
+        what = "a tensor it cannot have" if name in tensors else "no tensor"
+        raise ValueError(f"it has {what} {short(name)}, for a network of sizes {short(sizes)}")
+    for name, shape in expected.items():
+        wanted = "float64" if name in units else dtype
+        came = tensors[name]
+        if came.shape != shape or came.dtype != wanted:
+            raise ValueError(
+                f"tensor {name!r} has shape {came.shape} and dtype {came.dtype}, expected {shape} "
+                f"and {wanted}, for a network of sizes {short(sizes)}"
+            )
+        _check_finite(came, name, "get a file from before that happened")
+
+
+def _shapes(sizes: list[int], layer_norm: bool) -> Shapes:
+    shapes: Shapes = {}
+    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
+        normalized = layer_norm and i < len(sizes) - 2
+        of_units = PARTS[1:] if normalized else PARTS[1:2]
+        shapes[f"layers.{i}.weight"] = (n_in, n_out)
+        shapes |= {f"layers.{i}.{part}": (n_out,) for part in of_units}
+    return shapes
+
+
+def _shapes_of_units(tensors: Mapping[str, Array], sizes: list[int]) -> Shapes:
+    """Of means and scales, which come in pairs or not at all."""
+    shapes: Shapes = {}
+    for names, counts in (
+        (UNITS[:2], (sizes[0],)),
+        (UNITS[2:], scaling.target_counts(sizes[-1])),
+    ):
+        found = [tensors[name].shape for name in names if name in tensors]
+        if found:
+            fits = found[0] in [(count,) for count in counts]
+            shapes |= dict.fromkeys(names, found[0] if fits else counts[:1])
+    return shapes
+
+
+def _check_finite(array: Array, name: str, remedy: str) -> None:
+    bad = ~np.isfinite(array)
+    if bad.any():
+        place = tuple(int(i) for i in np.unravel_index(bad.argmax(), bad.shape))
+        raise ValueError(f"{name} has {array[place]} at {place}, expected finite numbers: {remedy}")

@@ -1,0 +1,91 @@
+"""A job: what Python asks the kernels to do, and what it learns of it (kernels/jobs.py)."""
+
+import struct
+from typing import Any
+
+import numpy as np
+
+from ..common.types import Floats, Ints
+from ..data.tables import Table, address
+from ..kernels.tables import job_table
+
+NO_LIMIT = 2**63 - 1
+
+_NOTHING = (0,) * (job_table.Y - job_table.X)
+# One call writes what several assignments would: step waits for it.
+_HEAD = struct.Struct(f"{job_table.PLAN}q")
+_POINTERS = struct.Struct(f"{job_table.ORDER - job_table.PLAN}q")
+_DESCRIPTORS = struct.Struct(f"{job_table.JOB - job_table.X}q")
+
+
+class Job:
+    """The int64 vector of a job, with the arrays that it points to.
+
+    losses: float64, sums of row losses of the epochs from FIRST on; weights: of the weights of
+    their rows, which extended kernels write. order: int64 (rows,), of the
+    rows of an epoch; None for rows as they lie. epochs_taken: epochs whose losses Python has.
+    chunk: batches of the next compiled call, where a job runs in several.
+    """
+
+    def __init__(
+        self, task: int, rows: int, batch: int, losses: Floats, order: Ints | None = None
+    ) -> None:
+        self.array = np.zeros(job_table.JOB, np.int64)
+        self.losses, self.order = losses, order
+        self.weights = np.zeros(len(losses))
+        self.epochs_taken, self.chunk = 0, 1
+        self._memory = self.array.data
+        self.address = address(self.array)
+        self.begin(task, rows, batch)
+        self.array[job_table.LOSSES] = address(losses)
+        self.array[job_table.WEIGHT_SUMS] = address(self.weights)
+        self.array[job_table.ORDER] = 0 if order is None else address(order)
+
+    def begin(self, task: int, rows: int, batch: int) -> None:
+        """Ask for one epoch of rows as they lie, from its start, with no limit."""
+        self.batch = min(batch, rows)
+        _HEAD.pack_into(
+            self._memory, 0, task, rows, self.batch, 0, 0, 0, 1, NO_LIMIT, 0, 0, job_table.FINE
+        )
+
+    def point(
+        self,
+        pointers: tuple[int, ...],
+        x: Table,
+        y: Table | None,
+        row_weights: Floats | None = None,
+    ) -> None:
+        """Say where the elements PLAN to HYPER, and X, y and the weights of rows, lie."""
+        targets = _NOTHING if y is None else y.descriptor
+        _POINTERS.pack_into(self._memory, 8 * job_table.PLAN, *pointers)
+        self[job_table.ROW_WEIGHTS] = 0 if row_weights is None else address(row_weights)
+        _DESCRIPTORS.pack_into(self._memory, 8 * job_table.X, *x.descriptor, *targets)
+
+    def take_losses(self, extended: bool) -> Floats:
+        """The mean losses of the epochs that ended since the last time; room for as many again.
+
+        extended: whether the kernels were, which add up the weights of rows.
+        """
+        ended = self[job_table.EPOCH] - self[job_table.FIRST]
+        taken = self.means(extended)[:ended]
+        for sums in (self.losses, self.weights):
+            begun = sums[ended:].copy()
+            sums.fill(0.0)
+            sums[: len(begun)] = begun
+        self[job_table.FIRST] += ended
+        self.epochs_taken += ended
+        return taken
+
+    def means(self, extended: bool) -> Floats:
+        """Mean loss of each epoch; 0 where no row has weight."""
+        if not extended:
+            return self.losses / self[job_table.ROWS]
+        return np.divide(
+            self.losses, self.weights, out=np.zeros_like(self.losses), where=self.weights > 0
+        )
+
+    def __getitem__(self, element: int) -> int:
+        return int(self.array[element])
+
+    def __setitem__(self, element: int, value: Any) -> None:
+        self.array[element] = value

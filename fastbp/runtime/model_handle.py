@@ -1,0 +1,109 @@
+"""The header of an embedded model, and the memory that it points to (kernels/served.py)."""
+
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+import numba
+import numpy as np
+
+from ..common.types import Array, Ints
+from ..data.tables import address
+from ..kernels.base import jit
+from ..kernels.entry import embed_server, run
+from ..kernels.tables import job_table, layout
+from .arrays import State
+
+MORE_SLOTS = 2
+"""Slots beyond Numba's threads, for threads of Python's."""
+
+
+_ALL: WeakValueDictionary[int, Ints] = WeakValueDictionary()
+"""The headers that there are, by address."""
+
+
+class Header(NamedTuple):
+    """A header, int64, and its own scratch memory: an arena for gradients, then the slots' work."""
+
+    array: Ints
+    scratch: Array
+
+
+def inference_header(state: State, most_rows: int, plan: Ints) -> Header:
+    """A header that serves predictions of at most so many rows; plan: of a thread's own memory."""
+    return _header(state, most_rows, (plan, plan))
+
+
+def training_header(
+    state: State, most_rows: int, alone_rows: int, plans: tuple[Ints, Ints], work: Array
+) -> Header:
+    """A header that serves training, too.
+
+    alone_rows: of a step that is not worth a second thread. plans: of a prediction, and of a step,
+    which ``work`` is for.
+    """
+    header = _header(state, most_rows, plans)
+    array = header.array
+    array[embed_server.ALONE_ROWS] = alone_rows
+    array[embed_server.OPTIMIZER_MOMENTS] = address(state.moments)
+    array[embed_server.TRAINING + job_table.WORK] = address(work)
+    array[embed_server.TRAINING + job_table.LOSSES] = (
+        address(array) + array.itemsize * embed_server.LOSS_SUM
+    )
+    array[embed_server.TRAINING + job_table.WEIGHT_SUMS] = (
+        address(array) + array.itemsize * embed_server.WEIGHT_SUM
+    )
+    return header
+
+
+def _header(state: State, most_rows: int, plans: tuple[Ints, Ints]) -> Header:
+    """plans: of the slots, and of the training job, which is left without work."""
+    plan, training_plan = plans
+    slots = numba.config.NUMBA_NUM_THREADS + MORE_SLOTS
+    arena, work = int(plan[0, layout.PARAMETERS]), int(plan[0, layout.WORK])
+    end = embed_server.FIRST_SLOT + slots * embed_server.SLOT_STRIDE
+    # Memory that no call has touched yet is none of the machine's.
+    scratch = layout.allocate(arena + slots * work, state.parameters.dtype)
+    array = layout.allocate(end + plan.size + training_plan.size, np.int64)
+    here, itemsize = address(array), state.parameters.itemsize
+    array[embed_server.ENTRY], array[embed_server.STAMP], array[embed_server.HERE] = (
+        embed_server.serve(),
+        jit.stamp(),
+        here,
+    )
+    array[embed_server.CODE], array[embed_server.ITEMSIZE] = (
+        run.code(itemsize, state.shape.extended),
+        itemsize,
+    )
+    array[embed_server.MOST_ROWS], array[embed_server.SLOTS] = most_rows, slots
+    array[embed_server.GRADIENT_ARENA] = address(scratch)
+    array[end:] = np.concatenate([plan, training_plan], axis=None)
+    pointers = {
+        job_table.PARAMS: address(state.parameters),
+        job_table.HYPER: address(state.hyper),
+    }
+    training = {job_table.PLAN: here + array.itemsize * (end + plan.size)}
+    _set(array, embed_server.TRAINING, pointers | training)
+    for slot in range(slots):
+        start = embed_server.FIRST_SLOT + slot * embed_server.SLOT_STRIDE
+        own = {
+            job_table.PLAN: here + array.itemsize * end,
+            job_table.WORK: address(scratch) + itemsize * (arena + slot * work),
+            job_table.STATUSES: here + array.itemsize * (start + embed_server.SLOT_STATUS),
+        }
+        _set(array, start, pointers | own)
+    _ALL[here] = array
+    return Header(array, scratch)
+
+
+def _set(array: Ints, start: int, elements: dict[int, int]) -> None:
+    for element, value in elements.items():
+        array[start + element] = value
+
+
+def free_slots() -> None:
+    """Give back all slots: in a forked process, whose parent's other threads took them along."""
+    for array in _ALL.values():
+        slots = array[embed_server.FIRST_SLOT :][
+            : array[embed_server.SLOTS] * embed_server.SLOT_STRIDE
+        ]
+        slots[embed_server.BUSY :: embed_server.SLOT_STRIDE] = 0

@@ -1,0 +1,328 @@
+"""The twin engine: ``engine="numpy"``, kernels/reference.py alone. Nothing is compiled."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..common.types import Array, Floats, Ints
+from ..data import tables as checks
+from ..kernels import reference
+from ..kernels.base import codes
+from ..kernels.tables import job_table, layout, settings
+from .arrays import Data, State
+from .job import Job
+
+BLOCK = 1024
+"""Rows of an inference at a time."""
+
+Layers = list[layout.Layer]
+
+
+class TwinEngine:
+    """Runs the NumPy twins on copies in natural shapes of the same arenas."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self._plan = layout.make_plan(state.shape)
+        self._outputs = state.shape.sizes[-1]
+        each = zip(state.own_activations, state.shape.activations, strict=True)
+        self._activations = [function or code for function, code in each]
+        self._updated = False
+
+    def _layers(self, arena: Array) -> Layers:
+        return list(layout.read_layers(self._plan, arena))
+
+    def _forward(
+        self, x: Array, layers: Layers, factors: list[Array | None] | None = None
+    ) -> tuple[list[Array], list[Array]]:
+        shape, matrices, biases = (
+            self.state.shape,
+            *zip(*(pair[:2] for pair in layers), strict=True),
+        )
+        more = factors, _norms(layers), shape.adds_inputs
+        with np.errstate(over="ignore", invalid="ignore"):
+            zs, outs = reference.forward(matrices, biases, self._activations, x, *more)
+        return zs, outs
+
+    def _take(self, data: Data, rows: Ints) -> tuple[int, Array, Array]:
+        """Status, X and y of these rows."""
+        dtype, loss = self.state.parameters.dtype, self.state.loss
+        x = data.x.array[rows]
+        with np.errstate(over="ignore"):
+            # Integers take the way of the gather, through float64.
+            x = (x.astype(np.float64) if x.dtype.kind in "iu" else x).astype(dtype)
+        if not np.isfinite(x).all():
+            return job_table.BAD_INPUT, x, x
+        x = self._standardized(x, *self.state.scales[:2])
+        if data.y is None:
+            return job_table.FINE, x, x
+        try:
+            checks.check_targets(data.y, rows, loss, self._outputs, dtype)
+        except ValueError:
+            return job_table.BAD_TARGET, x, x
+        y = data.y.array[rows]
+        if loss.code == codes.CROSS_ENTROPY and y.shape[1] == 1 and y.dtype.kind in "iu":
+            return job_table.FINE, x, y[:, 0]
+        return job_table.FINE, x, self._standardized(y.astype(dtype), *self.state.scales[2:4])
+
+    def _standardized(self, x: Array, mean: Array, factor: Array) -> Array:
+        if not self.state.shape.scaling:
+            return x
+        columns = x.shape[1]
+        with np.errstate(over="ignore"):
+            standardized: Array = reference.standardized(x, mean[:columns], factor[:columns])
+        return standardized
+
+    def train(self, data: Data, job: Job, into: Array) -> float:
+        """See ``Engine``."""
+        layers = self._layers(self.state.parameters)
+        moments = [self._layers(arena) for arena in into]
+        try:
+            for rows in self._batches(job):
+                if not self._step(data, rows, job, layers, moments):
+                    break
+        finally:
+            layout.write_layers(self._plan, self.state.parameters, layers)
+            for arena, moment in zip(into, moments, strict=True):
+                layout.write_layers(self._plan, arena, moment)
+        return 0.0
+
+    def _batches(self, job: Job) -> Iterator[Ints]:
+        while job[job_table.EPOCH] < job[job_table.EPOCHS] and job[job_table.BUDGET] > 0:
+            n, start, order = job[job_table.ROWS], job[job_table.START], job.order
+            if order is not None and start == 0 and job[job_table.SHUFFLED]:
+                shuffled = reference.shuffled(job[job_table.SEED], job[job_table.EPOCH], n)
+                order[:] = (
+                    shuffled if job[job_table.SHUFFLED] == job_table.ALL_ROWS else order[shuffled]
+                )
+            stop = min(n, start + job[job_table.BATCH])
+            job[job_table.BUDGET] -= 1
+            yield np.arange(start, stop) if order is None else order[start:stop]
+            self.state.hyper[settings.UPDATES] += (
+                job[job_table.TASK] == job_table.TRAIN and self._updated
+            )
+            job[job_table.START] = 0 if stop == n else stop
+            job[job_table.EPOCH] += stop == n
+
+    def _step(
+        self,
+        data: Data,
+        rows: Ints,
+        job: Job,
+        layers: Layers,
+        moments: list[Layers],
+    ) -> bool:
+        """One batch: forward, loss, backward, update or keep. False if it is not applied."""
+        job[job_table.STATUS], x, y = self._take(data, rows)
+        if job[job_table.STATUS] != job_table.FINE:
+            return False
+        keep = job[job_table.TASK] == job_table.GRADIENTS
+        places = np.arange(len(rows)) + (job[job_table.START] if keep else 0)
+        n, weights = job[job_table.ROWS] if keep else len(rows), self._row_weights(data, rows, y)
+        with np.errstate(all="ignore"):
+            losses, gradients = self._gradients(x, y, places, n, weights, layers)
+            total = float((losses * weights).sum(dtype=np.float64))
+            total += weights.sum() * self._penalty(layers)
+            if not math.isfinite(total):
+                job[job_table.STATUS] = job_table.NOT_FINITE
+                return False
+            self._enter(job, total, float(weights.sum()))
+            if keep:
+                self._add(gradients, moments[0])
+                if job[job_table.START] + job[job_table.BATCH] >= job[job_table.ROWS]:
+                    self._finish(layers, moments[0], n, float(job.weights[0]))
+            elif weights.any():
+                self._updated = self._update(gradients, n / float(weights.sum()), layers, moments)
+                if not self._updated:
+                    job[job_table.STATUS] = job_table.NOT_FINITE
+                return self._updated
+            else:
+                self._updated = False
+        return True
+
+    def _row_weights(self, data: Data, rows: Ints, y: Array) -> Floats:
+        """The weight of each row of a batch, times that of its class."""
+        state = self.state
+        weights: Floats = np.ones(len(rows)) if data.weights is None else data.weights[rows]
+        if not state.shape.weighs_classes:
+            return weights
+        table = state.hyper[settings.class_weights(len(state.shape.sizes) - 1) :]
+        if y.ndim == 1:
+            weights = weights * table[y]
+        elif y.shape[1] == 1:
+            weights = weights * (table[0] + (table[1] - table[0]) * y[:, 0])
+        else:
+            weights = weights * (y @ table)
+        return weights
+
+    def _gradients(
+        self, x: Array, y: Array, places: Ints, n: int, weights: Floats, layers: Layers
+    ) -> tuple[Array, Layers]:
+        """Row losses, and the gradient of sum(weights * losses) / n."""
+        shape, hyper = self.state.shape, self.state.hyper
+        factors = self._dropout(places, x.dtype)
+        zs, outs = self._forward(x, layers, factors)
+        smoothing = float(hyper[settings.SMOOTHING])
+        losses, delta = self._judge_rows(zs[-1], outs[-1], y, n, smoothing)
+        if shape.extended:
+            delta = delta * weights[:, None].astype(delta.dtype)
+        matrices, more = [W for W, *_ in layers], (factors, _norms(layers), shape.adds_inputs)
+        deltas, of_norms, _ = reference.errors(matrices, self._activations, zs, outs, delta, *more)
+        pairs = zip(reference.gradients(outs, deltas), of_norms, strict=True)
+        return losses, [(*pair, *(of_norm or ())) for pair, of_norm in pairs]
+
+    def _judge_rows(
+        self, z: Array, p: Array, y: Array, n: int, smoothing: float
+    ) -> tuple[Array, Array]:
+        """Row losses, and dLoss/dz of their sum over n."""
+        loss, output = self.state.loss, self._activations[-1]
+        if loss.function is not None:
+            losses, rates = reference.own_losses(loss.function, p, y)
+            return losses, reference.delta_from_output(output, z, p, rates / rates.dtype.type(n))
+        losses = reference.row_losses(loss.code, z, p, y, output, loss.parameter, smoothing)
+        delta = reference.output_delta(loss.code, output, z, p, y, n, loss.parameter, smoothing)
+        return losses, delta
+
+    def _dropout(self, places: Ints, dtype: Any) -> list[Array | None]:
+        shape, updates = self.state.shape, int(self.state.hyper[settings.UPDATES])
+        rates = shape.dropout or (0.0,) * len(shape.activations)
+        return [
+            reference.dropout_factors(shape.seed, updates, layer, places, units, rate).astype(dtype)
+            if rate
+            else None
+            for layer, (units, rate) in enumerate(zip(shape.sizes[1:], rates, strict=True), 1)
+        ]
+
+    def _penalty(self, layers: Layers) -> float:
+        l1, l2 = self.state.hyper[[settings.L1, settings.L2]]
+        return float(reference.penalty([w for w, *_ in layers], l1, l2)) if l1 or l2 else 0.0
+
+    @staticmethod
+    def _enter(job: Job, total: float, weight: float) -> None:
+        epoch = job[job_table.EPOCH] - job[job_table.FIRST]
+        job.losses[epoch] += total
+        job.weights[epoch] += weight
+
+    @staticmethod
+    def _add(gradients: Layers, into: Layers) -> None:
+        for pair, total in zip(gradients, into, strict=True):
+            for part, gradient in enumerate(pair):
+                total[part][...] += gradient
+
+    def _finish(self, layers: Layers, gradients: Layers, n: int, weight: float) -> None:
+        """Make the sum of kept gradients that of the mean loss and the penalties."""
+        final = self._final(gradients, layers, n / weight if weight else 0.0, clipped=False)
+        for pair, total in zip(final, gradients, strict=True):
+            for part, gradient in enumerate(pair):
+                total[part][...] = gradient
+
+    def _final(self, gradients: Layers, layers: Layers, scale: float, clipped: bool) -> Layers:
+        hyper = self.state.hyper.tolist()
+        if not self.state.shape.extended:
+            return gradients
+        largest = hyper[settings.CLIP_VALUE] if clipped else 0.0
+        l1, l2 = (hyper[i] if scale else 0.0 for i in (settings.L1, settings.L2))
+        prices = (l1, l2), *[(0.0, 0.0)] * 3  # weights have one, and nothing else
+        return [
+            tuple(
+                reference.final_gradient(w, g, scale, *price, largest)
+                for w, g, price in zip(layer, gradient, prices, strict=False)
+            )
+            for gradient, layer in zip(gradients, layers, strict=True)
+        ]
+
+    def _update(
+        self, gradients: Layers, scale: float, layers: Layers, moments: list[Layers]
+    ) -> bool:
+        """One update. False, and nothing has changed, where the gradient's norm is not finite."""
+        shape, hyper = self.state.shape, self.state.hyper
+        gradients = self._final(gradients, layers, scale, clipped=True)
+        factors = [
+            float(hyper[settings.of_layer(i + 1, settings.LR_FACTOR)]) for i in range(len(layers))
+        ]
+        if shape.clips_norm:
+            live = [g for f, pair in zip(factors, gradients, strict=True) if f for g in pair]
+            clipping = reference.clip_scale(live, float(hyper[settings.CLIP_NORM]))
+            if not math.isfinite(clipping):
+                return False
+            gradients = [
+                tuple(g * g.dtype.type(clipping) for g in gradient) for gradient in gradients
+            ]
+        t = int(hyper[settings.UPDATES]) + 1
+        for layer, factor in enumerate(factors):
+            if factor:
+                self._update_layer(layer, gradients[layer], self._now(factor), t, layers, moments)
+        return True
+
+    def _now(self, factor: float) -> Floats:
+        """The hyperparameters of this update and a layer with this factor on its learning rate."""
+        hyper = self.state.hyper.copy()
+        cells = hyper[settings.SCHEDULE : settings.STEP_LR]
+        scheduled, momentum = reference.scheduled(cells, hyper[settings.UPDATES])
+        hyper[codes.LR] *= scheduled * factor
+        optimizer = self.state.shape.optimizer
+        if not math.isnan(momentum):
+            adaptive = optimizer in (codes.ADAM, codes.ADAMW)
+            hyper[codes.BETA1 if adaptive else codes.MOMENTUM] = momentum
+        return hyper
+
+    def _update_layer(
+        self,
+        layer: int,
+        gradients: layout.Layer,
+        hyper: Floats,
+        t: int,
+        layers: Layers,
+        moments: list[Layers],
+    ) -> None:
+        shape = self.state.shape
+        for part, gradient in enumerate(gradients):
+            w = layers[layer][part]
+            kept = [moments[i][layer][part] for i in range(shape.moments)] or [w]
+            reference.update(shape.optimizer, hyper, t, w, gradient, kept[0], kept[-1])
+            if shape.averages:
+                average, decay = (
+                    moments[shape.moments][layer][part],
+                    w.dtype.type(hyper[settings.AVERAGING] if t > 1 else 0),
+                )
+                average[...] = w + decay * (average - w)
+
+    def outputs(self, data: Data, out: Array) -> Ints:
+        """See ``Engine``."""
+        return self._infer(data, out, None)
+
+    def judge(self, data: Data, values: Floats) -> Ints:
+        """See ``Engine``."""
+        return self._infer(data, None, values)
+
+    def _infer(self, data: Data, out: Array | None, values: Floats | None) -> Ints:
+        layers, loss = self._layers(self.state.parameters), self.state.loss.code
+        for start in range(0, data.rows, BLOCK):
+            rows = np.arange(start, min(data.rows, start + BLOCK))
+            status, x, y = self._take(data, rows)
+            if status != job_table.FINE:
+                return np.array([status + job_table.KINDS * start])
+            zs, outs = self._forward(x, layers)
+            if out is not None:
+                out[rows] = self._raw(outs[-1])
+            if values is not None:
+                with np.errstate(all="ignore"):
+                    values[rows, 0], _ = self._judge_rows(zs[-1], outs[-1], y, len(rows), 0.0)
+                if loss in (codes.BCE, codes.CROSS_ENTROPY):
+                    values[rows, 1] = reference.correct(loss, outs[-1], y)
+        return np.zeros(1, np.int64)
+
+    def _raw(self, p: Array) -> Array:
+        """Outputs in the user's units."""
+        if not self.state.shape.scaling:
+            return p
+        with np.errstate(all="ignore"):
+            raw: Array = reference.in_raw_units(p, *self.state.scales[4:])
+        return raw
+
+
+def _norms(layers: Layers) -> list[layout.Layer | None]:
+    """(gain, shift) of each layer that is normalized."""
+    return [layer[2:] or None for layer in layers]

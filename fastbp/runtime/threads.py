@@ -1,0 +1,133 @@
+"""How many threads a piece of work gets."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import cache, lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numba
+
+from ..common import checks
+
+FLOPS_PER_SHARE = 2e6
+"""Work below which another thread costs more (two forks and joins, 5 us each) than it saves."""
+
+NO_LIMIT = 2**62
+
+_GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
+_PARALLEL_REGION, _NEXT_TURN = threading.RLock(), threading.RLock()
+"""Numba's workqueue layer aborts the process when two Python threads enter a region at once; with
+any layer, two regions at once would only share the same cores. Who waits for the region holds
+_NEXT_TURN: a thread that leaves a region and wants the next one at once cannot overtake. An RLock
+knows whose it is, so that what Ctrl-C interrupts can tell whether it had it yet; and a signal
+handler that forks (forks.py) never waits for its own thread."""
+
+
+def maximum(threads: int | str) -> int:
+    """The most threads that ``threads`` allows; ValueError for what it cannot be.
+
+    "auto" is what Numba found (NUMBA_NUM_THREADS, the processors this process may use), or fewer
+    where OMP_NUM_THREADS or a cgroup's processor quota says so.
+    """
+    available: int = numba.config.NUMBA_NUM_THREADS
+    expected = f"expected 'auto' or an integer from 1 to {available}"
+    if isinstance(threads, str):
+        if threads == "auto":
+            return _automatic(available)
+        raise ValueError(f"threads is {threads!r}, {expected}")
+    number = checks.as_integer(threads)
+    if number is None:
+        raise TypeError(f"threads is {threads!r}, of type {type(threads).__name__}, {expected}")
+    if not 1 <= number <= available:
+        raise ValueError(
+            f"threads is {number}, {expected}: for more, set NUMBA_NUM_THREADS before "
+            "fastbp is imported"
+        )
+    return number
+
+
+def _automatic(available: int) -> int:
+    limits = [available]
+    if "NUMBA_NUM_THREADS" not in os.environ:
+        wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+        if wanted.isdecimal() and int(wanted) > 0:
+            limits.append(int(wanted))
+        limits.append(_cgroup_quota() or available)
+    return min(limits)
+
+
+@cache
+def _cgroup_quota() -> int | None:
+    """Whole processors that the control groups grant this process, if they limit it (Linux)."""
+    granted = [period for period in map(_quota_of, _cgroup_folders()) if period is not None]
+    return min(granted, default=None)
+
+
+def _cgroup_folders() -> Iterator[Path]:
+    """Where limits of this process may stand: cgroup v2's own group and those above it, and v1."""
+    try:
+        groups = _OWN_GROUPS.read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return
+    for group in groups:
+        _, controllers, path = group.split(":", 2)
+        own = PurePosixPath(path.strip("/"))
+        base = _GROUPS / controllers if controllers else _GROUPS
+        yield from (base / part for part in (own, *own.parents))
+
+
+def _quota_of(folder: Path) -> int | None:
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
+        else:
+            quota = (folder / "cpu.cfs_quota_us").read_text(encoding="ascii")
+            period = (folder / "cpu.cfs_period_us").read_text(encoding="ascii")
+        return max(1, int(quota) // int(period)) if int(quota) > 0 else None
+    except (OSError, ValueError):  # no limit here: "max", or no such file
+        return None
+
+
+@lru_cache(maxsize=256)
+def shares(limit: int, flops: float) -> int:
+    """In how many shares work of so many floating-point operations is worth splitting."""
+    return max(1, min(limit, int(flops / FLOPS_PER_SHARE)))
+
+
+def rows_alone(limit: int, flops: float) -> int:
+    """The most rows, of so many operations each, that are worth one share alone."""
+    return NO_LIMIT if limit == 1 else int(2 * FLOPS_PER_SHARE / flops)
+
+
+def run_alone(count: int, region: Callable[..., object], *arguments: Any) -> float:
+    """Run a compiled parallel region with ``count`` threads; the user's setting returns after.
+
+    Returns the seconds that it waited for other Python threads' regions.
+    """
+    # Ctrl-C may come anywhere: no context manager, which would have to be entered first.
+    try:
+        waited = _take_turn()
+        before = numba.get_num_threads()
+        try:
+            numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+            region(*arguments)
+        finally:
+            numba.set_num_threads(before)
+    finally:
+        # No contextlib.suppress: Ctrl-C may end any call that is made before the release.
+        try:  # noqa: SIM105
+            _PARALLEL_REGION.release()
+        except RuntimeError:  # not ours: Ctrl-C ended the wait
+            pass
+    return waited
+
+
+def _take_turn() -> float:
+    asked = time.perf_counter()
+    with _NEXT_TURN:
+        _PARALLEL_REGION.acquire()
+    return time.perf_counter() - asked

@@ -1,0 +1,230 @@
+"""The safetensors format: written in one order, and read as if the file were out to mislead.
+
+A file is the length of its header (8 bytes, little-endian), the header (JSON: for each tensor its
+dtype, shape, and the bytes that are its own; and metadata, strings by name), and the bytes of the
+tensors. What the safetensors package writes differs from one time to the next in the order of the
+metadata, and takes a copy of all tensors in memory; what it reads may have a name twice. So both
+are done here, and the package is asked whether it can read what was written (files.py).
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BufferedReader
+from typing import Any, BinaryIO, NoReturn
+
+import numpy as np
+
+from ..common.types import Array
+
+DTYPES = {name: np.dtype(code) for name, code in (("F32", "<f4"), ("F64", "<f8"), ("I64", "<i8"))}
+"""What fastbp writes, as the format calls it."""
+
+METADATA = "__metadata__"
+PREFIX = 8
+"""Bytes before the header."""
+LIMIT = 100_000_000
+"""Bytes of a header: the format's own limit."""
+DIMENSIONS = 32
+"""Of a tensor, at most: NumPy's limit, before it was 64."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tensor in the header."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    """Its first byte, counted from the end of the header."""
+    end: int
+
+
+def dtype_name(array: Array) -> str:
+    """What the format calls the array's dtype. TypeError for one that fastbp does not write."""
+    for name, dtype in DTYPES.items():
+        if array.dtype.newbyteorder("<") == dtype:
+            return name
+    expected = ", ".join(dtype.name for dtype in DTYPES.values())
+    raise TypeError(f"a tensor has dtype {array.dtype}, expected one of {expected}")
+
+
+def as_bytes(array: Array) -> memoryview:
+    """What lies in a file: little-endian, row by row. The array's own bytes where they do."""
+    little = array.astype(DTYPES[dtype_name(array)], order="C", copy=False)
+    return little.reshape(-1).view(np.uint8).data
+
+
+def canonical(value: Any) -> str:
+    """JSON of one form, ASCII alone. Floats keep their bits; ValueError for NaN and infinity."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def short(value: Any) -> str:
+    """As a message shows it: its first 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def write(file: BinaryIO, metadata: Mapping[str, str], tensors: Mapping[str, Array]) -> None:
+    """Write a file: the same bytes for the same content."""
+    # Large elements first, so that all are aligned; the header is padded for the same reason.
+    order = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
+    header: dict[str, Any] = {METADATA: dict(sorted(metadata.items()))}
+    begin = 0
+    for name in order:
+        end = begin + tensors[name].nbytes
+        header[name] = {
+            "dtype": dtype_name(tensors[name]),
+            "shape": tensors[name].shape,
+            "data_offsets": (begin, end),
+        }
+        begin = end
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % PREFIX)
+    file.write(len(text).to_bytes(PREFIX, "little"))
+    file.write(text)
+    for name in order:
+        file.write(as_bytes(tensors[name]))
+
+
+def read_header(file: BufferedReader) -> tuple[dict[str, str], list[Entry]]:
+    """Metadata and tensors, in the order of their bytes, which are all that follows.
+
+    Nothing is taken on trust: lengths are compared with the file's before anything is read.
+    ValueError, without the name of the file, for what is not as the format says.
+    """
+    size = os.fstat(file.fileno()).st_size
+    length = _header_length(file.read(PREFIX), size)
+    header = parse(file.read(length))
+    if type(header) is not dict:
+        raise ValueError(f"its header is a {type(header).__name__}, expected an object")
+    metadata = _metadata(header.pop(METADATA, {}))
+    entries = sorted(
+        (_entry(name, value) for name, value in header.items()), key=lambda e: (e.begin, e.end)
+    )
+    _check_places(entries, size - PREFIX - length)
+    return metadata, entries
+
+
+def read_tensors(file: BufferedReader, entries: list[Entry]) -> dict[str, Array]:
+    """Fresh, writeable arrays, little-endian, of what follows the header."""
+    tensors = {}
+    for entry in entries:
+        try:
+            array = np.empty(entry.shape, DTYPES[entry.dtype])
+        except ValueError:  # empty, with other dimensions beyond what NumPy can count
+            raise ValueError(
+                f"tensor {short(entry.name)} has shape {list(entry.shape)}, which is no array"
+            ) from None
+        if file.readinto(as_bytes(array)) != array.nbytes:
+            raise ValueError("it became shorter while it was read: try again")
+        tensors[entry.name] = array
+    return tensors
+
+
+def parse(text: bytes) -> Any:
+    """JSON, with names that occur once and with numbers that are finite; else a ValueError."""
+    try:
+        return json.loads(
+            text.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_not_finite,
+            parse_float=_finite,
+        )
+    except UnicodeDecodeError:
+        raise ValueError("its header is no UTF-8 text: the file was damaged") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"its header is no JSON ({error}): the file was damaged") from None
+    except RecursionError:
+        raise ValueError("its header is nested too deeply") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in result:
+            raise ValueError(
+                f"its header has {short(name)} twice: it is not clear which one is meant"
+            )
+        result[name] = value
+    return result
+
+
+def _not_finite(text: str) -> NoReturn:
+    raise ValueError(f"its header has the number {text:.40}, expected finite ones")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _not_finite(text)
+
+
+def _header_length(prefix: bytes, size: int) -> int:
+    if len(prefix) < PREFIX:
+        raise ValueError(f"it has {size} bytes, too few for a safetensors file: it was cut off")
+    length = int.from_bytes(prefix, "little")
+    if length > min(size - PREFIX, LIMIT):
+        raise ValueError(
+            f"its first 8 bytes announce a header of {length} bytes, and the file has {size}: it "
+            "was cut off, or is no safetensors file"
+        )
+    return length
+
+
+def _metadata(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise ValueError("its metadata is no object of strings")
+    return value
+
+
+def _entry(name: str, value: Any) -> Entry:
+    if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "data_offsets"}:
+        raise ValueError(
+            f"tensor {short(name)} is {short(value)}, expected dtype, shape, data_offsets"
+        )
+    dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise ValueError(
+            f"tensor {short(name)} has dtype {short(dtype)}, expected one of {', '.join(DTYPES)}"
+        )
+    if not _counts(shape) or len(shape) > DIMENSIONS:
+        raise ValueError(
+            f"tensor {short(name)} has shape {short(shape)}, expected a list of integers >= 0"
+        )
+    if not _counts(offsets) or len(offsets) != 2:
+        raise ValueError(
+            f"tensor {short(name)} has data_offsets {short(offsets)}, expected two integers >= 0"
+        )
+    begin, end = offsets
+    if end - begin != math.prod(shape) * DTYPES[dtype].itemsize:
+        raise ValueError(
+            f"tensor {short(name)} has shape {short(shape)} and dtype {dtype}, but data_offsets "
+            f"{offsets}: the header was damaged"
+        )
+    return Entry(name, dtype, tuple(shape), begin, end)
+
+
+def _counts(value: Any) -> bool:
+    """Whether it is a list of integers >= 0 that 64 bits hold. True is none."""
+    return isinstance(value, list) and all(type(n) is int and 0 <= n < 2**63 for n in value)
+
+
+def _check_places(entries: list[Entry], size: int) -> None:
+    """One tensor after the other, from the first byte to the last."""
+    place = 0
+    for entry in entries:
+        if entry.begin != place:
+            raise ValueError(
+                f"tensor {short(entry.name)} begins at byte {entry.begin} after the header, "
+                f"expected {place}, where the one before it ends: the header was damaged"
+            )
+        place = entry.end
+    if place != size:
+        raise ValueError(
+            f"its tensors take {place} bytes after the header, and {size} follow: it was cut off, "
+            "or something was added"
+        )

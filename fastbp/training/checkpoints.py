@@ -1,0 +1,239 @@
+"""Checkpoints: a trainer, its network, and the fit that it is in, as one file (files.py)."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..callbacks.history import History
+from ..common import checks, specs
+from ..common.types import Array
+from ..components import losses, optimizers, options
+from ..components.lbfgs import LBFGS
+from ..kernels.base import codes
+from ..kernels.tables import layout, settings
+from ..model import model_io
+from ..model.network import Network
+from ..storage import model_file, tree_codec
+
+if TYPE_CHECKING:
+    from .core import Learner
+
+Functions = Mapping[str, Callable[..., Any]]
+
+OPTIMIZERS = optimizers.OPTIMIZERS | {"LBFGS": LBFGS}
+
+
+def write(trainer: "Learner", path: str | os.PathLike[str]) -> None:
+    """``Trainer.save``."""
+    model_io.check_names(trainer._own_functions())
+    tree = {
+        "network": {
+            "meta": model_io.describe(trainer._net),
+            "tensors": model_io.tensors(trainer._net),
+        },
+        "arguments": arguments(trainer),
+        "learned": _learned(trainer),
+        "history": _columns(trainer._history),
+        "fit": trainer._fit and trainer._fit.describe(),
+    }
+    tensors: dict[str, Array] = {}
+    packed = {key: tree_codec.pack(value, key, tensors) for key, value in tree.items()}
+    model_file.write(path, "checkpoint", packed, tensors)
+
+
+def arguments(trainer: "Learner") -> dict[str, Any]:
+    """What the trainer was made with, but its network and threads, as JSON has it."""
+    return {
+        "loss": losses.describe(trainer._loss),
+        "optimizer": specs.describe(trainer._optimizer),
+        "batch_size": trainer._batch_size,
+        "seed": trainer._seed,
+        "engine": trainer._engine_name,
+        **options.describe(trainer._options),
+    }
+
+
+def _columns(history: History) -> dict[str, Any]:
+    """With the order of the columns, which JSON does not keep."""
+    columns = {key: np.array(column) for key, column in history.items()}
+    return {"keys": list(history), "columns": columns}
+
+
+def _learned(trainer: "Learner") -> dict[str, Any]:
+    """What updates have changed, and fit, beside the network's parameters."""
+    state = trainer._state
+    kept = state.moments[: state.shape.moments + state.shape.averages]
+    first_class = settings.class_weights(len(trainer._net.sizes) - 1)
+    return {
+        "lr": float(state.hyper[codes.LR]),
+        "updates": int(state.hyper[settings.UPDATES]),
+        "mu_product": float(state.hyper[settings.MU_PRODUCT]),
+        "class_weights": state.hyper[first_class:] if trainer._is_balanced else None,
+        "weighs_rows": trainer._weighs_rows,
+        "epoch": trainer._epoch,
+        "moments": [list(layout.read_layers(trainer._net._plan, arena)) for arena in kept],
+    }
+
+
+@dataclass
+class Checkpoint:
+    """What a file holds, as far as it can be checked without a trainer."""
+
+    net: Network
+    arguments: dict[str, Any]
+    learned: dict[str, Any]
+    history: History
+    fit: dict[str, Any] | None
+
+    def trainer_arguments(self, functions: Functions) -> dict[str, Any]:
+        """The keyword arguments of its trainer."""
+        given = dict(self.arguments)
+        given["loss"] = losses.build(given.get("loss"), functions)
+        given["optimizer"] = specs.build(given.get("optimizer"), OPTIMIZERS, "optimizer")
+        return given | options.build(given)
+
+    def check(self, trainer: "Learner") -> "Learned":
+        """What there is for this trainer to take over. ValueError if it is not for it."""
+        learned, balanced = self.learned, trainer._options.class_weight == "balanced"
+        updates, epoch = (tree_codec.get(learned, key, _is_count) for key in ("updates", "epoch"))
+        check_lr = checks.not_negative if trainer._full_batch else checks.positive
+        return Learned(
+            lr=check_lr(tree_codec.get(learned, "lr", float), "lr"),
+            updates=updates,
+            mu_product=checks.not_negative(
+                tree_codec.get(learned, "mu_product", float), "mu_product"
+            ),
+            class_weights=_class_weights(learned, trainer) if balanced else None,
+            weighs_rows=tree_codec.get(learned, "weighs_rows", bool),
+            epoch=epoch,
+            moments=_moments(learned, trainer),
+            layers=self.net._layers(),
+            history=self.history,
+        )
+
+
+@dataclass
+class Learned:
+    """What a checkpoint has of a trainer, checked against it."""
+
+    lr: float
+    updates: int
+    mu_product: float
+    class_weights: Array | None
+    weighs_rows: bool
+    epoch: int
+    moments: list[list[layout.Layer]]
+    layers: list[layout.Layer]
+    history: History
+
+    def restore(self, trainer: "Learner") -> None:
+        """Let the trainer and its network go on from there."""
+        net, state = trainer._net, trainer._state
+        net._set_layers(self.layers)
+        for arena, layers in zip(state.moments, self.moments, strict=False):
+            layout.write_layers(net._plan, arena, layers)
+        state.hyper[codes.LR] = self.lr
+        state.hyper[settings.UPDATES] = self.updates
+        state.hyper[settings.MU_PRODUCT] = self.mu_product
+        if self.class_weights is not None:
+            trainer._set_class_weights(self.class_weights)
+        if self.weighs_rows:
+            trainer._weigh_rows()
+        trainer._epoch, trainer._history = self.epoch, self.history
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**53
+
+
+def _class_weights(learned: dict[str, Any], trainer: "Learner") -> Array | None:
+    first_class = settings.class_weights(len(trainer._net.sizes) - 1)
+    expected = trainer._state.hyper[first_class:]
+    weights: Array | None = tree_codec.get(
+        learned, "class_weights", lambda a: a is None or (_is_like(a, expected) and (a >= 0).all())
+    )
+    return weights
+
+
+def _moments(learned: dict[str, Any], trainer: "Learner") -> list[list[layout.Layer]]:
+    """Moments and the average, if they have the shapes of the trainer's."""
+    shape, like = trainer._state.shape, trainer._net._layers()
+    arenas = tree_codec.get(learned, "moments", list)
+    count = shape.moments + shape.averages
+    fits = len(arenas) == count and all(_are_like(layers, like) for layers in arenas)
+    if not fits:
+        raise ValueError(
+            f"'moments' are not {count} times the shapes of the parameters, or have NaN"
+        )
+    return [[tuple(layer) for layer in layers] for layers in arenas]
+
+
+def _are_like(layers: Any, like: list[layout.Layer]) -> bool:
+    return (
+        isinstance(layers, list)
+        and len(layers) == len(like)
+        and all(
+            isinstance(layer, list)
+            and len(layer) == len(expected)
+            and all(map(_is_like, layer, expected))
+            and not any(np.isnan(part).any() for part in layer)
+            for layer, expected in zip(layers, like, strict=True)
+        )
+    )
+
+
+def _is_like(array: Any, expected: Array) -> bool:
+    return (
+        isinstance(array, np.ndarray)
+        and array.shape == expected.shape
+        and array.dtype == expected.dtype
+    )
+
+
+def read(
+    path: str | os.PathLike[str], functions: Functions | None = None, verify: bool = True
+) -> Checkpoint:
+    """What ``write`` wrote. ValueError if it is no checkpoint, OSError if it cannot be read."""
+    packed, tensors = model_file.read(path, "checkpoint", verify)
+    with naming(path):
+        tree = tree_codec.unpack(packed, tensors)
+        if tensors:
+            raise ValueError(f"tensor {min(tensors)!r} is not used")
+        network = tree_codec.get(tree, "network", dict)
+        meta, arrays = (tree_codec.get(network, key, dict) for key in ("meta", "tensors"))
+        fit = tree_codec.get(tree, "fit", lambda value: value is None or isinstance(value, dict))
+        return Checkpoint(
+            net=model_io.build(meta, arrays, functions or {}),
+            arguments=tree_codec.get(tree, "arguments", dict),
+            learned=tree_codec.get(tree, "learned", dict),
+            history=_history(tree_codec.get(tree, "history", dict)),
+            fit=fit,
+        )
+
+
+def _history(described: dict[str, Any]) -> History:
+    keys, columns = (
+        tree_codec.get(described, "keys", list),
+        tree_codec.get(described, "columns", dict),
+    )
+    if any(getattr(column, "ndim", 0) != 1 for column in columns.values()):
+        raise ValueError("'history' is not lists of numbers")
+    if sorted(map(str, keys)) != sorted(columns):
+        raise ValueError(f"'history' has columns {sorted(columns)}, and keys {keys}")
+    return History({key: columns[key].tolist() for key in keys})
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let errors about what is in a file name it. Of a wrong type, too: no caller passed that."""
+    with model_file.naming(path):
+        try:
+            yield
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+        except RecursionError:
+            raise ValueError("its meta data are nested too deeply") from None

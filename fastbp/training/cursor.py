@@ -1,0 +1,79 @@
+"""Where a fit stands between two compiled calls: what it takes to go on from there."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..common import checks
+from ..common.types import NO_LOSSES, Floats
+from ..kernels.tables import job_table
+from ..runtime.job import Job
+from ..storage import tree_codec
+
+
+@dataclass
+class Position:
+    """How far a fit has come.
+
+    epochs: those that have ended. row: rows taken of the next. loss, weight: sums over these rows,
+    of their losses times weights, and of their weights. seconds: what they took. ended: mean losses
+    of epochs that have ended and are not in History yet; ended_seconds: what each of those took.
+    """
+
+    epochs: int = 0
+    row: int = 0
+    loss: float = 0.0
+    weight: float = 0.0
+    seconds: float = 0.0
+    ended: Floats = field(default_factory=NO_LOSSES.copy)
+    ended_seconds: float = 0.0
+
+    def follow(self, job: Job) -> None:
+        """Take what the job says, whose losses of ended epochs have been taken."""
+        self.epochs, self.row = job.epochs_taken, job[job_table.START]
+        self.loss, self.weight = float(job.losses[0]), float(job.weights[0])
+
+    def place(self, job: Job, epoch: int) -> None:
+        """Let a new job go on from here; epoch: the trainer's."""
+        job.epochs_taken = self.epochs
+        job[job_table.FIRST] = job[job_table.EPOCH] = epoch
+        job[job_table.START] = self.row
+        job.losses[0], job.weights[0] = self.loss, self.weight
+
+
+def from_tree(tree: Any, rows: int, batch: int, epochs: int) -> Position:
+    """A position among so many rows in such batches. ValueError for what can be none."""
+    position = Position(
+        epochs=tree_codec.get(tree, "epochs", int),
+        row=tree_codec.get(tree, "row", int),
+        loss=tree_codec.get(tree, "loss", _is_finite),
+        weight=checks.not_negative(tree_codec.get(tree, "weight", float), "weight"),
+        seconds=checks.not_negative(tree_codec.get(tree, "seconds", float), "seconds"),
+        ended=tree_codec.get(tree, "ended", _are_losses),
+        ended_seconds=checks.not_negative(
+            tree_codec.get(tree, "ended_seconds", float), "ended_seconds"
+        ),
+    )
+    if len(position.ended) and position.ended_seconds == 0:
+        raise ValueError("epochs have ended that took no time")
+    if not 0 <= position.row < rows or position.row % batch:
+        raise ValueError(
+            f"row {position.row} is no place between batches of {batch} of {rows} rows"
+        )
+    if not len(position.ended) <= position.epochs <= epochs:
+        raise ValueError(
+            f"{position.epochs} epochs have been made, and epochs is {epochs}: it counts those of "
+            "the whole run, those before the checkpoint included"
+        )
+    return position
+
+
+def _is_finite(value: Any) -> bool:
+    return type(value) is float and math.isfinite(value)
+
+
+def _are_losses(value: Any) -> bool:
+    is_vector = isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype == np.float64
+    return is_vector and bool(np.isfinite(value).all())

@@ -1,0 +1,49 @@
+"""Which rows fit trains on, and in which order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..common.types import Ints
+from ..kernels import reference
+from ..kernels.tables import job_table
+from ..runtime.arrays import Data
+from ..runtime.job import Job
+
+
+@dataclass
+class Order:
+    """All rows of the data or, without a copy, some; shuffled in each epoch or as they lie."""
+
+    data: Data
+    shuffle: bool
+    chosen: Ints | None = None
+    """The rows, if not all."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of an epoch."""
+        return self.data.rows if self.chosen is None else len(self.chosen)
+
+    def job(self, batch_size: int, seed: int, epochs: int) -> Job:
+        """A job that trains on them, with room for the losses of so many epochs."""
+        kind, order = job_table.ALL_ROWS, None
+        if self.chosen is not None:
+            kind, order = job_table.GIVEN_ROWS, self.chosen.copy()
+        elif self.shuffle:
+            order = np.empty(self.rows, np.int64)
+        job = Job(job_table.TRAIN, self.rows, batch_size, np.zeros(epochs), order)
+        job[job_table.SHUFFLED] = kind if self.shuffle else job_table.IN_ORDER
+        job[job_table.SEED] = seed
+        return job
+
+    def prepare(self, job: Job) -> None:
+        """Before a call that may begin an epoch of chosen rows, and no more than one."""
+        if self.chosen is not None and job.order is not None and job[job_table.START] == 0:
+            job.order[:] = self.chosen
+
+    def resume(self, job: Job) -> None:
+        """Where a job goes on inside an epoch, bring its rows into the order of that epoch."""
+        if job.order is not None and self.shuffle and job[job_table.START] > 0:
+            order = reference.shuffled(job[job_table.SEED], job[job_table.EPOCH], self.rows)
+            job.order[:] = order if self.chosen is None else self.chosen[order]

@@ -1,0 +1,111 @@
+"""Rows that are held out of training, to judge by."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..common import checks
+from ..common.types import Array, Ints
+from ..components.metrics import Metric
+from ..data.tables import check_inputs, check_targets
+from ..kernels.base import codes
+from ..runtime.arrays import Data, State
+
+ROWS_AT_ONCE = 2**14
+"""Rows whose values are checked at a time: of a data set larger than memory there may be many."""
+
+
+@dataclass
+class Validation:
+    """What fit judges after each epoch, and ``y`` as the user gave it, for metrics."""
+
+    data: Data
+    y: Array
+
+
+def hold_out(
+    data: Data, y: Any, fraction: float, seed: int, state: State
+) -> tuple[Ints, Validation]:
+    """The rows to train on, and a copy of the others.
+
+    ValueError for a value among the others that does not fit, under its row in the data.
+    """
+    rows, others = split(data.rows, fraction, seed, _classes(data, state))
+    for part in _parts(others):
+        dtype = state.parameters.dtype
+        check_inputs(data.x, part, dtype)
+        if data.y is not None:
+            check_targets(data.y, part, state.loss, state.shape.sizes[-1], dtype)
+    held = Data(data.x.take(others), data.y and data.y.take(others), data.names)
+    return rows, Validation(held, np.asarray(y)[others])
+
+
+def _parts(rows: Ints) -> Iterator[Ints]:
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        yield rows[start : start + ROWS_AT_ONCE]
+
+
+def split(n: int, fraction: float, seed: int, classes: Array | None = None) -> tuple[Ints, Ints]:
+    """Rows to train on, and rows held out, of n >= 2: both ascending, neither empty.
+
+    round(fraction n) rows are held out; of each class, integers (n,), its share of them, rounded
+    by the largest remainder. A row's rank among those of its class depends on (seed, row) alone.
+    """
+    held = min(max(round(fraction * n), 1), n - 1)
+    ranks = np.random.Philox(key=seed).random_raw(n)
+    if classes is None:
+        classes = np.zeros(n, np.int64)
+    _, classes, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    place = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
+    chosen = np.zeros(n, bool)
+    chosen[np.lexsort((ranks, classes))] = place < np.repeat(_shares(counts, held), counts)
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def _shares(counts: Ints, held: int) -> Ints:
+    """How many of each class to hold out: as many as ``held`` in all.
+
+    A class keeps a row to train on, unless every class with rows to spare has given one more.
+    """
+    wholes, remainders = np.divmod(counts * held, counts.sum())
+    first = np.lexsort((-remainders, wholes + 1 >= counts))
+    wholes[first[: held - wholes.sum()]] += 1
+    return wholes
+
+
+def _classes(data: Data, state: State) -> Array | None:
+    """The classes of the rows, if their targets are labels, or one output's 0 and 1."""
+    y = data.y.array if data.y is not None else None
+    if y is None or y.shape[1] != 1:
+        return None
+    if state.loss.code == codes.CROSS_ENTROPY and y.dtype.kind in "iu":
+        return y[:, 0]
+    if state.loss.code == codes.BCE and np.isin(y, (0, 1)).all():
+        return y[:, 0]
+    return None
+
+
+def check_fraction(fraction: Any, validation_data: object, n: int) -> float:
+    """``fraction`` as a float in (0, 1); ValueError where it cannot be had."""
+    number = checks.fraction(fraction, "validation_fraction")
+    if validation_data is not None:
+        raise ValueError(
+            f"validation_fraction is {number} and validation_data is given, too: pass one of them"
+        )
+    if n < 2:
+        raise ValueError(
+            f"validation_fraction is {number}, but X has {n} row: it takes at least 2 rows, one to "
+            "train on and one to validate"
+        )
+    return number
+
+
+def check_judged(validation: Validation | None, metrics: Mapping[str, Metric]) -> None:
+    """ValueError for metrics without anything to judge by them."""
+    if metrics and validation is None:
+        raise ValueError(
+            f"metrics has {', '.join(map(repr, metrics))}, which are of validation, but there is "
+            "none: pass validation_data or validation_fraction"
+        )

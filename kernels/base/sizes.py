@@ -1,0 +1,21 @@
+"""Sizes that tables and kernels share: of a tile, of a plan, of a description of an array."""
+
+from . import width
+
+ROWS = 8 if width.BITS == 512 else 4
+"""Rows of a tile. 8 x 3 vectors are 24 accumulators of AVX-512's 32 registers (3 for b, 1 for a);
+4 x 3 are 12 of AVX2's 16. Both divide the lanes of a panel, so that no tile has a ragged edge."""
+
+WIDEST = 3
+"""Vectors of the widest tile."""
+
+COLUMNS = 32
+"""Columns of a plan (tables/layout.py)."""
+
+DESCRIPTOR = 6
+"""Elements that describe an array of the user's (primitives/gather.py)."""
+
+
+def tile_rows(itemsize: int) -> int:
+    """Rows of a tile for elements of ``itemsize`` bytes: ROWS, but no more than a panel's lanes."""
+    return min(ROWS, width.lanes(itemsize))

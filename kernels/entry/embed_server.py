@@ -1,0 +1,360 @@
+"""Serves one call of an embedded model: checks the shapes, fills in a job, runs it.
+
+A model is a *header*, an int64 vector that says where everything of a trainer lies and which
+kernels it is for, with the job of its training; after that come the slots, each with a job and
+scratch memory of its own, so that many threads can predict at once. A call is an *ask*, int64
+(ASK,), on the caller's stack (embedded.py). Code of the user's that was compiled and cached long
+ago holds no address, and reads of a header its first three elements only.
+
+What follows knows no element type: it is compiled once, as a C function.
+"""
+
+import math
+from functools import cache
+
+import numpy as np
+from numba import types
+
+from ..base.codes import CROSS_ENTROPY, F32, F64, I64
+from ..base.jit import c_function, kernel
+from ..ir.simd import (
+    call_code,
+    get,
+    lanes,
+    offset,
+    pointer_to,
+    put,
+)
+from ..ir.slots import give_back, take_one
+from ..ir.typed_pointers import cells_at, plan_at
+from ..primitives.gather import (
+    ADDRESS,
+    COLUMN_BYTES,
+    DTYPE,
+    N_COLUMNS,
+    N_ROWS,
+    ROW_BYTES,
+)
+from ..primitives.shuffle import GOLDEN
+from ..tables import layout
+from ..tables.job_table import (
+    BATCH,
+    BUDGET,
+    EPOCH,
+    EPOCHS,
+    FROM_OUTPUT,
+    GRADIENTS,
+    INFER,
+    INPUT_GRADIENT,
+    JOB,
+    MOMENTS,
+    ORDER,
+    OUT,
+    PLAN,
+    ROWS,
+    RUN,
+    START,
+    STATUS,
+    TASK,
+    TRAIN,
+    X,
+    Y,
+)
+from ..tables.job_table import FINE as JOB_IS_FINE
+
+# Elements of a header. The first three never move.
+(
+    ENTRY,  # address of ``serve``
+    STAMP,  # jit.stamp(): the kernels that it is for
+    HERE,  # its own address: a copy of a header is none
+    CODE,  # address of step.call
+    ITEMSIZE,  # bytes of an element
+    MOST_ROWS,  # of a call
+    ALONE_ROWS,  # of a step that a second thread would make no faster
+    OPTIMIZER_MOMENTS,  # address of the optimizer's moments
+    GRADIENT_ARENA,  # address of an arena laid out as the parameters
+    LOSS_SUM,  # a float64: the sum of the row losses of the last call
+    WEIGHT_SUM,  # a float64: the sum of the weights of the rows, for extended plans
+    SLOTS,  # how many there are
+    TRAINING,  # from here, the job of training
+) = range(13)
+
+FIRST_SLOT = -(-(TRAINING + JOB) // 8) * 8
+"""From here, the slots. A slot is a job and these two:"""
+
+SLOT_STATUS, BUSY = JOB, JOB + 1
+
+SLOT_STRIDE = -(-(JOB + 2) // 8) * 8
+"""Between slots: whole cache lines, since each is another thread's."""
+
+# Elements of an ask; those of its arrays are address, dimensions, rows, columns.
+ASK_HEADER, ASK_TASK, ASK_LABELS, ASK_STATUS, ASK_X, ASK_Y, ASK_OUT, ASK = *range(5), 8, 12, 16
+_NDIM, _ROWS, _COLUMNS = range(1, 4)
+
+TRAIN_ALONE = 100
+"""A task beside those of jobs.py: TRAIN, but REFUSED where ``Trainer.step`` must see to it."""
+
+FINE, REFUSED, NO_MODEL, BAD_X, BAD_Y, BAD_OUT, SHARED_OUT = range(7)
+"""Statuses of an ask. REFUSED: a value of X or y does not fit, or the loss is not finite; nothing
+has changed."""
+
+
+WORD = 4
+"""Bytes of what is copied here, whatever the element type: one function to compile."""
+
+# NumPy integers, where a constant is an argument: Numba compiles anew for each Python one.
+_X, _Y, _OUT, _ONE = map(np.int64, (ASK_X, ASK_Y, ASK_OUT, 1))
+_JOB_X, _JOB_Y, _INFER, _ITEM = map(np.int64, (X, Y, INFER, 8))
+_F32, _F64, _I64 = map(np.int64, (F32, F64, I64))
+
+
+@kernel
+def _rows_of_x(ask, inputs):
+    """Rows of X (rows, inputs) or (inputs,); 0 if it has another shape."""
+    if ask[ASK_X + _NDIM] == 2:
+        return ask[ASK_X + _ROWS] if ask[ASK_X + _COLUMNS] == inputs else 0
+    return 1 if ask[ASK_X + _ROWS] == inputs else 0
+
+
+@kernel
+def _fits(ask, array, rows, columns):
+    """Whether an array is (rows, columns), or flat or a scalar where one of them is 1."""
+    if ask[array + _NDIM] == 2:
+        return ask[array + _ROWS] == rows and ask[array + _COLUMNS] == columns
+    return ask[array + _ROWS] == rows * columns and (rows == 1 or columns == 1)
+
+
+@kernel
+def _targets_fit(ask, plan, rows, outputs):
+    if ask[ASK_LABELS] == 1:
+        known = plan[0, layout.LOSS] == CROSS_ENTROPY
+        return known and ask[ASK_Y + _NDIM] < 2 and ask[ASK_Y + _ROWS] == rows
+    own = ask[ASK_TASK] == FROM_OUTPUT or ask[ASK_TASK] == INPUT_GRADIENT
+    return _fits(ask, _Y, rows, outputs if own else plan[0, layout.TARGETS])
+
+
+@kernel
+def _n_parameters(plan):
+    count = 0
+    for layer in range(1, plan[0, layout.LAST] + 1):
+        of_unit = plan[layer, layout.INPUTS] + plan[layer, layout.PER_UNIT]
+        count += of_unit * plan[layer, layout.OUTPUTS]
+    return count
+
+
+@kernel
+def _bytes(ask, array, itemsize):
+    return ask[array + _ROWS] * ask[array + _COLUMNS] * itemsize
+
+
+@kernel
+def _overlap(ask, array, itemsize):
+    """Whether an array and out have memory in common."""
+    start, out = ask[array], ask[ASK_OUT]
+    size, out_size = _bytes(ask, array, itemsize), _bytes(ask, _OUT, itemsize)
+    return start < out + out_size and out < start + size
+
+
+@kernel
+def _out_status(ask, plan, rows, inputs, outputs, itemsize):
+    task, fits = ask[ASK_TASK], True
+    if task == INFER:
+        fits = _fits(ask, _OUT, rows, outputs)
+    elif task == INPUT_GRADIENT:
+        fits = _fits(ask, _OUT, rows, inputs)
+    elif task == GRADIENTS:
+        fits = _fits(ask, _OUT, _ONE, _n_parameters(plan))
+    if not fits:
+        return BAD_OUT
+    if _overlap(ask, _X, itemsize) or _overlap(ask, _Y, itemsize):
+        return SHARED_OUT
+    return FINE
+
+
+@kernel
+def _is_for_one_thread(ask, header, plan, rows, outputs):
+    """Whether a TRAIN_ALONE is worth no second thread, and has targets as ``Trainer`` takes them.
+
+    Those of one row are flat only where there is one output.
+    """
+    single = outputs == 1 and plan[0, layout.LOSS] != CROSS_ENTROPY
+    shaped = ask[ASK_LABELS] == 1 or ask[ASK_Y + _NDIM] == 2 or single
+    return shaped and rows <= header[ALONE_ROWS]
+
+
+@kernel
+def _check(ask, header, plan, rows, inputs):
+    """The status of an ask, from shapes and addresses alone."""
+    outputs = plan[plan[0, layout.LAST], layout.OUTPUTS]
+    if rows < 1 or rows > header[MOST_ROWS]:
+        return BAD_X
+    if ask[ASK_TASK] == TRAIN_ALONE and not _is_for_one_thread(ask, header, plan, rows, outputs):
+        return REFUSED
+    if ask[ASK_TASK] != INFER and not _targets_fit(ask, plan, rows, outputs):
+        return BAD_Y
+    return _out_status(ask, plan, rows, inputs, outputs, header[ITEMSIZE])
+
+
+@kernel
+def _describe(job, data, address, rows, columns, itemsize, code):
+    """Describe a C-contiguous array (rows, columns) for the gather."""
+    job[data + ADDRESS] = address
+    job[data + ROW_BYTES] = columns * itemsize
+    job[data + COLUMN_BYTES] = itemsize
+    job[data + DTYPE] = code
+    job[data + N_ROWS] = rows
+    job[data + N_COLUMNS] = columns
+
+
+@kernel
+def _code_of(itemsize):
+    return _F32 if itemsize == 4 else _F64
+
+
+@kernel
+def _begin(job, task, ask, itemsize, rows, inputs):
+    """One batch of these rows as they lie."""
+    job[TASK] = task
+    job[ROWS] = rows
+    job[BATCH] = rows
+    job[EPOCH] = 0
+    job[EPOCHS] = 1
+    job[BUDGET] = 1
+    job[START] = 0
+    job[ORDER] = 0
+    job[STATUS] = JOB_IS_FINE
+    job[OUT] = ask[ASK_OUT]
+    _describe(job, _JOB_X, ask[ASK_X], rows, inputs, itemsize, _code_of(itemsize))
+
+
+@kernel
+def _thread(here):
+    """A number >= 0 that differs between most threads, from a place on the caller's stack."""
+    page = types.uint64(here) >> types.uint64(12)
+    return types.int64((page * types.uint64(GOLDEN)) >> types.uint64(33))
+
+
+@kernel
+def _predict(here, ask, header, rows, inputs):
+    """Run an inference in a free slot."""
+    flags = pointer_to(header[HERE] + 8 * (FIRST_SLOT + BUSY), types.int64)
+    slot = take_one(flags, SLOT_STRIDE, header[SLOTS], _thread(here))
+    place = header[HERE] + 8 * (FIRST_SLOT + slot * SLOT_STRIDE)
+    job = cells_at(place, types.int64)
+    job[SLOT_STATUS] = JOB_IS_FINE
+    _begin(job, _INFER, ask, header[ITEMSIZE], rows, inputs)
+    call_code(header[CODE], place, RUN, 0, 1)
+    status = FINE
+    if job[SLOT_STATUS] != JOB_IS_FINE:
+        status = REFUSED
+        _fill(job[OUT], _bytes(ask, _OUT, _ONE), header[ITEMSIZE], math.nan)
+    give_back(offset(flags, slot * SLOT_STRIDE))
+    return status
+
+
+@kernel
+def _write_natural(plan, arena, out, words):
+    """An arena laid out as the parameters to out, layer by layer: W, row by row, then b.
+
+    Of a normalized layer the gains and the shifts follow.
+
+    arena, out: pointers to words, of which an element has so many.
+    """
+    w, at = lanes(arena), 0
+    for layer in range(1, plan[0, layout.LAST] + 1):
+        inputs, units = plan[layer, layout.INPUTS], plan[layer, layout.OUTPUTS] * words
+        for u in range(0, units, w):
+            stride = plan[layer, layout.WEIGHT_STRIDE] * words
+            panel = offset(arena, plan[layer, layout.WEIGHTS] * words + u // w * stride)
+            for i in range(inputs):
+                for j in range(min(w, units - u)):
+                    put(out, at + i * units + u + j, get(panel, i * w + j))
+        at += inputs * units
+        for kind in range(plan[layer, layout.PER_UNIT]):
+            start = plan[layer, layout.BIAS] + kind * plan[layer, layout.PER_UNIT_STRIDE]
+            for u in range(units):
+                put(out, at + u, get(arena, start * words + u))
+            at += units
+
+
+@kernel
+def _words(address):
+    return pointer_to(address, types.float32)
+
+
+@kernel
+def _fill(address, count, itemsize, value):
+    if itemsize == 4:
+        single = pointer_to(address, types.float32)
+        for i in range(count):
+            put(single, i, value)
+    else:
+        double = pointer_to(address, types.float64)
+        for i in range(count):
+            put(double, i, value)
+
+
+@kernel
+def _train(ask, header, plan, rows, inputs):
+    """Run a step, or what is part of one."""
+    task, itemsize = ask[ASK_TASK], header[ITEMSIZE]
+    place = header[HERE] + 8 * TRAINING
+    job = cells_at(place, types.int64)
+    _begin(job, TRAIN if task == TRAIN_ALONE else task, ask, itemsize, rows, inputs)
+    if ask[ASK_LABELS] == 1:
+        _describe(job, _JOB_Y, ask[ASK_Y], rows, _ONE, _ITEM, _I64)
+    else:
+        columns, code = ask[ASK_Y + _ROWS] * ask[ASK_Y + _COLUMNS] // rows, _code_of(itemsize)
+        _describe(job, _JOB_Y, ask[ASK_Y], rows, columns, itemsize, code)
+    header[LOSS_SUM] = header[WEIGHT_SUM] = 0  # and 0.0
+    job[MOMENTS] = header[OPTIMIZER_MOMENTS]
+    if task == GRADIENTS:
+        job[MOMENTS] = header[GRADIENT_ARENA]
+        _fill(job[MOMENTS], plan[0, layout.PARAMETERS], itemsize, 0.0)
+    call_code(header[CODE], place, RUN, 0, 1)
+    if job[STATUS] != JOB_IS_FINE:
+        if task == INPUT_GRADIENT:
+            _fill(job[OUT], rows * inputs, itemsize, math.nan)
+        return REFUSED
+    if task == GRADIENTS:
+        arena, out = _words(header[GRADIENT_ARENA]), _words(ask[ASK_OUT])
+        _write_natural(plan, arena, out, itemsize // WORD)
+    return FINE
+
+
+def _serve(place):
+    """Serve the ask, int64 (ASK,), at an address, and set its status.
+
+    Returns the mean loss of the rows (of FROM_OUTPUT and INPUT_GRADIENT that of sum p dLoss/dp),
+    0 for INFER, and NaN where the status is not FINE.
+    """
+    ask = cells_at(place, types.int64)
+    header = cells_at(ask[ASK_HEADER], types.int64)
+    plan = plan_at(header[TRAINING + PLAN])
+    inputs = plan[1, layout.INPUTS]
+    rows = _rows_of_x(ask, inputs)
+    status = _check(ask, header, plan, rows, inputs)
+    if status == FINE:
+        if ask[ASK_TASK] == INFER:
+            status = _predict(place, ask, header, rows, inputs)
+        else:
+            status = _train(ask, header, plan, rows, inputs)
+    ask[ASK_STATUS] = status
+    if status != FINE:
+        return math.nan
+    if ask[ASK_TASK] == INFER:
+        return 0.0
+    sums = pointer_to(header[HERE] + 8 * LOSS_SUM, types.float64)
+    if plan[0, layout.EXTENDED] == 1:
+        weight = get(sums, WEIGHT_SUM - LOSS_SUM)
+        return get(sums, 0) / weight if weight > 0.0 else 0.0
+    return get(sums, 0) / rows
+
+
+_SIGNATURE = types.float64(types.int64)
+
+
+@cache
+def serve() -> int:
+    """Address of ``_serve``; compiles it, or loads it."""
+    return c_function(_serve, _SIGNATURE)

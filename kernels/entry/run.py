@@ -1,0 +1,87 @@
+"""The way in: what Python calls.
+
+The stages are compiled once for each element type, as a C function that is called by its address:
+the parallel region below, which Numba compiles slowly and several times over, never contains them.
+"""
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+
+from numba import prange, types
+
+from ..base.jit import c_function, parallel_entry
+from ..ir.simd import address, call_code
+from ..ir.typed_pointers import cells_at, extended_plan_at, plan_at
+from ..tables.job_table import ADVANCE, NOTHING, PLAN
+from .step import call
+
+_SIGNATURE = types.int64(types.int64, types.int64, types.int64, types.int64)
+_PARALLEL_ARGUMENTS = types.int64[::1], types.int64, types.int64
+
+
+def _call_float32(address, request, share, shares):
+    job = cells_at(address, types.int64)
+    return call(plan_at(job[PLAN]), job, request, share, shares, types.float32)
+
+
+def _call_float64(address, request, share, shares):
+    job = cells_at(address, types.int64)
+    return call(plan_at(job[PLAN]), job, request, share, shares, types.float64)
+
+
+def _call_extended_float32(address, request, share, shares):
+    job = cells_at(address, types.int64)
+    return call(extended_plan_at(job[PLAN]), job, request, share, shares, types.float32)
+
+
+def _call_extended_float64(address, request, share, shares):
+    job = cells_at(address, types.int64)
+    return call(extended_plan_at(job[PLAN]), job, request, share, shares, types.float64)
+
+
+_CALLS = {
+    (4, False): _call_float32,
+    (8, False): _call_float64,
+    (4, True): _call_extended_float32,
+    (8, True): _call_extended_float64,
+}
+
+
+@cache
+def code(itemsize: int, extended: bool) -> int:
+    """Address of ``step.call`` for elements of 4 or 8 bytes; compiles it, or loads it.
+
+    extended: for plans that are.
+    """
+    return c_function(_CALLS[itemsize, extended], _SIGNATURE)
+
+
+@cache
+def serial(itemsize: int, extended: bool) -> Callable[[int, int, int, int], int]:
+    """``code`` as a Python function: (address of a job, RUN, 0, 1) runs the job.
+
+    It runs in the calling thread and without the GIL.
+    """
+    kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)
+    return kind(code(itemsize, extended))
+
+
+@parallel_entry
+def parallel(job, code, shares):
+    """Run a job, int64 (JOB,), each stage as a parallel region of ``shares`` shares.
+
+    code: ``code(itemsize, extended)``. The same bits as ``serial``.
+    """
+    stage = call_code(code, address(job), ADVANCE, NOTHING, shares)
+    while stage != NOTHING:
+        for share in prange(shares):
+            call_code(code, address(job), stage, share, shares)
+        stage = call_code(code, address(job), ADVANCE, stage, shares)
+
+
+def load(itemsize: int) -> None:
+    """Compile, or load from the cache, all that jobs on elements of 4 or 8 bytes run."""
+    for extended in (False, True):
+        serial(itemsize, extended)
+    parallel.compile(_PARALLEL_ARGUMENTS)

@@ -1,0 +1,52 @@
+"""Slots of scratch memory, each for one thread at a time, taken and given back without a lock.
+
+That works for threads of any origin: Numba's, under any of its threading layers, nested or not,
+and Python's. ``get_thread_id`` would not: it is 0 in every one of Python's threads, and it is a
+symbol that the user's cached code could not be linked to in a new process.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from ..base.jit import kernel
+from .llvm_ir import I64
+from .simd import offset
+
+
+@intrinsic
+def _take(typingctx: Any, flag: Any) -> Any:
+    """Make the int64 flag 1; whether it was 0."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        result = builder.cmpxchg(args[0], I64(0), I64(1), "acquire", "monotonic")
+        return builder.extract_value(result, 1)
+
+    return types.boolean(flag), codegen
+
+
+@intrinsic
+def give_back(typingctx: Any, flag: Any) -> Any:
+    """Make the int64 flag 0 again."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        builder.store_atomic(I64(0), args[0], "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(flag), codegen
+
+
+@kernel
+def take_one(flags, stride, count, wish):
+    """The number of a free slot among ``count``, now busy; waits while there is none.
+
+    flags: pointer to the first slot's int64 flag, 0 while it is free; the others lie ``stride``
+    elements apart. wish: any number >= 0, another one for each thread, where to look first: so
+    that threads seldom write the same cache line.
+    """
+    slot = wish % count
+    while not _take(offset(flags, slot * stride)):
+        slot = (slot + 1) % count
+    return slot

@@ -1,0 +1,229 @@
+"""Rows of the user's array, of any type and strides, into lane panels.
+
+The array comes as a descriptor, int64 (6,): address, bytes between rows, bytes between columns,
+type code, rows, columns. Its type is a value, so that no kind of array adds a compilation.
+"""
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from ..base import codes
+from ..base.jit import kernel
+from ..ir.llvm_ir import I64
+from ..ir.simd import (
+    any_lane,
+    differs,
+    get,
+    item_bytes,
+    lanes,
+    load,
+    load_anywhere,
+    offset,
+    pointer_to,
+    prefetch,
+    put,
+    splat,
+    store,
+    transpose,
+    transpose_rows,
+)
+
+ADDRESS, ROW_BYTES, COLUMN_BYTES, DTYPE, N_ROWS, N_COLUMNS = range(6)
+
+_DOUBLE = ir.DoubleType()
+
+
+_KINDS = {
+    codes.F32: (ir.FloatType(), "fpext"),
+    codes.F64: (_DOUBLE, ""),
+    codes.F16: (ir.IntType(16), "half"),
+    **{
+        code: (ir.IntType(bits), conversion)
+        for conversion, sizes in (
+            ("sitofp", {8: codes.I8, 16: codes.I16, 32: codes.I32, 64: codes.I64}),
+            ("uitofp", {8: codes.U8, 16: codes.U16, 32: codes.U32, 64: codes.U64}),
+        )
+        for bits, code in sizes.items()
+    },
+}
+"""How an element of each code is loaded, and made a double."""
+
+
+def _ir_half(at: Any, half: Any) -> ir.Value:
+    """An IEEE half, as int16, as a double, from its bits: not every processor converts one."""
+    wide = at.zext(half, I64)
+    fraction, power = at.and_(wide, I64(1023)), at.and_(at.lshr(wide, I64(10)), I64(31))
+    infinite = at.icmp_signed("==", power, I64(31))
+    exponent = at.select(infinite, I64(2047), at.add(power, I64(1023 - 15)))
+    bits = at.or_(at.shl(exponent, I64(52)), at.shl(fraction, I64(42)))
+    small = at.fmul(at.uitofp(fraction, _DOUBLE), _DOUBLE(2.0**-24))
+    denormal = at.icmp_signed("==", power, I64(0))
+    size = at.select(denormal, small, at.bitcast(bits, _DOUBLE))
+    sign = at.shl(at.lshr(wide, I64(15)), I64(63))
+    return at.bitcast(at.or_(at.bitcast(size, I64), sign), _DOUBLE)
+
+
+def _ir_element(at: Any, address: Any, code: int) -> ir.Value:
+    kind, conversion = _KINDS[code]
+    value = at.load(at.inttoptr(address, kind.as_pointer()))
+    value.align = 1  # a user's array may lie anywhere
+    if conversion == "half":
+        return _ir_half(at, value)
+    return getattr(at, conversion)(value, _DOUBLE) if conversion else value
+
+
+@intrinsic
+def _element(typingctx: Any, address: Any, code: Any) -> Any:
+    """The element at an integer address, of any of codes.py's types, as float64."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        done = builder.append_basic_block("element")
+        other = builder.append_basic_block("other")
+        choice = builder.switch(args[1], other)
+        found = []
+        for code in _KINDS:
+            block = builder.append_basic_block(f"element_{code}")
+            choice.add_case(I64(code), block)
+            builder.position_at_end(block)
+            found.append((_ir_element(builder, args[0], code), block))
+            builder.branch(done)
+        builder.position_at_end(other)
+        builder.unreachable()
+        builder.position_at_end(done)
+        result = builder.phi(_DOUBLE)
+        for value, block in found:
+            result.add_incoming(value, block)
+        return result
+
+    return types.float64(types.int64, types.int64), codegen
+
+
+_ZERO = np.int64(0)
+
+AHEAD = 8
+"""Vectors between a prefetch of a row and its use: shuffled rows come from far memory, and the few
+lines that are read of each before the next row's turn start no prefetch of the processor's own."""
+
+
+@kernel
+def _are_own(step, code, target):
+    """Whether elements of a row lie one after another, in target's own type."""
+    size = item_bytes(target)
+    return step == size and code == (codes.F32 if size == 4 else codes.F64)
+
+
+@kernel
+def _copy_row(source, step, code, count, target):
+    """``count`` elements of a row, ``step`` bytes apart, to the lanes of target; 0 beyond."""
+    prefetch(source + AHEAD * lanes(target) * step)
+    if count == lanes(target) and _are_own(step, code, target):
+        store(target, 0, load_anywhere(pointer_to(source, target)))
+        return
+    store(target, 0, splat(target, 0.0))
+    if code == codes.F32 and step == 4:
+        single = pointer_to(source, types.float32)
+        for i in range(count):
+            put(target, i, get(single, i))
+    elif code == codes.F64 and step == 8:
+        double = pointer_to(source, types.float64)
+        for i in range(count):
+            put(target, i, get(double, i))
+    elif code == codes.U8 and step == 1:
+        byte = pointer_to(source, types.uint8)
+        for i in range(count):
+            put(target, i, get(byte, i))
+    else:
+        for i in range(count):
+            put(target, i, _element(source + i * step, code))
+
+
+@kernel
+def _row_address(job, data, order, place):
+    """Where the row at ``place`` of the order lies in the array."""
+    row = place if order == 0 else get(pointer_to(order, types.int64), place)
+    return job[data + ADDRESS] + row * job[data + ROW_BYTES]
+
+
+@kernel
+def gather_rows(job, data, order, first, rows, target):
+    """A few rows into row panels (gemv.py); returns whether a value was NaN or infinite.
+
+    job, data, order: as in ``gather``. target: (panels of columns, rows, lanes); lanes beyond the
+    last column become 0. Twin: plain indexing.
+    """
+    w = lanes(target)
+    columns, step, code = job[data + N_COLUMNS], job[data + COLUMN_BYTES], job[data + DTYPE]
+    zero = splat(target, 0.0)
+    bad = zero < zero
+    for r in range(rows):
+        source = _row_address(job, data, order, first + r)
+        for c in range(0, columns, w):
+            place = offset(target, c * rows + r * w)
+            _copy_row(source + c * step, step, code, min(w, columns - c), place)
+            x = load(place, 0)
+            bad = bad | differs(x - x, zero)
+    return any_lane(bad)
+
+
+@kernel
+def _gather_vectors(job, data, order, first, columns, target, scratch):
+    """As many columns of a whole vector of rows as are whole vectors, from where they lie.
+
+    Arguments are those of ``gather``. A row is prefetched AHEAD vectors before its turn, and at its
+    end the row that is next in the same lane.
+    """
+    w, size = lanes(target), item_bytes(target)
+    zero = splat(target, 0.0)
+    bad = zero < zero
+    here = pointer_to(scratch, types.int64)
+    for r in range(w):
+        put(here, r, _row_address(job, data, order, first + r))
+        later = min(first + w + r, job[data + N_ROWS] - 1)
+        put(here, w + r, _row_address(job, data, order, later))
+    for c in range(0, columns // w * w, w):
+        row, ahead = _ZERO, (c + AHEAD * w) * size
+        if c + AHEAD * w >= columns:
+            row, ahead = w, (c + AHEAD * w) % columns * size
+        for r in range(row, row + w):
+            prefetch(get(here, r) + ahead)
+        place = offset(target, c * w)
+        transpose_rows(here, c * size, place)
+        for i in range(0, w * w, w):
+            x = load(place, i)
+            bad = bad | differs(x - x, zero)
+    return any_lane(bad)
+
+
+@kernel
+def gather(job, data, order, first, valid, target, scratch):
+    """One vector of rows into ``target``; returns whether a value was NaN or infinite.
+
+    job: int64, holds the array's descriptor from element ``data`` on. order: address of the row
+    indices, int64, of which first .. first + valid are taken; 0 for the rows as they lie.
+    target: (columns padded to lanes, lanes); lanes from ``valid`` on become 0.
+    scratch: (lanes, lanes). Twin: plain indexing.
+    """
+    w = lanes(target)
+    columns, step, code = job[data + N_COLUMNS], job[data + COLUMN_BYTES], job[data + DTYPE]
+    whole, bad_vectors = _ZERO, False
+    if valid == w <= columns and _are_own(step, code, target):
+        whole = columns // w * w
+        bad_vectors = _gather_vectors(job, data, order, first, columns, target, scratch)
+    zero = splat(target, 0.0)
+    bad = zero < zero
+    for r in range(valid, w):
+        store(scratch, r * w, zero)
+    for c in range(whole, columns, w):
+        count = min(w, columns - c)
+        for r in range(valid):
+            source = _row_address(job, data, order, first + r) + c * step
+            _copy_row(source, step, code, count, offset(scratch, r * w))
+        transpose(scratch, w, offset(target, c * w), w)
+        for i in range(c * w, (c + w) * w, w):
+            x = load(target, i)
+            bad = bad | differs(x - x, zero)
+    return bad_vectors or any_lane(bad)

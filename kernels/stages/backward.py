@@ -1,0 +1,125 @@
+"""Backward: the deltas of a share of the batch rows, from the last layer to the first."""
+
+import numpy as np
+
+from ..base.jit import kernel
+from ..ir.simd import lanes, offset, transpose
+from ..primitives.gemm import multiply_across
+from ..tables.layout import (
+    BLOCK,
+    DELTA,
+    DELTA_PANEL_STRIDE,
+    DELTA_PANELS,
+    DELTA_STRIDE,
+    IN,
+    INPUTS,
+    LAST,
+    OUTPUTS,
+    WEIGHT_STRIDE,
+    WEIGHTS,
+    A,
+    Z,
+)
+from .dropout import counter
+from .forward import padded
+from .hidden import slope_units
+from .residual import carry_error_to_inputs
+
+_ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
+
+
+@kernel
+def delta_of(plan, work, vector, layer):
+    """Where the delta (units, lanes) of a layer lies in a vector's block: the two take turns."""
+    place = plan[0, DELTA] + layer % 2 * plan[0, DELTA_STRIDE]
+    return offset(work, vector * plan[0, BLOCK] + place)
+
+
+@kernel
+def spread(plan, work, layer, first, last, low, high):
+    """Copy a layer's delta (units, lanes) to its panels of units (rows, lanes).
+
+    For the vectors of rows ``first`` to ``last``, and the panels that hold the units ``low``, a
+    multiple of the lanes, to ``high``.
+    """
+    w, stride = lanes(work), plan[layer, DELTA_PANEL_STRIDE]
+    for v in range(first, last):
+        delta = delta_of(plan, work, v, layer)
+        panels = offset(work, plan[layer, DELTA_PANELS] + v * w * w)
+        for p in range(low // w, padded(high, w) // w):
+            transpose(offset(delta, p * w * w), w, offset(panels, p * stride), w)
+
+
+@kernel
+def backward_layer(plan, params, work, layer, first, last, low, high):
+    """Delta of the units ``low`` to ``high`` below a layer, from the layer's delta.
+
+    plan, params, work: layout.py. For the vectors of rows ``first`` to ``last``. low: a multiple of
+    the lanes. Leaves it in its panels, DELTA_PANELS, too. Twin: ``backward``.
+    """
+    w, block, below = lanes(work), plan[0, BLOCK], layer - 1
+    multiply_across(
+        offset(params, plan[layer, WEIGHTS] + low * w),
+        plan[layer, WEIGHT_STRIDE],
+        delta_of(plan, work, first, layer),
+        block,
+        offset(delta_of(plan, work, first, below), low * w),
+        block,
+        high - low,
+        last - first,
+        plan[layer, OUTPUTS],
+    )
+    units, count = plan[below, OUTPUTS], high - low
+    for v in range(first, last):
+        row = offset(work, v * block)
+        slope_units(
+            plan,
+            params,
+            work,
+            below,
+            v,
+            offset(delta_of(plan, work, v, below), low * w),
+            offset(row, plan[below, Z] + low * w),
+            offset(row, plan[below, A] + low * w),
+            count,
+            padded(count, w),
+            counter(plan, v * w, low, units),
+            _ONE,
+            units,
+        )
+    spread(plan, work, below, first, last, low, high)
+
+
+@kernel
+def error_of_inputs(plan, params, work, first, last):
+    """dLoss/dX for the vectors of rows ``first`` to ``last``, where the inputs themselves lay.
+
+    plan, params, work: layout.py. Reads the delta of layer 1. Twin: same name.
+    """
+    block = plan[0, BLOCK]
+    multiply_across(
+        offset(params, plan[1, WEIGHTS]),
+        plan[1, WEIGHT_STRIDE],
+        delta_of(plan, work, first, 1),
+        block,
+        offset(work, first * block + plan[1, IN]),
+        block,
+        plan[1, INPUTS],
+        last - first,
+        plan[1, OUTPUTS],
+    )
+    for v in range(first, last):
+        carry_error_to_inputs(plan, work, v, offset(work, v * block + plan[1, IN]))
+
+
+@kernel
+def backward(plan, params, work, first, last):
+    """Deltas of all layers, for the vectors of rows ``first`` to ``last``.
+
+    plan, params, work: layout.py. Reads the delta of the last layer and every z and a; leaves each
+    layer's delta in its panels, DELTA_PANELS. Twin: same name.
+    """
+    top = plan[0, LAST]
+    spread(plan, work, top, first, last, _ZERO, plan[top, OUTPUTS])
+    for layer in range(top, 1, -1):
+        backward_layer(plan, params, work, layer, first, last, _ZERO, plan[layer, INPUTS])

@@ -1,0 +1,160 @@
+"""Rows on their way between the user's arrays and the blocks of the work arena."""
+
+import numpy as np
+
+from ..base.codes import CROSS_ENTROPY, F64
+from ..base.jit import kernel
+from ..ir.simd import (
+    get,
+    lanes,
+    offset,
+    put,
+    transpose,
+)
+from ..primitives.gather import (
+    ADDRESS,
+    DTYPE,
+    N_COLUMNS,
+    gather,
+    gather_rows,
+)
+from ..tables.job_table import (
+    BAD_INPUT,
+    BAD_TARGET,
+    FINE,
+    FROM_OUTPUT,
+    INPUT_GRADIENT,
+    KINDS,
+    TASK,
+    X,
+    Y,
+)
+from ..tables.layout import (
+    BLOCK,
+    IN,
+    INPUTS,
+    LAST,
+    LOSS,
+    PARAMETERS,
+    SCRATCH,
+    TARGET,
+    TARGETS,
+)
+from .custom_activation import fill_lanes
+from .forward import activate_outputs, padded
+from .losses import invalid_target
+from .scaling import (
+    scale_own_gradient,
+    standardize_input_rows,
+    standardize_inputs,
+    standardize_targets,
+)
+from .small_batch import are_few, by_rows_alone, outputs_few
+
+WIDE = 65536
+"""Weights of a layer from which a region of its own pays. Three layers, batch 32, two threads, by
+rows and layer by layer: 128 x 128 29 and 33 us, 256 x 256 100 and 98, 1024 x 1024 2265 and 1858."""
+
+# NumPy integers, where a constant is an argument: Numba compiles anew for each Python one.
+_X, _Y = np.int64(X), np.int64(Y)
+
+
+@kernel
+def has_labels(plan, job):
+    """Whether y is one column of integer class labels."""
+    one_column = job[Y + N_COLUMNS] == 1 and job[Y + DTYPE] > F64
+    return plan[0, LOSS] == CROSS_ENTROPY and one_column
+
+
+@kernel
+def has_own_gradient(job):
+    """Whether y holds the gradient of a loss of the user's own."""
+    return job[TASK] == FROM_OUTPUT or job[TASK] == INPUT_GRADIENT
+
+
+@kernel
+def goes_by_layers(plan, work, rows, shares):
+    """Whether a batch goes through one layer at a time, each share with its units of it.
+
+    So do few rows; and where layers are wide, so few vectors of rows that a share would be idle for
+    a third of the time, or would read all weights for a single vector.
+    """
+    w = lanes(work)
+    vectors = padded(rows, w) // w
+    if are_few(plan, rows, w):
+        return True
+    if by_rows_alone(plan):
+        return False
+    left = vectors < 2 * shares and vectors % shares != 0
+    wide = plan[0, PARAMETERS] > WIDE * plan[0, LAST]
+    return shares > 1 and wide and (left or vectors <= shares)
+
+
+@kernel
+def _take_targets(plan, job, order, first, valid, block, scratch):
+    """Bring y of one vector of rows into its block, if there is one; the status."""
+    if job[Y + ADDRESS] != 0:
+        y, outputs = offset(block, plan[0, TARGET]), plan[0, TARGETS]
+        if gather(job, _Y, order, first, valid, y, scratch):
+            return BAD_TARGET
+        if has_own_gradient(job):
+            scale_own_gradient(plan, y)
+            return FINE
+        if invalid_target(plan[0, LOSS], y, has_labels(plan, job), valid, outputs):
+            return BAD_TARGET
+        standardize_targets(plan, y)
+    return FINE
+
+
+@kernel
+def take_rows(plan, work, job, order, first, valid, vector, scratch):
+    """Bring one vector of rows of X, and of y if there is one, into its block; the status."""
+    block = offset(work, vector * plan[0, BLOCK])
+    x = offset(block, plan[1, IN])
+    if gather(job, _X, order, first, valid, x, scratch):
+        return BAD_INPUT
+    standardize_inputs(plan, x)
+    fill_lanes(plan, x, plan[1, INPUTS], valid)
+    return _take_targets(plan, job, order, first, valid, block, scratch)
+
+
+@kernel
+def take_batch(plan, work, job, order, first, rows):
+    """Bring a batch that goes layer by layer into its blocks; the first status that is not FINE.
+
+    That of an inference: kind + KINDS * the first row of the vector.
+    """
+    w, scratch = lanes(work), offset(work, plan[0, SCRATCH])
+    if are_few(plan, rows, w):
+        x = offset(work, plan[1, IN])
+        if gather_rows(job, _X, order, first, rows, x):
+            return BAD_INPUT
+        standardize_input_rows(plan, x, rows)
+        return _take_targets(plan, job, order, first, rows, work, scratch)
+    for v in range(padded(rows, w) // w):
+        valid = min(w, rows - v * w)
+        status = take_rows(plan, work, job, order, first + v * w, valid, v, scratch)
+        if status != FINE:
+            return status + KINDS * v * w
+    return FINE
+
+
+@kernel
+def finish_forward(plan, work, rows):
+    """The outputs of a batch that went layer by layer."""
+    w = lanes(work)
+    if are_few(plan, rows, w):
+        outputs_few(plan, work, rows)
+    for v in range(padded(rows, w) // w):
+        activate_outputs(plan, work, v)
+
+
+@kernel
+def write_rows(a, units, valid, out, row, scratch):
+    """Copy a (units, lanes), one vector of rows, to rows ``row`` .. of out (n, units)."""
+    w = lanes(a)
+    for u in range(0, units, w):
+        transpose(offset(a, u * w), w, scratch, w)
+        for r in range(valid):
+            for i in range(min(w, units - u)):
+                put(out, (row + r) * units + u + i, get(scratch, r * w + i))

@@ -1,0 +1,78 @@
+"""The user's own activation: a C function, called by its address (fastbp/own.py compiles it).
+
+It takes as many z as lie one after another, writes a of each, and leaves da/dz in the place of z:
+what is dear in an activation is computed once. It must be finite at 0, which stands where a unit
+does not exist. A row that does not exist could have any z, and is therefore the first one again.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from ..base.codes import OWN_ACTIVATION
+from ..base.jit import kernel
+from ..base.variants import by_plan
+from ..ir.llvm_ir import I64
+from ..ir.simd import (
+    get,
+    lane_index,
+    lanes,
+    load,
+    select,
+    splat,
+    store,
+)
+from ..primitives.elementwise import activate
+from ..tables.layout import ACTIVATION, FUNCTION
+
+
+@intrinsic
+def _call(typingctx: Any, code: Any, z: Any, a: Any, count: Any) -> Any:
+    """Call the C function at an address on ``count`` elements."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        kind = ir.FunctionType(ir.VoidType(), [args[1].type, args[2].type, I64])
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, z, a, types.int64), codegen
+
+
+@kernel
+def _activate_by_code(plan, layer, z, a, units, padded):
+    activate(plan[layer, ACTIVATION], z, a, units, padded)
+
+
+@kernel
+def activate_any(plan, layer, z, a, units, padded):
+    """As ``elementwise.activate`` for a layer's activation. Twin: ``activation``.
+
+    z and a are not the same where it is an own one, and then z becomes da/dz.
+    """
+    if plan[layer, ACTIVATION] != OWN_ACTIVATION:
+        activate(plan[layer, ACTIVATION], z, a, units, padded)
+        return
+    w = lanes(a)
+    _call(plan[layer, FUNCTION], z, a, units * w)
+    for i in range(units * w, padded * w, w):
+        store(a, i, splat(a, 0.0))
+
+
+activate_layer = by_plan(_activate_by_code, activate_any)
+"""``activate_any`` where the plan may be a plain one: (plan, layer, z, a, units, padded)."""
+
+
+@kernel
+def _fill_lanes(plan, x, vectors, used):
+    w = lanes(x)
+    if used >= w:
+        return
+    exists = lane_index(x) < splat(x, used)
+    for i in range(0, vectors * w, w):
+        store(x, i, select(exists, load(x, i), get(x, i)))
+
+
+fill_lanes = by_plan(None, _fill_lanes)
+"""Let the lanes of x from ``used`` on hold what the first does: (plan, x, vectors, used)."""

@@ -1,0 +1,163 @@
+"""The losses of extended plans, and label smoothing."""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from ..base import codes
+from ..base.jit import kernel
+from ..ir.llvm_ir import I64
+from ..ir.simd import (
+    fabs,
+    get,
+    lanes,
+    load,
+    offset,
+    put,
+    select,
+    splat,
+    store,
+)
+from ..ir.typed_pointers import cells_at
+from ..primitives.elementwise import exp, log, slope
+from ..tables.job_table import HYPER, INFER, TASK
+from ..tables.layout import (
+    ACTIVATION,
+    BLOCK,
+    LAST,
+    LOSS,
+    OUTPUTS,
+    OWN_LOSS,
+    OWN_ROWS,
+    ROW_LOSS,
+    TARGET,
+    A,
+    Z,
+)
+from ..tables.settings import LOSS_PARAMETER, SMOOTHING
+from .backward import delta_of
+from .batch import has_labels
+from .forward import padded
+from .losses import clear_padding, delta_from_output, loss_and_delta
+
+POISSON_EPS = 1e-8
+"""What is added to a rate before its logarithm is taken (torch's default)."""
+
+
+@kernel
+def _value_and_slope(loss, parameter, is_log, p, y):
+    """One output's loss l and dl/dp, for each lane; NaN in l survives."""
+    d = p - y
+    if loss == codes.MAE:
+        return fabs(d), select(d > 0.0, 1.0, select(d < 0.0, d * 0.0 - 1.0, d * 0.0))
+    if loss == codes.HUBER:
+        size = fabs(d)
+        small = size <= parameter
+        far = select(d > 0.0, d * 0.0 + parameter, d * 0.0 - parameter)
+        return select(small, d * d * 0.5, (size - 0.5 * parameter) * parameter), select(
+            small, d, far
+        )
+    if loss == codes.QUANTILE:
+        rate = select(d > 0.0, d * 0.0 + (1.0 - parameter), d * 0.0 - parameter)
+        return d * rate, select(d == 0.0, 0.0, rate)
+    if is_log:
+        rate = exp(p)
+        return rate - y * p, rate - y
+    rate = p + POISSON_EPS
+    return p - y * log(rate), 1.0 - y / rate
+
+
+@kernel
+def _by_output(loss, parameter, code, z, p, y, delta, units, scale):
+    """The mean over outputs of a loss that treats each by itself, and its delta."""
+    w = lanes(z)
+    total, is_log = splat(z, 0.0), code == codes.IDENTITY
+    for i in range(0, units * w, w):
+        a = load(p, i)
+        value, rate = _value_and_slope(loss, parameter, is_log, a, load(y, i))
+        total = total + value
+        store(delta, i, rate * slope(code, load(z, i), a) * (scale / units))
+    return total / units
+
+
+@kernel
+def _gaussian(p, y, delta, units, scale):
+    """1/2 mean of s + (m - y)^2 e^-s; m the first half of the outputs, s the second."""
+    w, half = lanes(p), units // 2
+    total, scale = splat(p, 0.0), scale / half
+    for i in range(0, half * w, w):
+        s, d = load(p, half * w + i), load(p, i) - load(y, i)
+        precision = exp(-s)
+        excess = d * d * precision
+        total = total + (s + excess)
+        store(delta, i, d * precision * scale)
+        store(delta, half * w + i, (1.0 - excess) * (0.5 * scale))
+    return total * (0.5 / half)
+
+
+@intrinsic
+def _call_own(typingctx: Any, code: Any, p: Any, y: Any, dloss: Any, units: Any) -> Any:
+    """Call the user's loss, a C function at an address, on one row."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        kind = ir.FunctionType(ir.DoubleType(), [*(a.type for a in args[1:4]), I64])
+        return builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+
+    return types.float64(types.int64, p, p, p, types.int64), codegen
+
+
+@kernel
+def own_loss_and_delta(plan, work, vector, valid, rows):
+    """``output_loss`` by the user's own loss, row by row. Twin: the function itself."""
+    w, last = lanes(work), plan[0, LAST]
+    block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
+    p, y = offset(block, plan[last, A]), offset(block, plan[0, TARGET])
+    delta, v = delta_of(plan, work, vector, last), delta_of(plan, work, vector, last - 1)
+    own_p = offset(block, plan[0, OWN_ROWS])
+    own_y, own_v = offset(own_p, units), offset(own_p, 2 * units)
+    whole, row_loss = padded(units, w), offset(block, plan[0, ROW_LOSS])
+    for i in range(0, whole * w, w):
+        store(v, i, splat(v, 0.0))
+    for r in range(valid):
+        for u in range(units):
+            put(own_p, u, get(p, u * w + r))
+            put(own_y, u, get(y, u * w + r))
+            put(own_v, u, 0.0)
+        value = _call_own(plan[0, OWN_LOSS], own_p, own_y, own_v, units)
+        for u in range(units):
+            put(v, u * w + r, get(own_v, u) / rows)
+            value += get(own_v, u) * 0.0  # NaN, where the gradient is not finite
+        put(delta, r, value)
+    value, z = load(delta, 0), offset(block, plan[last, Z])
+    delta_from_output(plan[last, ACTIVATION], z, p, v, delta, units, whole, row_loss)
+    clear_padding(value, delta, units, whole, valid, row_loss)
+
+
+@kernel
+def extended_loss_and_delta(plan, work, job, vector, valid, rows):
+    """``output_loss`` of extended plans: of all losses, with label smoothing."""
+    loss, last = plan[0, LOSS], plan[0, LAST]
+    if loss == codes.OWN_LOSS:
+        own_loss_and_delta(plan, work, vector, valid, rows)
+        return
+    block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
+    z, p = offset(block, plan[last, Z]), offset(block, plan[last, A])
+    y, delta = offset(block, plan[0, TARGET]), delta_of(plan, work, vector, last)
+    code, row_loss = plan[last, ACTIVATION], offset(block, plan[0, ROW_LOSS])
+    whole, hyper = padded(units, lanes(work)), cells_at(job[HYPER], types.float64)
+    if loss < codes.MAE:
+        smoothing = 0.0 if job[TASK] == INFER else hyper[SMOOTHING]
+        middle = 1.0 / units if loss == codes.CROSS_ENTROPY else 0.5
+        smooth = (1.0 - smoothing, smoothing * middle)
+        labels = has_labels(plan, job)
+        loss_and_delta(
+            loss, code, z, p, y, labels, delta, units, whole, valid, rows, row_loss, smooth
+        )
+        return
+    if loss == codes.GAUSSIAN_NLL:
+        value = _gaussian(p, y, delta, units, 1.0 / rows)
+    else:
+        value = _by_output(loss, hyper[LOSS_PARAMETER], code, z, p, y, delta, units, 1.0 / rows)
+    clear_padding(value, delta, units, whole, valid, row_loss)

@@ -1,0 +1,177 @@
+"""What an extended batch does besides a plain one: before its rows, and after its gradient."""
+
+import math
+
+from numba import types
+
+from ..base import codes
+from ..base.jit import kernel
+from ..base.variants import by_plan
+from ..ir.simd import get, offset, pointer_to
+from ..ir.typed_pointers import cells_at
+from ..tables.job_table import (
+    APPLY,
+    BATCH,
+    BY_WEIGHTS,
+    FINISH,
+    GRADIENTS,
+    HYPER,
+    INPUT_GRADIENT,
+    MEASURE,
+    NOT_FINITE,
+    NOTHING,
+    ROWS,
+    START,
+    STATUS,
+    TASK,
+    TRAIN,
+    WEIGHT_SUMS,
+)
+from ..tables.layout import (
+    DROPPING,
+    FIRST_ROW,
+    GRADIENT,
+    KEY,
+    OPTIMIZER,
+    PARAMETERS,
+    SEED,
+)
+from ..tables.schedules import scheduled
+from ..tables.settings import (
+    CLIP_SCALE,
+    MU_PRODUCT,
+    ROW_SCALE,
+    SCHEDULE,
+    STEP_LR,
+    STEP_MOMENTUM,
+    UPDATES,
+)
+from .dropout import update_key
+from .regularization import clip_scale, finish_gradients, measure_gradient, measure_weights
+from .update import apply_share, beta1_or_momentum, nadam_momentum
+
+
+@kernel
+def _prepare(plan, job):
+    hyper = cells_at(job[HYPER], types.float64)
+    updates = hyper[UPDATES]
+    plan[0, FIRST_ROW] = job[START] if job[TASK] == GRADIENTS else 0
+    # The user's own gradient is one of the outputs that predict gave.
+    plan[0, DROPPING] = 1 if job[TASK] == TRAIN or job[TASK] == GRADIENTS else 0
+    plan[0, KEY] = update_key(plan[0, SEED], int(updates))
+    factor, momentum = scheduled(hyper, SCHEDULE, updates)
+    hyper[STEP_LR] = hyper[codes.LR] * factor
+    own = beta1_or_momentum(plan[0, OPTIMIZER], hyper)
+    hyper[STEP_MOMENTUM] = own if math.isnan(momentum) else momentum
+    hyper[ROW_SCALE] = hyper[CLIP_SCALE] = 1.0
+
+
+prepare = by_plan(None, _prepare)
+"""Work out what a batch's stages read: (plan, job)."""
+
+
+@kernel
+def _measure_layer(plan, params, work, job, layer, share, shares):
+    hyper = cells_at(job[HYPER], types.float64)
+    measure_weights(plan, params, work, hyper, layer, share, shares)
+
+
+measure_layer = by_plan(None, _measure_layer)
+"""One share's part of what the weights of a layer cost.
+
+(plan, params, work, job, layer, share, shares)
+"""
+
+
+@kernel
+def _stores_none(plan):
+    return False
+
+
+@kernel
+def _stores_gradient(plan):
+    return plan[0, GRADIENT] >= 0
+
+
+stores_gradient = by_plan(_stores_none, _stores_gradient)
+"""Whether an update needs its whole gradient first: (plan)."""
+
+
+@kernel
+def _no_arena(plan, moments):
+    return moments
+
+
+@kernel
+def _gradient_arena(plan, moments):
+    return offset(moments, plan[0, GRADIENT] * plan[0, PARAMETERS])
+
+
+gradient_arena = by_plan(_no_arena, _gradient_arena)
+"""Where it is stored: (plan, moments)."""
+
+
+@kernel
+def _update_is_made(plan, work, hyper, job, after):
+    return NOTHING
+
+
+@kernel
+def _after_weights(plan, work, hyper, job, after):
+    if job[TASK] == GRADIENTS:
+        if after == FINISH or job[START] + job[BATCH] < job[ROWS]:
+            return NOTHING
+        weight = get(pointer_to(job[WEIGHT_SUMS], types.float64), 0)
+        hyper[ROW_SCALE] = job[ROWS] / weight if weight > 0.0 else 0.0
+        return FINISH
+    if after == BY_WEIGHTS and plan[0, GRADIENT] >= 0 and job[TASK] != INPUT_GRADIENT:
+        return MEASURE
+    if after == MEASURE:
+        hyper[CLIP_SCALE] = clip_scale(plan, work, hyper)
+        if not math.isfinite(hyper[CLIP_SCALE]):
+            job[STATUS] = NOT_FINITE
+            return NOTHING
+        return APPLY
+    return NOTHING
+
+
+after_weights = by_plan(_update_is_made, _after_weights)
+"""The stage that follows BY_WEIGHTS or one of ours; NOTHING where the update is made, or cannot be.
+
+(plan, work, hyper, job, after)
+"""
+
+
+@kernel
+def _extra_stage(plan, params, moments, work, hyper, stage, share, shares):
+    if stage == FINISH:
+        finish_gradients(plan, params, moments, hyper, share, shares)
+        return
+    gradient = _gradient_arena(plan, moments)
+    if stage == MEASURE:
+        measure_gradient(plan, params, gradient, work, hyper, share, shares)
+    else:
+        apply_share(plan, params, moments, gradient, hyper, share, shares)
+
+
+extra_stage = by_plan(None, _extra_stage)
+"""One share's part of MEASURE, APPLY or FINISH.
+
+(plan, params, moments, work, hyper, stage, share, shares)
+"""
+
+
+@kernel
+def _count(plan, hyper):
+    hyper[UPDATES] += 1.0
+
+
+@kernel
+def _count_and_decay(plan, hyper):
+    if plan[0, OPTIMIZER] == codes.NADAM:
+        hyper[MU_PRODUCT] *= nadam_momentum(hyper, hyper[UPDATES] + 1.0)
+    hyper[UPDATES] += 1.0
+
+
+count_update = by_plan(_count, _count_and_decay)
+"""Count an update that was made: (plan, hyper)."""

@@ -1,0 +1,92 @@
+"""Forward: vectors of batch rows through the layers."""
+
+import numpy as np
+
+from ..base import codes
+from ..base.jit import kernel
+from ..ir.simd import lanes, offset
+from ..primitives.gemm import multiply_down
+from ..tables.layout import (
+    ACTIVATION,
+    BIAS,
+    BLOCK,
+    IN,
+    INPUTS,
+    LAST,
+    OUTPUTS,
+    WEIGHT_STRIDE,
+    WEIGHTS,
+    A,
+    Z,
+)
+from .custom_activation import activate_layer
+from .dropout import counter
+from .hidden import activate_units
+from .losses import softmax
+from .norm import linear_place
+
+_ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
+
+
+@kernel
+def padded(units, w):
+    """``units`` rounded up to whole vectors."""
+    return -(-units // w) * w
+
+
+@kernel
+def forward_layer(plan, params, work, layer, first, last, low, high):
+    """z of the units ``low`` to ``high`` of a layer, for the vectors of rows ``first`` to ``last``.
+
+    plan, params, work: layout.py. low: a multiple of the lanes. With the activations, too, but for
+    the last layer, whose softmax couples its units: ``activate_outputs``. Twin: ``forward``.
+    """
+    w, block = lanes(work), plan[0, BLOCK]
+    base = offset(work, first * block)
+    multiply_down(
+        offset(params, plan[layer, WEIGHTS] + low // w * plan[layer, WEIGHT_STRIDE]),
+        plan[layer, WEIGHT_STRIDE],
+        offset(base, plan[layer, IN]),
+        block,
+        offset(base, linear_place(plan, layer) + low * w),
+        block,
+        high - low,
+        last - first,
+        plan[layer, INPUTS],
+        offset(params, plan[layer, BIAS] + low),
+    )
+    if layer == plan[0, LAST]:
+        return
+    units, count = plan[layer, OUTPUTS], high - low
+    for v in range(first, last):
+        z = offset(work, v * block + plan[layer, Z] + low * w)
+        a = offset(work, v * block + plan[layer, A] + low * w)
+        number = counter(plan, v * w, low, units)
+        activate_units(
+            plan, params, work, layer, v, z, a, count, padded(count, w), number, _ONE, units
+        )
+
+
+@kernel
+def activate_outputs(plan, work, vector):
+    """The outputs of one vector of rows, from z of the last layer."""
+    layer = plan[0, LAST]
+    units, w = plan[layer, OUTPUTS], lanes(work)
+    block = offset(work, vector * plan[0, BLOCK])
+    z, a = offset(block, plan[layer, Z]), offset(block, plan[layer, A])
+    if plan[layer, ACTIVATION] == codes.SOFTMAX:
+        softmax(z, a, units, padded(units, w))
+    else:
+        activate_layer(plan, layer, z, a, units, padded(units, w))
+
+
+@kernel
+def forward(plan, params, work, first, last):
+    """z and a of every layer, for the vectors of rows ``first`` to ``last``.
+
+    plan, params, work: layout.py. Reads the activations IN of layer 1. Twin: same name.
+    """
+    for layer in range(1, plan[0, LAST] + 1):
+        forward_layer(plan, params, work, layer, first, last, _ZERO, plan[layer, OUTPUTS])
+    for v in range(first, last):
+        activate_outputs(plan, work, v)

@@ -1,0 +1,263 @@
+"""Softmax and the losses: value and delta of the output layer together, one vector of rows.
+
+Lanes are rows, so a sum or a maximum over outputs is a chain of plain vector operations.
+"""
+
+from ..base import codes
+from ..base.jit import kernel
+from ..ir.simd import (
+    any_lane,
+    fabs,
+    fma,
+    lane_index,
+    lanes,
+    load,
+    select,
+    splat,
+    store,
+)
+from ..primitives.elementwise import exp, log, log1p, slope
+
+SUM_TOLERANCE = 1e-3
+"""How far from 1 a row of probabilities may sum."""
+
+
+_PART = 64
+"""Terms of a sum that are added up by themselves: rounding grows with the longest chain."""
+
+
+@kernel
+def _sum(x, units):
+    """(lanes,), the sum over units of x (units, lanes)."""
+    w = lanes(x)
+    total = splat(x, 0.0)
+    for start in range(0, units, _PART):
+        part = splat(x, 0.0)
+        for i in range(start * w, min(units, start + _PART) * w, w):
+            part = part + load(x, i)
+        total = total + part
+    return total
+
+
+@kernel
+def softmax(z, a, units, padded):
+    """Softmax over units to a, and zeros in the padded units. Twin: ``activation``.
+
+    z, a: (padded, lanes), not the same.
+    """
+    w = lanes(z)
+    top = load(z, 0)
+    for i in range(w, units * w, w):
+        x = load(z, i)
+        top = select(x > top, x, top)
+    for i in range(0, units * w, w):
+        store(a, i, exp(load(z, i) - top))
+    share = 1.0 / _sum(a, units)
+    for i in range(0, units * w, w):
+        store(a, i, load(a, i) * share)
+    for i in range(units * w, padded * w, w):
+        store(a, i, splat(a, 0.0))
+
+
+@kernel
+def _log_sum_exp(z, units):
+    w = lanes(z)
+    top = load(z, 0)
+    for i in range(w, units * w, w):
+        x = load(z, i)
+        top = select(x > top, x, top)
+    total = splat(z, 0.0)
+    for start in range(0, units, _PART):
+        part = splat(z, 0.0)
+        for i in range(start * w, min(units, start + _PART) * w, w):
+            part = part + exp(load(z, i) - top)
+        total = total + part
+    return top + log(total)
+
+
+@kernel
+def _target(y, i, labels, unit):
+    """Row ``unit`` of the one-hot target of ``labels``, or of the target y at element i."""
+    if labels:
+        return select(load(y, 0) == splat(y, unit), splat(y, 1.0), 0.0)
+    return load(y, i)
+
+
+@kernel
+def _smoothed(t, smooth):
+    """A target drawn to the middle: smooth is (share that is kept, what is added), or None."""
+    if smooth is not None:
+        t = fma(t, smooth[0], smooth[1])
+    return t
+
+
+@kernel
+def _cross_entropy(z, p, y, labels, delta, units, scale, smooth):
+    w = lanes(z)
+    level = _log_sum_exp(z, units)
+    mass = splat(z, 1.0) if labels else _sum(y, units)
+    if smooth is not None:
+        mass = mass * smooth[0] + smooth[1] * units
+    loss = splat(z, 0.0)
+    for start in range(0, units, _PART):
+        part = splat(z, 0.0)
+        for unit in range(start, min(units, start + _PART)):
+            t = _smoothed(_target(y, unit * w, labels, unit), smooth)
+            part = fma(t, level - load(z, unit * w), part)
+        loss = loss + part
+    for unit in range(units):
+        t = _smoothed(_target(y, unit * w, labels, unit), smooth)
+        store(delta, unit * w, fma(load(p, unit * w), mass, -t) * scale)
+    return loss
+
+
+@kernel
+def _bce(z, p, y, delta, units, scale, smooth):
+    w = lanes(z)
+    loss = splat(z, 0.0)
+    for i in range(0, units * w, w):
+        x, t = load(z, i), _smoothed(load(y, i), smooth)
+        loss = loss + (select(x < 0.0, 0.0, x) - x * t + log1p(exp(-fabs(x))))
+        store(delta, i, (load(p, i) - t) * scale)
+    return loss / units
+
+
+@kernel
+def _squared(code, z, p, y, delta, units, weight, scale):
+    """sum of weight (p - y)^2, and its delta, for any output activation but softmax."""
+    w = lanes(z)
+    loss = splat(z, 0.0)
+    for i in range(0, units * w, w):
+        a = load(p, i)
+        d = a - load(y, i)
+        loss = fma(d, d, loss)
+        store(delta, i, d * slope(code, load(z, i), a) * (scale * weight * 2.0))
+    return loss * weight
+
+
+@kernel
+def loss_and_delta(
+    loss, code, z, p, y, labels, delta, units, padded, valid, rows, row_loss, smooth
+):
+    """Loss of each row and dLoss/dz, where Loss = sum of row losses / rows.
+
+    loss, code: codes of the loss and of the output activation. z, p, delta: (padded, lanes);
+    y: likewise, or (1, lanes) of labels. valid: rows of this vector that exist; the others get
+    loss 0 and delta 0, and so do padded units. row_loss: (lanes,). smooth: of the targets of
+    CROSS_ENTROPY and BCE: the share of them that is kept, and what is added; or None.
+    Twins: ``row_losses``, ``output_delta``.
+    """
+    scale = 1.0 / rows
+    if loss == codes.CROSS_ENTROPY:
+        value = _cross_entropy(z, p, y, labels, delta, units, scale, smooth)
+    elif loss == codes.BCE:
+        value = _bce(z, p, y, delta, units, scale / units, smooth)
+    else:
+        weight = 0.5 if loss == codes.SQUARED_ERROR else 1.0 / units
+        value = _squared(code, z, p, y, delta, units, weight, scale)
+    clear_padding(value, delta, units, padded, valid, row_loss)
+
+
+@kernel
+def clear_padding(value, delta, units, padded, valid, row_loss):
+    """row_loss (lanes,) = value; 0 for rows that do not exist, in their delta, and in padding."""
+    w = lanes(delta)
+    exists = lane_index(delta) < splat(delta, valid)
+    store(row_loss, 0, select(exists, value, 0.0))
+    if valid < w:
+        for i in range(0, units * w, w):
+            store(delta, i, select(exists, load(delta, i), 0.0))
+    for i in range(units * w, padded * w, w):
+        store(delta, i, splat(delta, 0.0))
+
+
+@kernel
+def _dot(x, y, units):
+    """(lanes,), the sum over units of x y, both (units, lanes)."""
+    w = lanes(x)
+    total = splat(x, 0.0)
+    for start in range(0, units, _PART):
+        part = splat(x, 0.0)
+        for i in range(start * w, min(units, start + _PART) * w, w):
+            part = fma(load(x, i), load(y, i), part)
+        total = total + part
+    return total
+
+
+@kernel
+def delta_from_output(code, z, p, v, delta, units, padded, row_loss):
+    """dLoss/dz from the user's own v = dLoss/dp, through any output activation.
+
+    code: of the output activation. z, p, v, delta: (padded, lanes); rows that do not exist have
+    v = 0, and get delta 0, as padded units do. row_loss: (lanes,), the sum of p v, which is not
+    finite where the outputs are not. Twin: same name.
+    """
+    w = lanes(z)
+    total = _dot(p, v, units)
+    store(row_loss, 0, total)
+    for i in range(0, units * w, w):
+        a, d = load(p, i), load(v, i)
+        if code == codes.SOFTMAX:
+            store(delta, i, a * (d - total))
+        else:
+            store(delta, i, d * slope(code, load(z, i), a))
+    for i in range(units * w, padded * w, w):
+        store(delta, i, splat(delta, 0.0))
+
+
+@kernel
+def _hit_of_largest(p, y, labels, units):
+    w = lanes(p)
+    top, guess = load(p, 0), splat(p, 0.0)
+    finite = top * 0.0
+    best, truth = _target(y, 0, labels, 0), splat(p, 0.0)
+    for unit in range(1, units):
+        x, t = load(p, unit * w), _target(y, unit * w, labels, unit)
+        guess = select(x > top, unit, guess)
+        finite = fma(x, 0.0, finite)
+        top = select(x > top, x, top)
+        truth = select(t > best, unit, truth)
+        best = select(t > best, t, best)
+    return select((guess == truth) & (finite == 0.0), splat(p, 1.0), 0.0)
+
+
+@kernel
+def hits(loss, p, y, labels, units):
+    """What counts as right in each row, in [0, 1]. Twin: ``correct``.
+
+    p: (units, lanes); y: likewise, or (1, lanes) of labels.
+    """
+    w = lanes(p)
+    if loss == codes.CROSS_ENTROPY:
+        return _hit_of_largest(p, y, labels, units)
+    count = splat(p, 0.0)
+    for i in range(0, units * w, w):
+        guess, truth = load(p, i), select(load(y, i) < 0.5, 0.0, 1.0)
+        right = select(guess < 0.5, 1.0 - truth, select(guess >= 0.5, truth, 0.0))
+        count = count + right
+    return count / units
+
+
+@kernel
+def invalid_target(loss, y, labels, valid, outputs):
+    """Whether one of the first ``valid`` lanes of y lies outside what the loss allows.
+
+    y: (outputs, lanes), or (1, lanes) of labels. Finiteness is the gather's to see.
+    """
+    w = lanes(y)
+    zero = splat(y, 0.0)
+    if labels:
+        label = load(y, 0)
+        return any_lane((label < 0.0) | (label >= splat(y, outputs)))
+    if loss != codes.CROSS_ENTROPY and loss != codes.BCE and loss != codes.POISSON:
+        return False
+    bad = zero < zero
+    for i in range(0, outputs * w, w):
+        t = load(y, i)
+        bad = bad | (t < 0.0)
+        if loss == codes.BCE:
+            bad = bad | (t > 1.0)
+    if loss == codes.CROSS_ENTROPY:
+        exists = lane_index(y) < splat(y, valid)
+        bad = bad | (select(exists, fabs(_sum(y, outputs) - 1.0), 0.0) > SUM_TOLERANCE)
+    return any_lane(bad)

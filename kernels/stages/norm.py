@@ -1,0 +1,146 @@
+"""Layer normalization of hidden layers (Ba, Kiros and Hinton, 2016), one vector of rows at a time.
+
+Over the units of each row n = (z - mean) / sqrt(variance + EPS), and the activation takes
+u = gain n + shift in place of z. Rows lie in the lanes: each sum over units is a chain of vectors,
+whose order depends on nothing but their number. In a block LINEAR holds z and then n, INVERSE the
+factor of each row; Z holds u and, once the errors have come back, dLoss/du.
+"""
+
+from ..base.jit import kernel
+from ..base.variants import by_plan
+from ..ir.simd import (
+    fma,
+    get,
+    lanes,
+    load,
+    offset,
+    select,
+    splat,
+    sqrt,
+    store,
+    transpose,
+)
+from ..primitives.elementwise import sum_of_vectors
+from ..tables.layout import (
+    BIAS,
+    BLOCK,
+    INVERSE,
+    LINEAR,
+    OUTPUTS,
+    PER_UNIT,
+    PER_UNIT_STRIDE,
+    Z,
+)
+
+EPS = 1e-5
+"""Added to the variance (torch's default)."""
+
+
+@kernel
+def _z(plan, layer):
+    return plan[layer, Z]
+
+
+@kernel
+def _linear(plan, layer):
+    return plan[layer, LINEAR]
+
+
+linear_place = by_plan(_z, _linear)
+"""Where in a block W x + b goes: (plan, layer)."""
+
+
+@kernel
+def _clear(x, first, last):
+    for i in range(first, last):
+        store(x, i * lanes(x), splat(x, 0.0))
+
+
+@kernel
+def _padded(units, w):
+    return -(-units // w) * w
+
+
+@kernel
+def _inverse_deviation(z, mean, units):
+    """(what the mean's rounding left of the mean of z - mean, 1 / sqrt(variance + EPS))."""
+    w = lanes(z)
+    rest = squares = splat(z, 0.0)
+    for i in range(0, units * w, w):
+        d = load(z, i) - mean
+        rest, squares = rest + d, fma(d, d, squares)
+    rest = rest * (1.0 / units)
+    variance = squares * (1.0 / units) - rest * rest
+    return rest, 1.0 / sqrt(select(variance < 0.0, 0.0, variance) + EPS)
+
+
+@kernel
+def normalize(plan, params, work, layer, vector):
+    """n and u of a layer from its z, if it is normalized.
+
+    plan, params, work: layout.py. vector: the number of a vector of rows. Twin: ``layer_norm``.
+    """
+    if plan[layer, PER_UNIT] == 1:
+        return
+    w, units, block = lanes(work), plan[layer, OUTPUTS], offset(work, vector * plan[0, BLOCK])
+    z, u = offset(block, plan[layer, LINEAR]), offset(block, plan[layer, Z])
+    gain = offset(params, plan[layer, BIAS] + plan[layer, PER_UNIT_STRIDE])
+    shift = offset(gain, plan[layer, PER_UNIT_STRIDE])
+    mean = sum_of_vectors(z, units) * (1.0 / units)
+    rest, inverse = _inverse_deviation(z, mean, units)
+    store(block, plan[layer, INVERSE], inverse)
+    for i in range(units):
+        n = (load(z, i * w) - mean - rest) * inverse
+        store(z, i * w, n)
+        store(u, i * w, fma(n, get(gain, i), get(shift, i)))
+    _clear(z, units, _padded(units, w))
+
+
+@kernel
+def normalize_back(plan, params, work, layer, vector, delta):
+    """Make dLoss/du of a layer, in delta, dLoss/dz, if it is normalized; dLoss/du goes to Z.
+
+    plan, params, work: layout.py. vector: the number of a vector of rows. delta: its (units,
+    lanes). Twin: ``layer_norm_gradients``.
+    """
+    if plan[layer, PER_UNIT] == 1:
+        return
+    w, units, block = lanes(work), plan[layer, OUTPUTS], offset(work, vector * plan[0, BLOCK])
+    n, du = offset(block, plan[layer, LINEAR]), offset(block, plan[layer, Z])
+    gain = offset(params, plan[layer, BIAS] + plan[layer, PER_UNIT_STRIDE])
+    mean = along = splat(delta, 0.0)
+    for i in range(units):
+        d = load(delta, i * w)
+        store(du, i * w, d)
+        d = d * get(gain, i)
+        mean, along = mean + d, fma(d, load(n, i * w), along)
+    mean, along = mean * (1.0 / units), along * (1.0 / units)
+    inverse = load(block, plan[layer, INVERSE])
+    for i in range(units):
+        d = load(delta, i * w) * get(gain, i) - mean
+        store(delta, i * w, fma(load(n, i * w), -along, d) * inverse)
+    _clear(du, units, _padded(units, w))
+
+
+@kernel
+def norm_gradients(plan, work, layer, panel, vectors, scratch):
+    """Gradients of one panel of gains, to scratch (lanes,), and of shifts, to the vector after it.
+
+    Summed over so many vectors of rows. scratch: two panels (lanes, lanes). Twin:
+    ``layer_norm_gradients``.
+    """
+    w = lanes(work)
+    for unit in range(w):
+        at = (panel * w + unit) * w
+        gain = shift = splat(work, 0.0)
+        for v in range(vectors):
+            block = offset(work, v * plan[0, BLOCK])
+            du = load(block, plan[layer, Z] + at)
+            gain = fma(du, load(block, plan[layer, LINEAR] + at), gain)
+            shift = shift + du
+        store(scratch, unit * w, gain)
+        store(scratch, (w + unit) * w, shift)
+    for kind in range(2):
+        sums = offset(scratch, kind * w * w)
+        transpose(sums, w, sums, w)
+        store(scratch, kind * w, sum_of_vectors(sums, w))

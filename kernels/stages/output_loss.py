@@ -1,0 +1,117 @@
+"""Loss and delta of the output layer, one vector of rows at a time, and the weights of rows."""
+
+from numba import types
+
+from ..base.jit import kernel
+from ..base.variants import by_plan
+from ..ir.simd import (
+    get,
+    lanes,
+    load,
+    offset,
+    pointer_to,
+    put,
+    store,
+)
+from ..ir.typed_pointers import cells_at
+from ..tables import settings
+from ..tables.job_table import HYPER, ORDER, ROW_WEIGHTS, START
+from ..tables.layout import (
+    ACTIVATION,
+    BLOCK,
+    CLASSES,
+    LAST,
+    LOSS,
+    OUTPUTS,
+    ROW_LOSS,
+    ROW_WEIGHT,
+    TARGET,
+    A,
+    Z,
+)
+from .backward import delta_of
+from .batch import has_labels, has_own_gradient
+from .extended_losses import extended_loss_and_delta
+from .forward import padded
+from .losses import loss_and_delta
+
+
+@kernel
+def _loss_and_delta(plan, work, job, vector, valid, rows):
+    last = plan[0, LAST]
+    block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
+    loss_and_delta(
+        plan[0, LOSS],
+        plan[last, ACTIVATION],
+        offset(block, plan[last, Z]),
+        offset(block, plan[last, A]),
+        offset(block, plan[0, TARGET]),
+        has_labels(plan, job),
+        delta_of(plan, work, vector, last),
+        units,
+        padded(units, lanes(work)),
+        valid,
+        rows,
+        offset(block, plan[0, ROW_LOSS]),
+        None,
+    )
+
+
+output_loss = by_plan(_loss_and_delta, extended_loss_and_delta)
+"""Loss and delta of the output layer for one vector of rows.
+
+(plan, work, job, vector, valid, rows); rows: how many the loss is a mean of.
+"""
+
+
+@kernel
+def _times_class_weights(plan, job, block, weight):
+    """weight (lanes,) *= the weight of each row's class, or the mean of them by y."""
+    w, last, hyper = lanes(block), plan[0, LAST], cells_at(job[HYPER], types.float64)
+    y, units = offset(block, plan[0, TARGET]), plan[last, OUTPUTS]
+    first, labels = settings.class_weights(last), has_labels(plan, job)
+    for lane in range(w):
+        if labels:
+            own = hyper[first + int(get(y, lane))]
+        elif units == 1:
+            own = hyper[first] + (hyper[first + 1] - hyper[first]) * get(y, lane)
+        else:
+            own = 0.0
+            for u in range(units):
+                own += hyper[first + u] * get(y, u * w + lane)
+        put(weight, lane, get(weight, lane) * own)
+
+
+@kernel
+def _times_weights(weight, delta, units, row_loss):
+    """delta (units, lanes) and row_loss (lanes,) times each row's weight (lanes,)."""
+    w = lanes(delta)
+    factor = load(weight, 0)
+    store(row_loss, 0, load(row_loss, 0) * factor)
+    for i in range(0, units * w, w):
+        store(delta, i, load(delta, i) * factor)
+
+
+@kernel
+def _weigh_rows(plan, work, job, vector, valid):
+    last, w = plan[0, LAST], lanes(work)
+    block = offset(work, vector * plan[0, BLOCK])
+    weight = offset(block, plan[0, ROW_WEIGHT])
+    by_class = plan[0, CLASSES] == 1 and not has_own_gradient(job)
+    for lane in range(w):
+        put(weight, lane, 1.0 if lane < valid else 0.0)
+    if job[ROW_WEIGHTS] != 0:
+        given = pointer_to(job[ROW_WEIGHTS], types.float64)
+        order = pointer_to(job[ORDER], types.int64)
+        for lane in range(valid):
+            row = job[START] + vector * w + lane
+            put(weight, lane, get(given, get(order, row) if job[ORDER] != 0 else row))
+    if by_class:
+        _times_class_weights(plan, job, block, weight)
+    if job[ROW_WEIGHTS] != 0 or by_class:
+        delta = delta_of(plan, work, vector, last)
+        _times_weights(weight, delta, plan[last, OUTPUTS], offset(block, plan[0, ROW_LOSS]))
+
+
+weigh = by_plan(None, _weigh_rows)
+"""Weigh one vector of rows, loss and delta: (plan, work, job, vector, valid)."""

@@ -1,0 +1,211 @@
+"""What extended plans do to the gradient before the optimizer has it, and to weights after it.
+
+In this order: the weights of rows become shares of the batch; penalties add their gradient; single
+elements are clipped; the whole is clipped to a norm. A sum over all weights, or over the whole
+gradient, is made of one part for each panel, added up in their order: the same bits for any number
+of threads.
+"""
+
+import math
+
+from ..base.jit import kernel
+from ..ir.simd import (
+    fabs,
+    fma,
+    get,
+    lanes,
+    load,
+    offset,
+    select,
+    splat,
+    store,
+)
+from ..tables.layout import (
+    BIAS,
+    FIRST_PANEL,
+    INPUTS,
+    LAST,
+    OUTPUTS,
+    PANEL_SUMS,
+    PER_UNIT,
+    PER_UNIT_STRIDE,
+    WEIGHT_STRIDE,
+    WEIGHTS,
+)
+from ..tables.settings import (
+    AVERAGING,
+    CLIP_NORM,
+    CLIP_SCALE,
+    CLIP_VALUE,
+    L1,
+    L2,
+    LR_FACTOR,
+    ROW_SCALE,
+    UPDATES,
+    of_layer,
+)
+from .forward import padded
+
+NORM_EPS = 1e-6
+"""Added to a norm before it divides (torch's clip_grad_norm_)."""
+
+SCALE, L1_FACTOR, L2_FACTOR, LARGEST, CLIPPING, DECAY_OF_AVERAGE = range(6)
+"""What ``common_coefficients`` returns."""
+
+
+@kernel
+def part(count, share, shares):
+    """First and last of a share's part of ``count`` things."""
+    return count * share // shares, count * (share + 1) // shares
+
+
+@kernel
+def common_coefficients(hyper):
+    """The scalars that all layers share."""
+    return (
+        hyper[ROW_SCALE],
+        hyper[L1],
+        hyper[L2],
+        hyper[CLIP_VALUE],
+        hyper[CLIP_SCALE],
+        hyper[AVERAGING] if hyper[UPDATES] > 0.0 else 0.0,
+    )
+
+
+@kernel
+def _final(c, w, g, is_weight):
+    """One vector of the gradient as the optimizer has it, from that of the batch's losses."""
+    g = g * c[SCALE]
+    if is_weight:
+        g = fma(w, c[L2_FACTOR], g)
+        g = g + select(w > 0.0, c[L1_FACTOR], select(w < 0.0, -c[L1_FACTOR], 0.0))
+    if c[LARGEST] > 0.0:
+        g = select(g > c[LARGEST], c[LARGEST], select(g < -c[LARGEST], -c[LARGEST], g))
+    return g * c[CLIPPING]
+
+
+@kernel
+def final_gradient(c, w, g, count, is_weight):
+    """Make g (count,) what the optimizer has. w: the parameters. Twin: same name."""
+    penalized = is_weight and (c[L1_FACTOR] != 0.0 or c[L2_FACTOR] != 0.0)
+    scaled = c[SCALE] != 1.0 or c[CLIPPING] != 1.0
+    if penalized or scaled or c[LARGEST] > 0.0:
+        for i in range(0, count, lanes(w)):
+            store(g, i, _final(c, load(w, i), load(g, i), is_weight))
+
+
+@kernel
+def move_average(decay, w, average, count):
+    """average = decay average + (1 - decay) w, for ``count`` elements."""
+    for i in range(0, count, lanes(w)):
+        x = load(w, i)
+        store(average, i, fma(load(average, i) - x, decay, x))
+
+
+# Sums
+
+
+@kernel
+def _sums_of(plan, work, layer, panel):
+    """Two vectors for a panel's sums."""
+    return offset(work, plan[0, PANEL_SUMS] + 2 * lanes(work) * (plan[layer, FIRST_PANEL] + panel))
+
+
+@kernel
+def has_penalty(hyper):
+    """Whether weights have a price."""
+    return hyper[L1] != 0.0 or hyper[L2] != 0.0
+
+
+@kernel
+def measure_weights(plan, params, work, hyper, layer, share, shares):
+    """Sums of |w| and w^2 over one share's panels of a layer, lane by lane."""
+    if not has_penalty(hyper):
+        return
+    w = lanes(work)
+    first, last = part(padded(plan[layer, OUTPUTS], w) // w, share, shares)
+    for panel in range(first, last):
+        p = offset(params, plan[layer, WEIGHTS] + panel * plan[layer, WEIGHT_STRIDE])
+        sizes = squares = splat(p, 0.0)
+        for i in range(0, plan[layer, INPUTS] * w, w):
+            x = load(p, i)
+            sizes, squares = sizes + fabs(x), fma(x, x, squares)
+        store(_sums_of(plan, work, layer, panel), 0, sizes)
+        store(_sums_of(plan, work, layer, panel), w, squares)
+
+
+@kernel
+def measure_gradient(plan, params, gradient, work, hyper, share, shares):
+    """Sums of the squares of the final gradient over one share's panels, with their biases."""
+    w, c = lanes(work), common_coefficients(hyper)
+    for layer in range(1, plan[0, LAST] + 1):
+        first, last = part(padded(plan[layer, OUTPUTS], w) // w, share, shares)
+        frozen = hyper[of_layer(layer, LR_FACTOR)] == 0.0
+        for panel in range(first, last):
+            at = plan[layer, WEIGHTS] + panel * plan[layer, WEIGHT_STRIDE]
+            p, g = offset(params, at), offset(gradient, at)
+            squares = splat(p, 0.0)
+            if not frozen:
+                for i in range(0, plan[layer, INPUTS] * w, w):
+                    x = _final(c, load(p, i), load(g, i), True)
+                    squares = fma(x, x, squares)
+                for kind in range(plan[layer, PER_UNIT]):
+                    at = plan[layer, BIAS] + kind * plan[layer, PER_UNIT_STRIDE] + panel * w
+                    x = _final(c, load(params, at), load(gradient, at), False)
+                    squares = fma(x, x, squares)
+            store(_sums_of(plan, work, layer, panel), 0, squares)
+
+
+@kernel
+def _total(plan, work, which):
+    """The sum over all panels of one of their two sums, float64."""
+    w, last = lanes(work), plan[0, LAST]
+    panels = plan[last, FIRST_PANEL] + padded(plan[last, OUTPUTS], w) // w
+    sums = offset(work, plan[0, PANEL_SUMS] + which * w)
+    lane_sums = splat(work, 0.0)
+    for i in range(0, panels * 2 * w, 2 * w):
+        lane_sums = lane_sums + load(sums, i)
+    store(sums, 0, lane_sums)  # they have been read
+    total = 0.0
+    for lane in range(w):
+        total += get(sums, lane)
+    return total
+
+
+@kernel
+def penalty(plan, work, hyper):
+    """L1 sum |w| + L2 / 2 sum w^2, from what ``measure_weights`` left. Twin: same name."""
+    value = 0.0
+    if hyper[L1] != 0.0:  # 0 times what has overflowed is no number
+        value += hyper[L1] * _total(plan, work, 0)
+    if hyper[L2] != 0.0:
+        value += 0.5 * hyper[L2] * _total(plan, work, 1)
+    return value
+
+
+@kernel
+def clip_scale(plan, work, hyper):
+    """What brings the gradient within CLIP_NORM, from what ``measure_gradient`` left.
+
+    Not finite where the gradient is not. Twin: same name.
+    """
+    norm = math.sqrt(_total(plan, work, 0))
+    scale = hyper[CLIP_NORM] / (norm + NORM_EPS)
+    return min(1.0, scale) if math.isfinite(norm) else math.nan
+
+
+@kernel
+def finish_gradients(plan, params, gradient, hyper, share, shares):
+    """Scale one share's panels of a kept gradient, and add that of the penalties."""
+    w = lanes(params)
+    some = 1.0 if hyper[ROW_SCALE] > 0.0 else 0.0  # where no row has weight, nothing has a price
+    c = (hyper[ROW_SCALE], some * hyper[L1], some * hyper[L2], 0.0, 1.0, 0.0)
+    for layer in range(1, plan[0, LAST] + 1):
+        first, last = part(padded(plan[layer, OUTPUTS], w) // w, share, shares)
+        for panel in range(first, last):
+            at = plan[layer, WEIGHTS] + panel * plan[layer, WEIGHT_STRIDE]
+            count = plan[layer, INPUTS] * w
+            final_gradient(c, offset(params, at), offset(gradient, at), count, True)
+            for kind in range(plan[layer, PER_UNIT]):
+                at = plan[layer, BIAS] + kind * plan[layer, PER_UNIT_STRIDE] + panel * w
+                final_gradient(c, offset(params, at), offset(gradient, at), w, False)

@@ -1,0 +1,79 @@
+"""Residual connections (He et al., 2016): a hidden layer adds the a of the layer before to its own.
+
+On the way back the error of its a goes down past the layer, too: ERROR of a block keeps it while
+the layer's own delta is made of it.
+"""
+
+import numpy as np
+
+from ..base.codes import GELU, OWN_ACTIVATION, SILU
+from ..base.jit import kernel
+from ..base.variants import by_plan
+from ..ir.simd import lanes, load, offset, store
+from ..tables.layout import (
+    ACTIVATION,
+    BLOCK,
+    DROPOUT,
+    ERROR,
+    IN,
+    INPUTS,
+    OUTPUTS,
+    RESIDUAL,
+    A,
+    Z,
+)
+
+_ONE = np.int64(1)  # a Python constant would compile its callee once more
+
+
+@kernel
+def keeps_z(plan, layer):
+    """Whether the layer's activation is one of ``layout.KEEPS_Z``."""
+    code = plan[layer, ACTIVATION]
+    return code == SILU or code == GELU or code == OWN_ACTIVATION
+
+
+@kernel
+def add_inputs(plan, work, layer, vector):
+    """a of a layer, if it is residual: what ``activate_units`` made of z, and its inputs.
+
+    plan, work: layout.py. vector: the number of a vector of rows. Twin: ``forward``.
+    """
+    if plan[layer, RESIDUAL] == 0:
+        return
+    w, block = lanes(work), offset(work, vector * plan[0, BLOCK])
+    in_place = keeps_z(plan, layer) or plan[layer, DROPOUT] > 0  # hidden.py
+    own = offset(block, plan[layer, A] if in_place else plan[layer, Z])
+    inputs, a = offset(block, plan[layer, IN]), offset(block, plan[layer, A])
+    for i in range(0, plan[layer, OUTPUTS] * w, w):
+        store(a, i, load(own, i) + load(inputs, i))
+
+
+@kernel
+def carry_error(plan, work, layer, vector, error):
+    """Add to the error below a layer, if it is residual, that of its own a; keep it for the next.
+
+    plan, work: layout.py. error: (units below, lanes) of the vector of rows of that number. Twin:
+    ``errors``.
+    """
+    takes, keeps = plan[layer, RESIDUAL] == 1, layer > 1 and plan[layer - 1, RESIDUAL] == 1
+    if not takes and not keeps:
+        return
+    w = lanes(work)
+    kept = offset(work, vector * plan[0, BLOCK] + plan[0, ERROR])
+    for i in range(0, plan[layer, INPUTS] * w, w):
+        e = load(error, i)
+        if takes:
+            e = e + load(kept, i)
+            store(error, i, e)
+        if keeps:
+            store(kept, i, e)
+
+
+@kernel
+def _carry_error_to_inputs(plan, work, vector, error):
+    carry_error(plan, work, _ONE, vector, error)
+
+
+carry_error_to_inputs = by_plan(None, _carry_error_to_inputs)
+"""``carry_error`` of layer 1: (plan, work, vector, error)."""

@@ -1,0 +1,180 @@
+"""Units: inputs, targets and outputs as the user has them, and as the network has them.
+
+A network with a scaling has its *scales* behind its parameters: six vectors of the element type,
+each padded with zeros to whole vectors (``layout.read_scales``). Of the inputs, and then of the
+targets, the mean and 1 / scale; of the outputs a factor, and what is then added. Where only inputs
+are scaled, the others are 0 and 1: x - 0, x * 1 and x + 0 have the bits of x.
+
+A matrix that a large batch has is (units, lanes), one that few rows have (panels of units, rows,
+lanes). Padded units stay 0.
+"""
+
+from ..base.jit import kernel
+from ..base.variants import by_plan
+from ..ir.simd import (
+    fma,
+    get,
+    lanes,
+    load,
+    offset,
+    pointer_to,
+    store,
+)
+from ..tables.layout import (
+    INPUTS,
+    LAST,
+    OUTPUTS,
+    SCALING,
+    TARGETS,
+)
+from .forward import padded
+
+
+@kernel
+def _of_inputs(plan, x):
+    return pointer_to(plan[0, SCALING], x)
+
+
+@kernel
+def _of_targets(plan, x):
+    return offset(_of_inputs(plan, x), 2 * padded(plan[1, INPUTS], lanes(x)))
+
+
+@kernel
+def _of_outputs(plan, x):
+    return offset(_of_targets(plan, x), 2 * _outputs(plan, x))
+
+
+@kernel
+def _outputs(plan, x):
+    return padded(plan[plan[0, LAST], OUTPUTS], lanes(x))
+
+
+@kernel
+def _standardize(x, scales, apart, units):
+    """x (units, lanes) = (x - mean) / scale. scales: means, and ``apart`` on the 1 / scale."""
+    w = lanes(x)
+    for u in range(units):
+        centered = load(x, u * w) - get(scales, u)
+        store(x, u * w, centered * get(scales, apart + u))
+
+
+@kernel
+def _times(x, factors, units):
+    """x (units, lanes) times a factor for each unit."""
+    w = lanes(x)
+    for u in range(units):
+        store(x, u * w, load(x, u * w) * get(factors, u))
+
+
+@kernel
+def _standardize_inputs(plan, x):
+    if plan[0, SCALING] != 0:
+        inputs = plan[1, INPUTS]
+        _standardize(x, _of_inputs(plan, x), padded(inputs, lanes(x)), inputs)
+
+
+standardize_inputs = by_plan(None, _standardize_inputs)
+"""X of one vector of rows, in place: (plan, x). Twin: ``standardized``."""
+
+
+@kernel
+def _standardize_input_rows(plan, x, rows):
+    if plan[0, SCALING] == 0:
+        return
+    w, inputs, means = lanes(x), plan[1, INPUTS], _of_inputs(plan, x)
+    factors = offset(means, padded(inputs, w))
+    for u in range(0, inputs, w):
+        mean, factor = load(means, u), load(factors, u)
+        for i in range(u * rows, (u + w) * rows, w):
+            store(x, i, (load(x, i) - mean) * factor)
+
+
+standardize_input_rows = by_plan(None, _standardize_input_rows)
+"""X of few rows, in place: (plan, x, rows). Twin: ``standardized``."""
+
+
+@kernel
+def _standardize_targets(plan, y):
+    if plan[0, SCALING] != 0:
+        _standardize(y, _of_targets(plan, y), _outputs(plan, y), plan[0, TARGETS])
+
+
+standardize_targets = by_plan(None, _standardize_targets)
+"""y of one vector of rows, in place: (plan, y). Twin: ``standardized``.
+
+No targets are scaled where y is labels: they stay as they are.
+"""
+
+
+@kernel
+def _scale_own_gradient(plan, v):
+    if plan[0, SCALING] != 0:
+        _times(v, _of_outputs(plan, v), plan[plan[0, LAST], OUTPUTS])
+
+
+scale_own_gradient = by_plan(None, _scale_own_gradient)
+"""dLoss/dp of the outputs as the user has them to that of the network's, in place: (plan, v)."""
+
+
+@kernel
+def _to_raw_outputs(plan, p):
+    if plan[0, SCALING] == 0:
+        return
+    w, factors = lanes(p), _of_outputs(plan, p)
+    shifts = offset(factors, _outputs(plan, p))
+    for u in range(plan[plan[0, LAST], OUTPUTS]):
+        store(p, u * w, fma(load(p, u * w), get(factors, u), get(shifts, u)))
+
+
+to_raw_outputs = by_plan(None, _to_raw_outputs)
+"""The outputs of one vector of rows in the user's units, in place: (plan, p).
+
+Twin: ``in_raw_units``.
+"""
+
+
+@kernel
+def _to_raw_output_panel(plan, p, rows, unit):
+    if plan[0, SCALING] == 0:
+        return
+    factors = offset(_of_outputs(plan, p), unit)
+    factor, shift = load(factors, 0), load(factors, _outputs(plan, p))
+    for i in range(0, rows * lanes(p), lanes(p)):
+        store(p, i, fma(load(p, i), factor, shift))
+
+
+to_raw_output_panel = by_plan(None, _to_raw_output_panel)
+"""The same of few rows and the panel (rows, lanes) of outputs from ``unit`` on.
+
+(plan, p, rows, unit)
+"""
+
+
+@kernel
+def _to_raw_input_gradient(plan, error):
+    if plan[0, SCALING] != 0:
+        inputs = plan[1, INPUTS]
+        factors = offset(_of_inputs(plan, error), padded(inputs, lanes(error)))
+        _times(error, factors, inputs)
+
+
+to_raw_input_gradient = by_plan(None, _to_raw_input_gradient)
+"""dLoss/dX of one vector of rows by X as the user has it, in place: (plan, error)."""
+
+
+@kernel
+def _to_raw_input_gradient_panel(plan, error, rows, unit):
+    if plan[0, SCALING] == 0:
+        return
+    factors = offset(_of_inputs(plan, error), padded(plan[1, INPUTS], lanes(error)))
+    factor = load(factors, unit)
+    for i in range(0, rows * lanes(error), lanes(error)):
+        store(error, i, load(error, i) * factor)
+
+
+to_raw_input_gradient_panel = by_plan(None, _to_raw_input_gradient_panel)
+"""The same of few rows and the panel (rows, lanes) of inputs from ``unit`` on.
+
+(plan, error, rows, unit)
+"""

@@ -1,0 +1,204 @@
+"""Forward and backward for a batch of few rows, one layer at a time, split by its units.
+
+Activations lie as row panels (gemv.py) in the block of the first vector of rows, deltas in the
+panels that the weight gradient reads (layout.py). Only the outputs are turned round, so that
+softmax and losses meet the same layout as in a large batch: units in rows, rows in lanes.
+"""
+
+import numpy as np
+
+from ..base.jit import kernel
+from ..base.variants import by_plan
+from ..ir.simd import (
+    get,
+    lane_index,
+    lanes,
+    load,
+    offset,
+    put,
+    select,
+    splat,
+    store,
+    transpose,
+)
+from ..primitives.elementwise import activate
+from ..primitives.gemv import multiply_rows, multiply_rows_back
+from ..tables.layout import (
+    ACTIVATION,
+    BIAS,
+    BY_ROWS_ALONE,
+    DELTA_PANEL_STRIDE,
+    DELTA_PANELS,
+    IN,
+    INPUTS,
+    LAST,
+    OUTPUTS,
+    WEIGHT_STRIDE,
+    WEIGHTS,
+    A,
+    Z,
+)
+from .dropout import counter
+from .hidden import activate_panels, slope_units
+from .scaling import to_raw_output_panel
+
+_ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
+
+
+@kernel
+def _goes_any_way(plan):
+    return False
+
+
+@kernel
+def _goes_by_rows_alone(plan):
+    return plan[0, BY_ROWS_ALONE] == 1
+
+
+by_rows_alone = by_plan(_goes_any_way, _goes_by_rows_alone)
+"""Whether every batch goes by rows, for what it does to all units of a row at once: (plan)."""
+
+
+@kernel
+def are_few(plan, rows, w):
+    """Whether so many rows go with units in the lanes: at most half a vector of them."""
+    return 2 * rows <= w and not by_rows_alone(plan)
+
+
+@kernel
+def _clear_lanes(panel, rows, used):
+    """Zeros in the lanes of a panel (rows, lanes) from ``used`` on."""
+    w = lanes(panel)
+    for i in range(0, rows * w, w):
+        exists = lane_index(panel) < splat(panel, used)
+        store(panel, i, select(exists, load(panel, i), 0.0))
+
+
+@kernel
+def _turn(panels, rows, count):
+    """Turn ``count`` panels (rows in the first of w rows, units) in place: (units, rows)."""
+    w = lanes(panels)
+    for p in range(count):
+        panel = offset(panels, p * w * w)
+        for r in range(rows, w):
+            store(panel, r * w, splat(panel, 0.0))
+        transpose(panel, w, panel, w)
+
+
+@kernel
+def forward_few(plan, params, work, layer, rows, first, last):
+    """z and a of the panels ``first`` to ``last`` of a layer's units, for a batch of few rows.
+
+    plan, params, work: layout.py. Of the last layer z alone, each row in the first rows of a whole
+    panel (lanes, lanes): ``outputs_few`` goes on. Twin: ``forward``.
+    """
+    w, units = lanes(work), plan[layer, OUTPUTS]
+    is_last = layer == plan[0, LAST]
+    stride = w * w if is_last else rows * w
+    z = offset(work, plan[layer, Z] + first * stride)
+    for p in range(first, last):
+        bias = load(offset(params, plan[layer, BIAS]), p * w)
+        for r in range(rows):
+            store(z, (p - first) * stride + r * w, bias)
+    multiply_rows(
+        rows,
+        offset(work, plan[layer, IN]),
+        offset(params, plan[layer, WEIGHTS] + first * plan[layer, WEIGHT_STRIDE]),
+        plan[layer, WEIGHT_STRIDE],
+        z,
+        stride,
+        last - first,
+        plan[layer, INPUTS],
+    )
+    if not is_last:
+        a = offset(work, plan[layer, A] + first * stride)
+        activate_panels(plan, layer, z, a, first, last, rows)
+        if last * w > units:
+            _clear_lanes(offset(a, (last - 1 - first) * stride), rows, units - (last - 1) * w)
+
+
+@kernel
+def outputs_few(plan, work, rows):
+    """z of the last layer as (units, lanes): what a large batch has after its last product."""
+    layer = plan[0, LAST]
+    _turn(offset(work, plan[layer, Z]), rows, -(-plan[layer, OUTPUTS] // lanes(work)))
+
+
+@kernel
+def write_outputs_few(plan, work, rows, out):
+    """Outputs of few rows to out (rows, units), straight from z as ``forward_few`` left it.
+
+    For outputs that know nothing of one another, and are made of z in place: neither for softmax
+    nor for an own activation.
+    """
+    w, layer = lanes(work), plan[0, LAST]
+    units, z = plan[layer, OUTPUTS], offset(work, plan[layer, Z])
+    for u in range(0, units, w):
+        panel = offset(z, u * w)
+        activate(plan[layer, ACTIVATION], panel, panel, rows, rows)
+        to_raw_output_panel(plan, panel, rows, u)
+        for r in range(rows):
+            for i in range(min(w, units - u)):
+                put(out, r * units + u + i, get(panel, r * w + i))
+
+
+@kernel
+def backward_few(plan, params, work, layer, rows, first, last):
+    """Delta of the panels ``first`` to ``last`` of the units below a layer, from the layer's delta.
+
+    plan, params, work: layout.py. Both deltas lie in DELTA_PANELS. Twin: ``backward``.
+    """
+    w, below = lanes(work), layer - 1
+    stride = plan[below, DELTA_PANEL_STRIDE]
+    delta = offset(work, plan[below, DELTA_PANELS])
+    multiply_rows_back(
+        rows,
+        offset(params, plan[layer, WEIGHTS]),
+        plan[layer, WEIGHT_STRIDE],
+        offset(work, plan[layer, DELTA_PANELS]),
+        plan[layer, DELTA_PANEL_STRIDE],
+        -(-plan[layer, OUTPUTS] // w),
+        delta,
+        stride,
+        first,
+        last,
+    )
+    units = plan[below, OUTPUTS]
+    for p in range(first, last):
+        slope_units(
+            plan,
+            params,
+            work,
+            below,
+            _ZERO,
+            offset(delta, p * stride),
+            offset(work, plan[below, Z] + p * rows * w),
+            offset(work, plan[below, A] + p * rows * w),
+            rows,
+            rows,
+            counter(plan, _ZERO, p * w, units),
+            units,
+            _ONE,
+        )
+
+
+@kernel
+def error_of_inputs_few(plan, params, work, rows, first, last):
+    """dLoss/dX of the panels ``first`` to ``last`` of inputs, where the inputs themselves lay.
+
+    plan, params, work: layout.py. Reads the delta of layer 1 in DELTA_PANELS. Twin:
+    ``error_of_inputs``.
+    """
+    w = lanes(work)
+    multiply_rows_back(
+        rows,
+        offset(params, plan[1, WEIGHTS]),
+        plan[1, WEIGHT_STRIDE],
+        offset(work, plan[1, DELTA_PANELS]),
+        plan[1, DELTA_PANEL_STRIDE],
+        -(-plan[1, OUTPUTS] // w),
+        offset(work, plan[1, IN]),
+        rows * w,
+        first,
+        last,
+    )

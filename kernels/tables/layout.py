@@ -1,0 +1,364 @@
+"""Where everything lies: lane panels, the arenas, and the plan that describes them.
+
+*Lane panels.* A matrix (R, C) is cut into panels of one vector of columns each; a panel is (R,
+lanes), row by row, so that a tile of any shape reads and writes whole vectors at unit stride.
+
+*Parameters.* One flat arena: for each layer W (I, O) as lane panels of outputs, then b (O,) padded
+to whole vectors, and in normalized layers (norm.py) the gains and shifts, likewise. Optimizer
+moments and gradients have the same layout.
+
+*Work.* One flat arena: first a block for each vector of batch rows with all that belongs to those
+rows alone: y, the activations of every layer as (units, lanes), the kept pre-activations, two
+deltas in turn, loss and hits of each row, and one status. Then each layer's delta once more as
+lane panels of units (rows, lanes), as the weight gradient reads it. Then scratch for each share: a
+tile, or some vectors of a gradient.
+
+Widths and rows are padded to whole vectors. Padded units of a and delta are 0; padded rows have
+delta 0 and finite a.
+
+*Plan.* int64 (1 + L, COLUMNS): row 0 is the header, row l describes layer l. Every offset is in
+elements, and every offset, stride and length is a whole number of cache lines.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base import codes, width
+from ..base.sizes import COLUMNS, ROWS, WIDEST
+
+# Columns of the header.
+(
+    LOSS,  # code of the loss
+    OPTIMIZER,  # code of the optimizer
+    MOMENTS,  # moment arenas it keeps, 0 to 2
+    CAPACITY,  # rows of the largest batch
+    BLOCK,  # elements between the blocks of two vectors of batch rows
+    TARGET,  # in a block: y, (outputs, lanes), or (1, lanes) when y is labels
+    DELTA,  # in a block: two deltas, DELTA_STRIDE apart, each (units, lanes)
+    DELTA_STRIDE,
+    ROW_LOSS,  # in a block: loss of each row
+    ROW_HITS,  # in a block: what counts as right of each row
+    ROW_STATUS,  # in a block: not 0 if X or y of a row is not valid
+    SCRATCH,  # in work: one tile for each share, SCRATCH_STRIDE apart
+    SCRATCH_STRIDE,
+    PARAMETERS,  # elements of the parameter arena
+    WORK,  # elements of the work arena
+    LAST,  # number of the last layer
+    # The rest only extended plans read and write.
+    EXTENDED,  # 1: the plan is for the extended kernels (variants.py)
+    TARGETS,  # columns of y that are no labels
+    ROW_WEIGHT,  # in a block: weight of each row
+    PANEL_SUMS,  # in work: two sums over each panel of weights, lane by lane
+    AVERAGE,  # row of the moments that is the moving average of the parameters, or -1
+    GRADIENT,  # row of the moments that takes the gradient where its norm is clipped, or -1
+    SEED,  # of dropout
+    KEY,  # of the dropout of the batch in work
+    DROPPING,  # 1: that batch is one that drops units
+    FIRST_ROW,  # of that batch, among the rows that dropout counts
+    OWN_LOSS,  # address of the user's own loss
+    OWN_ROWS,  # in a block: one row of p, y and dLoss/dp for it
+    CLASSES,  # 1: the classes of rows have weights
+    SCALING,  # address of the scales of inputs, targets and outputs (scaling.py), or 0
+    BY_ROWS_ALONE,  # 1: every batch goes by rows (batch.py)
+    ERROR,  # in a block: error of the a of a residual layer (residual.py), (units, lanes)
+) = range(32)
+
+# Columns of a layer.
+(
+    INPUTS,  # units of the layer before
+    OUTPUTS,  # units
+    ACTIVATION,  # code
+    WEIGHTS,  # in the parameters: panels of W
+    WEIGHT_STRIDE,  # between two panels of W
+    BIAS,  # in the parameters
+    IN,  # in a block: activations of the layer before
+    Z,  # in a block: pre-activations (equal to A where they are not kept)
+    A,  # in a block: activations
+    DELTA_PANELS,  # in work: panels of delta, each (capacity, lanes)
+    DELTA_PANEL_STRIDE,
+    # The rest only extended plans read.
+    DROPOUT,  # a unit is dropped where its 32 random bits are below this
+    FIRST_PANEL,  # number of the layer's first panel among those of all layers
+    PER_UNIT,  # parameters of a unit beside W: 1, its bias, or 3, with gain and shift
+    PER_UNIT_STRIDE,  # in the parameters: between all biases, all gains and all shifts
+    LINEAR,  # in a block: W x + b, then normalized (equal to Z where they are not)
+    INVERSE,  # in a block: 1 / standard deviation of each row of LINEAR
+    RESIDUAL,  # 1: a of the layer before is added to a
+    FUNCTION,  # address of the user's own activation
+) = range(19)
+
+KEEPS_Z = (codes.SILU, codes.GELU, codes.OWN_ACTIVATION)
+"""Activations whose slope cannot be had from a alone. An own one leaves the slope itself in Z."""
+
+FEW_AT_A_TIME = 64
+"""Vectors of a weight gradient that a batch of few rows has in scratch at a time."""
+
+MOST_BYTES = 2**56
+"""More than any machine has. Sums of some such numbers are still int64."""
+
+_LINE = 64
+
+
+def _rounded(count: int, step: int) -> int:
+    return -(-count // step) * step
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a plan is made for. ``sizes`` has the input width first, ``activations`` are codes.
+
+    What follows ``shares`` is for extended plans alone. dropout: rates, one for each layer.
+    layer_norm: hidden layers are normalized. residual: those as wide as the layer before add it.
+    """
+
+    sizes: tuple[int, ...]
+    activations: tuple[int, ...]
+    itemsize: int
+    loss: int = codes.MSE
+    optimizer: int = codes.SGD
+    moments: int = 0
+    capacity: int = 1
+    shares: int = 1
+    extended: bool = False
+    dropout: tuple[float, ...] = ()
+    averages: bool = False
+    clips_norm: bool = False
+    weighs_classes: bool = False
+    own_loss: int = 0
+    seed: int = 0
+    scaling: int = 0
+    layer_norm: bool = False
+    residual: bool = False
+    own_activations: tuple[int, ...] = ()
+    """Address of each layer's, 0 where it is none; or nothing at all."""
+
+    @property
+    def normalized(self) -> tuple[bool, ...]:
+        """Whether each layer is."""
+        return (self.layer_norm,) * (len(self.sizes) - 2) + (False,)
+
+    @property
+    def adds_inputs(self) -> tuple[bool, ...]:
+        """Whether each layer adds its inputs to its activations."""
+        equal = [one == other for one, other in pairwise(self.sizes[:-1])]
+        return (*(self.residual and same for same in equal), False)
+
+    @property
+    def arenas(self) -> int:
+        """Arenas beside the parameters: moments, the average, the gradient."""
+        return self.moments + self.averages + self.clips_norm
+
+    @property
+    def lanes(self) -> int:
+        """Elements of a vector."""
+        return width.lanes(self.itemsize)
+
+
+class Scales(NamedTuple):
+    """What scaling.py multiplies by and adds, in natural shapes, (inputs,) or (outputs,) each.
+
+    Of targets only as many elements count as there are.
+    """
+
+    input_mean: NDArray[Any]
+    input_factor: NDArray[Any]
+    target_mean: NDArray[Any]
+    target_factor: NDArray[Any]
+    output_factor: NDArray[Any]
+    output_shift: NDArray[Any]
+
+
+class _Space:
+    """Hands out offsets one after another, each a whole number of cache lines."""
+
+    def __init__(self, itemsize: int) -> None:
+        self.line = _LINE // itemsize
+        self.end = 0
+
+    def take(self, count: int) -> int:
+        start = self.end
+        self.end += _rounded(count, self.line)
+        return start
+
+    def odd(self, count: int) -> int:
+        """A stride of at least ``count``, in an odd number of lines.
+
+        Off multiples of 4 KiB, panels read side by side do not fall into the same cache sets.
+        """
+        lines = -(-count // self.line)
+        return (lines | 1) * self.line
+
+
+def check_room(shape: Shape) -> None:
+    """MemoryError for a shape whose offsets might not be int64: they would wrap around.
+
+    The bound is above what a plan takes: every width has more than its padding added, and the block
+    and the panels of a row hold each layer fewer than 8 times.
+    """
+    units = [size + _LINE for size in shape.sizes]
+    weights = sum(inputs * outputs for inputs, outputs in pairwise(units))
+    rows = 8 * sum(units) * (shape.capacity + _LINE)
+    if shape.itemsize * (weights + rows) > MOST_BYTES:
+        raise MemoryError(
+            f"sizes {list(shape.sizes)}, {shape.capacity} rows at a time, take more memory than "
+            "any machine has: make the layers or the batches smaller"
+        )
+
+
+def make_plan(shape: Shape) -> NDArray[np.int64]:
+    """The plan (1 + L, COLUMNS) of a network: offsets, strides, codes. MemoryError: check_room."""
+    check_room(shape)
+    plan = np.zeros((len(shape.sizes), COLUMNS), np.int64)
+    plan[0, [LOSS, OPTIMIZER, MOMENTS]] = shape.loss, shape.optimizer, shape.moments
+    plan[0, CAPACITY] = shape.capacity
+    plan[0, LAST] = len(plan) - 1
+    _extend(plan, shape)
+    _place_parameters(plan, shape)
+    _place_block(plan, shape)
+    _place_work(plan, shape)
+    return plan
+
+
+def _extend(plan: NDArray[np.int64], shape: Shape) -> None:
+    header, outputs = plan[0], shape.sizes[-1]
+    header[EXTENDED], header[SEED] = shape.extended, shape.seed
+    header[OWN_LOSS], header[CLASSES] = shape.own_loss, shape.weighs_classes
+    header[SCALING] = shape.scaling
+    header[TARGETS] = outputs // 2 if shape.loss == codes.GAUSSIAN_NLL else outputs
+    header[[AVERAGE, GRADIENT]] = -1
+    if shape.averages:
+        header[AVERAGE] = shape.moments
+    if shape.clips_norm:
+        header[GRADIENT] = shape.moments + shape.averages
+    for row, rate in zip(plan[1:], shape.dropout, strict=False):
+        row[DROPOUT] = min(round(rate * 2**32), 2**32 - 1)
+    plan[1:, PER_UNIT] = [3 if normalized else 1 for normalized in shape.normalized]
+    plan[1:, RESIDUAL] = shape.adds_inputs
+    plan[1:, FUNCTION] = shape.own_activations or 0
+    header[BY_ROWS_ALONE] = any(shape.normalized + shape.adds_inputs)
+
+
+def _place_parameters(plan: NDArray[np.int64], shape: Shape) -> None:
+    space, lanes = _Space(shape.itemsize), shape.lanes
+    before = 0
+    for row, inputs, outputs in zip(plan[1:], shape.sizes[:-1], shape.sizes[1:], strict=True):
+        panels = -(-outputs // lanes)
+        row[FIRST_PANEL], before = before, before + panels
+        stride = space.odd(_rounded(inputs, lanes) * lanes)
+        row[[INPUTS, OUTPUTS, WEIGHT_STRIDE]] = inputs, outputs, stride
+        row[WEIGHTS] = space.take(panels * stride)
+        row[PER_UNIT_STRIDE] = _rounded(panels * lanes, space.line)
+        row[BIAS] = space.take(row[PER_UNIT] * row[PER_UNIT_STRIDE])
+    plan[0, PARAMETERS] = space.end
+
+
+def _place_block(plan: NDArray[np.int64], shape: Shape) -> None:
+    space, lanes = _Space(shape.itemsize), shape.lanes
+
+    def units(count: int) -> int:
+        return space.take(_rounded(count, lanes) * lanes)
+
+    header, last = plan[0], len(plan) - 1
+    header[TARGET] = units(shape.sizes[-1])
+    before = units(shape.sizes[0])
+    for layer in range(1, len(plan)):
+        row, code = plan[layer], shape.activations[layer - 1]
+        kept = code in KEEPS_Z or (layer == last and code in (codes.SIGMOID, codes.SOFTMAX))
+        kept = kept or row[DROPOUT] > 0  # a before units are dropped
+        kept = kept or row[RESIDUAL] == 1 or row[PER_UNIT] > 1
+        row[ACTIVATION], row[IN] = code, before
+        row[A] = before = units(row[OUTPUTS])
+        row[LINEAR] = row[Z] = units(row[OUTPUTS]) if kept else row[A]
+        if row[PER_UNIT] > 1:
+            row[LINEAR], row[INVERSE] = units(row[OUTPUTS]), space.take(lanes)
+    header[DELTA_STRIDE] = space.odd(_rounded(max(shape.sizes[1:]), lanes) * lanes)
+    header[DELTA] = space.take(2 * header[DELTA_STRIDE])
+    for column in (ROW_LOSS, ROW_HITS, ROW_STATUS, *((ROW_WEIGHT,) if shape.extended else ())):
+        header[column] = space.take(lanes)
+    if plan[1:, RESIDUAL].any():
+        header[ERROR] = space.take(header[DELTA_STRIDE])
+    if shape.own_loss:
+        header[OWN_ROWS] = space.take(3 * shape.sizes[-1])
+    header[BLOCK] = space.odd(space.end)
+
+
+def _place_work(plan: NDArray[np.int64], shape: Shape) -> None:
+    space, lanes, header = _Space(shape.itemsize), shape.lanes, plan[0]
+    rows = _rounded(shape.capacity, lanes)
+    space.take(rows // lanes * header[BLOCK])
+    for row in plan[1:]:
+        row[DELTA_PANEL_STRIDE] = space.odd(rows * lanes)
+        row[DELTA_PANELS] = space.take(-(-row[OUTPUTS] // lanes) * row[DELTA_PANEL_STRIDE])
+    header[SCRATCH_STRIDE] = space.odd(max(ROWS * WIDEST, lanes, FEW_AT_A_TIME) * lanes)
+    header[SCRATCH] = space.take(shape.shares * header[SCRATCH_STRIDE])
+    if shape.extended:
+        panels = plan[-1, FIRST_PANEL] + -(-shape.sizes[-1] // lanes)
+        header[PANEL_SUMS] = space.take(2 * panels * lanes)
+    header[WORK] = space.end
+
+
+def allocate(count: int, dtype: Any) -> NDArray[Any]:
+    """Zeros, aligned to a cache line."""
+    itemsize = np.dtype(dtype).itemsize
+    raw = np.zeros(count * itemsize + _LINE, np.uint8)
+    start = -raw.__array_interface__["data"][0] % _LINE
+    return raw[start : start + count * itemsize].view(dtype)
+
+
+def _panels(arena: NDArray[Any], row: NDArray[np.int64], lanes: int) -> NDArray[Any]:
+    """The weights of one layer in place, as (panels, inputs, lanes)."""
+    count, stride = -(-int(row[OUTPUTS]) // lanes), int(row[WEIGHT_STRIDE])
+    start = int(row[WEIGHTS])
+    flat = arena[start : start + count * stride].reshape(count, stride)
+    return flat[:, : int(row[INPUTS]) * lanes].reshape(count, int(row[INPUTS]), lanes)
+
+
+def _per_unit(arena: NDArray[Any], row: NDArray[np.int64]) -> list[NDArray[Any]]:
+    """The biases of one layer in place, (O,), and its gains and shifts if it has them."""
+    count, stride = int(row[PER_UNIT]), int(row[PER_UNIT_STRIDE])
+    starts = range(int(row[BIAS]), int(row[BIAS]) + count * stride, stride)
+    return [arena[start : start + int(row[OUTPUTS])] for start in starts]
+
+
+Layer: TypeAlias = tuple[NDArray[Any], ...]
+"""(W, b) in natural shapes, (I, O) and (O,); (W, b, gains, shifts) of a normalized layer."""
+
+
+def read_layers(plan: NDArray[np.int64], arena: NDArray[Any]) -> Iterator[Layer]:
+    """Fresh copies of the parameters of every layer."""
+    lanes = width.lanes(arena.itemsize)
+    for row in plan[1:]:
+        panels = _panels(arena, row, lanes)
+        wide = panels.transpose(1, 0, 2).reshape(panels.shape[1], -1)
+        yield wide[:, : row[OUTPUTS]].copy(), *(part.copy() for part in _per_unit(arena, row))
+
+
+def write_layers(plan: NDArray[np.int64], arena: NDArray[Any], layers: Sequence[Layer]) -> None:
+    """Copy the parameters of every layer into an arena; padding stays 0."""
+    lanes = width.lanes(arena.itemsize)
+    for row, (weights, *per_unit) in zip(plan[1:], layers, strict=True):
+        panels = _panels(arena, row, lanes)
+        for p, panel in enumerate(panels):
+            columns = weights[:, p * lanes : (p + 1) * lanes]
+            panel[:, : columns.shape[1]] = columns
+        for place, values in zip(_per_unit(arena, row), per_unit, strict=True):
+            place[:] = values
+
+
+def scales_length(shape: Shape) -> int:
+    """Elements of the scales of a network."""
+    inputs, outputs = (_rounded(count, shape.lanes) for count in (shape.sizes[0], shape.sizes[-1]))
+    return 2 * inputs + 4 * outputs
+
+
+def read_scales(shape: Shape, scales: NDArray[Any]) -> Scales:
+    """The scales of a network (scaling.py) in place."""
+    counts = (shape.sizes[0],) * 2 + (shape.sizes[-1],) * 4
+    ends = np.cumsum([_rounded(count, shape.lanes) for count in counts])
+    parts = np.split(scales, ends[:-1])
+    return Scales(*(part[:count] for part, count in zip(parts, counts, strict=True)))

@@ -1,0 +1,62 @@
+"""Schedules: what an update's learning rate is multiplied by, and its momentum.
+
+A schedule is N_SCHEDULE float64 cells: a code, the warm-up in front of it, and parameters. All
+zeros stand for a constant schedule. fastbp/schedules.py has the formulas and fills the cells in.
+"""
+
+import math
+
+from ..base.jit import kernel
+
+CONSTANT, STEPS, INVERSE, COSINE, LINEAR = range(5)
+"""STEPS: GAMMA to the power of t // EVERY. INVERSE: t + 1 to the power of -POWER. COSINE and
+LINEAR anneal from FIRST up to 1 at t = PEAK, and from there to END at t = LAST."""
+
+CODE, WARMUP, START_FACTOR = range(3)
+"""Cells of every schedule. WARMUP: updates of the warm-up, which begins with START_FACTOR."""
+
+GAMMA, EVERY = 3, 4
+POWER = 3
+FIRST, PEAK, END, LAST, MOMENTUM, PEAK_MOMENTUM = range(3, 9)
+"""MOMENTUM: at both ends, NaN where the schedule leaves it alone."""
+
+N_SCHEDULE = 9
+
+
+@kernel
+def _annealed(cells, start, t):
+    """``scheduled`` of COSINE and LINEAR, without a warm-up."""
+    peak, last = cells[start + PEAK], cells[start + LAST]
+    if t < peak:
+        begin, end, share = cells[start + FIRST], 1.0, t / peak
+        from_momentum, momentum = cells[start + MOMENTUM], cells[start + PEAK_MOMENTUM]
+    else:
+        begin, end, share = 1.0, cells[start + END], min((t - peak) / (last - peak), 1.0)
+        from_momentum, momentum = cells[start + PEAK_MOMENTUM], cells[start + MOMENTUM]
+    rest = 1.0 - share
+    if cells[start + CODE] == COSINE:
+        rest = 0.5 + 0.5 * math.cos(math.pi * share)
+    # In this form the last value is exact, however small it is beside the first.
+    return end + (begin - end) * rest, momentum + (from_momentum - momentum) * rest
+
+
+@kernel
+def scheduled(cells, start, t):
+    """(factor of the learning rate, momentum or NaN for unchanged) after t updates.
+
+    cells: float64, the schedule from ``start`` on. t: float64; past the end of a schedule its last
+    value stays. Twin: same name.
+    """
+    code, warmup, factor, momentum = cells[start + CODE], cells[start + WARMUP], 1.0, math.nan
+    after = max(t - warmup, 0.0)
+    if code == STEPS:
+        steps = float(math.floor(after / cells[start + EVERY]))
+        factor = cells[start + GAMMA] ** steps
+    elif code == INVERSE:
+        factor = (after + 1.0) ** -cells[start + POWER]
+    elif code != CONSTANT:
+        factor, momentum = _annealed(cells, start, after)
+    if t < warmup:
+        first = cells[start + START_FACTOR]
+        factor *= first + (1.0 - first) * (t / warmup)
+    return factor, momentum

@@ -1,0 +1,60 @@
+"""The hyperparameter vector, float64: what an optimizer and the extended kernels read and keep.
+
+First the columns of codes.py and UPDATES, which plain kernels know. Then the settings of what an
+extended plan can do besides, 0 where it does not; what each batch works out for its own stages;
+then two elements for each layer, and one for each class.
+"""
+
+from numba.extending import register_jitable
+
+from ..base import codes
+from .schedules import N_SCHEDULE
+
+UPDATES = codes.N_HYPER
+"""Element that counts the updates made."""
+
+# What the trainer was asked for.
+(
+    L1,  # factor of sum |w| in the loss, over weights and not biases
+    L2,  # factor of 1/2 sum w^2
+    SMOOTHING,  # of labels
+    CLIP_VALUE,  # largest size of an element of the gradient; 0: any
+    CLIP_NORM,  # largest norm of the whole gradient; 0: any
+    AVERAGING,  # decay of the moving average of the parameters
+    LOSS_PARAMETER,  # huber's delta, the quantile
+) = range(UPDATES + 1, UPDATES + 8)
+
+SCHEDULE = UPDATES + 8
+"""From here, the learning rate's schedule (schedules.py): N_SCHEDULE elements."""
+
+# What a batch works out for its own update.
+(
+    STEP_LR,  # the learning rate that the schedule gives
+    STEP_MOMENTUM,  # momentum, or beta1
+    ROW_SCALE,  # rows / sum of their weights
+    CLIP_SCALE,  # what brings the gradient's norm within CLIP_NORM
+    MU_PRODUCT,  # NAdam's product of momenta up to the update before
+) = range(SCHEDULE + N_SCHEDULE, SCHEDULE + N_SCHEDULE + 5)
+
+FIRST_LAYER = SCHEDULE + N_SCHEDULE + 5
+"""From here, PER_LAYER elements for each layer:"""
+LR_FACTOR, KEPT_SCALE = range(2)
+"""The factor on its learning rate, 0 where it is frozen; 1 / (1 - its rate of dropout)."""
+PER_LAYER = 2
+
+
+def length(n_layers: int, n_classes: int) -> int:
+    """Elements of the vector of a network."""
+    return class_weights(n_layers) + n_classes
+
+
+@register_jitable
+def class_weights(n_layers: int) -> int:
+    """The first element that is a class's weight."""
+    return FIRST_LAYER + PER_LAYER * n_layers
+
+
+@register_jitable
+def of_layer(layer: int, element: int) -> int:
+    """The place of a layer's element; layers count from 1."""
+    return FIRST_LAYER + PER_LAYER * (layer - 1) + element
