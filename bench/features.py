@@ -30,7 +30,7 @@ def own_relu():
 
 
 @cache
-def own_loss():
+def custom_loss():
     """Cross-entropy as a user would write it."""
     import numba
 
@@ -69,7 +69,7 @@ FEATURES = {
     "own activation": {"activation": own_relu},
 }
 ALL = {name: value for options in FEATURES.values() for name, value in options.items()}
-FEATURES |= {"own loss": {"loss": own_loss}, "all but an own loss": ALL}
+FEATURES |= {"own loss": {"loss": custom_loss}, "all but an own loss": ALL}
 """A function makes what it takes fastbp or numba to make."""
 
 PLAIN, OF_NETWORK = "plain", ("activation", "layer_norm", "residual")

@@ -14,7 +14,7 @@ SETTLE_SECONDS = 0.5
 """How long a rest is, and how long to rest at most before a window."""
 
 
-def settle():
+def check_fields():
     """Rest until no thread of this process is busy.
 
     After a product OpenBLAS's threads spin for a tenth of a second in wait of the next (libgomp's
@@ -51,7 +51,7 @@ class Racer:
 
     def window(self):
         """Seconds a lap in one window. A lap of many windows' length needs no warming up."""
-        settle()
+        check_fields()
         self.enter()
         if self.latest < 10 * WINDOW_SECONDS:
             self.run(WINDOW_SECONDS / 4)
@@ -65,7 +65,7 @@ def run(racers, pairs, threads):
     order, peaks = list(racers), []
     seconds = {racer.name: [] for racer in racers}
     for _ in range(pairs):
-        settle()
+        check_fields()
         peaks.append(peak.measure(threads))
         for racer in order:
             seconds[racer.name].append(racer.window())

@@ -124,7 +124,7 @@ def their_sides():
 
 def run(side, images):
     """Train a side and judge it by the test images; what reached.recipe_rows tells."""
-    race.settle()
+    race.check_fields()
     side.enter()
     train, held_out, test = map(side.own, images)
     marks = side.fit(train, held_out)

@@ -24,8 +24,8 @@ class TorchSide:
         network = recipe.OurSide(seed, rows).network
         torch.manual_seed(seed)
         parts = []
-        for W, b, share in zip(network.weights, network.biases, (*recipe.DROPOUT, 0), strict=True):
-            parts += [linear(W, b), nn.ReLU(), nn.Dropout(share)]
+        for W, b, worker in zip(network.weights, network.biases, (*recipe.DROPOUT, 0), strict=True):
+            parts += [linear(W, b), nn.ReLU(), nn.Dropout(worker)]
         self.model = nn.Sequential(*parts[:-2])
         self.updates = recipe.updates_of(rows)
         self.make_rule()

@@ -40,24 +40,27 @@ def compiled():
     from fastbp.kernels.base import jit
     from fastbp.kernels.ir.denormals import flush_denormals, restore_denormals
     from fastbp.kernels.ir.simd import lanes, offset, pointer_to
-    from fastbp.kernels.ir.typed_pointers import cells_at, plan_at
+    from fastbp.kernels.ir.typed_pointers import plan_at, typed_pointer_at
     from fastbp.kernels.stages.backward import backward
     from fastbp.kernels.stages.batch import take_rows
     from fastbp.kernels.stages.forward import forward
     from fastbp.kernels.stages.output_loss import output_loss
-    from fastbp.kernels.stages.update import update_share
+    from fastbp.kernels.stages.update import update_part
     from fastbp.kernels.tables import job_table, layout
 
-    def run_stage(address, stage, share, shares):
-        job = cells_at(address, types.int64)
-        plan, hyper = plan_at(job[job_table.PLAN]), cells_at(job[job_table.HYPER], types.float64)
+    def run_stage(address, stage, worker, workers):
+        job = typed_pointer_at(address, types.int64)
+        plan, hyper = (
+            plan_at(job[job_table.PLAN]),
+            typed_pointer_at(job[job_table.HYPER], types.float64),
+        )
         params = pointer_to(job[job_table.PARAMS], types.float32)
         moments = pointer_to(job[job_table.MOMENTS], types.float32)
         work = pointer_to(job[job_table.WORK], types.float32)
         w, rows = lanes(work), job[job_table.BATCH]
         vectors = rows // w
-        first, last = vectors * share // shares, vectors * (share + 1) // shares
-        scratch = offset(work, plan[0, layout.SCRATCH] + share * plan[0, layout.SCRATCH_STRIDE])
+        first, last = vectors * worker // workers, vectors * (worker + 1) // workers
+        scratch = offset(work, plan[0, layout.SCRATCH] + worker * plan[0, layout.SCRATCH_STRIDE])
         before = flush_denormals()
         if stage == GATHER:
             for v in range(first, last):
@@ -71,7 +74,7 @@ def compiled():
         elif stage == BACKWARD:
             backward(plan, params, work, first, last)
         else:
-            update_share(plan, params, moments, work, hyper, False, False, share, shares, rows)
+            update_part(plan, params, moments, work, hyper, False, False, worker, workers, rows)
         restore_denormals(before)
 
     signature = types.void(types.int64, types.int64, types.int64, types.int64)
@@ -85,7 +88,7 @@ def compiled():
 class Model:
     """A network in training, with the job that says where everything lies."""
 
-    def __init__(self, case, optimizer, shares):
+    def __init__(self, case, optimizer, workers):
         import numpy as np
 
         from bench.peers.fastbp import FastBP
@@ -93,12 +96,12 @@ class Model:
         from fastbp.kernels.tables import job_table, layout, settings
         from fastbp.runtime.job import Job
 
-        self.shares, self.batch = shares, case.batch
-        self.side = FastBP(case, optimizer, shares)
+        self.workers, self.batch = workers, case.batch
+        self.side = FastBP(case, optimizer, workers)
         trainer = self.side.trainer
         self.data = trainer._data(*case.data())
         self.state = trainer._state
-        shape = replace(self.state.shape, capacity=case.batch, shares=shares)
+        shape = replace(self.state.shape, capacity=case.batch, workers=workers)
         plan = layout.make_plan(shape)
         work = layout.allocate(plan[0, layout.WORK], np.float32)
         order = np.random.default_rng(0).permutation(self.data.rows)
@@ -114,7 +117,7 @@ class Model:
         self.state.hyper[self.updates] += 1
 
 
-def share_of_steps(call, model, share, together):
+def share_of_steps(call, model, worker, together):
     """One thread's part of STEPS steps: seconds by step and stage."""
     taken = []
     for _ in range(STEPS):
@@ -122,7 +125,7 @@ def share_of_steps(call, model, share, together):
         for stage in STAGES:
             together.wait()
             start = time.perf_counter()
-            call(model.job.address, stage, share, model.shares)
+            call(model.job.address, stage, worker, model.workers)
             seconds.append(time.perf_counter() - start)
         taken.append(seconds)
         if together.wait() == 0:
@@ -132,11 +135,11 @@ def share_of_steps(call, model, share, together):
 
 def run_steps(call, model):
     """STEPS lists of seconds by stage, of the slowest thread each."""
-    together = threading.Barrier(model.shares)
-    with ThreadPoolExecutor(model.shares) as pool:
+    together = threading.Barrier(model.workers)
+    with ThreadPoolExecutor(model.workers) as pool:
         parts = [
-            pool.submit(share_of_steps, call, model, share, together)
-            for share in range(model.shares)
+            pool.submit(share_of_steps, call, model, worker, together)
+            for worker in range(model.workers)
         ]
         steps = zip(*(part.result() for part in parts), strict=True)
         return [[max(stage) for stage in zip(*threads, strict=True)] for threads in steps]
@@ -152,16 +155,16 @@ def whole_steps(model, batches):
     return taken
 
 
-def measure(call, case, optimizer, shares):
+def measure(call, case, optimizer, workers):
     """(median seconds by stage, of the whole step, medians of the shares of the peak)."""
     from bench import peak
 
-    model = Model(case, optimizer, shares)
+    model = Model(case, optimizer, workers)
     batches = case.batches()
     model.side.step(*batches[0])
     stages, wholes, peaks = [], [], []
     for _ in range(ROUNDS):
-        peaks.append(peak.measure(shares))
+        peaks.append(peak.measure(workers))
         stages += run_steps(call, model)
         wholes += whole_steps(model, batches)
     by_stage = [median(seconds) for seconds in zip(*stages, strict=True)]
@@ -211,11 +214,11 @@ def main(arguments=None):
     call = compiled()
     form = table.markdown if options.markdown else table.plain
     for name in options.cases:
-        for shares in options.threads:
-            found = {o: measure(call, CASES[name], o, shares) for o in LEARNING_RATES}
-            plural = "s" if shares > 1 else ""
+        for workers in options.threads:
+            found = {o: measure(call, CASES[name], o, workers) for o in LEARNING_RATES}
+            plural = "s" if workers > 1 else ""
             tops = [peak for _, _, peak in found.values()]
-            print(f"\n{name}, {shares} thread{plural}, peak {median(tops):.0f} GFLOP/s\n")
+            print(f"\n{name}, {workers} thread{plural}, peak {median(tops):.0f} GFLOP/s\n")
             print(form(rows_of(CASES[name], found)))
             sys.stdout.flush()
 

@@ -19,15 +19,15 @@ def activation(code, z):
 
     code: or the user's own function, here and wherever a layer's code is asked for.
     """
-    return own_activation(code, z)[0] if callable(code) else _ACTIVATIONS[code](z)
+    return custom_activation(code, z)[0] if callable(code) else _ACTIVATIONS[code](z)
 
 
-def slope(code, z, a):
+def derivative(code, z, a):
     """da/dz (B, O). At a kink the slope of the left side, as torch has it. Not for softmax."""
-    return own_activation(code, z)[1] if callable(code) else _SLOPES[code](z, a)
+    return custom_activation(code, z)[1] if callable(code) else _SLOPES[code](z, a)
 
 
-def own_activation(function, z):
+def custom_activation(function, z):
     """(a, da/dz), both (B, O), of the user's own activation; a is NaN where there is no number."""
     a, rates = np.empty_like(z), np.empty_like(z)
     for place, x in np.ndenumerate(z):
@@ -162,7 +162,7 @@ def errors(weights, activations, zs, outs, delta, factors=None, norms=None, resi
             error = error * factors[layer]
         if factors[layer] is not None or residual[layer]:
             a = activation(code, u)
-        delta = error * slope(code, u, a)
+        delta = error * derivative(code, u, a)
         if norms[layer] is not None:
             delta, *of_norm = layer_norm_gradients(zs[layer], norms[layer][0], delta)
         deltas.insert(0, delta)
@@ -258,20 +258,20 @@ def output_delta(loss, output, z, p, y, n, parameter=0.0, smoothing=0.0):
     y, n = smoothed(loss, _target_rows(y, z), smoothing), int(n)
     if loss in _MORE_LOSSES:
         values, rates = _MORE_LOSSES[loss](p, y, parameter, output)
-        return rates * slope(output, z, p) / (n * values.shape[1])
+        return rates * derivative(output, z, p) / (n * values.shape[1])
     if loss == codes.CROSS_ENTROPY:  # rows of y sum to 1 within 1e-3 only
         return (p * y.sum(axis=1, keepdims=True) - y) / n
     if loss == codes.BCE:
         return (p - y) / (n * p.shape[1])
     scale = 2 / (n * p.shape[1]) if loss == codes.MSE else 1 / n
-    return scale * (p - y) * slope(output, z, p)
+    return scale * (p - y) * derivative(output, z, p)
 
 
 def delta_from_output(output, z, p, v):
     """dLoss/dz (B, O) of a loss whose own gradient dLoss/dp is v (B, O)."""
     if output == codes.SOFTMAX:
         return p * (v - (p * v).sum(axis=1, keepdims=True))
-    return v * slope(output, z, p)
+    return v * derivative(output, z, p)
 
 
 def correct(loss, p, y):
@@ -501,8 +501,8 @@ def _anneal(anneal):
         first, peak, end, last, outer, inner = values[schedules.FIRST : schedules.N_SCHEDULE]
         if t < peak:
             return anneal(first, 1.0, t / peak), anneal(outer, inner, t / peak)
-        share = min(1.0, (t - peak) / (last - peak))
-        return anneal(1.0, end, share), anneal(inner, outer, share)
+        worker = min(1.0, (t - peak) / (last - peak))
+        return anneal(1.0, end, worker), anneal(inner, outer, worker)
 
     return annealed
 
@@ -515,9 +515,9 @@ _SCHEDULES = {
     ),
     schedules.INVERSE: lambda values, t: ((t + 1) ** -values[schedules.POWER], math.nan),
     schedules.COSINE: _anneal(
-        lambda begin, end, share: end + (begin - end) / 2 * (math.cos(math.pi * share) + 1)
+        lambda begin, end, worker: end + (begin - end) / 2 * (math.cos(math.pi * worker) + 1)
     ),
-    schedules.LINEAR: _anneal(lambda begin, end, share: begin + (end - begin) * share),
+    schedules.LINEAR: _anneal(lambda begin, end, worker: begin + (end - begin) * worker),
 }
 
 # Shuffling

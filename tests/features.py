@@ -68,7 +68,7 @@ FEATURES = {
     "sample_weight": Feature(weights=True),
     "lr_factors": Feature({"lr_factors": [0.5, 0.0, 2.0]}),
     "schedule": Feature({"schedule": Warmup(2, Cosine(8))}),
-    "own_activation": Feature(own=True),
+    "custom_activation": Feature(own=True),
 }
 
 OF_THE_LOSS = (
@@ -78,7 +78,7 @@ OF_THE_LOSS = (
     "label_smoothing",
     "class_weight",
     "sample_weight",
-    "own_activation",
+    "custom_activation",
 )
 """Features that change the loss and its gradient, and not only the update."""
 

@@ -120,7 +120,7 @@ def are_finite(trainer):
     return np.isfinite(trainer.net._parameters).all()
 
 
-def judge(call, arguments, *, trainer=None, names=(), changes=False, partly=False):
+def check_call(call, arguments, *, trainer=None, names=(), changes=False, partly=False):
     """What ``call(**arguments)`` returns; None if it is refused as it must be.
 
     changes: whether the call may change the trainer; partly: even where it is refused.

@@ -261,15 +261,15 @@ class Trial:
         self.path.write_bytes(content)
         try:
             verified, unverified = self.load(True), self.load(False)
-            told = self.told(verified, which), self.told(unverified, which)
-            assert told[0] != "another", "silently wrong"
-            assert told[0] == "refused" or told[0] == told[1]
+            n_notified = self.n_notified(verified, which), self.n_notified(unverified, which)
+            assert n_notified[0] != "another", "silently wrong"
+            assert n_notified[0] == "refused" or n_notified[0] == n_notified[1]
         except BaseException as error:
             error.add_note(f"seed {seed}, {way.__name__} of network {which}")
             raise
-        return way.__name__, *told
+        return way.__name__, *n_notified
 
-    def told(self, net, which):
+    def n_notified(self, net, which):
         if net is None:
             return "refused"
         return "same" if predictions(net) == predictions(self.networks[which]) else "another"

@@ -56,10 +56,10 @@ class Run:
             y = np.abs(y)
         return X, y[:, : n_out // 2] if self.loss == "gaussian_nll" else y
 
-    def digest(self, shares=0):
+    def digest(self, workers=0):
         """Of parameters, moments, losses and predictions after two epochs and a step."""
         trainer, (X, y) = self.trainer(), self.batch()
-        trainer._shares = shares
+        trainer._workers = workers
         losses = [*trainer.fit(X, y, epochs=2)["loss"], trainer.step(X[:8], y[:8])]
         net = trainer.net
         arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, trainer._state.moments)
@@ -126,6 +126,6 @@ RUNS = {
 """Every activation, loss and optimizer, every option, and long sums."""
 
 
-def digests(shares=0):
+def digests(workers=0):
     """Of all runs, by name."""
-    return {name: run.digest(shares) for name, run in RUNS.items()}
+    return {name: run.digest(workers) for name, run in RUNS.items()}

@@ -33,7 +33,7 @@ def elementwise_stage(stage, z, a, out):
         if stage < SLOPE:
             y = elementwise.activation(stage, x)
         elif stage < RAW:
-            y = elementwise.slope(stage - SLOPE, x, load(q, i))
+            y = elementwise.derivative(stage - SLOPE, x, load(q, i))
         elif stage == EXP:
             y = elementwise.exp(x)
         elif stage == EXPM1:
@@ -88,7 +88,7 @@ def loss_stage(stage, loss, output, z, p, y, labels, delta, units, valid, rows, 
             units, padded, valid, rows, q, None,
         )  # fmt: skip
     elif stage == HITS:
-        store(q, 0, losses.hits(loss, a, address(y), labels, units))
+        store(q, 0, losses.n_correct(loss, a, address(y), labels, units))
     else:
         invalid = losses.invalid_target(loss, address(y), labels, valid, units)
         row_values[:] = 1.0 if invalid else 0.0
@@ -96,10 +96,10 @@ def loss_stage(stage, loss, output, z, p, y, labels, delta, units, valid, rows, 
 
 @entry
 def update_stage(optimizer, hyper, w, g, m, v):
-    """``update_more`` of whole vectors; hyper as in settings.py, with the updates made before."""
+    """``update_extended`` of whole vectors; hyper (settings.py) has the updates made before."""
     momentum = update.beta1_or_momentum(optimizer, hyper)
-    k = update.more_coefficients(optimizer, hyper, hyper[codes.LR], momentum)
-    update.update_more(optimizer, k, address(w), address(g), address(m), address(v), len(w))
+    k = update.extended_coefficients_of(optimizer, hyper, hyper[codes.LR], momentum)
+    update.update_extended(optimizer, k, address(w), address(g), address(m), address(v), len(w))
 
 
 @entry

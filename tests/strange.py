@@ -144,7 +144,7 @@ def laid_out(array, order, empty=np.empty):
         return np.lib.stride_tricks.as_strided(line, array.shape, strides)
     steps = {"backwards": (-1, -1), "apart": (2, 3), "rows apart": (3, 1)}.get(order, (1, 1))
     if array.ndim == 2 and array.size:
-        return spread(array, *steps, empty)
+        return to_panels(array, *steps, empty)
     copy = in_memory(array, empty)
     copy.flags.writeable = order != "read-only"
     return copy
@@ -156,7 +156,7 @@ def in_memory(array, empty):
     return copy
 
 
-def spread(array, rows, columns, empty):
+def to_panels(array, rows, columns, empty):
     """A view whose rows and columns lie so many apart."""
     n, m = array.shape
     memory = empty(((n - 1) * abs(rows) + 1, (m - 1) * abs(columns) + 1), array.dtype)

@@ -125,7 +125,7 @@ def test_nobody_steps_while_one_thread_evaluates():
 
 def test_steps_of_two_threads_are_made_or_refused():
     """As many updates as calls that returned, and the parameters of as many by one thread."""
-    trainer, alone = make(), make()
+    trainer, exclusive = make(), make()
     made = []
 
     def step_often():
@@ -142,14 +142,14 @@ def test_steps_of_two_threads_are_made_or_refused():
         thread.join()
     assert len(made) >= 300 // 2
     for _ in made:
-        alone.step(X32, Y32)
-    assert all_of(trainer)[0] == all_of(alone)[0]
+        exclusive.step(X32, Y32)
+    assert all_of(trainer)[0] == all_of(exclusive)[0]
 
 
 def test_a_long_prediction_is_not_led_astray_by_what_makes_the_trainer_extended(monkeypatch):
     """Its chunks go on with the kernels that its memory was laid out for."""
     trainer = CASE.trainer("float32")
-    trainer._shares = 1
+    trainer._workers = 1
     rows = np.tile(X, (100, 1))
     expected = trainer.predict(rows)
     chunks, kinds, serial = [], [], run.serial

@@ -468,7 +468,7 @@ def test_show_config_shows_what_fastbp_runs_on(capsys):
 def test_show_config_names_the_threading_layer_once_it_runs(capsys):
     case = CASES["odd"]
     trainer = case.trainer("float32")
-    trainer._shares = 2
+    trainer._workers = 2
     trainer.step(*case.batch())
     fastbp.show_config()
     assert f"threading layer: {numba.threading_layer()}\n" in capsys.readouterr().out

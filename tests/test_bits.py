@@ -62,9 +62,9 @@ def test_the_bits_are_those_recorded():
     assert digests() == record[machine()]
 
 
-@pytest.mark.parametrize("shares", [1, 3])
-def test_the_bits_do_not_depend_on_shares(shares):
-    assert digests(shares) == digests()
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_bits_do_not_depend_on_shares(workers):
+    assert digests(workers) == digests()
 
 
 @layers.each_layer

@@ -53,9 +53,9 @@ class Copy:
 
     def run(self, **environment):
         settings = {"NUMBA_CACHE_DIR": str(self.cache)} | environment
-        values, hits, folder = processes.run(CALL, folder=self.site, **settings).splitlines()
+        values, n_correct, folder = processes.run(CALL, folder=self.site, **settings).splitlines()
         assert len(set(values.split())) == 1, values
-        return SimpleNamespace(values=values, hits=hits, folder=folder)
+        return SimpleNamespace(values=values, n_correct=n_correct, folder=folder)
 
     def edit(self, name, old, new):
         """In a file of the package, for example ``kernels/primitives/shuffle.py``."""
@@ -71,12 +71,12 @@ COMPILED, LOADED = "0 0", "1 1"
 def test_kernels_are_compiled_anew_when_one_that_they_call_is_edited(tmp_path):
     copy = Copy(tmp_path)
     fresh, again = copy.run(), copy.run()
-    assert fresh.hits == COMPILED
-    assert again == SimpleNamespace(values=fresh.values, hits=LOADED, folder=fresh.folder)
+    assert fresh.n_correct == COMPILED
+    assert again == SimpleNamespace(values=fresh.values, n_correct=LOADED, folder=fresh.folder)
 
     copy.edit("kernels/primitives/shuffle.py", "(z >> types.uint64(27))", "(z >> types.uint64(28))")
     edited = copy.run()
-    assert edited.hits == COMPILED
+    assert edited.n_correct == COMPILED
     assert edited.values != fresh.values
     assert edited.folder != fresh.folder
 
@@ -89,7 +89,7 @@ def test_nothing_outside_of_the_kernels_goes_into_them(tmp_path):
     copy = Copy(tmp_path)
     fresh = copy.run()
     copy.edit("runtime/chunking.py", "CHUNK_SECONDS = 0.1", "CHUNK_SECONDS = 0.2")
-    assert copy.run() == SimpleNamespace(values=fresh.values, hits=LOADED, folder=fresh.folder)
+    assert copy.run() == SimpleNamespace(values=fresh.values, n_correct=LOADED, folder=fresh.folder)
 
 
 def test_installations_side_by_side_never_meet(tmp_path):
@@ -99,10 +99,10 @@ def test_installations_side_by_side_never_meet(tmp_path):
         "kernels/primitives/shuffle.py", "(z >> types.uint64(27))", "(z >> types.uint64(28))"
     )
     first = one.run()
-    assert same.run() == SimpleNamespace(values=first.values, hits=LOADED, folder=first.folder)
-    assert other.run().hits == COMPILED
+    assert same.run() == SimpleNamespace(values=first.values, n_correct=LOADED, folder=first.folder)
+    assert other.run().n_correct == COMPILED
     again = [installation.run() for installation in (one, other, same)]
-    assert [run.hits for run in again] == [LOADED] * 3
+    assert [run.n_correct for run in again] == [LOADED] * 3
     assert again[0] == again[2]
     assert again[0].values != again[1].values
 
@@ -111,8 +111,8 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
     copy = Copy(tmp_path)
     (tmp_path / "file").touch()
     settings = {"NUMBA_CACHE_DIR": str(tmp_path / "file" / "cache")}
-    assert copy.run(**settings).hits == COMPILED
-    assert copy.run(**settings).hits == COMPILED
+    assert copy.run(**settings).n_correct == COMPILED
+    assert copy.run(**settings).n_correct == COMPILED
 
 
 SECOND = """
@@ -121,7 +121,7 @@ from cases import CASES
 case = CASES["odd"]
 trainer = case.trainer("float32")
 with event.install_recorder("numba:run_pass") as recorder:
-    for trainer._shares in (1, 2):
+    for trainer._workers in (1, 2):
         trainer.step(*case.batch())
         trainer.predict(case.batch()[0])
 print(len(recorder.buffer))
@@ -132,7 +132,7 @@ def test_every_function_that_is_called_from_python_is_cached():
     assert type(run.parallel._cache) is jit._StampedCache
     case = CASES["odd"]
     trainer = case.trainer("float32")
-    for trainer._shares in (1, 2):
+    for trainer._workers in (1, 2):
         trainer.step(*case.batch())
         trainer.predict(case.batch()[0])
     compiled = processes.run(SECOND).splitlines()
@@ -299,4 +299,4 @@ def test_a_damaged_cache_is_made_anew(tmp_path, kind, length):
     for path in copy.cache.rglob(kind):
         path.write_bytes(path.read_bytes()[:length])
     assert copy.run().values == whole.values
-    assert copy.run().hits == LOADED
+    assert copy.run().n_correct == LOADED

@@ -206,11 +206,11 @@ WEIGHTS = np.array([*np.linspace(0.1, 2, 8), *np.zeros(8), 1, 0, 3, 1])
 @either_engine
 @pytest.mark.parametrize("kind", KINDS)
 def test_callbacks_change_no_bits_of_a_fit_with_weights(kind, engine):
-    watched, alone = rich_trainer(engine), rich_trainer(engine)
+    watched, exclusive = rich_trainer(engine), rich_trainer(engine)
     one = fit(watched, 3, sample_weight=WEIGHTS, callbacks=callbacks_of(kind))
-    other = fit(alone, 3, sample_weight=WEIGHTS)
+    other = fit(exclusive, 3, sample_weight=WEIGHTS)
     assert one["loss"] == other["loss"]
-    assert bits(watched) == bits(alone)
+    assert bits(watched) == bits(exclusive)
 
 
 @either_engine
@@ -383,10 +383,10 @@ def test_looking_at_the_trainer_changes_nothing(when, engine):
         state.trainer.evaluate(X, y)
         state.trainer.loss_and_gradients(X, y)
 
-    watched, alone = trainer_of(engine), trainer_of(engine)
+    watched, exclusive = trainer_of(engine), trainer_of(engine)
     fit(watched, callbacks=[LambdaCallback(**{when: look})])
-    fit(alone)
-    assert bits(watched) == bits(alone)
+    fit(exclusive)
+    assert bits(watched) == bits(exclusive)
 
 
 @either_engine

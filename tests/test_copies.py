@@ -107,7 +107,7 @@ def test_a_second_thread_is_refused():
         except RuntimeError as error:
             errors.append(str(error))
 
-    with trainer._alone():
+    with trainer._exclusive():
         thread = threading.Thread(target=step)
         thread.start()
         thread.join()

@@ -71,9 +71,9 @@ def test_run_after_run_has_the_same_bits(case, dtype):
 @each_case
 def test_any_number_of_shares_has_the_same_bits(case, dtype):
     found = []
-    for shares in (1, 2, 3, 4, 7):
+    for workers in (1, 2, 3, 4, 7):
         trainer = make(case, dtype)
-        trainer._shares = shares
+        trainer._workers = workers
         found.append(fingerprint(trainer, *case.batch()))
     assert len(set(found)) == 1, found
 
@@ -205,15 +205,15 @@ def test_watching_changes_no_bits(case, capsys):
     assert trained(case) == trained(case, validation_data=(X[:5], y[:5]), progress=True)
     assert "epoch 3/3: 100%" in capsys.readouterr().err
 
-    watched, alone = make(case), make(case)
+    watched, exclusive = make(case), make(case)
     for _ in range(2):
         watched.evaluate(X, y)
         watched.predict(X)
         watched.net.predict(X)
         watched.loss_and_gradients(X, y)
         watched.fit(X, y)
-    alone.fit(X, y, epochs=2)
-    assert_same(watched, alone)
+    exclusive.fit(X, y, epochs=2)
+    assert_same(watched, exclusive)
 
 
 def test_how_fit_is_cut_into_calls_does_not_show_after_an_error(monkeypatch):

@@ -117,8 +117,8 @@ class Work:
         self.plan, self.work = trainer._compiled._plan, trainer._compiled._work
         self.lanes = width.lanes(self.work.itemsize)
         self.vectors = -(-rows // self.lanes)
-        alone = self.plan[0, layout.BY_ROWS_ALONE] == 1
-        self.few = rows if 2 * rows <= self.lanes and not alone else 0
+        exclusive = self.plan[0, layout.ROWS_ONLY] == 1
+        self.few = rows if 2 * rows <= self.lanes and not exclusive else 0
 
     def blocks(self, column, layer, units):
         """(vectors * lanes rows, padded units) of z or a."""

@@ -29,10 +29,10 @@ ENDS = (
 """The last line of the main thread, in how many shares the other trains, the exit code."""
 
 
-def begin_training(shares):
+def begin_training(workers):
     """In a daemon thread; returns at some moment of it."""
     trainer, begun = make(LARGE), threading.Event()
-    trainer._shares = shares
+    trainer._workers = workers
     begin = fastbp.LambdaCallback(on_epoch_end=lambda _: begun.set())
 
     def train():
@@ -47,8 +47,8 @@ def begin_training(shares):
 def check_exits(environment):
     """All ends at once; the exit codes and what they said are as they should be."""
     started = [
-        (processes.start(PROGRAM.format(shares=shares, end=end), **environment), end, code)
-        for end, shares, code in ENDS
+        (processes.start(PROGRAM.format(workers=workers, end=end), **environment), end, code)
+        for end, workers, code in ENDS
     ]
     try:
         for process, end, code in started:

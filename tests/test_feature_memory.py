@@ -35,7 +35,7 @@ EVERY_WITHOUT_LABELS = replace(
 
 
 @njit
-def own_loss(p, y, dloss_dp):
+def custom_loss(p, y, dloss_dp):
     loss = 0.0
     for i in range(len(p)):
         loss += (p[i] - y[i]) ** 2
@@ -50,24 +50,24 @@ class Setting:
     case: Case
     feature: Feature = PLAIN
     optimizer: Any = OPTIMIZERS["adam"]
-    own_loss: bool = False
+    custom_loss: bool = False
     scales: bool = False
 
-    def trainer(self, dtype="float32", shares=1):
+    def trainer(self, dtype="float32", workers=1):
         options = (
             {"schedule": Warmup(2, Cosine(10**6))} if "schedule" in self.feature.options else {}
         )
         trainer = replace(self.feature, options=self.feature.options | options).trainer(
             self.case, dtype, optimizer=self.optimizer
         )
-        if self.own_loss:
+        if self.custom_loss:
             given = self.feature.options | options
             how = {"optimizer": self.optimizer, "batch_size": self.case.rows, "seed": 0}
-            trainer = fastbp.Trainer(trainer.net, loss=own_loss, **how, **given)
+            trainer = fastbp.Trainer(trainer.net, loss=custom_loss, **how, **given)
         if self.scales:
             target = None if self.case.labels else np.ones(self.case.sizes[-1])
             trainer.net.set_scaling(input_scale=2, target_mean=target)
-        trainer._shares = shares
+        trainer._workers = workers
         return trainer
 
 
@@ -79,7 +79,7 @@ def every_setting(labels, numbers):
         yield f"layers {name}", Setting(normalized, EVERY, optimizer, scales=True)
         numeric = replace(numbers, **LAYERS), EVERY_WITHOUT_LABELS, optimizer
         yield f"scales {name}", Setting(*numeric, scales=True)
-        yield f"own loss {name}", Setting(*numeric, own_loss=True)
+        yield f"own loss {name}", Setting(*numeric, custom_loss=True)
 
 
 def all_settings():
@@ -122,7 +122,7 @@ def report_allocations():
         found = *allocations(partial(repeated, step)), python_growth(step) // STEPS
         gc.enable()
         X, y, weights = batch
-        fit = partial(setting.trainer(shares=2).fit, X, y, sample_weight=weights, progress=False)
+        fit = partial(setting.trainer(workers=2).fit, X, y, sample_weight=weights, progress=False)
         fit(epochs=2)
         few, many = (allocations(partial(fit, epochs=epochs)) for epochs in (2, STEPS))
         print(name, *found, many[0] - few[0], many[1], sep="|")
@@ -157,9 +157,9 @@ def stay_inside(side, dtype):
     guard = Guard(side)
     guard_everything(guard)
     for name, setting in bounded_settings():
-        for shares in (1, 2):
-            print(name, shares, flush=True)
-            trainer = setting.trainer(dtype, shares)
+        for workers in (1, 2):
+            print(name, workers, flush=True)
+            trainer = setting.trainer(dtype, workers)
             X, y, weights = setting.feature.batch(setting.case)
             X, y = guard.copy(X), guard.copy(y)
             every_call(SimpleNamespace(trainer=trainer, X=X, y=y, size=setting.case.rows))

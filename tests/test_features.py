@@ -145,8 +145,8 @@ def test_extended_kernels_without_features_have_the_bits_of_plain_ones(dtype):
     for case in ROUTES.values():
         plain, extended = (case.trainer(dtype) for _ in range(2))
         extended._weigh_rows()
-        for shares in (1, 3):
-            plain._shares = extended._shares = shares
+        for workers in (1, 3):
+            plain._workers = extended._workers = workers
             for seed in range(2):
                 assert plain.step(*case.batch(seed)) == extended.step(*case.batch(seed))
             assert bits(plain) == bits(extended)
@@ -160,9 +160,9 @@ def test_extended_kernels_without_features_have_the_bits_of_plain_ones(dtype):
 def test_the_bits_do_not_depend_on_the_threads(feature, optimizer):
     for case in ROUTES.values():
         found = []
-        for shares in (1, 2, 3):
+        for workers in (1, 2, 3):
             trainer = feature.trainer(case, "float32", optimizer=optimizer)
-            trainer._shares = shares
+            trainer._workers = workers
             losses = run(trainer, feature, case, 2)
             _, gradients = trainer.loss_and_gradients(*feature.batch(case))
             found.append((losses, bits(trainer), [g.tobytes() for pair in gradients for g in pair]))
@@ -211,10 +211,10 @@ def test_penalties_are_part_of_the_loss_and_spare_biases():
     plain, penalized = MANY.trainer(), MANY.trainer(l1=0.01, l2=0.05)
     X, y = MANY.batch()
     loss, gradients = plain.loss_and_gradients(X, y)
-    own_loss, own = penalized.loss_and_gradients(X, y)
+    custom_loss, own = penalized.loss_and_gradients(X, y)
     weights = plain.net.weights
     sizes, squares = (sum(f(w).sum() for w in weights) for f in (np.abs, np.square))
-    assert own_loss == pytest.approx(loss + 0.01 * sizes + 0.025 * squares, rel=1e-13)
+    assert custom_loss == pytest.approx(loss + 0.01 * sizes + 0.025 * squares, rel=1e-13)
     for w, (dW, db), (own_dW, own_db) in zip(weights, gradients, own, strict=True):
         np.testing.assert_allclose(own_dW, dW + 0.01 * np.sign(w) + 0.05 * w, rtol=1e-9, atol=1e-14)
         np.testing.assert_allclose(own_db, db, rtol=1e-13)
@@ -242,9 +242,9 @@ def test_dropout_drops_its_share_independently(rate):
     kept = np.array([dropout_factors(7, t, 2, range(rows), units, rate) > 0 for t in range(4)])
     sigma = (rate * (1 - rate)) ** 0.5
     for axes in ((0, 1), (0, 2), (1, 2), (0, 1, 2)):
-        share = 1 - kept.mean(axis=axes)
-        n = kept.size / np.size(share)
-        assert np.abs(share - rate).max() < 6 * sigma / n**0.5
+        worker = 1 - kept.mean(axis=axes)
+        n = kept.size / np.size(worker)
+        assert np.abs(worker - rate).max() < 6 * sigma / n**0.5
     for one, other in (
         (kept[0], kept[1]),
         (kept[:, 1:], kept[:, :-1]),

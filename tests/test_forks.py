@@ -36,7 +36,7 @@ PATIENCE = 60.0
 def learned():
     """What a trainer in several shares learns and predicts."""
     trainer = make(LARGE)
-    trainer._shares = 2
+    trainer._workers = 2
     return fingerprint(trainer, *LARGE.batch())
 
 
@@ -78,10 +78,10 @@ def ended(child):
 
 
 @contextmanager
-def training(shares):
+def training(workers):
     """A trainer that another thread trains all the while."""
     trainer = make(LARGE)
-    trainer._shares = shares
+    trainer._workers = workers
     X, y = LARGE.batch()
     trainer.step(X[:9], y[:9])
     stop, begun = threading.Event(), threading.Event()
@@ -137,8 +137,8 @@ def while_another_thread_trains(count=3):
     """What is not in use goes on in the child; what is in use is refused."""
     mine = learned()
     X, y = LARGE.batch()
-    for shares in (1, 2):
-        with training(shares) as trainer:
+    for workers in (1, 2):
+        with training(workers) as trainer:
             calls = (lambda: trainer.fit(X, y), lambda: trainer.step(X[:1], y[:1]))
 
             def child(calls=calls):
@@ -183,7 +183,7 @@ def locks_and_slots():
     net = make(LARGE).net
     X = np.zeros((1, 40), np.float32)
     net.predict(X)
-    _, _, header = net._quick
+    _, _, header = net._fast_path
     first, slots = embed_server.FIRST_SLOT + embed_server.BUSY, header.array[embed_server.SLOTS]
     every = slice(first, first + slots * embed_server.SLOT_STRIDE, embed_server.SLOT_STRIDE)
     held, done = threading.Event(), []

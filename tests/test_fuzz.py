@@ -10,8 +10,8 @@ from fuzzing import (
     OUTPUTS,
     ROWS,
     batch_of,
+    check_call,
     draw_all,
-    judge,
     optional,
     state_of,
     subjects,
@@ -41,7 +41,7 @@ def test_step(data):
     subject = data.draw(subjects)
     trainer = subject.trainer()
     arguments = batch_of(data, subject)
-    loss = judge(trainer.step, arguments, trainer=trainer, changes=True)
+    loss = check_call(trainer.step, arguments, trainer=trainer, changes=True)
     if loss is not None:
         assert type(loss) is float
         assert np.isfinite(loss)
@@ -58,7 +58,7 @@ def test_step(data):
 def test_loss_and_gradients(data):
     subject = data.draw(subjects)
     trainer = subject.trainer()
-    found = judge(trainer.loss_and_gradients, batch_of(data, subject), trainer=trainer)
+    found = check_call(trainer.loss_and_gradients, batch_of(data, subject), trainer=trainer)
     if found is not None:
         loss, layers = found
         assert np.isfinite(loss)
@@ -73,7 +73,7 @@ def test_evaluate(data):
     subject = data.draw(subjects)
     trainer, arguments = subject.trainer(), batch_of(data, subject)
     arguments |= optional(data, averaged=FLAGS, metrics=METRICS)
-    found = judge(trainer.evaluate, arguments, trainer=trainer, names=FAULTS)
+    found = check_call(trainer.evaluate, arguments, trainer=trainer, names=FAULTS)
     assert found is None or all(type(value) is float for value in found.values())
 
 
@@ -88,7 +88,7 @@ def test_predict(data):
     call = trainer.net.predict
     if data.draw(st.booleans(), "by the trainer"):
         call, arguments = trainer.predict, arguments | optional(data, averaged=FLAGS)
-    p = judge(call, arguments, trainer=trainer)
+    p = check_call(call, arguments, trainer=trainer)
     if p is not None:
         assert p is arguments.get("out") or type(p) is np.ndarray
         p = np.asarray(p)
@@ -109,7 +109,7 @@ def test_outputs_and_inputs_that_share_memory(subject, start):
     X = memory[: ROWS * INPUTS].reshape(ROWS, INPUTS)
     out = memory[start : start + ROWS * OUTPUTS].reshape(ROWS, OUTPUTS)
     expected, before = net.predict(X.copy()), memory.copy()
-    p = judge(net.predict, {"X": X, "out": out} if start >= X.size else {"out": out, "X": X})
+    p = check_call(net.predict, {"X": X, "out": out} if start >= X.size else {"out": out, "X": X})
     if start >= X.size:
         np.testing.assert_array_equal(p, expected)
     else:
@@ -134,7 +134,7 @@ def test_fit(data):
     )
     arguments.setdefault("progress", False)
     with redirect_stderr(io.StringIO()):  # where progress is True
-        history = judge(
+        history = check_call(
             trainer.fit, arguments, trainer=trainer, names=FAULTS, changes=True, partly=True
         )
     if history is not None:
@@ -158,7 +158,9 @@ def test_fit_batches(data):
     given_ = {"as it is": batches, "function": lambda: batches, "generator": through(batches)}
     arguments = {"batches": given_[kind]}
     arguments |= optional(data, epochs=anything(1, 2).filter(is_no_long_time))
-    judge(trainer.fit_batches, arguments, trainer=trainer, names=FAULTS, changes=True, partly=True)
+    check_call(
+        trainer.fit_batches, arguments, trainer=trainer, names=FAULTS, changes=True, partly=True
+    )
 
 
 def through(batches):
@@ -177,7 +179,7 @@ def test_find_lr(data):
         updates=anything(2, 20).filter(is_no_long_time),
     )
     arguments.setdefault("updates", 5)
-    curve = judge(trainer.find_lr, arguments, trainer=trainer, names=FAULTS)
+    curve = check_call(trainer.find_lr, arguments, trainer=trainer, names=FAULTS)
     assert curve is None or np.isfinite(curve.losses).all()
 
 
@@ -194,7 +196,7 @@ def test_set_parameters(data):
         arguments[name] = data.draw(
             st.one_of(st.just(arrays), st.tuples(*map(array_like, arrays)), junk), name
         )
-    judge(net.set_parameters, arguments, trainer=trainer, changes=True)
+    check_call(net.set_parameters, arguments, trainer=trainer, changes=True)
 
 
 @tries(300)
@@ -205,7 +207,7 @@ def test_standardize(data):
     y = y if y.ndim == 2 else X[:, :OUTPUTS]
     arguments = draw_all(data, X=array_like(X)) | optional(data, y=array_like(y))
     names = ("loss", "input_mean", "target_mean")
-    judge(trainer.net.standardize, arguments, trainer=trainer, names=names, changes=True)
+    check_call(trainer.net.standardize, arguments, trainer=trainer, names=names, changes=True)
 
 
 @tries(400)
@@ -220,11 +222,11 @@ def test_set_scaling(data):
         target_mean=array_like(np.arange(OUTPUTS)),
         target_scale=array_like(np.full(OUTPUTS, 2.0)),
     )
-    judge(trainer.net.set_scaling, arguments, trainer=trainer, names=("loss",), changes=True)
+    check_call(trainer.net.set_scaling, arguments, trainer=trainer, names=("loss",), changes=True)
 
 
 @tries(120)
 @given(subjects, st.one_of(numbers, junk))
 def test_lr(subject, value):
     trainer = subject.trainer()
-    judge(lambda lr: setattr(trainer, "lr", lr), {"lr": value}, trainer=trainer, changes=True)
+    check_call(lambda lr: setattr(trainer, "lr", lr), {"lr": value}, trainer=trainer, changes=True)

@@ -8,9 +8,9 @@ from fuzzing import (
     INPUTS,
     OUTPUTS,
     ROWS,
+    check_call,
     contents,
     draw_all,
-    judge,
     state_of,
     subjects,
     tries,
@@ -42,7 +42,9 @@ def under_guard(side):
             arguments = {"X": arguments["X"], "out": data.draw(array_like(out, guard.empty))}
         function = getattr(trainer.net if call == "standardize" else trainer, call)
         names = (*FAULTS, "input_mean", "target_mean")
-        judge(function, arguments, trainer=trainer, names=names, changes=True, partly=call == "fit")
+        check_call(
+            function, arguments, trainer=trainer, names=names, changes=True, partly=call == "fit"
+        )
 
     @tries(120)
     @given(st.data())

@@ -89,23 +89,25 @@ def test_multiply_across_equals_its_twin(vectors, dtype):
 def test_activation_and_slope_equal_their_twins(name, dtype):
     z = blank(4096, dtype)
     z[:] = np.concatenate([np.linspace(-12, 12, 4000), np.linspace(-100, 100, 96)])
-    a, slope = blank(len(z), dtype), blank(len(z), dtype)
+    a, derivative = blank(len(z), dtype), blank(len(z), dtype)
     stages.elementwise_stage(code(name), z, z, a)
-    stages.elementwise_stage(code(name) + stages.SLOPE, z, a, slope)
+    stages.elementwise_stage(code(name) + stages.SLOPE, z, a, derivative)
     expected = reference.activation(code(name), z.astype(WIDE))
     assert_close(a, expected, np.abs(z))
-    assert_close(slope, reference.slope(code(name), z.astype(WIDE), expected), 1 + np.abs(z))
+    assert_close(
+        derivative, reference.derivative(code(name), z.astype(WIDE), expected), 1 + np.abs(z)
+    )
 
 
 @each_dtype
 @pytest.mark.parametrize("name", HIDDEN)
 def test_nan_passes_through_activation_and_slope(name, dtype):
     z = blank(vector_lanes(dtype), dtype)
-    a, slope = blank(len(z), dtype, 0), blank(len(z), dtype, 0)
+    a, derivative = blank(len(z), dtype, 0), blank(len(z), dtype, 0)
     stages.elementwise_stage(code(name), z, z, a)
     assert np.isnan(a).all()
-    stages.elementwise_stage(code(name) + stages.SLOPE, z, a, slope)
-    assert np.isnan(slope).all()
+    stages.elementwise_stage(code(name) + stages.SLOPE, z, a, derivative)
+    assert np.isnan(derivative).all()
 
 
 # Losses
@@ -186,8 +188,8 @@ def test_loss_and_delta_equal_their_twins(loss, output, labels, dtype):
             expected = reference.row_losses(rows.loss, z, p, y)
             assert_close(values[:valid], expected, np.abs(z).max(), roundings=8 + units)
             expected = reference.output_delta(rows.loss, rows.output, z, p, y, n)
-            share = n if loss in ("cross_entropy", "squared_error") else n * units
-            scale = (1 + np.abs(z)) * (1 + np.abs(p) + np.abs(rows.y)) / share
+            worker = n if loss in ("cross_entropy", "squared_error") else n * units
+            scale = (1 + np.abs(z)) * (1 + np.abs(p) + np.abs(rows.y)) / worker
             assert_close(delta[:units, :valid], expected.T, scale.T, roundings=8 + units)
             assert not delta[units:].any()
             assert not delta[:, valid:].any()

@@ -191,9 +191,9 @@ def test_padding_is_zero_whatever_was_there_before(case, dtype):
 @each_layers
 def test_the_bits_do_not_depend_on_the_threads(case):
     found = []
-    for shares in (1, 2, 3):
+    for workers in (1, 2, 3):
         trainer = case.trainer("float32", optimizer=fastbp.Adam(), batch_size=-(-case.rows // 2))
-        trainer._shares = shares
+        trainer._workers = workers
         found.append(fingerprint(trainer, *case.batch()))
     assert found[0] == found[1] == found[2]
 
@@ -201,9 +201,9 @@ def test_the_bits_do_not_depend_on_the_threads(case):
 @each_with_every
 def test_the_bits_do_not_depend_on_the_threads_with_every_feature(case):
     found = []
-    for shares in (1, 2, 3):
+    for workers in (1, 2, 3):
         trainer = EVERY.trainer(case, "float32", optimizer=fastbp.Adam())
-        trainer._shares = shares
+        trainer._workers = workers
         losses = [trainer.step(*EVERY.batch(case, seed)) for seed in range(2)]
         _, gradients = trainer.loss_and_gradients(*EVERY.batch(case))
         found.append((losses, bits(trainer), flat(gradients).tobytes()))
@@ -214,8 +214,8 @@ def test_the_bits_do_not_depend_on_the_threads_with_every_feature(case):
 @each_layers
 def test_a_row_does_not_depend_on_those_beside_it(case, dtype):
     trainer, (X, _) = case.trainer(dtype), case.batch()
-    together, alone = trainer.predict(X), np.concatenate([trainer.predict(x[None]) for x in X])
-    np.testing.assert_array_equal(alone, together)
+    together, exclusive = trainer.predict(X), np.concatenate([trainer.predict(x[None]) for x in X])
+    np.testing.assert_array_equal(exclusive, together)
 
 
 # Law 5, and other ways in
@@ -329,9 +329,9 @@ def test_nan_in_a_parameter_reaches_the_loss(hidden, kind, engine):
 
 def report_allocations():
     fastbp.runtime.chunking.next_count = lambda *_: 2**40
-    for shares in (1, 2):
+    for workers in (1, 2):
         trainer, batch = LAYERS["both"].trainer("float32"), LAYERS["both"].batch()
-        trainer._shares = shares
+        trainer._workers = workers
         trainer.fit(*batch)
         few, many = (allocations(partial(trainer.fit, *batch, epochs=n)) for n in (2, 500))
         print(many[0] - few[0], few[1], many[1])
@@ -346,10 +346,10 @@ def stay_inside(side, dtype):
     """Fatal if not. Prints each case before it runs."""
     guard = Guard(side)
     guard_everything(guard)
-    for case, shares in itertools.product(LAYERS.values(), (1, 2)):
-        print(case, shares, flush=True)
+    for case, workers in itertools.product(LAYERS.values(), (1, 2)):
+        print(case, workers, flush=True)
         trainer = case.trainer(dtype, batch_size=-(-case.rows // 2), optimizer=fastbp.Adam())
-        trainer._shares = shares
+        trainer._workers = workers
         X, y = map(guard.copy, case.batch())
         every_call(SimpleNamespace(trainer=trainer, X=X, y=y, size=trainer.batch_size))
 

@@ -117,8 +117,8 @@ def of_weight(function, start, dtype="float64"):
     net.set_parameters([np.full((1, 1), start)], [np.zeros(1)])
 
     def gradients():
-        loss, slope = function(float(net.weights[0][0, 0]))
-        return loss, [(np.full((1, 1), slope), np.zeros(1))]
+        loss, derivative = function(float(net.weights[0][0, 0]))
+        return loss, [(np.full((1, 1), derivative), np.zeros(1))]
 
     return net, gradients
 

@@ -50,14 +50,14 @@ def make(
     rows=20,
     batch_size=7,
     dtype="float32",
-    shares=1,
+    workers=1,
     **options,
 ):
     net = fastbp.Network(sizes, activation=activation, output=OUTPUT[loss], seed=1, dtype=dtype)
     trainer = fastbp.Trainer(
         net, loss=loss, optimizer=optimizer, batch_size=batch_size, seed=1, **options
     )
-    trainer._shares = shares
+    trainer._workers = workers
     rng = np.random.default_rng(1)
     X = rng.uniform(-1, 1, (rows, sizes[0])).astype("f4")
     y = rng.uniform(0, 1, (rows, sizes[-1])).astype("f4")
@@ -94,19 +94,19 @@ def allocations(work):
 
 def report_allocations():
     fastbp.runtime.chunking.next_count = lambda *_: 2**40
-    for shares in SHARES:
-        it = make(shares=shares)
+    for workers in SHARES:
+        it = make(workers=workers)
         fit = partial(it.trainer.fit, it.X, it.y)
         fit(epochs=2)
         few, many = (allocations(partial(fit, epochs=epochs)) for epochs in (2, STEPS))
-        print(shares, few[0] > 0, many[0] - few[0], few[1], many[1])
+        print(workers, few[0] > 0, many[0] - few[0], few[1], many[1])
 
 
 def test_steps_make_no_allocation_of_numbas_run_time():
     """A parallel call makes handles for its arguments, a serial one none; more steps, no more."""
     program = "import test_memory; test_memory.report_allocations()"
     lines = processes.run(program, NUMBA_NRT_STATS="1").splitlines()
-    assert lines == [f"{shares} {shares > 1} 0 0 0" for shares in SHARES]
+    assert lines == [f"{workers} {workers > 1} 0 0 0" for workers in SHARES]
 
 
 def resident():
@@ -133,12 +133,12 @@ def growth(work):
 
 
 def works():
-    for shares in SHARES:
-        it = make(shares=shares)
+    for workers in SHARES:
+        it = make(workers=workers)
         X, y = it.X[: it.size], it.y[: it.size]
         yield partial(it.trainer.step, X, y)
     out = it.trainer.predict(X)
-    it.trainer._shares = 1
+    it.trainer._workers = 1
     yield partial(it.trainer.predict, X, out=out)
     yield partial(it.trainer.evaluate, X, y)
     yield partial(it.trainer.loss_and_gradients, X, y)
@@ -196,13 +196,13 @@ def dispatchers():
 
 
 def report_compilations(folder):
-    for shares in SHARES:
-        every_call(make(shares=shares))
+    for workers in SHARES:
+        every_call(make(workers=workers))
     with event.install_recorder("numba:compiler_lock") as recorder:
-        for shares in SHARES:
-            for it in every_network(shares=shares):
+        for workers in SHARES:
+            for it in every_network(workers=workers):
                 every_call(it)
-            it = make(shares=shares)
+            it = make(workers=workers)
             for X in layouts(it.X, Path(folder)):
                 every_call(it, X=X)
             for y in layouts(np.abs(it.y), Path(folder)):
@@ -278,8 +278,8 @@ def stay_inside(side, dtype):
     guard = Guard(side)
     guard_everything(guard)
     for i, (sizes, rows, batch_size) in enumerate(SHAPES):
-        for j, (loss, shares) in enumerate(product(OUTPUT, SHARES)):
-            print(sizes, rows, batch_size, loss, shares, flush=True)
+        for j, (loss, workers) in enumerate(product(OUTPUT, SHARES)):
+            print(sizes, rows, batch_size, loss, workers, flush=True)
             it = make(
                 sizes,
                 loss,
@@ -288,7 +288,7 @@ def stay_inside(side, dtype):
                 rows=rows,
                 batch_size=batch_size,
                 dtype=dtype,
-                shares=shares,
+                workers=workers,
             )
             if it.y.ndim == 1:
                 it.y[-1] = sizes[-1] - 1

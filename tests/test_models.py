@@ -161,8 +161,8 @@ def test_other_readers_see_natural_shapes(tmp_path):
         assert len(list(file.keys())) == 3 * 2 + 2 * 2 + 2
         for name, array in expected.items():
             assert np.array_equal(file.get_tensor(name), array)
-        told = json.loads(file.metadata()["fastbp"])
-    assert told == {
+        n_notified = json.loads(file.metadata()["fastbp"])
+    assert n_notified == {
         "sizes": [5, 7, 7, 4],
         "activations": ["silu", "tanh", "softmax"],
         "dtype": "float32",
@@ -329,7 +329,7 @@ def test_an_own_activation_is_passed_to_load(dtype, tmp_path):
     net = fastbp.Network([3, 4, 5, 2], [square, "tanh"], square, seed=0, dtype=dtype)
     other = back(net, tmp_path, functions={"square": square, "more": None})
     assert_same(net, other)
-    assert other.own_activations == (square, None, square)
+    assert other.custom_activations == (square, None, square)
     for functions in (None, {}, {"squared": square}):
         refused(tmp_path / "a", r"functions=\{'square': \.\.\.\}", functions=functions)
     with pytest.raises(TypeError, match=r"numba\.njit"):

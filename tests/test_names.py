@@ -45,7 +45,7 @@ def test_a_name_that_is_no_string(argument, name):
 
 def test_codes_are_distinct_and_complete():
     assert sorted(a.code for a in activations.ACTIVATIONS.values()) == list(range(10))
-    assert sorted(loss.code for loss in losses.LOSSES.values()) == list(range(codes.OWN_LOSS))
+    assert sorted(loss.code for loss in losses.LOSSES.values()) == list(range(codes.CUSTOM_LOSS))
     assert sorted(kind.code for kind in optimizers.OPTIMIZERS.values()) == list(range(6))
 
 

@@ -101,14 +101,14 @@ def test_an_update_of_a_network_of_one_unit_a_layer(hidden, x):
 
     z = w1 * x + b1
     a = reference.activation(code, np.array([z])).item()
-    slope = reference.slope(code, np.array([z]), np.array([a])).item()
+    derivative = reference.derivative(code, np.array([z]), np.array([a])).item()
     p = w2 * a + b2
     d = p - y
     z_off = 2 * U * (abs(w1 * x) + abs(b1))
     a_off = SLOPE * z_off + 2 * ULP * U * max(abs(a), abs(z))
     d_off = abs(w2) * a_off + 3 * U * (abs(w2 * a) + abs(b2) + abs(y))
     slope_off = BEND * z_off + 4 * ULP * U * (1 + abs(z))
-    delta, rate = 2 * d * w2 * slope, 2 * d
+    delta, rate = 2 * d * w2 * derivative, 2 * d
     delta_off = 2 * abs(w2) * (d_off * SLOPE + abs(d) * slope_off) + 4 * U * abs(delta)
     gradients = delta * x, delta, rate * a, rate
     offs = abs(x) * delta_off, delta_off, 2 * (d_off * abs(a) + abs(d) * a_off), 2 * d_off

@@ -34,7 +34,7 @@ def test_a_network_predicts_what_it_did():
 def test_a_trainer_goes_on_as_it_did():
     trainer = loaded("trainer")
     found = [trainer.step(X, Y) for _ in EXPECTED["losses"]]
-    # The moments are those of the file, so that an update changes with rounding as smoothly as they.
+    # The file has the moments: an update depends smoothly on the gradient, and so on rounding.
     np.testing.assert_allclose(found, EXPECTED["losses"], rtol=10 * TOLERANCE)
     assert isinstance(trainer, fastbp.Trainer)
     assert len(trainer.history["loss"]) == 2

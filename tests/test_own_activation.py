@@ -133,9 +133,9 @@ def test_gradients_equal_central_differences(own, loss):
 @each_route
 def test_the_bits_do_not_depend_on_the_threads(case):
     case, found = replace(case, hidden=(gelu, softsign), output=tanh), []
-    for shares in (1, 2, 3):
+    for workers in (1, 2, 3):
         trainer = case.trainer("float32", optimizer=ADAM)
-        trainer._shares = shares
+        trainer._workers = workers
         losses = [trainer.step(*case.batch(seed)) for seed in range(2)]
         found.append((losses, bits(trainer), trainer.predict(case.batch()[0]).tobytes()))
     assert found[0] == found[1] == found[2]
@@ -211,15 +211,15 @@ def test_a_copy_goes_on_alike(copied, engine):
     assert bits(twin) != bits(original)
     twin.step(*case.batch())
     assert bits(twin) == bits(original)
-    assert twin.net.own_activations[1:] == (softsign, tanh)
+    assert twin.net.custom_activations[1:] == (softsign, tanh)
 
 
 def test_a_network_knows_its_functions():
     net = fastbp.Network([3, 4, 4, 2], ["silu", softsign], tanh)
     assert net.activations == ("silu", "softsign", "tanh")
     assert net.output == "tanh"
-    assert net.own_activations == (None, softsign, tanh)
-    assert fastbp.Network([3, 2]).own_activations == (None,)
+    assert net.custom_activations == (None, softsign, tanh)
+    assert fastbp.Network([3, 2]).custom_activations == (None,)
 
 
 def test_weights_start_as_those_of_no_rectifier():

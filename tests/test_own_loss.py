@@ -96,9 +96,9 @@ def test_engines_agree(case):
 def test_weights_and_threads_and_embedding():
     X, y = (a.astype("f4") for a in ODD.batch())
     found = []
-    for shares in (1, 3):
+    for workers in (1, 3):
         one = trainer(ODD, log_cosh, "float32")
-        one._shares = shares
+        one._workers = workers
         one.step(X, y, np.linspace(0, 1, len(X)))
         one.step(X, y)
         found.append(bits(one))

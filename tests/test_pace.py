@@ -27,9 +27,9 @@ def runs(monkeypatch):
     """The rows of each call of the kernels."""
     rows, run = [], compiled_engine._run
 
-    def watched(job, state, shares):
+    def watched(job, state, workers):
         rows.append(job[job_table.ROWS])
-        return run(job, state, shares)
+        return run(job, state, workers)
 
     monkeypatch.setattr(compiled_engine, "_run", watched)
     return rows
@@ -51,11 +51,11 @@ def inferred(trainer, X, y):
 
 @each_dtype
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("shares", [1, 3])
-def test_how_an_inference_is_cut_changes_no_bits(name, shares, dtype, monkeypatch, runs):
+@pytest.mark.parametrize("workers", [1, 3])
+def test_how_an_inference_is_cut_changes_no_bits(name, workers, dtype, monkeypatch, runs):
     case = replace(CASES[name], rows=ROWS)
     trainer = make(case, dtype)
-    trainer._shares = shares
+    trainer._workers = workers
     X, y = case.batch()
     X, y = X[::-1], y[::-1]
     cut(monkeypatch, 2**40)
@@ -190,11 +190,11 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("shares", [1, 2])
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("call", CALLS)
-def test_an_interrupt_ends_a_long_call(call, shares, long):
+def test_an_interrupt_ends_a_long_call(call, workers, long):
     trainer, X, y = long
-    trainer._shares = shares
+    trainer._workers = workers
     sent = []
 
     def interrupt():

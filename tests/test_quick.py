@@ -33,7 +33,7 @@ def _no_careful_way(monkeypatch):
     def refuse(*_):
         raise AssertionError("went the careful way")
 
-    monkeypatch.setattr(Trainer, "_step_carefully", refuse)
+    monkeypatch.setattr(Trainer, "_step_checked", refuse)
     monkeypatch.setattr(Network, "_predict_carefully", refuse)
 
 

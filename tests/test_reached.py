@@ -30,13 +30,13 @@ FLIGHTS = {
 TABULAR = {"problems": {"flights": FLIGHTS}}
 
 
-def cells(rows):
+def encoded(rows):
     head, *rest = rows
     return [dict(zip(head, row, strict=True)) for row in rest]
 
 
 def test_a_line_for_each_side_of_the_recipe():
-    ours, theirs = cells(reached.recipe_rows(RECIPE))
+    ours, theirs = encoded(reached.recipe_rows(RECIPE))
     assert ours["test accuracy, %"] == "98.70, 98.55"
     assert ours["epochs"] == "20, 18"
     assert theirs["s to 98%"] == "12.0"
@@ -45,7 +45,7 @@ def test_a_line_for_each_side_of_the_recipe():
 
 
 def test_a_line_for_each_score_of_a_table():
-    first, second = cells(reached.tabular_rows(TABULAR))
+    first, second = encoded(reached.tabular_rows(TABULAR))
     assert first["network"] == "146-128-64-1"
     assert first["fastbp"] == "0.9200 (0.9100 to 0.9300)"
     assert second["fastbp"] == "0.9300 (0.9200 to 0.9400)"
@@ -84,7 +84,7 @@ def test_a_goal_that_was_not_reached(folder):
     runs = {"fastbp": [RUN | {"seconds to 98%": math.nan}]}
     found = RECIPE | {"runs": runs}
     (folder / "recipe.json").write_text(json.dumps(found), encoding="utf-8")
-    assert cells(reached.recipe_rows(reached.load("recipe")))[0]["s to 98%"] == "nan"
+    assert encoded(reached.recipe_rows(reached.load("recipe")))[0]["s to 98%"] == "nan"
 
 
 @pytest.mark.parametrize(("goal", "seconds"), [(0.97, 1.0), (0.98, 3.0), (0.985, math.nan)])

@@ -113,10 +113,10 @@ def test_blocks_of_a_batch_add_up_to_its_gradient(pair):
 def test_activation_and_slope_equal_torch(name, dtype):
     z = RECORD["activations/z"].astype(dtype)
     a = reference.activation(code(name), z)
-    slope = reference.slope(code(name), z, a)
-    assert a.dtype == slope.dtype == dtype
+    derivative = reference.derivative(code(name), z, a)
+    assert a.dtype == derivative.dtype == dtype
     np.testing.assert_allclose(a, RECORD[f"activations/{name}"], **CLOSE[dtype])
-    np.testing.assert_allclose(slope, RECORD[f"activations/{name}/slope"], **CLOSE[dtype])
+    np.testing.assert_allclose(derivative, RECORD[f"activations/{name}/slope"], **CLOSE[dtype])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -196,7 +196,7 @@ def test_large_numbers_neither_overflow_nor_warn():
         assert np.isfinite(reference.activation(activation.code, z)).all()
     for name in HIDDEN:
         a = reference.activation(code(name), z)
-        assert np.isfinite(reference.slope(code(name), z, a)).all()
+        assert np.isfinite(reference.derivative(code(name), z, a)).all()
     y = np.array([[1, 0, 0, 1]])
     assert reference.row_losses(codes.BCE, z, None, y)[0] == pytest.approx(15000)
     assert reference.row_losses(codes.CROSS_ENTROPY, z, None, np.array([0]))[0] == 60000

@@ -27,7 +27,7 @@ class Crash(Exception):
 class Crasher(fastbp.Callback):
     """Ends a fit at an update. Hears last: after what is written."""
 
-    hears_last = True
+    run_last = True
 
     def __init__(self, at=None):
         self.at = at
@@ -126,7 +126,7 @@ def test_other_threads_the_same_bits(whole, tmp_path):
     with pytest.raises(Crash):
         fit(make(), callbacks(tmp_path, 12))
     trainer = make()
-    trainer._shares = 3
+    trainer._workers = 3
     history = fit(trainer, callbacks(tmp_path), resume=tmp_path / "run.safetensors")
     same(trainer, history, *whole[:2])
 
@@ -163,7 +163,7 @@ def test_callbacks_count_on(tmp_path):
     with pytest.raises(Crash):
         fit(make(), callbacks(tmp_path, 13))
     count = fastbp.LambdaCallback(on_step_end=lambda s: seen.append((s.steps, s.samples, s.epoch)))
-    count.__class__ = type("Crasher", (fastbp.LambdaCallback,), {"hears_last": True})
+    count.__class__ = type("Crasher", (fastbp.LambdaCallback,), {"run_last": True})
     fit(make(), [*callbacks(tmp_path)[:-1], count], resume=path)
     assert [steps for steps, _, _ in seen[:7]] == [10, 11, 12, 13, 14, 15, 16]
     assert [samples for _, samples, _ in seen[:7]] == [160, 176, 192, 208, 224, 240, 256]
@@ -196,7 +196,7 @@ def test_every_so_many_epochs_and_the_last(tmp_path):
         written.append(path.exists() and len(fastbp.Trainer.load(path).history["loss"]))
 
     looker = fastbp.LambdaCallback(on_epoch_end=look)
-    looker.hears_last = True
+    looker.run_last = True
     trainer = make(PLAIN)
     fit(trainer, [fastbp.ModelCheckpoint(path, every_epochs=2), looker], epochs=5)
     assert written == [False, 2, 2, 4, 4]
@@ -212,7 +212,7 @@ def test_the_best_is_kept(tmp_path):
         best.append(len(fastbp.Trainer.load(path).history["loss"]))
 
     looker = fastbp.LambdaCallback(on_epoch_end=look)
-    looker.hears_last = True
+    looker.run_last = True
     metrics = {"score": lambda *_: next(scores)}
     fit(make(PLAIN), [keep, looker], epochs=6, metrics=metrics)
     assert best == [1, 2, 2, 2, 5, 5]
@@ -367,10 +367,11 @@ def test_fits_that_cannot_be_resumed_say_so(tmp_path):
 # What a checkpoint keeps of callbacks
 
 
-def test_who_hears_last_hears_after_the_others():
+@pytest.mark.parametrize("name", ["run_last", "hears_last"])
+def test_who_runs_last_is_called_after_the_others(name):
     heard = []
     last = fastbp.LambdaCallback(on_epoch_end=lambda _: heard.append("last"))
-    last.hears_last = True
+    setattr(last, name, True)
     other = fastbp.LambdaCallback(on_epoch_end=lambda _: heard.append("other"))
     fit(make(PLAIN), [last, other], epochs=1)
     assert heard == ["other", "last"]

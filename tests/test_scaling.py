@@ -42,8 +42,8 @@ def raw_batch(case, seed=2):
 
     def in_units(values):
         columns = values.shape[1]
-        spread = 10.0 ** units.uniform(-2, 2, columns)
-        return values * spread + units.uniform(-5, 5, columns) * spread
+        to_panels = 10.0 ** units.uniform(-2, 2, columns)
+        return values * to_panels + units.uniform(-5, 5, columns) * to_panels
 
     X, y = in_units(X), in_units(y + rng.normal(size=y.shape))
     X[:, 1:2] = 7.3
@@ -182,7 +182,7 @@ def test_fit_of_a_scaled_network():
 def test_engines_agree(case, loss, dtype):
     case = numbers(case, loss)
     compiled, twin = (scaled(case, dtype, engine) for engine in ("numba", "numpy"))
-    compiled._shares = 3 if case.rows == WIDE.rows else 0
+    compiled._workers = 3 if case.rows == WIDE.rows else 0
     allowed = tolerance(case, dtype) * AMPLIFICATION
     for seed in (2, 3):
         X, y = raw_batch(case, seed)
@@ -234,9 +234,9 @@ def test_gradients_equal_central_differences(case, loss):
 @each_route
 def test_the_bits_do_not_depend_on_the_threads(case):
     found = []
-    for shares in (1, 2, 3):
+    for workers in (1, 2, 3):
         trainer = scaled(case, "float32", optimizer=ADAM)
-        trainer._shares = shares
+        trainer._workers = workers
         X, y = raw_batch(case)
         values = [trainer.step(X, y), *trainer.fit(X, y, 2)["loss"], trainer.evaluate(X, y)["loss"]]
         found.append((values, trainer.predict(X).tobytes(), bits(trainer)))
@@ -305,7 +305,7 @@ def test_targets_are_scaled_by_hand_without_inputs():
 def test_embed_takes_and_gives_raw_units(case, loss, dtype):
     case = numbers(case, loss)
     one, other = (scaled(case, dtype, optimizer=ADAM) for _ in range(2))
-    one._shares = other._shares = 1
+    one._workers = other._workers = 1
     X, y = (array.astype(dtype) for array in raw_batch(case))
     model, p = one.compiled(), np.empty((case.rows, case.sizes[-1]), dtype)
     gradient = np.empty(one.net.n_parameters, dtype)
@@ -443,7 +443,7 @@ def report_allocations():
 
     for case in ROUTES.values():
         trainer, (X, y) = scaled(case, "float32", optimizer=ADAM), raw_batch(case)
-        trainer._shares = 1
+        trainer._workers = 1
         trainer.fit(X, y, 2)
         print(*(test_memory.allocations(lambda: trainer.fit(X, y, 50))))  # noqa: B023
 
@@ -522,7 +522,7 @@ def test_what_is_no_number_is_refused():
             )
 
 
-def own_loss():
+def custom_loss():
     from numba import njit
 
     @njit
@@ -542,7 +542,7 @@ def own_loss():
         ("softmax", "cross_entropy"),
         ("sigmoid", "bce"),
         ("softplus", "poisson"),
-        ("identity", own_loss()),
+        ("identity", custom_loss()),
     ],
     ids=["cross_entropy", "bce", "poisson", "own"],
 )

@@ -62,7 +62,7 @@ def with_rates(schedule, optimizer):
     moments = [(np.zeros_like(part), np.zeros_like(part)) for part in w]
     for t in range(UPDATES):
         hyper = optimizer.hyper()
-        factor, momentum = reference.scheduled(schedule.cells(), t)
+        factor, momentum = reference.scheduled(schedule.encoded(), t)
         hyper[codes.LR] *= factor
         hyper[place] = hyper[place] if math.isnan(momentum) else momentum
         dW, db = zip(*trainer.loss_and_gradients(*CASE.batch())[1], strict=True)

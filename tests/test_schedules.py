@@ -15,7 +15,7 @@ import fastbp
 from fastbp.components import schedules
 from fastbp.kernels import reference
 from fastbp.kernels.base.jit import entry
-from fastbp.kernels.ir.typed_pointers import cells_at
+from fastbp.kernels.ir.typed_pointers import typed_pointer_at
 from fastbp.kernels.tables import schedules as kernels
 from fastbp.schedules import (
     Constant,
@@ -59,24 +59,24 @@ each = pytest.mark.parametrize("schedule", ALL.values(), ids=ALL)
 @entry
 def schedule_stage(address, start, t):
     """``scheduled`` of the cells at an address."""
-    return kernels.scheduled(cells_at(address, types.float64), start, t)
+    return kernels.scheduled(typed_pointer_at(address, types.float64), start, t)
 
 
 def values(schedule, updates):
     """(factors, momenta) of so many updates, by the twin."""
-    pairs = [reference.scheduled(schedule.cells(), t) for t in range(updates)]
+    pairs = [reference.scheduled(schedule.encoded(), t) for t in range(updates)]
     return np.array(pairs).T
 
 
 @pytest.mark.parametrize("start", [0, 3])
 @each
 def test_kernel_equals_its_twin(schedule, start):
-    cells = np.full(start + kernels.N_SCHEDULE + 1, np.inf)
-    cells[start:-1] = schedule.cells()
+    encoded = np.full(start + kernels.N_SCHEDULE + 1, np.inf)
+    encoded[start:-1] = schedule.encoded()
     for t in TIMES:
-        actual = schedule_stage(cells.ctypes.data, start, float(t))
+        actual = schedule_stage(encoded.ctypes.data, start, float(t))
         # Eight roundings of 1, which no value is above.
-        expected = reference.scheduled(cells[start:-1], t)
+        expected = reference.scheduled(encoded[start:-1], t)
         np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-15)
 
 
@@ -96,7 +96,7 @@ def test_inverse_scaling_divides_by_a_power_of_the_update():
 
 
 def test_a_constant_schedule_is_all_zeros_and_changes_nothing():
-    assert not Constant().cells().any()
+    assert not Constant().encoded().any()
     factor, momentum = reference.scheduled(np.zeros(kernels.N_SCHEDULE), 5)
     assert factor == 1
     assert math.isnan(momentum)
@@ -104,14 +104,14 @@ def test_a_constant_schedule_is_all_zeros_and_changes_nothing():
 
 @pytest.mark.parametrize("schedule", ENDING.values(), ids=ENDING)
 def test_a_schedule_stays_where_it_ends(schedule):
-    end, later = (reference.scheduled(schedule.cells(), t) for t in (schedule.total_updates, 1e6))
+    end, later = (reference.scheduled(schedule.encoded(), t) for t in (schedule.total_updates, 1e6))
     assert end == later or (end[0] == later[0] and math.isnan(end[1]))
 
 
 def test_the_smallest_factor_is_exact_in_the_kernel():
     schedule = OneCycle(100, anneal_strategy="linear")
-    cells = schedule.cells()
-    assert schedule_stage(cells.ctypes.data, 0, 99.0)[0] == 1 / 25 / 1e4
+    encoded = schedule.encoded()
+    assert schedule_stage(encoded.ctypes.data, 0, 99.0)[0] == 1 / 25 / 1e4
 
 
 def test_a_warmup_reaches_the_first_value_of_what_follows():
@@ -132,10 +132,10 @@ def test_total_updates():
 
 @each
 def test_cells_are_of_one_length_and_finite_but_for_momenta(schedule):
-    cells = schedule.cells()
-    assert cells.shape == (kernels.N_SCHEDULE,)
-    assert cells.dtype == np.float64
-    assert np.isfinite(cells[: kernels.MOMENTUM]).all()
+    encoded = schedule.encoded()
+    assert encoded.shape == (kernels.N_SCHEDULE,)
+    assert encoded.dtype == np.float64
+    assert np.isfinite(encoded[: kernels.MOMENTUM]).all()
 
 
 @each

@@ -7,7 +7,7 @@ from test_checkpoints import state
 
 import fastbp
 from fastbp.training import snapshot
-from fastbp.training.cursor import Position
+from fastbp.training.cursor import FitCursor
 
 CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 DIVERGES = Case((4, 9, 3), 12)
@@ -151,6 +151,6 @@ def test_a_copy_is_taken_again_only_where_it_is_worth_it(monkeypatch, repeats):
     monkeypatch.setattr(snapshot, "WORTH", 1e9)
     trainer = CASE.trainer("float32", batch_size=8)
     copy = snapshot.Snapshot(trainer, None, repeats)
-    copy.take(Position(epochs=1))
-    copy.take(Position(epochs=2))
+    copy.take(FitCursor(epochs=1))
+    copy.take(FitCursor(epochs=2))
     assert copy._position.epochs == (1 if repeats else 2)

@@ -32,7 +32,7 @@ def use_all(dtype):
     case = CASES["odd"]
     X, y = (part.astype(dtype) for part in case.batch())
     trainer = case.trainer(dtype)
-    for trainer._shares in (1, 2):
+    for trainer._workers in (1, 2):
         trainer.step(X, y)
         trainer.fit(X, y, epochs=2, validation_data=(X, y))
         trainer.loss_and_gradients(X, y)
@@ -49,7 +49,7 @@ def compiled_by(call, *arguments):
 
 def loaded():
     quick = [
-        kind.cache_info().currsize for kind in (embed_calls.step_alone, embed_calls.predict_alone)
+        kind.cache_info().currsize for kind in (embed_calls.fast_step, embed_calls.fast_predict)
     ]
     return len(jit._KEPT), len(run.parallel.signatures), quick
 

@@ -168,10 +168,10 @@ def at_once(calls):
         return list(pool.map(run, calls))
 
 
-def predict_at_once(shares):
+def predict_at_once(workers):
     """Whether eight threads predict what one does, each from its own rows."""
     trainer = make(LARGE)
-    trainer._shares = shares
+    trainer._workers = workers
 
     def repeated(predict, X):
         return lambda: {predict(X).tobytes() for _ in range(5)}
@@ -179,31 +179,31 @@ def predict_at_once(shares):
     batches = [LARGE.batch(seed)[0] for seed in range(8)]
     calls = [repeated(trainer.predict, X) for X in batches[:5]]
     calls += [repeated(trainer.net.predict, X) for X in batches[5:]]
-    alone = [call() for call in calls]
-    assert len(set.union(*alone)) == len(calls)
-    return at_once(calls) == alone
+    exclusive = [call() for call in calls]
+    assert len(set.union(*exclusive)) == len(calls)
+    return at_once(calls) == exclusive
 
 
-def train_at_once(shares):
+def train_at_once(workers):
     """Whether two trainers at once learn what they learn one after another."""
 
     def calls():
         for case in (CASES["many rows"], LARGE):
             trainer = make(case)
-            trainer._shares = shares
+            trainer._workers = workers
             yield lambda trainer=trainer, case=case: fingerprint(trainer, *case.batch())
 
     return at_once(list(calls())) == [call() for call in calls()]
 
 
-@pytest.mark.parametrize("shares", [1, 2, 3])
-def test_eight_threads_predict_what_one_does(shares):
-    assert predict_at_once(shares)
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_eight_threads_predict_what_one_does(workers):
+    assert predict_at_once(workers)
 
 
-@pytest.mark.parametrize("shares", [1, 2, 3])
-def test_two_trainers_at_once_learn_what_they_learn_alone(shares):
-    assert train_at_once(shares)
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_two_trainers_at_once_learn_what_they_learn_alone(workers):
+    assert train_at_once(workers)
 
 
 LAYER = """
@@ -214,24 +214,24 @@ print(numba.threading_layer())
 """
 
 
-def predict_during_fit(shares):
+def predict_during_fit(workers):
     """Whether a thread fits, and the main thread predicts all the while, as each does alone."""
     X, y = LARGE.batch()
 
     def fit():
         trainer = make(LARGE)
-        trainer._shares = shares
+        trainer._workers = workers
         trainer.fit(X, y, epochs=20)
         return fingerprint(trainer, X, y)
 
-    alone, other = fit(), make(LARGE, optimizer=fastbp.SGD(lr=0.1))
-    other._shares = shares
+    exclusive, other = fit(), make(LARGE, optimizer=fastbp.SGD(lr=0.1))
+    other._workers = workers
     expected, found = other.predict(X).tobytes(), set()
     with ThreadPoolExecutor(1) as pool:
         fitted = pool.submit(fit)
         while not fitted.done():
             found.add(other.predict(X).tobytes())
-        return fitted.result() == alone and found == {expected}
+        return fitted.result() == exclusive and found == {expected}
 
 
 def setting_stays():
@@ -241,7 +241,7 @@ def setting_stays():
     def fit(mine):
         numba.set_num_threads(mine)
         trainer = make(LARGE)
-        trainer._shares = 2
+        trainer._workers = 2
         trainer.fit(*LARGE.batch(), epochs=5)
         return numba.get_num_threads() == mine
 
@@ -267,7 +267,7 @@ def test_who_leaves_a_region_does_not_overtake_who_waits():
     def train(name):
         begun.wait()
         for _ in range(20):
-            threads.run_alone(1, lambda: (time.sleep(0.002), turns.append(name)))
+            threads.run_exclusive(1, lambda: (time.sleep(0.002), turns.append(name)))
 
     at_once([lambda name=name: train(name) for name in "ab"])
     # From the moment both are there, until the first of them is done.
@@ -286,19 +286,19 @@ def last_place(turns, name):
 
 def test_two_trainers_take_turns_of_a_chunk(monkeypatch):
     """Each waits for one compiled call of the other's, of about 100 ms, and no longer."""
-    turns, run_alone = [], threads.run_alone
+    turns, run_exclusive = [], threads.run_exclusive
 
     def watched(*arguments):
-        waited = run_alone(*arguments)
+        waited = run_exclusive(*arguments)
         turns.append(threading.get_ident())
         return waited
 
-    monkeypatch.setattr(threads, "run_alone", watched)
+    monkeypatch.setattr(threads, "run_exclusive", watched)
     monkeypatch.setattr(chunking, "CHUNK_SECONDS", 0.01)
 
     def fit():
         trainer = make(LARGE)
-        trainer._shares = 2
+        trainer._workers = 2
         X, y = LARGE.batch()
         begun.wait()
         end = time.perf_counter() + 0.7
@@ -328,11 +328,11 @@ def test_ctrl_c_leaves_the_turn_to_others(monkeypatch):
     for after in (False, True):
         monkeypatch.setattr(threads, "_PARALLEL_REGION", Interrupted(after))
         with pytest.raises(KeyboardInterrupt):
-            threads.run_alone(1, int)
+            threads.run_exclusive(1, int)
         monkeypatch.setattr(threads, "_PARALLEL_REGION", lock)
         assert is_free(lock)
     with pytest.raises(KeyboardInterrupt):
-        threads.run_alone(1, interrupt)
+        threads.run_exclusive(1, interrupt)
     assert is_free(lock)
 
 

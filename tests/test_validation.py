@@ -117,8 +117,8 @@ def test_what_is_no_class_is_held_out_by_chance():
     soft = np.linspace(0, 1, 50)
     assert np.array_equal(held_out(YES_NO, soft), soft[expected])
     for case in (SHARES, SURE):
-        shares = case.batch()[1]
-        assert np.array_equal(held_out(case, shares), shares[expected])
+        workers = case.batch()[1]
+        assert np.array_equal(held_out(case, workers), workers[expected])
 
 
 # What is trained

@@ -92,13 +92,13 @@ class Callback:
     Attributes:
         step_interval: on_step_end comes after each so many updates of a fit, 0 for never. Between
             them many batches are one call.
-        hears_last: it hears of each event after those that do not, for it looks at what they have
+        run_last: it hears of each event after those that do not, for it looks at what they have
             done.
 
     """
 
     step_interval: int = 1
-    hears_last: bool = False
+    run_last: bool = False
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must keep of it: what JSON has, and NumPy arrays, by name.
@@ -170,19 +170,19 @@ def as_callbacks(callbacks: Any) -> list[Callback]:
     return checked
 
 
-class Watch:
+class CallbackList:
     """The callbacks of one fit, and its bar; as a context, what ends with the fit.
 
     is_on: whether there are any, or a bar. each_epoch: whether one of them hears of each epoch.
     step_interval: some hear of updates, at multiples of it; 0 if none does. stopped: whether one
     has raised StopTraining; for_good: and a fit that is resumed would end, too. event: STEP or
-    EPOCH while they are told of one, else empty; told: how many of its hearers have been, or are.
+    EPOCH while they are told of one, else empty; told: how many of its listeners have been, or are.
     """
 
     def __init__(self, callbacks: Sequence[Callback], bar: "Bar | None", state: FitState) -> None:
         self.state, self.stopped, self.for_good = state, False, False
-        self.event, self.told = "", 0
-        self.callbacks = sorted(callbacks, key=lambda callback: callback.hears_last)
+        self.event, self.n_notified = "", 0
+        self.callbacks = sorted(callbacks, key=_runs_last)
         self._bar = bar
         # The bar begins last and ends first: what others print then stands below it.
         self._all = [*self.callbacks, bar] if bar else self.callbacks
@@ -216,7 +216,7 @@ class Watch:
         return {
             "stopped": self.for_good,
             "event": self.event,
-            "told": self.told,
+            "told": self.n_notified,
             "step_loss": self.state.step_loss,
             "states": self._awaited or [callback.state_dict() for callback in self.callbacks],
         }
@@ -226,25 +226,30 @@ class Watch:
         get = partial(tree_codec.get, described)
         stopped, step_loss = get("stopped", bool), get("step_loss", float)
         event = get("event", lambda value: value in ("", STEP, EPOCH))
-        told = get("told", lambda value: type(value) is int and value >= 0)
+        n_notified = get("told", lambda value: type(value) is int and value >= 0)
         states = get("states", lambda value: is_states(value, len(self.callbacks)))
         self.stopped = self.for_good = stopped
-        self.event, self.told, self.state.step_loss, self._awaited = event, told, step_loss, states
+        self.event, self.n_notified, self.state.step_loss, self._awaited = (
+            event,
+            n_notified,
+            step_loss,
+            states,
+        )
 
     def go_on(self) -> None:
         """Tell those of the event who were not told before the checkpoint was written."""
         if self.event:
-            self._announce(self.event, self.told)
+            self._announce(self.event, self.n_notified)
 
     def end_call(self) -> None:
         """Show how far a compiled call has come."""
         if self._bar:
             self._bar.show(self.state)
 
-    def _announce(self, event: str, told: int) -> None:
-        self.event, self.told = event, told
-        for callback in self._hearers[event][told:]:
-            self.told += 1
+    def _announce(self, event: str, n_notified: int) -> None:
+        self.event, self.n_notified = event, n_notified
+        for callback in self._hearers[event][n_notified:]:
+            self.n_notified += 1
             if event == EPOCH or self.state.steps % callback.step_interval == 0:
                 self._tell(getattr(callback, event))
         self.event = ""
@@ -256,7 +261,7 @@ class Watch:
             self.stopped = True
             self.for_good |= not stop.resumable
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "CallbackList":
         return self
 
     def __exit__(
@@ -270,6 +275,11 @@ class Watch:
             with ExitStack() as ends:  # each is told, even where another raises
                 for callback in self._begun:
                     ends.callback(self._tell, callback.on_fit_end)
+
+
+def _runs_last(callback: Callback) -> bool:
+    """Its ``run_last``, which was ``hears_last`` in 0.1.0."""
+    return bool(callback.run_last or getattr(callback, "hears_last", False))
 
 
 def is_states(value: Any, count: int) -> bool:

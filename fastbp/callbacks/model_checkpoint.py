@@ -34,7 +34,7 @@ class ModelCheckpoint(Callback):
 
     """
 
-    hears_last = True
+    run_last = True
 
     def __init__(
         self,

@@ -48,9 +48,9 @@ class Monitor:
         """Whether ``value`` is better than ``best`` by more than ``by``."""
         return value < best - by if self._smaller else value > best + by
 
-    def better_by_share(self, value: float, best: float, share: float) -> bool:
+    def better_by_share(self, value: float, best: float, worker: float) -> bool:
         """Whether ``value`` is better than ``best`` by more than this share of it."""
-        return value < best * (1 - share) if self._smaller else value > best * (1 + share)
+        return value < best * (1 - worker) if self._smaller else value > best * (1 + worker)
 
 
 class EarlyStopping(Callback):
@@ -152,7 +152,7 @@ class ReduceLROnPlateau(Callback):
         mode: str = "auto",
     ) -> None:
         self._monitor = Monitor(monitor, mode)
-        self._factor = checks.fraction(factor, "factor")
+        self._factor = checks.between_zero_and_one(factor, "factor")
         self._patience = checks.integer(patience, "patience", 0)
         self._threshold = checks.not_negative(threshold, "threshold")
         self._cooldown = checks.integer(cooldown, "cooldown", 0)

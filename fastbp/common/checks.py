@@ -49,17 +49,17 @@ def not_negative(value: Any, name: str) -> float:
     return _in_range(value, name, "0 or more", lambda number: number >= 0)
 
 
-def share(value: Any, name: str) -> float:
+def from_zero_below_one(value: Any, name: str) -> float:
     """``value`` as a float in [0, 1)."""
     return _in_range(value, name, "in [0, 1)", lambda number: 0 <= number < 1)
 
 
-def fraction(value: Any, name: str) -> float:
+def between_zero_and_one(value: Any, name: str) -> float:
     """``value`` as a float above 0 and below 1."""
     return _in_range(value, name, "above 0 and below 1", lambda number: 0 < number < 1)
 
 
-def factor(value: Any, name: str) -> float:
+def above_zero_to_one(value: Any, name: str) -> float:
     """``value`` as a float above 0 and at most 1."""
     return _in_range(value, name, "above 0 and at most 1", lambda number: 0 < number <= 1)
 

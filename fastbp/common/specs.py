@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def settle(spec: object, **checks: Callable[[Any, str], Any]) -> None:
+def check_fields(spec: object, **checks: Callable[[Any, str], Any]) -> None:
     """Replace what the user wrote in these fields by its plain Python form.
 
     checks: for each field a function of (value, name), such as those of checks.py. They raise

@@ -65,4 +65,4 @@ def _lookup(table: Mapping[str, Activation], activation: Any, argument: str) -> 
     if not user_functions.is_compiled(activation):
         raise TypeError(user_functions.not_compiled(table, activation, argument))
     user_functions.check_activation(activation)
-    return Activation(activation.__name__, codes.OWN_ACTIVATION, function=activation)
+    return Activation(activation.__name__, codes.CUSTOM_ACTIVATION, function=activation)

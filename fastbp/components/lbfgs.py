@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..common import checks
-from ..common.specs import settle
+from ..common.specs import check_fields
 from ..common.types import Floats
 from ..kernels.base import codes
 
@@ -41,5 +41,5 @@ class LBFGS:
         return np.zeros(codes.N_HYPER)
 
     def __post_init__(self) -> None:
-        settle(self, history=checks.count, max_line_search=checks.count)
-        settle(self, tolerance=checks.not_negative)
+        check_fields(self, history=checks.count, max_line_search=checks.count)
+        check_fields(self, tolerance=checks.not_negative)

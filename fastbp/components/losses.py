@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ..common import checks, registry, specs
-from ..common.specs import settle
+from ..common.specs import check_fields
 from ..kernels.base import codes
 from . import activations, user_functions
 
@@ -82,7 +82,7 @@ class Huber:
     delta: float = 1.0
 
     def __post_init__(self) -> None:
-        settle(self, delta=checks.positive)
+        check_fields(self, delta=checks.positive)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Quantile:
     q: float = 0.5
 
     def __post_init__(self) -> None:
-        settle(self, q=checks.fraction)
+        check_fields(self, q=checks.between_zero_and_one)
 
 
 LossLike: TypeAlias = str | Huber | Quantile | Callable[..., float]
@@ -107,7 +107,7 @@ def lookup(loss: Any, argument: str = "loss") -> Loss:
         return Loss("quantile", codes.QUANTILE, _ANY, loss.q)
     if user_functions.is_compiled(loss):
         outputs = (*_ANY, "softmax")
-        return Loss(loss.__name__, codes.OWN_LOSS, outputs, function=loss)
+        return Loss(loss.__name__, codes.CUSTOM_LOSS, outputs, function=loss)
     if callable(loss):
         raise TypeError(user_functions.not_compiled(LOSSES, loss, argument))
     return registry.lookup(LOSSES, loss, argument)

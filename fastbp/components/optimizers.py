@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..common import checks
-from ..common.specs import settle
+from ..common.specs import check_fields
 from ..kernels.base import codes
 
 Hyper: TypeAlias = npt.NDArray[np.float64]
@@ -38,10 +38,10 @@ class SGD:
     extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        settle(
+        check_fields(
             self,
             lr=checks.positive,
-            momentum=checks.share,
+            momentum=checks.from_zero_below_one,
             nesterov=checks.flag,
             weight_decay=checks.not_negative,
         )
@@ -82,7 +82,9 @@ class Adam:
     extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        settle(self, lr=checks.positive, betas=_betas, eps=_eps, weight_decay=checks.not_negative)
+        check_fields(
+            self, lr=checks.positive, betas=_betas, eps=_eps, weight_decay=checks.not_negative
+        )
 
     @property
     def n_moments(self) -> int:
@@ -130,13 +132,13 @@ class RMSprop:
     extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        settle(
+        check_fields(
             self,
             lr=checks.positive,
-            alpha=checks.share,
+            alpha=checks.from_zero_below_one,
             eps=_eps,
             weight_decay=checks.not_negative,
-            momentum=checks.share,
+            momentum=checks.from_zero_below_one,
         )
 
     @property
@@ -171,7 +173,7 @@ class Adagrad:
     extended: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        settle(
+        check_fields(
             self,
             lr=checks.positive,
             lr_decay=checks.not_negative,
@@ -205,7 +207,7 @@ class NAdam(Adam):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        settle(self, momentum_decay=checks.not_negative)
+        check_fields(self, momentum_decay=checks.not_negative)
 
     def hyper(self) -> Hyper:
         """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
@@ -248,4 +250,6 @@ def _eps(value: Any, name: str) -> float:
 def _betas(value: Any, name: str) -> tuple[float, float]:
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise TypeError(f"{name} is {value!r}, expected a pair of numbers, such as (0.9, 0.999)")
-    return checks.share(value[0], f"{name}[0]"), checks.share(value[1], f"{name}[1]")
+    return checks.from_zero_below_one(value[0], f"{name}[0]"), checks.from_zero_below_one(
+        value[1], f"{name}[1]"
+    )

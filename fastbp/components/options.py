@@ -63,7 +63,7 @@ class Options:
         }
         hyper[list(values)] = list(values.values())
         if self.schedule is not None:
-            hyper[settings.SCHEDULE : settings.STEP_LR] = self.schedule.cells()
+            hyper[settings.SCHEDULE : settings.STEP_LR] = self.schedule.encoded()
         for layer, factor in enumerate(self.lr_factors, 1):
             hyper[settings.of_layer(layer, settings.LR_FACTOR)] = factor
         hyper[settings.class_weights(layers) :] = 1.0
@@ -89,7 +89,7 @@ def check(
     lr_factors: Any,
 ) -> Options:
     """The options of a trainer; ValueError or TypeError for one that is not as it must be."""
-    smoothing = checks.share(label_smoothing, "label_smoothing")
+    smoothing = checks.from_zero_below_one(label_smoothing, "label_smoothing")
     if smoothing and loss.code not in CLASS_LOSSES:
         raise ValueError(
             f"label_smoothing is {smoothing}, but loss {loss.name!r} has no labels: use it with "
@@ -98,7 +98,12 @@ def check(
     return Options(
         l1=checks.not_negative(l1, "l1"),
         l2=checks.not_negative(l2, "l2"),
-        dropout=(*_per_layer(dropout, n_layers - 1, "dropout", "hidden layer", checks.share), 0.0),
+        dropout=(
+            *_per_layer(
+                dropout, n_layers - 1, "dropout", "hidden layer", checks.from_zero_below_one
+            ),
+            0.0,
+        ),
         label_smoothing=smoothing,
         clip_value=0.0 if clip_value is None else checks.positive(clip_value, "clip_value"),
         clip_norm=0.0 if clip_norm is None else checks.positive(clip_norm, "clip_norm"),
@@ -174,7 +179,7 @@ def _per_layer(value: Any, count: int, name: str, layer: str, check_one: Any) ->
 
 
 def _decay(value: Any) -> float:
-    decay = checks.share(value, "ema_decay")
+    decay = checks.from_zero_below_one(value, "ema_decay")
     if decay == 0:
         raise ValueError("ema_decay is 0, expected a number in (0, 1), such as 0.999, or None")
     return decay

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..common import checks, registry
-from ..common.specs import settle
+from ..common.specs import check_fields
 from ..common.types import Floats
 from ..kernels.tables import schedules as codes
 from .optimizers import NAdam
@@ -37,7 +37,7 @@ class Schedule(ABC):
         return None
 
     @abstractmethod
-    def cells(self) -> Floats:
+    def encoded(self) -> Floats:
         """The schedule as the kernels read it, (N_SCHEDULE,) float64."""
 
 
@@ -45,9 +45,9 @@ class Schedule(ABC):
 class Constant(Schedule):
     """The optimizer's lr throughout: a factor of 1."""
 
-    def cells(self) -> Floats:
+    def encoded(self) -> Floats:
         """See ``Schedule``."""
-        return _cells(codes.CONSTANT)
+        return _encode(codes.CONSTANT)
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class StepDecay(Schedule):
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        settle(self, every=checks.count, gamma=checks.factor)
+        check_fields(self, every=checks.count, gamma=checks.above_zero_to_one)
 
-    def cells(self) -> Floats:
+    def encoded(self) -> Floats:
         """See ``Schedule``."""
-        return _cells(codes.STEPS, GAMMA=self.gamma, EVERY=self.every)
+        return _encode(codes.STEPS, GAMMA=self.gamma, EVERY=self.every)
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,11 @@ class ExponentialDecay(Schedule):
     gamma: float
 
     def __post_init__(self) -> None:
-        settle(self, gamma=checks.factor)
+        check_fields(self, gamma=checks.above_zero_to_one)
 
-    def cells(self) -> Floats:
+    def encoded(self) -> Floats:
         """See ``Schedule``."""
-        return _cells(codes.STEPS, GAMMA=self.gamma, EVERY=1)
+        return _encode(codes.STEPS, GAMMA=self.gamma, EVERY=1)
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,11 @@ class InverseScaling(Schedule):
     power: float = 0.5
 
     def __post_init__(self) -> None:
-        settle(self, power=checks.positive)
+        check_fields(self, power=checks.positive)
 
-    def cells(self) -> Floats:
+    def encoded(self) -> Floats:
         """See ``Schedule``."""
-        return _cells(codes.INVERSE, POWER=self.power)
+        return _encode(codes.INVERSE, POWER=self.power)
 
 
 @dataclass(frozen=True)
@@ -105,16 +105,16 @@ class Cosine(Schedule):
     end_factor: float = 0.0
 
     def __post_init__(self) -> None:
-        settle(self, updates=checks.count, end_factor=checks.share)
+        check_fields(self, updates=checks.count, end_factor=checks.from_zero_below_one)
 
     @property
     def total_updates(self) -> int:
         """``updates``."""
         return self.updates
 
-    def cells(self) -> Floats:
+    def encoded(self) -> Floats:
         """See ``Schedule``."""
-        return _cells(
+        return _encode(
             codes.COSINE,
             END=self.end_factor,
             LAST=self.updates,
@@ -145,9 +145,16 @@ class OneCycle(Schedule):
 
     def __post_init__(self) -> None:
         registry.lookup(ANNEALING, self.anneal_strategy, "OneCycle: anneal_strategy")
-        settle(self, updates=checks.count, pct_start=checks.share, cycle_momentum=checks.flag)
-        settle(self, base_momentum=checks.share, max_momentum=checks.share)
-        settle(self, div_factor=checks.positive, final_div_factor=checks.positive)
+        check_fields(
+            self,
+            updates=checks.count,
+            pct_start=checks.from_zero_below_one,
+            cycle_momentum=checks.flag,
+        )
+        check_fields(
+            self, base_momentum=checks.from_zero_below_one, max_momentum=checks.from_zero_below_one
+        )
+        check_fields(self, div_factor=checks.positive, final_div_factor=checks.positive)
         if self._peak <= 0:
             raise ValueError(
                 f"OneCycle: updates is {self.updates} and pct_start {self.pct_start}: the rise "
@@ -163,10 +170,10 @@ class OneCycle(Schedule):
         """``updates``."""
         return self.updates
 
-    def cells(self) -> Floats:
+    def encoded(self) -> Floats:
         """See ``Schedule``."""
         cycled = self.cycle_momentum
-        return _cells(
+        return _encode(
             ANNEALING[self.anneal_strategy],
             FIRST=1 / self.div_factor,
             PEAK=self._peak,
@@ -191,7 +198,7 @@ class Warmup(Schedule):
     start_factor: float = 1 / 3
 
     def __post_init__(self) -> None:
-        settle(self, updates=checks.count, start_factor=checks.factor)
+        check_fields(self, updates=checks.count, start_factor=checks.above_zero_to_one)
         check(self.then, "Warmup: then")
         if isinstance(self.then, Warmup):
             raise TypeError(f"Warmup: then is {self.then!r}: it must be a schedule without Warmup")
@@ -202,11 +209,11 @@ class Warmup(Schedule):
         rest = self.then.total_updates
         return None if rest is None else self.updates + rest
 
-    def cells(self) -> Floats:
+    def encoded(self) -> Floats:
         """See ``Schedule``."""
-        cells = self.then.cells()
-        cells[[codes.WARMUP, codes.START_FACTOR]] = self.updates, self.start_factor
-        return cells
+        encoded = self.then.encoded()
+        encoded[[codes.WARMUP, codes.START_FACTOR]] = self.updates, self.start_factor
+        return encoded
 
 
 SCHEDULES = {
@@ -259,9 +266,9 @@ def check_length(schedule: Schedule, made: int, asked: int) -> None:
         )
 
 
-def _cells(code: int, **parameters: float) -> Floats:
-    cells = np.zeros(codes.N_SCHEDULE)
-    cells[codes.CODE] = code
+def _encode(code: int, **parameters: float) -> Floats:
+    encoded = np.zeros(codes.N_SCHEDULE)
+    encoded[codes.CODE] = code
     for name, value in parameters.items():
-        cells[getattr(codes, name)] = value
-    return cells
+        encoded[getattr(codes, name)] = value
+    return encoded

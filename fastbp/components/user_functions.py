@@ -41,7 +41,7 @@ def loss_address(function: Callable[..., float], itemsize: int) -> int:
     """Address of the C function (p, y, dloss_dp, units) -> loss that calls the user's."""
     pointer = types.CPointer(_element(itemsize))
 
-    def own_loss(p, y, dloss_dp, units):  # type: ignore[no-untyped-def]
+    def custom_loss(p, y, dloss_dp, units):  # type: ignore[no-untyped-def]
         loss = np.nan  # what it raises would be lost, and the loss 0
         try:  # noqa: SIM105 - compiled code knows no contextlib
             loss = function(carray(p, units), carray(y, units), carray(dloss_dp, units))
@@ -50,7 +50,7 @@ def loss_address(function: Callable[..., float], itemsize: int) -> int:
         return loss
 
     signature = types.float64(pointer, pointer, pointer, types.int64)
-    return jit.own_c_function(own_loss, signature)
+    return jit.custom_c_function(custom_loss, signature)
 
 
 def check_loss(function: Callable[..., float], n_out: int, softmax: bool) -> None:
@@ -107,20 +107,20 @@ def activation_address(function: Callable[..., Any], itemsize: int) -> int:
     """
     pointer = types.CPointer(_element(itemsize))
 
-    def own_activation(z, a, count):  # type: ignore[no-untyped-def]
+    def custom_activation(z, a, count):  # type: ignore[no-untyped-def]
         places, outputs = carray(z, count), carray(a, count)
         try:  # what it raises would be lost
             for i in range(count):
                 x = places[i]
-                value, slope = function(x)
+                value, derivative = function(x)
                 # NaN where there is no slope, too: no update is better than a wrong one.
-                outputs[i] = value + slope * 0.0 if x == x else x
-                places[i] = slope
+                outputs[i] = value + derivative * 0.0 if x == x else x
+                places[i] = derivative
         except Exception:  # noqa: BLE001
             for i in range(count):
                 outputs[i] = np.nan
 
-    return jit.own_c_function(own_activation, types.void(pointer, pointer, types.int64))
+    return jit.custom_c_function(custom_activation, types.void(pointer, pointer, types.int64))
 
 
 def check_activation(function: Callable[..., Any]) -> None:
@@ -131,19 +131,20 @@ def check_activation(function: Callable[..., Any]) -> None:
     """
     name = function.__name__
     for z in (0.0, *np.random.default_rng(0).uniform(-MOST_Z, MOST_Z, 16)):
-        a, slope = _value_and_slope(function, z)
-        if not np.isfinite([a, slope]).all():
+        a, derivative = _value_and_slope(function, z)
+        if not np.isfinite([a, derivative]).all():
             raise ValueError(
-                f"activation {name!r} returned a = {a:.6g} and da/dz = {slope:.6g} at z = {z:.6g}: "
+                f"activation {name!r} returned a = {a:.6g} and da/dz = {derivative:.6g} at "
+                f"z = {z:.6g}: "
                 "both must be finite for every z that is"
             )
         above, below = (_value_and_slope(function, z + step)[0] for step in (STEP, -STEP))
         difference = (above - below) / (2 * STEP)
-        if z and not abs(slope - difference) <= TOLERANCE * (1 + abs(difference)):
+        if z and not abs(derivative - difference) <= TOLERANCE * (1 + abs(difference)):
             raise ValueError(
-                f"activation {name!r} returned da/dz = {slope:.6g} at z = {z:.6g}, where central "
-                f"differences give {difference:.6g}: the second number that it returns must be the "
-                "derivative of the first"
+                f"activation {name!r} returned da/dz = {derivative:.6g} at z = {z:.6g}, where "
+                f"central differences give {difference:.6g}: the second number that it returns "
+                "must be the derivative of the first"
             )
 
 
@@ -157,9 +158,9 @@ def _value_and_slope(function: Any, z: float) -> tuple[float, float]:
         )
         raise
     if isinstance(returned, tuple) and len(returned) == 2:
-        a, slope = returned
-        if isinstance(a, Real) and isinstance(slope, Real):
-            return float(a), float(slope)
+        a, derivative = returned
+        if isinstance(a, Real) and isinstance(derivative, Real):
+            return float(a), float(derivative)
     raise TypeError(
         f"activation {function.__name__!r} returned {returned!r} at z = {z:.6g}, expected two "
         "numbers, (a, da/dz)"

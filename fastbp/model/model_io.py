@@ -154,8 +154,8 @@ def _sizes(value: Any) -> list[int]:
 
 def _kinds(net: Network) -> list[str | dict[str, str]]:
     """A name for each layer, and {"own": name} where it is the name of a function."""
-    check_names([function for function in net.own_activations if function is not None])
-    pairs = zip(net.activations, net.own_activations, strict=True)
+    check_names([function for function in net.custom_activations if function is not None])
+    pairs = zip(net.activations, net.custom_activations, strict=True)
     return [name if function is None else {"own": name} for name, function in pairs]
 
 

@@ -20,8 +20,8 @@ from ..data.scaling import Scaling
 from ..data.tables import address, as_array, as_inputs
 from ..kernels.tables import layout, settings
 from ..runtime import compiled_engine, fast_path, threads
-from ..runtime.arrays import Data, State, raise_status
-from ..runtime.locking import alone, new_lock
+from ..runtime.arrays import Dataset, TrainingArrays, raise_status
+from ..runtime.locking import exclusive, new_lock
 
 
 class Follower(Protocol):
@@ -99,17 +99,17 @@ class Network:
                 "memory for so many: make the layers smaller"
             ) from error
 
-    def _new_shape(self) -> layout.Shape:
-        return layout.Shape(
+    def _new_shape(self) -> layout.PlanSpec:
+        return layout.PlanSpec(
             self.sizes,
             tuple(a.code for a in self._activations),
             self.dtype.itemsize,
-            extended=self.layer_norm or self.residual or any(self.own_activations),
+            extended=self.layer_norm or self.residual or any(self.custom_activations),
             layer_norm=self.layer_norm,
             residual=self.residual,
-            own_activations=tuple(
+            custom_activations=tuple(
                 user_functions.activation_address(f, self.dtype.itemsize) if f else 0
-                for f in self.own_activations
+                for f in self.custom_activations
             ),
         )
 
@@ -134,7 +134,7 @@ class Network:
         """Use the extended kernels, which scale; other threads may predict meanwhile."""
         scales = address(self._scales.input_mean)
         self._shape = replace(self._shape, extended=True, scaling=scales)
-        self._quick = None
+        self._fast_path = None
 
     def _initial(self, init: str) -> list[layout.Layer]:
         rng = np.random.default_rng(self.seed)
@@ -147,14 +147,14 @@ class Network:
         hidden = [(W, b, np.ones(len(b)), np.zeros(len(b))) for W, b in layers[:-1]]
         return [*hidden, layers[-1]]
 
-    _quick: fast_path.Prediction | None = None
+    _fast_path: fast_path.Prediction | None = None
     _scaling = Scaling()
 
     def __getstate__(self) -> dict[str, Any]:
         """With parameters in natural shapes: their layout is this machine's."""
         of_this_machine = {"_shape", "_plan", "_parameters", "_scales", "_hyper"}
-        of_this_machine |= {"_trainers", "_quick", "_lock"}
-        with alone(self._lock):
+        of_this_machine |= {"_trainers", "_fast_path", "_lock"}
+        with exclusive(self._lock):
             state = {key: value for key, value in vars(self).items() if key not in of_this_machine}
             return state | {"layers": self._layers()}
 
@@ -173,9 +173,14 @@ class Network:
         return tuple(a.name for a in self._activations)
 
     @property
-    def own_activations(self) -> tuple[Callable[..., Any] | None, ...]:
+    def custom_activations(self) -> tuple[Callable[..., Any] | None, ...]:
         """The functions of activations of your own, one a layer, None where it is none."""
         return tuple(a.function for a in self._activations)
+
+    @property
+    def own_activations(self) -> tuple[Callable[..., Any] | None, ...]:
+        """``custom_activations`` under its name in 0.1.0."""
+        return self.custom_activations
 
     @property
     def output(self) -> str:
@@ -267,7 +272,7 @@ class Network:
         layers = [
             tuple(column[i] for column in columns if i < len(column)) for i in range(len(shapes))
         ]
-        with alone(self._lock):
+        with exclusive(self._lock):
             self._parameters.fill(0)  # padding, too: 0 times a delta that was infinite is NaN
             layout.write_layers(self._plan, self._parameters, layers)
 
@@ -361,7 +366,7 @@ class Network:
     def _scale(self, wanted: Scaling) -> None:
         scaling.check(wanted.inputs, self.dtype, "input")
         scaling.check(wanted.targets, self.dtype, "target")
-        with alone(self._lock):
+        with exclusive(self._lock):
             for trainer in self._trainers:
                 trainer.check_scaling(wanted.targets)
             if not self._shape.scaling:
@@ -406,7 +411,7 @@ class Network:
                 out may have been written to.
 
         """
-        p = self._predict_quickly(X, out)
+        p = self._predict_fast_path(X, out)
         return self._predict_carefully(X, out) if p is None else p
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -442,22 +447,22 @@ class Network:
         return torch_modules.to_torch(self)
 
     def _predict_carefully(self, X: Any, out: Array | None) -> Array:
-        data = Data(as_inputs(X, self.sizes[0]))
+        data = Dataset(as_inputs(X, self.sizes[0]))
         out = self._out(out, data)
         flops = 2.0 * data.rows * self.n_parameters
-        shares = threads.shares(threads.maximum("auto"), flops)
+        workers = threads.workers(threads.maximum("auto"), flops)
         state = self._state()
         statuses = compiled_engine.infer(
-            state, shares, data, np.asarray(out), compiled_engine.NO_VALUES
+            state, workers, data, np.asarray(out), compiled_engine.NO_VALUES
         )
         raise_status(statuses, data, state)
         return out
 
-    def _predict_quickly(self, X: Any, out: Array | None) -> Array | None:
+    def _predict_fast_path(self, X: Any, out: Array | None) -> Array | None:
         """``predict`` by the short way (quick.py), or None where only the careful way will do."""
         if type(X) is not ndarray or X.dtype is not self._dtype or not X.flags.carray:
             return None
-        code, header, _memory = self._quick or self._make_quick()
+        code, header, _memory = self._fast_path or self._make_fast_path()
         try:
             if out is None:
                 out = empty((len(X), self._sizes[-1]), self._dtype)
@@ -467,20 +472,20 @@ class Network:
         except TypeError:  # not an array of two dimensions
             return None
 
-    def _make_quick(self) -> fast_path.Prediction:
+    def _make_fast_path(self) -> fast_path.Prediction:
         state = self._state()
-        self._quick = made = fast_path.prediction(state, self.n_parameters)
+        self._fast_path = made = fast_path.prediction(state, self.n_parameters)
         if self._shape is not state.shape:  # another thread has just begun to scale
-            self._quick = None
+            self._fast_path = None
         return made
 
-    def _state(self) -> State:
+    def _state(self) -> TrainingArrays:
         """For an inference."""
         loss = losses.LOSSES["mse"]
         arrays = self._parameters, _NOTHING, self._hyper
-        return State(self._shape, *arrays, loss, self._scales, self.own_activations)
+        return TrainingArrays(self._shape, *arrays, loss, self._scales, self.custom_activations)
 
-    def _out(self, out: Array | None, data: Data) -> Array:
+    def _out(self, out: Array | None, data: Dataset) -> Array:
         shape = (data.rows, self.sizes[-1])
         if out is None:
             return np.empty(shape, self.dtype)
@@ -523,7 +528,7 @@ def _sizes(sizes: Any) -> tuple[int, ...]:
     return checked
 
 
-def _check_layers(shape: layout.Shape) -> None:
+def _check_layers(shape: layout.PlanSpec) -> None:
     """Refuse what would be without effect."""
     sizes = list(shape.sizes)
     if shape.layer_norm and len(sizes) == 2:

@@ -15,7 +15,7 @@ from .job import Job
 
 
 @dataclass
-class Data:
+class Dataset:
     """X, and y where a call has targets."""
 
     x: Table
@@ -30,19 +30,19 @@ class Data:
         """Rows of X."""
         return self.x.descriptor[gather.N_ROWS]
 
-    def part(self, start: int, stop: int) -> "Data":
+    def part(self, start: int, stop: int) -> "Dataset":
         """Rows ``start`` to ``stop`` of it."""
         if stop - start == self.rows:
             return self
         y = self.y and self.y.part(start, stop)
-        return Data(self.x.part(start, stop), y, self.names)
+        return Dataset(self.x.part(start, stop), y, self.names)
 
 
 @dataclass
-class State:
+class TrainingArrays:
     """A trainer's arrays over a network's parameters (layouts: kernels/layout.py)."""
 
-    shape: layout.Shape
+    shape: layout.PlanSpec
     parameters: Array
     """The network's own arena."""
     moments: Array
@@ -50,36 +50,36 @@ class State:
     loss: Loss
     scales: layout.Scales
     """The network's; only a shape with ``scaling`` uses them."""
-    own_activations: tuple[Callable[..., Any] | None, ...]
+    custom_activations: tuple[Callable[..., Any] | None, ...]
     """The network's functions, one a layer."""
 
 
 class Engine(Protocol):
     """Where a trainer's numbers are computed: compiled kernels, or their NumPy twins."""
 
-    def train(self, data: Data, job: Job, into: Array) -> float:
+    def train(self, data: Dataset, job: Job, into: Array) -> float:
         """Run the job from where it stands; ``into`` holds the moments, or takes the gradients.
 
         Returns the seconds that it waited for other threads.
         """
 
-    def outputs(self, data: Data, out: Array) -> Ints:
+    def outputs(self, data: Dataset, out: Array) -> Ints:
         """Fill out (n, outputs). Returns a status (kernels/jobs.py) for each share."""
 
-    def judge(self, data: Data, values: Floats) -> Ints:
+    def evaluate_rows(self, data: Dataset, values: Floats) -> Ints:
         """Fill values (n, 2) with loss and hits of each row. Returns statuses likewise."""
 
 
-def raise_status(statuses: Ints, data: Data, state: State) -> None:
+def raise_status(statuses: Ints, data: Dataset, state: TrainingArrays) -> None:
     """ValueError for the first invalid value that an inference met."""
-    met = statuses[statuses != job_table.FINE]
+    met = statuses[statuses != job_table.OK]
     if not len(met):
         return
     status, start = int(met[0]) % job_table.KINDS, int(met[0]) // job_table.KINDS
     raise_invalid(status, np.arange(start, min(data.rows, start + 1024)), data, state)
 
 
-def raise_invalid(status: int, rows: Ints, data: Data, state: State) -> None:
+def raise_invalid(status: int, rows: Ints, data: Dataset, state: TrainingArrays) -> None:
     """ValueError for the invalid value that a kernel met among these rows."""
     dtype, (x_name, y_name) = state.parameters.dtype, data.names
     if status == job_table.BAD_INPUT:

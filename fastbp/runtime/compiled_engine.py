@@ -12,9 +12,9 @@ from ..data.tables import address
 from ..kernels.entry import run
 from ..kernels.tables import job_table, layout
 from . import chunking, forks, threads
-from .arrays import Data, State
+from .arrays import Dataset, TrainingArrays
 from .job import Job
-from .model_handle import Header, training_header
+from .model_handle import ModelHandle, training_handle
 
 BLOCKS, BLOCKS_FROM_MEMORY = 3, 12
 """Vectors of rows that a share of an inference takes through the network at a time: multiples of
@@ -30,46 +30,46 @@ NO_VALUES = np.empty((0, 2))
 
 
 @lru_cache(maxsize=64)
-def _plan(shape: layout.Shape) -> Ints:
+def _plan(shape: layout.PlanSpec) -> Ints:
     return layout.make_plan(shape)
 
 
 class CompiledEngine:
     """Runs the kernels, in as many shares as the work is worth."""
 
-    def __init__(self, state: State, limit: int) -> None:
+    def __init__(self, state: TrainingArrays, limit: int) -> None:
         self.state = state
         self.limit = limit
-        self.forced_shares = 0
+        self.forced_workers = 0
         self._shape = replace(state.shape, capacity=0)
         self._plan: Ints
         self._work: Array
         self._pointers: tuple[int, ...]
         self._weights = sum(a * b for a, b in pairwise(state.shape.sizes))
 
-    def _shares(self, flops: float) -> int:
-        return self.forced_shares or threads.shares(self.limit, flops)
+    def _workers(self, flops: float) -> int:
+        return self.forced_workers or threads.workers(self.limit, flops)
 
-    def _make_room(self, rows: int, shares: int) -> None:
+    def _make_room(self, rows: int, workers: int) -> None:
         shape = self._shape
-        if rows > shape.capacity or shares > shape.shares:
-            capacity, shares = max(rows, shape.capacity), max(shares, shape.shares)
-            shape = replace(shape, capacity=capacity, shares=shares)
+        if rows > shape.capacity or workers > shape.workers:
+            capacity, workers = max(rows, shape.capacity), max(workers, shape.workers)
+            shape = replace(shape, capacity=capacity, workers=workers)
             plan = _plan(shape).copy() if shape.extended else _plan(shape)  # a batch writes in it
             self._work = layout.allocate(plan[0, layout.WORK], self.state.parameters.dtype)
             self._shape, self._plan = shape, plan
             self._pointers = _pointers(self.state, plan, self._work)
 
-    def train(self, data: Data, job: Job, into: Array) -> float:
+    def train(self, data: Dataset, job: Job, into: Array) -> float:
         """See ``Engine``."""
-        shares = self._shares(6.0 * job.batch * self._weights)
-        self._make_room(job.batch, shares)
+        workers = self._workers(6.0 * job.batch * self._weights)
+        self._make_room(job.batch, workers)
         job.point(self._pointers, data.x, data.y, data.weights)
         if into is not self.state.moments:
             job[job_table.MOMENTS] = address(into)
-        return _run(job, self.state, shares)
+        return _run(job, self.state, workers)
 
-    def header(self, batch_size: int) -> Header:
+    def header(self, batch_size: int) -> ModelHandle:
         """The header of a model that trains in this engine's memory. MemoryError if it has none."""
         try:
             self._make_room(batch_size, 1)
@@ -79,39 +79,41 @@ class CompiledEngine:
                 "make the Trainer with a smaller one"
             ) from error
         plans = inference_plan(self.state.shape, batch_size, 1), self._plan
-        return training_header(self.state, batch_size, self.rows_alone(), plans, self._work)
+        return training_handle(
+            self.state, batch_size, self.max_single_thread_rows(), plans, self._work
+        )
 
-    def rows_alone(self) -> int:
+    def max_single_thread_rows(self) -> int:
         """The most rows of a step that is for one thread."""
-        if self.forced_shares:
-            return threads.NO_LIMIT if self.forced_shares == 1 else 0
-        return threads.rows_alone(self.limit, 6.0 * self._weights)
+        if self.forced_workers:
+            return threads.NO_LIMIT if self.forced_workers == 1 else 0
+        return threads.max_single_thread_rows(self.limit, 6.0 * self._weights)
 
     @property
     def work(self) -> Array:
         """The memory of a step, once there is some."""
         return self._work
 
-    def outputs(self, data: Data, out: Array) -> Ints:
+    def outputs(self, data: Dataset, out: Array) -> Ints:
         """See ``Engine``."""
-        return infer(self.state, self._inference_shares(data), data, out, NO_VALUES)
+        return infer(self.state, self._inference_workers(data), data, out, NO_VALUES)
 
-    def judge(self, data: Data, values: Floats) -> Ints:
+    def evaluate_rows(self, data: Dataset, values: Floats) -> Ints:
         """See ``Engine``."""
         nothing = np.empty(0, self.state.parameters.dtype)
-        return infer(self.state, self._inference_shares(data), data, nothing, values)
+        return infer(self.state, self._inference_workers(data), data, nothing, values)
 
-    def _inference_shares(self, data: Data) -> int:
-        return self._shares(2.0 * data.rows * self._weights)
+    def _inference_workers(self, data: Dataset) -> int:
+        return self._workers(2.0 * data.rows * self._weights)
 
 
-def inference_plan(shape: layout.Shape, rows: int, shares: int) -> Ints:
+def inference_plan(shape: layout.PlanSpec, rows: int, workers: int) -> Ints:
     """For so many rows, a few vectors of them at a time."""
     largest = max(a * b for a, b in pairwise(shape.sizes))
     blocks = BLOCKS if largest <= CACHED_WEIGHTS else BLOCKS_FROM_MEMORY
-    vectors = min(blocks, -(-rows // (shape.lanes * shares)))
-    capacity = vectors * shape.lanes * shares
-    return _plan(replace(shape, capacity=capacity, shares=shares, dropout=()))
+    vectors = min(blocks, -(-rows // (shape.lanes * workers)))
+    capacity = vectors * shape.lanes * workers
+    return _plan(replace(shape, capacity=capacity, workers=workers, dropout=()))
 
 
 _SPARE: list[Array] = []
@@ -136,17 +138,17 @@ def _give_back(arena: Array) -> None:
         _SPARE[:] = [arena]
 
 
-def infer(state: State, shares: int, data: Data, out: Array, values: Floats) -> Ints:
+def infer(state: TrainingArrays, workers: int, data: Dataset, out: Array, values: Floats) -> Ints:
     """Outputs or judgments of all rows, with memory of its own: safe from many threads at once.
 
     Many rows go in several calls of the kernels, each of whole blocks, so that none is one that
     goes another way for having few rows.
     """
     state = replace(state)  # another thread may go over to the extended kernels meanwhile
-    plan = inference_plan(state.shape, data.rows, shares)
+    plan = inference_plan(state.shape, data.rows, workers)
     work = _borrow(int(plan[0, layout.WORK]) * state.parameters.itemsize)
     try:
-        return _infer_in(_pointers(state, plan, work), plan, state, shares, data, out, values)
+        return _infer_in(_pointers(state, plan, work), plan, state, workers, data, out, values)
     finally:
         _give_back(work)
 
@@ -154,9 +156,9 @@ def infer(state: State, shares: int, data: Data, out: Array, values: Floats) -> 
 def _infer_in(
     pointers: tuple[int, ...],
     plan: Ints,
-    state: State,
-    shares: int,
-    data: Data,
+    state: TrainingArrays,
+    workers: int,
+    data: Dataset,
     out: Array,
     values: Floats,
 ) -> Ints:
@@ -167,18 +169,16 @@ def _infer_in(
         stop = start + count if data.rows - start >= 2 * count else data.rows
         began = time.perf_counter()
         job = _inference(pointers, data.part(start, stop), out[start:stop], values[start:stop])
-        statuses = np.zeros(shares, np.int64)
+        statuses = np.zeros(workers, np.int64)
         job[job_table.STATUSES] = address(statuses)
-        waited = _run(job, state, shares)
+        waited = _run(job, state, workers)
         if stop == data.rows or statuses.any():
-            return np.where(
-                statuses == job_table.FINE, statuses, statuses + job_table.KINDS * start
-            )
+            return np.where(statuses == job_table.OK, statuses, statuses + job_table.KINDS * start)
         count = chunking.next_count(count, time.perf_counter() - began - waited)
         start = stop
 
 
-def _inference(pointers: tuple[int, ...], data: Data, out: Array, values: Floats) -> Job:
+def _inference(pointers: tuple[int, ...], data: Dataset, out: Array, values: Floats) -> Job:
     job = Job(job_table.INFER, data.rows, data.rows, NO_LOSSES)
     job.point(pointers, data.x, data.y)
     job[job_table.OUT] = address(out)
@@ -186,16 +186,16 @@ def _inference(pointers: tuple[int, ...], data: Data, out: Array, values: Floats
     return job
 
 
-def _run(job: Job, state: State, shares: int) -> float:
+def _run(job: Job, state: TrainingArrays, workers: int) -> float:
     """Run a job; returns the seconds that it had to wait for other threads."""
     kind = state.parameters.itemsize, state.shape.extended
-    if shares == 1 or not forks.can_split():
+    if workers == 1 or not forks.can_split():
         run.serial(*kind)(job.address, job_table.RUN, 0, 1)
         return 0.0
-    return threads.run_alone(shares, run.parallel, job.array, run.code(*kind), shares)
+    return threads.run_exclusive(workers, run.parallel, job.array, run.code(*kind), workers)
 
 
-def _pointers(state: State, plan: Ints, work: Array) -> tuple[int, ...]:
+def _pointers(state: TrainingArrays, plan: Ints, work: Array) -> tuple[int, ...]:
     """The elements of a job from PLAN to HYPER."""
     arrays = (state.parameters, state.moments, work, state.hyper)
     return (address(plan), *map(address, arrays))

@@ -13,9 +13,9 @@ from ..common.types import Array
 from ..data.tables import address
 from ..kernels.entry import embed_calls
 from . import chunking, compiled_engine, threads
-from .arrays import State
+from .arrays import TrainingArrays
 from .compiled_model import Model
-from .model_handle import inference_header
+from .model_handle import inference_handle
 
 Prediction: TypeAlias = tuple[Callable[[int, Array, Array], bool], int, object]
 """(code, address of a header, what holds the header's memory): whether code(header, X, out) filled
@@ -26,19 +26,19 @@ Step: TypeAlias = tuple[Callable[[int, Array, Array], float], int, object]
 or NaN if nothing has changed."""
 
 
-def prediction(state: State, n_parameters: int) -> Prediction:
+def prediction(state: TrainingArrays, n_parameters: int) -> Prediction:
     """For a network, of as many rows as are not worth a second thread, or cutting into chunks."""
-    rows = threads.rows_alone(threads.maximum("auto"), 2.0 * n_parameters)
+    rows = threads.max_single_thread_rows(threads.maximum("auto"), 2.0 * n_parameters)
     rows = min(rows, chunking.first_rows(state.shape))
     if rows == 0:
         return _no_prediction, 0, None
-    header = inference_header(state, rows, compiled_engine.inference_plan(state.shape, rows, 1))
-    return embed_calls.predict_alone(state.parameters.itemsize), address(header.array), header
+    header = inference_handle(state, rows, compiled_engine.inference_plan(state.shape, rows, 1))
+    return embed_calls.fast_predict(state.parameters.itemsize), address(header.array), header
 
 
 def step(model: Model) -> Step:
     """For a trainer."""
-    return embed_calls.step_alone(model.parameters.itemsize), address(model.header), model
+    return embed_calls.fast_step(model.parameters.itemsize), address(model.header), model
 
 
 def _no_prediction(_header: int, _X: Array, _out: Array) -> bool:

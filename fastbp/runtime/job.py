@@ -45,7 +45,7 @@ class Job:
         """Ask for one epoch of rows as they lie, from its start, with no limit."""
         self.batch = min(batch, rows)
         _HEAD.pack_into(
-            self._memory, 0, task, rows, self.batch, 0, 0, 0, 1, NO_LIMIT, 0, 0, job_table.FINE
+            self._memory, 0, task, rows, self.batch, 0, 0, 0, 1, NO_LIMIT, 0, 0, job_table.OK
         )
 
     def point(

@@ -13,7 +13,7 @@ def new_lock() -> threading.RLock:
 
 
 @contextmanager
-def alone(lock: threading.RLock) -> Iterator[None]:
+def exclusive(lock: threading.RLock) -> Iterator[None]:
     """RuntimeError where another thread has the lock: to wait for the end of a fit helps nobody."""
     # Ctrl-C may come as soon as acquire returns: it must be inside.
     try:

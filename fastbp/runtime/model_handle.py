@@ -11,7 +11,7 @@ from ..data.tables import address
 from ..kernels.base import jit
 from ..kernels.entry import embed_server, run
 from ..kernels.tables import job_table, layout
-from .arrays import State
+from .arrays import TrainingArrays
 
 MORE_SLOTS = 2
 """Slots beyond Numba's threads, for threads of Python's."""
@@ -21,29 +21,33 @@ _ALL: WeakValueDictionary[int, Ints] = WeakValueDictionary()
 """The headers that there are, by address."""
 
 
-class Header(NamedTuple):
+class ModelHandle(NamedTuple):
     """A header, int64, and its own scratch memory: an arena for gradients, then the slots' work."""
 
     array: Ints
     scratch: Array
 
 
-def inference_header(state: State, most_rows: int, plan: Ints) -> Header:
+def inference_handle(state: TrainingArrays, most_rows: int, plan: Ints) -> ModelHandle:
     """A header that serves predictions of at most so many rows; plan: of a thread's own memory."""
     return _header(state, most_rows, (plan, plan))
 
 
-def training_header(
-    state: State, most_rows: int, alone_rows: int, plans: tuple[Ints, Ints], work: Array
-) -> Header:
+def training_handle(
+    state: TrainingArrays,
+    most_rows: int,
+    single_thread_rows: int,
+    plans: tuple[Ints, Ints],
+    work: Array,
+) -> ModelHandle:
     """A header that serves training, too.
 
-    alone_rows: of a step that is not worth a second thread. plans: of a prediction, and of a step,
-    which ``work`` is for.
+    single_thread_rows: the most rows of a step that is not worth a second thread. plans: of a
+    prediction, and of a step, which ``work`` is for.
     """
     header = _header(state, most_rows, plans)
     array = header.array
-    array[embed_server.ALONE_ROWS] = alone_rows
+    array[embed_server.SINGLE_THREAD_ROWS] = single_thread_rows
     array[embed_server.OPTIMIZER_MOMENTS] = address(state.moments)
     array[embed_server.TRAINING + job_table.WORK] = address(work)
     array[embed_server.TRAINING + job_table.LOSSES] = (
@@ -55,7 +59,7 @@ def training_header(
     return header
 
 
-def _header(state: State, most_rows: int, plans: tuple[Ints, Ints]) -> Header:
+def _header(state: TrainingArrays, most_rows: int, plans: tuple[Ints, Ints]) -> ModelHandle:
     """plans: of the slots, and of the training job, which is left without work."""
     plan, training_plan = plans
     slots = numba.config.NUMBA_NUM_THREADS + MORE_SLOTS
@@ -92,7 +96,7 @@ def _header(state: State, most_rows: int, plans: tuple[Ints, Ints]) -> Header:
         }
         _set(array, start, pointers | own)
     _ALL[here] = array
-    return Header(array, scratch)
+    return ModelHandle(array, scratch)
 
 
 def _set(array: Ints, start: int, elements: dict[int, int]) -> None:

@@ -11,7 +11,7 @@ from ..data import tables as checks
 from ..kernels import reference
 from ..kernels.base import codes
 from ..kernels.tables import job_table, layout, settings
-from .arrays import Data, State
+from .arrays import Dataset, TrainingArrays
 from .job import Job
 
 BLOCK = 1024
@@ -20,14 +20,14 @@ BLOCK = 1024
 Layers = list[layout.Layer]
 
 
-class TwinEngine:
+class NumpyEngine:
     """Runs the NumPy twins on copies in natural shapes of the same arenas."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: TrainingArrays) -> None:
         self.state = state
         self._plan = layout.make_plan(state.shape)
         self._outputs = state.shape.sizes[-1]
-        each = zip(state.own_activations, state.shape.activations, strict=True)
+        each = zip(state.custom_activations, state.shape.activations, strict=True)
         self._activations = [function or code for function, code in each]
         self._updated = False
 
@@ -46,7 +46,7 @@ class TwinEngine:
             zs, outs = reference.forward(matrices, biases, self._activations, x, *more)
         return zs, outs
 
-    def _take(self, data: Data, rows: Ints) -> tuple[int, Array, Array]:
+    def _take(self, data: Dataset, rows: Ints) -> tuple[int, Array, Array]:
         """Status, X and y of these rows."""
         dtype, loss = self.state.parameters.dtype, self.state.loss
         x = data.x.array[rows]
@@ -57,15 +57,15 @@ class TwinEngine:
             return job_table.BAD_INPUT, x, x
         x = self._standardized(x, *self.state.scales[:2])
         if data.y is None:
-            return job_table.FINE, x, x
+            return job_table.OK, x, x
         try:
             checks.check_targets(data.y, rows, loss, self._outputs, dtype)
         except ValueError:
             return job_table.BAD_TARGET, x, x
         y = data.y.array[rows]
         if loss.code == codes.CROSS_ENTROPY and y.shape[1] == 1 and y.dtype.kind in "iu":
-            return job_table.FINE, x, y[:, 0]
-        return job_table.FINE, x, self._standardized(y.astype(dtype), *self.state.scales[2:4])
+            return job_table.OK, x, y[:, 0]
+        return job_table.OK, x, self._standardized(y.astype(dtype), *self.state.scales[2:4])
 
     def _standardized(self, x: Array, mean: Array, factor: Array) -> Array:
         if not self.state.shape.scaling:
@@ -75,7 +75,7 @@ class TwinEngine:
             standardized: Array = reference.standardized(x, mean[:columns], factor[:columns])
         return standardized
 
-    def train(self, data: Data, job: Job, into: Array) -> float:
+    def train(self, data: Dataset, job: Job, into: Array) -> float:
         """See ``Engine``."""
         layers = self._layers(self.state.parameters)
         moments = [self._layers(arena) for arena in into]
@@ -108,7 +108,7 @@ class TwinEngine:
 
     def _step(
         self,
-        data: Data,
+        data: Dataset,
         rows: Ints,
         job: Job,
         layers: Layers,
@@ -116,7 +116,7 @@ class TwinEngine:
     ) -> bool:
         """One batch: forward, loss, backward, update or keep. False if it is not applied."""
         job[job_table.STATUS], x, y = self._take(data, rows)
-        if job[job_table.STATUS] != job_table.FINE:
+        if job[job_table.STATUS] != job_table.OK:
             return False
         keep = job[job_table.TASK] == job_table.GRADIENTS
         places = np.arange(len(rows)) + (job[job_table.START] if keep else 0)
@@ -142,7 +142,7 @@ class TwinEngine:
                 self._updated = False
         return True
 
-    def _row_weights(self, data: Data, rows: Ints, y: Array) -> Floats:
+    def _row_weights(self, data: Dataset, rows: Ints, y: Array) -> Floats:
         """The weight of each row of a batch, times that of its class."""
         state = self.state
         weights: Floats = np.ones(len(rows)) if data.weights is None else data.weights[rows]
@@ -165,7 +165,7 @@ class TwinEngine:
         factors = self._dropout(places, x.dtype)
         zs, outs = self._forward(x, layers, factors)
         smoothing = float(hyper[settings.SMOOTHING])
-        losses, delta = self._judge_rows(zs[-1], outs[-1], y, n, smoothing)
+        losses, delta = self._evaluate_rows(zs[-1], outs[-1], y, n, smoothing)
         if shape.extended:
             delta = delta * weights[:, None].astype(delta.dtype)
         matrices, more = [W for W, *_ in layers], (factors, _norms(layers), shape.adds_inputs)
@@ -173,7 +173,7 @@ class TwinEngine:
         pairs = zip(reference.gradients(outs, deltas), of_norms, strict=True)
         return losses, [(*pair, *(of_norm or ())) for pair, of_norm in pairs]
 
-    def _judge_rows(
+    def _evaluate_rows(
         self, z: Array, p: Array, y: Array, n: int, smoothing: float
     ) -> tuple[Array, Array]:
         """Row losses, and dLoss/dz of their sum over n."""
@@ -259,8 +259,8 @@ class TwinEngine:
     def _now(self, factor: float) -> Floats:
         """The hyperparameters of this update and a layer with this factor on its learning rate."""
         hyper = self.state.hyper.copy()
-        cells = hyper[settings.SCHEDULE : settings.STEP_LR]
-        scheduled, momentum = reference.scheduled(cells, hyper[settings.UPDATES])
+        encoded = hyper[settings.SCHEDULE : settings.STEP_LR]
+        scheduled, momentum = reference.scheduled(encoded, hyper[settings.UPDATES])
         hyper[codes.LR] *= scheduled * factor
         optimizer = self.state.shape.optimizer
         if not math.isnan(momentum):
@@ -289,27 +289,27 @@ class TwinEngine:
                 )
                 average[...] = w + decay * (average - w)
 
-    def outputs(self, data: Data, out: Array) -> Ints:
+    def outputs(self, data: Dataset, out: Array) -> Ints:
         """See ``Engine``."""
         return self._infer(data, out, None)
 
-    def judge(self, data: Data, values: Floats) -> Ints:
+    def evaluate_rows(self, data: Dataset, values: Floats) -> Ints:
         """See ``Engine``."""
         return self._infer(data, None, values)
 
-    def _infer(self, data: Data, out: Array | None, values: Floats | None) -> Ints:
+    def _infer(self, data: Dataset, out: Array | None, values: Floats | None) -> Ints:
         layers, loss = self._layers(self.state.parameters), self.state.loss.code
         for start in range(0, data.rows, BLOCK):
             rows = np.arange(start, min(data.rows, start + BLOCK))
             status, x, y = self._take(data, rows)
-            if status != job_table.FINE:
+            if status != job_table.OK:
                 return np.array([status + job_table.KINDS * start])
             zs, outs = self._forward(x, layers)
             if out is not None:
                 out[rows] = self._raw(outs[-1])
             if values is not None:
                 with np.errstate(all="ignore"):
-                    values[rows, 0], _ = self._judge_rows(zs[-1], outs[-1], y, len(rows), 0.0)
+                    values[rows, 0], _ = self._evaluate_rows(zs[-1], outs[-1], y, len(rows), 0.0)
                 if loss in (codes.BCE, codes.CROSS_ENTROPY):
                     values[rows, 1] = reference.correct(loss, outs[-1], y)
         return np.zeros(1, np.int64)

@@ -12,7 +12,7 @@ import numba
 
 from ..common import checks
 
-FLOPS_PER_SHARE = 2e6
+FLOPS_PER_WORKER = 2e6
 """Work below which another thread costs more (two forks and joins, 5 us each) than it saves."""
 
 NO_LIMIT = 2**62
@@ -93,17 +93,17 @@ def _quota_of(folder: Path) -> int | None:
 
 
 @lru_cache(maxsize=256)
-def shares(limit: int, flops: float) -> int:
+def workers(limit: int, flops: float) -> int:
     """In how many shares work of so many floating-point operations is worth splitting."""
-    return max(1, min(limit, int(flops / FLOPS_PER_SHARE)))
+    return max(1, min(limit, int(flops / FLOPS_PER_WORKER)))
 
 
-def rows_alone(limit: int, flops: float) -> int:
+def max_single_thread_rows(limit: int, flops: float) -> int:
     """The most rows, of so many operations each, that are worth one share alone."""
-    return NO_LIMIT if limit == 1 else int(2 * FLOPS_PER_SHARE / flops)
+    return NO_LIMIT if limit == 1 else int(2 * FLOPS_PER_WORKER / flops)
 
 
-def run_alone(count: int, region: Callable[..., object], *arguments: Any) -> float:
+def run_exclusive(count: int, region: Callable[..., object], *arguments: Any) -> float:
     """Run a compiled parallel region with ``count`` threads; the user's setting returns after.
 
     Returns the seconds that it waited for other Python threads' regions.

@@ -20,16 +20,16 @@ from ..model.network import Network
 from ..storage import model_file, tree_codec
 
 if TYPE_CHECKING:
-    from .core import Learner
+    from .core import TrainerCore
 
 Functions = Mapping[str, Callable[..., Any]]
 
 OPTIMIZERS = optimizers.OPTIMIZERS | {"LBFGS": LBFGS}
 
 
-def write(trainer: "Learner", path: str | os.PathLike[str]) -> None:
+def write(trainer: "TrainerCore", path: str | os.PathLike[str]) -> None:
     """``Trainer.save``."""
-    model_io.check_names(trainer._own_functions())
+    model_io.check_names(trainer._custom_functions())
     tree = {
         "network": {
             "meta": model_io.describe(trainer._net),
@@ -45,7 +45,7 @@ def write(trainer: "Learner", path: str | os.PathLike[str]) -> None:
     model_file.write(path, "checkpoint", packed, tensors)
 
 
-def arguments(trainer: "Learner") -> dict[str, Any]:
+def arguments(trainer: "TrainerCore") -> dict[str, Any]:
     """What the trainer was made with, but its network and threads, as JSON has it."""
     return {
         "loss": losses.describe(trainer._loss),
@@ -63,7 +63,7 @@ def _columns(history: History) -> dict[str, Any]:
     return {"keys": list(history), "columns": columns}
 
 
-def _learned(trainer: "Learner") -> dict[str, Any]:
+def _learned(trainer: "TrainerCore") -> dict[str, Any]:
     """What updates have changed, and fit, beside the network's parameters."""
     state = trainer._state
     kept = state.moments[: state.shape.moments + state.shape.averages]
@@ -96,7 +96,7 @@ class Checkpoint:
         given["optimizer"] = specs.build(given.get("optimizer"), OPTIMIZERS, "optimizer")
         return given | options.build(given)
 
-    def check(self, trainer: "Learner") -> "Learned":
+    def check(self, trainer: "TrainerCore") -> "Learned":
         """What there is for this trainer to take over. ValueError if it is not for it."""
         learned, balanced = self.learned, trainer._options.class_weight == "balanced"
         updates, epoch = (tree_codec.get(learned, key, _is_count) for key in ("updates", "epoch"))
@@ -130,7 +130,7 @@ class Learned:
     layers: list[layout.Layer]
     history: History
 
-    def restore(self, trainer: "Learner") -> None:
+    def restore(self, trainer: "TrainerCore") -> None:
         """Let the trainer and its network go on from there."""
         net, state = trainer._net, trainer._state
         net._set_layers(self.layers)
@@ -150,7 +150,7 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**53
 
 
-def _class_weights(learned: dict[str, Any], trainer: "Learner") -> Array | None:
+def _class_weights(learned: dict[str, Any], trainer: "TrainerCore") -> Array | None:
     first_class = settings.class_weights(len(trainer._net.sizes) - 1)
     expected = trainer._state.hyper[first_class:]
     weights: Array | None = tree_codec.get(
@@ -159,7 +159,7 @@ def _class_weights(learned: dict[str, Any], trainer: "Learner") -> Array | None:
     return weights
 
 
-def _moments(learned: dict[str, Any], trainer: "Learner") -> list[list[layout.Layer]]:
+def _moments(learned: dict[str, Any], trainer: "TrainerCore") -> list[list[layout.Layer]]:
     """Moments and the average, if they have the shapes of the trainer's."""
     shape, like = trainer._state.shape, trainer._net._layers()
     arenas = tree_codec.get(learned, "moments", list)

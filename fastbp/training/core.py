@@ -29,12 +29,12 @@ from ..kernels.entry import embed_server
 from ..kernels.tables import job_table, layout, settings
 from ..model.network import Network
 from ..runtime import chunking, fast_path
-from ..runtime.arrays import Data, Engine, State, raise_invalid, raise_status
+from ..runtime.arrays import Dataset, Engine, TrainingArrays, raise_invalid, raise_status
 from ..runtime.compiled_engine import CompiledEngine
 from ..runtime.compiled_model import Model
 from ..runtime.job import Job
-from ..runtime.locking import alone
-from ..runtime.numpy_engine import TwinEngine
+from ..runtime.locking import exclusive
+from ..runtime.numpy_engine import NumpyEngine
 from ..runtime.threads import maximum
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 ENGINES = {"numba": "compiled kernels", "numpy": "their NumPy twins, nothing compiled"}
 
 
-class Learner:
+class TrainerCore:
     """What ``Trainer`` (trainer.py) makes its calls of. Its arguments are the trainer's."""
 
     _fit: "Fit | None" = None
@@ -87,16 +87,16 @@ class Learner:
         self._net._trainers.add(self)
         self._compiled = CompiledEngine(self._state, self._threads)
         twin = self._engine_name == "numpy"
-        self._engine: Engine = TwinEngine(self._state) if twin else self._compiled
+        self._engine: Engine = NumpyEngine(self._state) if twin else self._compiled
         self._step_job = Job(job_table.TRAIN, 1, 1, np.zeros(1))
         self._model: Model | None = None
-        self._quick: fast_path.Step | None = None
+        self._fast_path: fast_path.Step | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """With moments in natural shapes: their layout is this machine's."""
-        made_anew = ("_state", "_compiled", "_engine", "_step_job", "_lock", "_model", "_quick")
+        made_anew = ("_state", "_compiled", "_engine", "_step_job", "_lock", "_model", "_fast_path")
         left = (*made_anew, "_fit", "_headers")
-        with self._alone():
+        with self._exclusive():
             state = {key: value for key, value in vars(self).items() if key not in left}
             moments = [list(layout.read_layers(self._net._plan, m)) for m in self._state.moments]
             return state | {"moments": moments, "hyper": self._state.hyper.copy()}
@@ -111,15 +111,15 @@ class Learner:
         self._headers = []
         self._make_engine()
 
-    def _alone(self) -> AbstractContextManager[None]:
+    def _exclusive(self) -> AbstractContextManager[None]:
         """Refuse a second thread while one trains or evaluates."""
-        return alone(self._lock)
+        return exclusive(self._lock)
 
-    def _new_state(self) -> State:
+    def _new_state(self) -> TrainingArrays:
         net, optimizer, loss, asked = self._net, self._optimizer, self._loss, self._options
-        own_loss = 0
+        custom_loss = 0
         if loss.function is not None:
-            own_loss = user_functions.loss_address(loss.function, net.dtype.itemsize)
+            custom_loss = user_functions.loss_address(loss.function, net.dtype.itemsize)
         shape = replace(
             net._shape,
             loss=loss.code,
@@ -134,14 +134,14 @@ class Learner:
             averages=asked.averaging > 0,
             clips_norm=asked.clip_norm > 0,
             weighs_classes=asked.class_weight is not None,
-            own_loss=own_loss,
+            custom_loss=custom_loss,
             seed=self._seed,
         )
         classes = options.n_classes(loss, net.sizes[-1])
         hyper = asked.hyper(optimizer, loss, classes)
         arena = self._arena(shape.arenas)
-        own_ones = net.own_activations
-        return State(shape, net._parameters, arena, hyper, loss, net._scales, own_ones)
+        own_ones = net.custom_activations
+        return TrainingArrays(shape, net._parameters, arena, hyper, loss, net._scales, own_ones)
 
     @property
     def _average(self) -> Array:
@@ -173,7 +173,7 @@ class Learner:
         """Go over to the extended kernels: from now on the network scales."""
         if self._state.shape.scaling:
             return
-        with self._alone():
+        with self._exclusive():
             for held in self._headers:
                 header = held()
                 if header is not None:
@@ -183,23 +183,23 @@ class Learner:
 
     def _extend(self, scales: int) -> None:
         self._state.shape = replace(self._state.shape, extended=True, scaling=scales)
-        shares = self._shares
+        workers = self._workers
         self._make_engine()
-        self._shares = shares
+        self._workers = workers
 
     def _arena(self, count: int) -> Array:
         size = len(self._net._parameters)
         return layout.allocate(count * size, self._net.dtype).reshape(count, size)
 
     @property
-    def _shares(self) -> int:
-        return self._compiled.forced_shares
+    def _workers(self) -> int:
+        return self._compiled.forced_workers
 
-    @_shares.setter
-    def _shares(self, count: int) -> None:
+    @_workers.setter
+    def _workers(self, count: int) -> None:
         """Force every region into so many shares, for tests: 0 leaves it to the work."""
-        self._compiled.forced_shares = count
-        self._model = self._quick = None
+        self._compiled.forced_workers = count
+        self._model = self._fast_path = None
 
     def _new_model(self) -> Model:
         header, state = self._compiled.header(self._batch_size), self._state
@@ -213,7 +213,7 @@ class Learner:
             header.scratch,
         )
 
-    def _chunk(self, data: Data, job: Job, caller: str, into: Array | None = None) -> float:
+    def _chunk(self, data: Dataset, job: Job, caller: str, into: Array | None = None) -> float:
         """Take a job some batches further, in one compiled call. Returns the seconds it took."""
         job[job_table.BUDGET] = job.chunk
         started = time.perf_counter()
@@ -223,15 +223,15 @@ class Learner:
         job.chunk = chunking.next_count(made, taken - waited)
         return taken
 
-    def _run(self, data: Data, job: Job, caller: str, into: Array | None = None) -> float:
+    def _run(self, data: Dataset, job: Job, caller: str, into: Array | None = None) -> float:
         if data.weights is not None:
             self._weigh_rows()
         waited = self._engine.train(data, job, self._state.moments if into is None else into)
-        if job.array[job_table.STATUS] != job_table.FINE:
+        if job.array[job_table.STATUS] != job_table.OK:
             self._refuse(data, job, caller)
         return waited
 
-    def _refuse(self, data: Data, job: Job, caller: str) -> NoReturn:
+    def _refuse(self, data: Dataset, job: Job, caller: str) -> NoReturn:
         """Raise what explains why a batch was not applied."""
         start, batch = job[job_table.START], job[job_table.BATCH]
         rows = np.arange(start, min(start + batch, job[job_table.ROWS]))
@@ -257,19 +257,19 @@ class Learner:
     def _scheduled_lr(self) -> float:
         """Of the next update."""
         hyper = self._state.hyper
-        cells = hyper[settings.SCHEDULE : settings.STEP_LR]
-        factor, _ = reference.scheduled(cells, hyper[settings.UPDATES])
+        encoded = hyper[settings.SCHEDULE : settings.STEP_LR]
+        factor, _ = reference.scheduled(encoded, hyper[settings.UPDATES])
         return float(hyper[codes.LR] * factor)
 
-    def _judge(self, data: Data, averaged: bool = False) -> dict[str, float]:
+    def _judge(self, data: Dataset, averaged: bool = False) -> dict[str, float]:
         values = np.zeros((data.rows, 2))
-        statuses = self._engine_of(averaged).judge(data, values)
+        statuses = self._engine_of(averaged).evaluate_rows(data, values)
         raise_status(statuses, data, self._state)
         if data.weights is not None and not data.weights.any():
             raise ValueError("sample_weight is 0 for every row: there is no mean over none")
-        loss, hits = np.average(values, axis=0, weights=data.weights)
+        loss, n_correct = np.average(values, axis=0, weights=data.weights)
         if self._has_accuracy:
-            return {"loss": float(loss), "accuracy": float(hits)}
+            return {"loss": float(loss), "accuracy": float(n_correct)}
         return {"loss": float(loss)}
 
     @property
@@ -288,9 +288,9 @@ class Learner:
         self._complete_average()
         state = replace(self._state, parameters=self._average)
         twin = self._engine_name == "numpy"
-        return TwinEngine(state) if twin else CompiledEngine(state, self._threads)
+        return NumpyEngine(state) if twin else CompiledEngine(state, self._threads)
 
-    def _outputs(self, data: Data, engine: Engine, out: Array | None = None) -> Array:
+    def _outputs(self, data: Dataset, engine: Engine, out: Array | None = None) -> Array:
         out = self._net._out(out, data)
         raise_status(engine.outputs(data, np.asarray(out)), data, self._state)
         return out
@@ -299,7 +299,7 @@ class Learner:
     def _extended(self) -> bool:
         return self._state.shape.extended
 
-    def _balance(self, data: Data, rows: Ints | None = None) -> None:
+    def _balance(self, data: Dataset, rows: Ints | None = None) -> None:
         """Where class weights are "balanced", take them from the labels of these rows, or all."""
         if self._options.class_weight != "balanced" or data.y is None:
             return
@@ -318,7 +318,7 @@ class Learner:
         """Those that "balanced" stands for."""
         first = settings.class_weights(len(self._net.sizes) - 1)
         self._state.hyper[first:] = weights
-        self._is_balanced, self._quick = True, None
+        self._is_balanced, self._fast_path = True, None
 
     def _check_schedule(self, made: int, more: int) -> None:
         """ValueError if the schedule is for fewer updates than will have been made."""
@@ -327,10 +327,10 @@ class Learner:
 
     def _functions(self) -> dict[str, Callable[..., Any]]:
         """The user's own that it is made with, by name."""
-        return {function.__name__: function for function in self._own_functions()}
+        return {function.__name__: function for function in self._custom_functions()}
 
-    def _own_functions(self) -> list[Callable[..., Any]]:
-        functions = (self._loss.function, *self._net.own_activations)
+    def _custom_functions(self) -> list[Callable[..., Any]]:
+        functions = (self._loss.function, *self._net.custom_activations)
         return [function for function in functions if function is not None]
 
     @property

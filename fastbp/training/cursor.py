@@ -14,7 +14,7 @@ from ..storage import tree_codec
 
 
 @dataclass
-class Position:
+class FitCursor:
     """How far a fit has come.
 
     epochs: those that have ended. row: rows taken of the next. loss, weight: sums over these rows,
@@ -43,9 +43,9 @@ class Position:
         job.losses[0], job.weights[0] = self.loss, self.weight
 
 
-def from_tree(tree: Any, rows: int, batch: int, epochs: int) -> Position:
+def from_tree(tree: Any, rows: int, batch: int, epochs: int) -> FitCursor:
     """A position among so many rows in such batches. ValueError for what can be none."""
-    position = Position(
+    position = FitCursor(
         epochs=tree_codec.get(tree, "epochs", int),
         row=tree_codec.get(tree, "row", int),
         loss=tree_codec.get(tree, "loss", _is_finite),

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..callbacks.base import StopTraining, Watch
+from ..callbacks.base import CallbackList, StopTraining
 from ..callbacks.history import History
 from ..common.types import NO_LOSSES
 from ..components.lbfgs import LBFGS
 from ..components.metrics import Metric
 from ..kernels.tables import job_table, settings
 from ..runtime.job import Job
-from .cursor import Position
+from .cursor import FitCursor
 from .lbfgs_search import minimize
 from .resume import Resumed, describe
-from .row_order import Order
+from .row_order import RowOrder
 from .snapshot import Snapshot
 from .validation import Validation
 
@@ -38,13 +38,13 @@ class Fit:
     """
 
     trainer: "Trainer"
-    order: Order
-    watch: Watch
+    order: RowOrder
+    watch: CallbackList
     held_out: Validation | None
     metrics: Mapping[str, Metric]
     snapshot: Snapshot | None = None
     resumed: Resumed | None = None
-    position: Position = field(default_factory=Position)
+    position: FitCursor = field(default_factory=FitCursor)
     _is_underway: bool = False
     """Whether updates are being made, of which position says nothing yet."""
 

@@ -15,7 +15,7 @@ from ..common import checks
 from ..common.optional import need
 from ..common.types import Floats
 from ..kernels.tables import job_table
-from ..runtime.arrays import Data
+from ..runtime.arrays import Dataset
 from ..runtime.job import Job
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def learning_rates(start_lr: Any, end_lr: Any, updates: Any) -> Floats:
         raise MemoryError(f"updates is {count}: so many learning rates fit no memory") from error
 
 
-def sweep(trainer: "Trainer", data: Data, lrs: Floats) -> LRCurve:
+def sweep(trainer: "Trainer", data: Dataset, lrs: Floats) -> LRCurve:
     """Train on one batch for each of ``lrs``, until the loss diverges. Changes ``trainer``.
 
     Raises:
@@ -101,7 +101,7 @@ def divergence(smoothed: Any) -> float:
     return lowest + 3 * max(abs(lowest), float(smoothed[0]) - lowest)
 
 
-def _losses(trainer: "Trainer", data: Data, lrs: Floats) -> Iterator[float]:
+def _losses(trainer: "Trainer", data: Dataset, lrs: Floats) -> Iterator[float]:
     """The loss of each batch before its update, in the order in which fit takes them.
 
     Ends where one is not finite, unless it is the first.
@@ -122,7 +122,7 @@ def _losses(trainer: "Trainer", data: Data, lrs: Floats) -> Iterator[float]:
         yield float(job.losses[0]) / (float(job.weights[0]) if trainer._extended else rows)
 
 
-def _update(trainer: "Trainer", data: Data, job: Job) -> None:
+def _update(trainer: "Trainer", data: Dataset, job: Job) -> None:
     """The next update: batches without weight, at most an epoch of them, make none."""
     for _ in range(-(-data.rows // job.batch)):
         job[job_table.FIRST], job[job_table.EPOCHS] = job[job_table.EPOCH], job[job_table.EPOCH] + 1

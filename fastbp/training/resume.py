@@ -9,7 +9,7 @@ from ..data.tables import Table
 from ..model import model_io
 from ..storage import tree_codec
 from . import checkpoints, cursor
-from .cursor import Position
+from .cursor import FitCursor
 
 if TYPE_CHECKING:
     from .fitting import Fit
@@ -48,7 +48,7 @@ class Resumed:
     """What a fit takes up."""
 
     learned: "checkpoints.Learned"
-    position: Position
+    position: FitCursor
 
     @property
     def history(self) -> History:

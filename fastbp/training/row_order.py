@@ -7,15 +7,15 @@ import numpy as np
 from ..common.types import Ints
 from ..kernels import reference
 from ..kernels.tables import job_table
-from ..runtime.arrays import Data
+from ..runtime.arrays import Dataset
 from ..runtime.job import Job
 
 
 @dataclass
-class Order:
+class RowOrder:
     """All rows of the data or, without a copy, some; shuffled in each epoch or as they lie."""
 
-    data: Data
+    data: Dataset
     shuffle: bool
     chosen: Ints | None = None
     """The rows, if not all."""

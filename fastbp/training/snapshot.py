@@ -8,11 +8,11 @@ import numpy as np
 
 from ..common.types import Array
 from ..kernels.tables import job_table
-from .cursor import Position
-from .row_order import Order
+from .cursor import FitCursor
+from .row_order import RowOrder
 
 if TYPE_CHECKING:
-    from .core import Learner
+    from .core import TrainerCore
 
 WORTH = 20
 """A copy is taken when this many times as long as one takes has passed since the last: where an
@@ -30,7 +30,7 @@ class Snapshot:
 
     """
 
-    def __init__(self, trainer: "Learner", order: Order, repeats: bool) -> None:
+    def __init__(self, trainer: "TrainerCore", order: RowOrder, repeats: bool) -> None:
         self._trainer, self._order, self._repeats = trainer, order, repeats
         self._copies: list[Array] = []
         self._epoch, self._next = 0, 0.0
@@ -40,7 +40,7 @@ class Snapshot:
         """Whether none was taken yet."""
         return not self._copies
 
-    def take(self, position: Position) -> None:
+    def take(self, position: FitCursor) -> None:
         """Copy it, now that an epoch begins, or fit does, at this place."""
         began = time.perf_counter()
         if self._repeats and began < self._next:
@@ -54,7 +54,7 @@ class Snapshot:
         taken = time.perf_counter()
         self._next = taken + WORTH * (taken - began)
 
-    def go_back(self, epochs: int) -> Position:
+    def go_back(self, epochs: int) -> FitCursor:
         """To the beginning of the trainer's epoch, so many after the fit's first; its place.
 
         In the epoch in which a fit was resumed, to where it was.
@@ -68,7 +68,7 @@ class Snapshot:
         self._repeat(self._position.row)
         while self._trainer._epoch < epoch:
             self._repeat(0)
-        return Position(epochs)
+        return FitCursor(epochs)
 
     def _arrays(self) -> tuple[Array, ...]:
         state = self._trainer._state

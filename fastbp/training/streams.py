@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..callbacks.base import Watch
+from ..callbacks.base import CallbackList
 from ..callbacks.history import History
 from ..components.metrics import Metric
 from ..data.tables import as_inputs, as_row_weights, as_targets
 from ..kernels.tables import job_table
-from ..runtime.arrays import Data
+from ..runtime.arrays import Dataset
 from .validation import Validation
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Stream:
     trainer: "Trainer"
     begin: Callable[[], Iterator[Any]]
     """Of ``source``."""
-    watch: Watch
+    watch: CallbackList
     held_out: Validation | None
     metrics: Mapping[str, Metric]
 
@@ -104,7 +104,7 @@ class Stream:
         return columns | {"samples_per_second": [speed]}
 
 
-def as_data(trainer: "Trainer", batch: Any, name: str) -> Data:
+def as_data(trainer: "Trainer", batch: Any, name: str) -> Dataset:
     """A batch of the user's, checked. ValueError or TypeError where it does not fit."""
     if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
         size = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
@@ -124,10 +124,10 @@ def as_data(trainer: "Trainer", batch: Any, name: str) -> Data:
     weights = as_row_weights(batch[2] if len(batch) == 3 else None, rows, f"{name}[2]")
     if weights is not None:
         trainer._weigh_rows()
-    return Data(x, y, names, weights)
+    return Dataset(x, y, names, weights)
 
 
-def update(trainer: "Trainer", data: Data, place: str) -> tuple[float, float]:
+def update(trainer: "Trainer", data: Dataset, place: str) -> tuple[float, float]:
     """One update; sums of the rows' losses before it, times their weights, and of their weights."""
     job = trainer._step_job
     job.begin(job_table.TRAIN, data.rows, data.rows)

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy import ndarray
 
-from ..callbacks.base import Callback, FitState, Watch, as_callbacks
+from ..callbacks.base import Callback, CallbackList, FitState, as_callbacks
 from ..callbacks.history import History
 from ..callbacks.progress import bar_for
 from ..common import checks
@@ -22,20 +22,20 @@ from ..kernels.base import codes
 from ..kernels.tables import job_table, layout, settings
 from ..model.network import Network
 from ..runtime import fast_path
-from ..runtime.arrays import Data
+from ..runtime.arrays import Dataset
 from ..runtime.compiled_model import Model
 from . import checkpoints, lr_finder, streams
-from .core import Learner
+from .core import TrainerCore
 from .fitting import Fit
 from .resume import read as read_fit
-from .row_order import Order
+from .row_order import RowOrder
 from .snapshot import Snapshot
-from .validation import Validation, check_fraction, check_judged, hold_out
+from .validation import Validation, check_fraction, check_metrics_have_data, hold_out
 
 LABELS = np.dtype(np.int64)
 
 
-class Trainer(Learner):
+class Trainer(TrainerCore):
     """Trains a network with a loss and an optimizer. Owns the optimizer's moments and counters.
 
     Args:
@@ -178,7 +178,7 @@ class Trainer(Learner):
             )
         self._check_balanced()
         self._check_updates("compiled")
-        with self._alone():
+        with self._exclusive():
             if self._model is None:
                 self._model = self._new_model()
             return self._model
@@ -240,22 +240,22 @@ class Trainer(Learner):
 
         """
         data = self._data(X, y, sample_weight)
-        order = Order(data, checks.flag(shuffle, "shuffle"))
+        order = RowOrder(data, checks.flag(shuffle, "shuffle"))
         epochs = checks.integer(epochs, "epochs", 1)
         held_out = self._held_out(order, y, validation_data, validation_fraction)
         measured = as_metrics(metrics, self._has_accuracy)
-        check_judged(held_out, measured)
+        check_metrics_have_data(held_out, measured)
         state = FitState(self, epochs, order.rows)
-        watch = Watch(as_callbacks(callbacks), bar_for(progress), state)
+        watch = CallbackList(as_callbacks(callbacks), bar_for(progress), state)
         keeps = checks.flag(snapshot, "snapshot") and not self._full_batch
-        with self._alone():
+        with self._exclusive():
             fit = Fit(self, order, watch, held_out, measured)
             fit.resumed = None if resume is None else read_fit(resume, fit)
             self._check_schedule(*fit.updates())
             fit.snapshot = Snapshot(self, order, not watch.callbacks) if keeps else None
             return fit.run()
 
-    def _held_out(self, order: Order, y: Any, pair: Any, fraction: Any) -> Validation | None:
+    def _held_out(self, order: RowOrder, y: Any, pair: Any, fraction: Any) -> Validation | None:
         """What fit validates by; where that is a part of the data, the order is of the others."""
         if fraction is None:
             return self._validation(pair)
@@ -301,10 +301,10 @@ class Trainer(Learner):
         begin = streams.source(batches, epochs)
         held_out = self._validation(validation_data)
         measured = as_metrics(metrics, self._has_accuracy)
-        check_judged(held_out, measured)
+        check_metrics_have_data(held_out, measured)
         self._check_balanced()
-        watch = Watch(as_callbacks(callbacks), bar_for(progress), FitState(self, epochs, 0))
-        with self._alone():
+        watch = CallbackList(as_callbacks(callbacks), bar_for(progress), FitState(self, epochs, 0))
+        with self._exclusive():
             return streams.Stream(self, begin, watch, held_out, measured).run()
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -318,7 +318,7 @@ class Trainer(Learner):
             FloatingPointError: the loss was not finite; nothing has changed.
 
         """
-        dtype, (code, header, _model) = self._dtype, self._quick or self._make_quick()
+        dtype, (code, header, _model) = self._dtype, self._fast_path or self._make_fast_path()
         if (
             type(X) is type(y) is ndarray
             and sample_weight is None
@@ -340,19 +340,19 @@ class Trainer(Learner):
                     pass
             if loss == loss:  # not NaN
                 return loss
-        return self._step_carefully(X, y, sample_weight)
+        return self._step_checked(X, y, sample_weight)
 
-    def _make_quick(self) -> fast_path.Step:
+    def _make_fast_path(self) -> fast_path.Step:
         unbalanced = self._options.class_weight == "balanced" and not self._is_balanced
         steps = not (unbalanced or self._full_batch)
-        alone = self._engine is self._compiled and self._compiled.rows_alone() > 0
-        self._quick = fast_path.NO_STEP
-        if alone and steps:
+        exclusive = self._engine is self._compiled and self._compiled.max_single_thread_rows() > 0
+        self._fast_path = fast_path.NO_STEP
+        if exclusive and steps:
             with suppress(MemoryError):  # a step takes its own rows only, a model batch_size
-                self._quick = fast_path.step(self.compiled())
-        return self._quick
+                self._fast_path = fast_path.step(self.compiled())
+        return self._fast_path
 
-    def _step_carefully(self, X: Any, y: Any, sample_weight: Any) -> float:
+    def _step_checked(self, X: Any, y: Any, sample_weight: Any) -> float:
         data = self._data(X, y, sample_weight)
         self._check_balanced()
         self._check_updates("step")
@@ -361,7 +361,7 @@ class Trainer(Learner):
                 f"X has {data.rows} rows, expected at most batch_size = {self.batch_size}: "
                 "make the Trainer with a larger batch_size, or call fit"
             )
-        with self._alone():
+        with self._exclusive():
             job = self._step_job
             job.begin(job_table.TRAIN, data.rows, data.rows)
             job.losses[0] = job.weights[0] = 0.0
@@ -386,12 +386,12 @@ class Trainer(Learner):
         """
         data = self._data(X, y, sample_weight)
         self._check_balanced()
-        return self._loss_and_gradients(Order(data, shuffle=False))
+        return self._loss_and_gradients(RowOrder(data, shuffle=False))
 
-    def _loss_and_gradients(self, order: Order) -> tuple[float, list[layout.Layer]]:
+    def _loss_and_gradients(self, order: RowOrder) -> tuple[float, list[layout.Layer]]:
         job, gradients = order.job(self.batch_size, self.seed, 1), self._arena(1)
         job[job_table.TASK] = job_table.GRADIENTS
-        with self._alone():
+        with self._exclusive():
             while job[job_table.EPOCH] < job[job_table.EPOCHS]:
                 self._chunk(order.data, job, "loss_and_gradients", gradients)
         layers = layout.read_layers(self.net._plan, gradients[0])
@@ -428,8 +428,8 @@ class Trainer(Learner):
         x = as_inputs(X, self.net.sizes[0])
         weights = as_row_weights(sample_weight, len(x.array))
         targets = as_targets(y, self._loss, self.net.sizes[-1], len(x.array))
-        rows = Validation(Data(x, targets, weights=weights), np.asarray(y))
-        with self._alone():
+        rows = Validation(Dataset(x, targets, weights=weights), np.asarray(y))
+        with self._exclusive():
             return self._evaluate(rows, measured, averaged)
 
     def _evaluate(
@@ -464,7 +464,7 @@ class Trainer(Learner):
             OSError: the file cannot be written. What was there is still there.
 
         """
-        with self._alone():
+        with self._exclusive():
             checkpoints.write(self, path)
 
     @classmethod
@@ -498,7 +498,7 @@ class Trainer(Learner):
 
     def averaged_network(self) -> Network:
         """A new network whose parameters are the moving average of this one's (ema_decay)."""
-        with self._alone():
+        with self._exclusive():
             self._engine_of(averaged=True)
             net = copy.copy(self.net)
             net._parameters[:] = self._average
@@ -511,23 +511,23 @@ class Trainer(Learner):
         is refused while another thread trains, RuntimeError.
         """
         if averaged is not False and checks.flag(averaged, "averaged"):
-            with self._alone():
+            with self._exclusive():
                 return self._outputs(self._inputs(X), self._engine_of(averaged), out)
         engine = self._engine
-        if engine is self._compiled and not self._compiled.forced_shares:
-            p = self._net._predict_quickly(X, out)
+        if engine is self._compiled and not self._compiled.forced_workers:
+            p = self._net._predict_fast_path(X, out)
             if p is not None:
                 return p
         return self._outputs(self._inputs(X), engine, out)
 
-    def _inputs(self, X: Any) -> Data:
-        return Data(as_inputs(X, self.net.sizes[0]))
+    def _inputs(self, X: Any) -> Dataset:
+        return Dataset(as_inputs(X, self.net.sizes[0]))
 
-    def _data(self, X: Any, y: Any, sample_weight: Any = None) -> Data:
+    def _data(self, X: Any, y: Any, sample_weight: Any = None) -> Dataset:
         x = as_inputs(X, self.net.sizes[0])
         rows = len(x.array)
         targets = as_targets(y, self._loss, self.net.sizes[-1], rows)
-        return Data(x, targets, weights=as_row_weights(sample_weight, rows))
+        return Dataset(x, targets, weights=as_row_weights(sample_weight, rows))
 
     def find_lr(
         self,
@@ -553,7 +553,7 @@ class Trainer(Learner):
         """
         data = self._data(X, y, sample_weight)
         lrs = lr_finder.learning_rates(start_lr, end_lr, updates)
-        with self._alone():
+        with self._exclusive():
             twin = copy.deepcopy(self)
         twin._balance(data)
         twin._state.hyper[settings.SCHEDULE : settings.STEP_LR] = 0  # lr alone is what counts
@@ -569,4 +569,4 @@ class Trainer(Learner):
         names = "validation_data[0]", "validation_data[1]"
         x = as_inputs(pair[0], self.net.sizes[0], names[0])
         y = as_targets(pair[1], self._loss, self.net.sizes[-1], len(x.array), names[1])
-        return Validation(Data(x, y, names), np.asarray(pair[1]))
+        return Validation(Dataset(x, y, names), np.asarray(pair[1]))

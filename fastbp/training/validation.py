@@ -11,7 +11,7 @@ from ..common.types import Array, Ints
 from ..components.metrics import Metric
 from ..data.tables import check_inputs, check_targets
 from ..kernels.base import codes
-from ..runtime.arrays import Data, State
+from ..runtime.arrays import Dataset, TrainingArrays
 
 ROWS_AT_ONCE = 2**14
 """Rows whose values are checked at a time: of a data set larger than memory there may be many."""
@@ -21,12 +21,12 @@ ROWS_AT_ONCE = 2**14
 class Validation:
     """What fit judges after each epoch, and ``y`` as the user gave it, for metrics."""
 
-    data: Data
+    data: Dataset
     y: Array
 
 
 def hold_out(
-    data: Data, y: Any, fraction: float, seed: int, state: State
+    data: Dataset, y: Any, fraction: float, seed: int, state: TrainingArrays
 ) -> tuple[Ints, Validation]:
     """The rows to train on, and a copy of the others.
 
@@ -38,7 +38,7 @@ def hold_out(
         check_inputs(data.x, part, dtype)
         if data.y is not None:
             check_targets(data.y, part, state.loss, state.shape.sizes[-1], dtype)
-    held = Data(data.x.take(others), data.y and data.y.take(others), data.names)
+    held = Dataset(data.x.take(others), data.y and data.y.take(others), data.names)
     return rows, Validation(held, np.asarray(y)[others])
 
 
@@ -60,11 +60,11 @@ def split(n: int, fraction: float, seed: int, classes: Array | None = None) -> t
     _, classes, counts = np.unique(classes, return_inverse=True, return_counts=True)
     place = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
     chosen = np.zeros(n, bool)
-    chosen[np.lexsort((ranks, classes))] = place < np.repeat(_shares(counts, held), counts)
+    chosen[np.lexsort((ranks, classes))] = place < np.repeat(_apportion(counts, held), counts)
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
-def _shares(counts: Ints, held: int) -> Ints:
+def _apportion(counts: Ints, held: int) -> Ints:
     """How many of each class to hold out: as many as ``held`` in all.
 
     A class keeps a row to train on, unless every class with rows to spare has given one more.
@@ -75,7 +75,7 @@ def _shares(counts: Ints, held: int) -> Ints:
     return wholes
 
 
-def _classes(data: Data, state: State) -> Array | None:
+def _classes(data: Dataset, state: TrainingArrays) -> Array | None:
     """The classes of the rows, if their targets are labels, or one output's 0 and 1."""
     y = data.y.array if data.y is not None else None
     if y is None or y.shape[1] != 1:
@@ -89,7 +89,7 @@ def _classes(data: Data, state: State) -> Array | None:
 
 def check_fraction(fraction: Any, validation_data: object, n: int) -> float:
     """``fraction`` as a float in (0, 1); ValueError where it cannot be had."""
-    number = checks.fraction(fraction, "validation_fraction")
+    number = checks.between_zero_and_one(fraction, "validation_fraction")
     if validation_data is not None:
         raise ValueError(
             f"validation_fraction is {number} and validation_data is given, too: pass one of them"
@@ -102,7 +102,7 @@ def check_fraction(fraction: Any, validation_data: object, n: int) -> float:
     return number
 
 
-def check_judged(validation: Validation | None, metrics: Mapping[str, Metric]) -> None:
+def check_metrics_have_data(validation: Validation | None, metrics: Mapping[str, Metric]) -> None:
     """ValueError for metrics without anything to judge by them."""
     if metrics and validation is None:
         raise ValueError(

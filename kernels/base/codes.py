@@ -5,15 +5,15 @@ They are values and not types, so that every network runs the one compiled kerne
 
 IDENTITY, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SOFTPLUS, SILU, GELU, SOFTMAX = range(10)
 
-OWN_ACTIVATION = 10
-"""The user's, in extended plans (own_activation.py)."""
+CUSTOM_ACTIVATION = 10
+"""The user's, in extended plans (custom_activation.py)."""
 
 LEAKY_SLOPE = 0.01
 """Slope of leaky_relu below zero (torch's default)."""
 
 MSE, SQUARED_ERROR, BCE, CROSS_ENTROPY = range(4)
 
-MAE, HUBER, POISSON, GAUSSIAN_NLL, QUANTILE, OWN_LOSS = range(4, 10)
+MAE, HUBER, POISSON, GAUSSIAN_NLL, QUANTILE, CUSTOM_LOSS = range(4, 10)
 """Losses of extended plans."""
 
 SGD, ADAM, ADAMW, RMSPROP = range(4)

@@ -278,7 +278,7 @@ def c_function(function: Callable[..., Any], signature: Any) -> int:
     return int(compiled.address)
 
 
-def own_c_function(function: Callable[..., Any], signature: Any) -> int:
+def custom_c_function(function: Callable[..., Any], signature: Any) -> int:
     """``c_function`` for what calls a user's function: its source is no key to it, so no cache."""
     compiled = CFunc(
         function, (signature.args, signature.return_type), locals={}, options=dict(FLAGS)

@@ -43,9 +43,9 @@ from .embed_server import (
     BAD_X,
     BAD_Y,
     ENTRY,
-    FINE,
     HERE,
     NO_MODEL,
+    OK,
     SHARED_OUT,
     STAMP,
 )
@@ -172,7 +172,7 @@ def _emit(context: Any, builder: Any, sig: Any, args: Any, task: Any, dtype: Any
 
 
 @intrinsic
-def _ask(typingctx: Any, task: Any, header: Any, X: Any, y: Any, out: Any) -> Any:
+def _request(typingctx: Any, task: Any, header: Any, X: Any, y: Any, out: Any) -> Any:
     """(status, value) of an ask (served.py). Types are the caller's to check."""
     if not isinstance(X, types.Array):
         return None
@@ -247,7 +247,7 @@ class Operation:
         if self.result == types.float64:
             return value
         if self.result == types.boolean:
-            return builder.icmp_signed("==", status, I64(FINE))
+            return builder.icmp_signed("==", status, I64(OK))
         return context.get_dummy_value()
 
     def __post_init__(self) -> None:
@@ -369,14 +369,14 @@ def step_from(model, X, dloss_dp):
 # For fastbp's own calls from Python, which have checked the types.
 
 
-def _step_alone(header, X, y):
-    _, loss = _ask(embed_server.TRAIN_ALONE, header, X, y, None)
+def _fast_step(header, X, y):
+    _, loss = _request(embed_server.TRAIN_IF_SERIAL, header, X, y, None)
     return loss
 
 
-def _predict_alone(header, X, out):
-    status, _ = _ask(INFER, header, X, None, out)
-    return status == FINE
+def _fast_predict(header, X, out):
+    status, _ = _request(INFER, header, X, None, out)
+    return status == OK
 
 
 def _array(dtype: Any, dimensions: int) -> Any:
@@ -388,7 +388,7 @@ def _element(itemsize: int) -> Any:
 
 
 @cache
-def step_alone(itemsize: int) -> Any:
+def fast_step(itemsize: int) -> Any:
     """(header, X, y) -> loss of a step in one thread, NaN if it is refused: nothing has changed.
 
     header: its address, which costs Python less than the array. X (rows, inputs), y (rows, outputs)
@@ -396,21 +396,21 @@ def step_alone(itemsize: int) -> Any:
     """
     dtype = _element(itemsize)
     targets = _array(dtype, 2), _array(dtype, 1), _array(types.int64, 1)
-    return ready_entry(_step_alone, [(types.int64, _array(dtype, 2), y) for y in targets])
+    return ready_entry(_fast_step, [(types.int64, _array(dtype, 2), y) for y in targets])
 
 
 @cache
-def predict_alone(itemsize: int) -> Any:
+def fast_predict(itemsize: int) -> Any:
     """(header, X, out) -> whether out (rows, outputs) holds the outputs of X, which is finite.
 
     header: its address.
     """
     dtype = _element(itemsize)
-    return ready_entry(_predict_alone, [(types.int64, _array(dtype, 2), _array(dtype, 2))])
+    return ready_entry(_fast_predict, [(types.int64, _array(dtype, 2), _array(dtype, 2))])
 
 
 def load(itemsize: int) -> None:
     """Compile, or load from the cache, what Python calls for elements of 4 or 8 bytes."""
     embed_server.serve()
-    step_alone(itemsize)
-    predict_alone(itemsize)
+    fast_step(itemsize)
+    fast_predict(itemsize)

@@ -26,7 +26,7 @@ from ..ir.simd import (
     put,
 )
 from ..ir.slots import give_back, take_one
-from ..ir.typed_pointers import cells_at, plan_at
+from ..ir.typed_pointers import plan_at, typed_pointer_at
 from ..primitives.gather import (
     ADDRESS,
     COLUMN_BYTES,
@@ -60,7 +60,7 @@ from ..tables.job_table import (
     X,
     Y,
 )
-from ..tables.job_table import FINE as JOB_IS_FINE
+from ..tables.job_table import OK as JOB_IS_FINE
 
 # Elements of a header. The first three never move.
 (
@@ -70,7 +70,7 @@ from ..tables.job_table import FINE as JOB_IS_FINE
     CODE,  # address of step.call
     ITEMSIZE,  # bytes of an element
     MOST_ROWS,  # of a call
-    ALONE_ROWS,  # of a step that a second thread would make no faster
+    SINGLE_THREAD_ROWS,  # of a step that a second thread would make no faster
     OPTIMIZER_MOMENTS,  # address of the optimizer's moments
     GRADIENT_ARENA,  # address of an arena laid out as the parameters
     LOSS_SUM,  # a float64: the sum of the row losses of the last call
@@ -91,10 +91,10 @@ SLOT_STRIDE = -(-(JOB + 2) // 8) * 8
 ASK_HEADER, ASK_TASK, ASK_LABELS, ASK_STATUS, ASK_X, ASK_Y, ASK_OUT, ASK = *range(5), 8, 12, 16
 _NDIM, _ROWS, _COLUMNS = range(1, 4)
 
-TRAIN_ALONE = 100
+TRAIN_IF_SERIAL = 100
 """A task beside those of jobs.py: TRAIN, but REFUSED where ``Trainer.step`` must see to it."""
 
-FINE, REFUSED, NO_MODEL, BAD_X, BAD_Y, BAD_OUT, SHARED_OUT = range(7)
+OK, REFUSED, NO_MODEL, BAD_X, BAD_Y, BAD_OUT, SHARED_OUT = range(7)
 """Statuses of an ask. REFUSED: a value of X or y does not fit, or the loss is not finite; nothing
 has changed."""
 
@@ -109,28 +109,28 @@ _F32, _F64, _I64 = map(np.int64, (F32, F64, I64))
 
 
 @kernel
-def _rows_of_x(ask, inputs):
+def _rows_of_x(request, inputs):
     """Rows of X (rows, inputs) or (inputs,); 0 if it has another shape."""
-    if ask[ASK_X + _NDIM] == 2:
-        return ask[ASK_X + _ROWS] if ask[ASK_X + _COLUMNS] == inputs else 0
-    return 1 if ask[ASK_X + _ROWS] == inputs else 0
+    if request[ASK_X + _NDIM] == 2:
+        return request[ASK_X + _ROWS] if request[ASK_X + _COLUMNS] == inputs else 0
+    return 1 if request[ASK_X + _ROWS] == inputs else 0
 
 
 @kernel
-def _fits(ask, array, rows, columns):
+def _fits(request, array, rows, columns):
     """Whether an array is (rows, columns), or flat or a scalar where one of them is 1."""
-    if ask[array + _NDIM] == 2:
-        return ask[array + _ROWS] == rows and ask[array + _COLUMNS] == columns
-    return ask[array + _ROWS] == rows * columns and (rows == 1 or columns == 1)
+    if request[array + _NDIM] == 2:
+        return request[array + _ROWS] == rows and request[array + _COLUMNS] == columns
+    return request[array + _ROWS] == rows * columns and (rows == 1 or columns == 1)
 
 
 @kernel
-def _targets_fit(ask, plan, rows, outputs):
-    if ask[ASK_LABELS] == 1:
+def _targets_fit(request, plan, rows, outputs):
+    if request[ASK_LABELS] == 1:
         known = plan[0, layout.LOSS] == CROSS_ENTROPY
-        return known and ask[ASK_Y + _NDIM] < 2 and ask[ASK_Y + _ROWS] == rows
-    own = ask[ASK_TASK] == FROM_OUTPUT or ask[ASK_TASK] == INPUT_GRADIENT
-    return _fits(ask, _Y, rows, outputs if own else plan[0, layout.TARGETS])
+        return known and request[ASK_Y + _NDIM] < 2 and request[ASK_Y + _ROWS] == rows
+    own = request[ASK_TASK] == FROM_OUTPUT or request[ASK_TASK] == INPUT_GRADIENT
+    return _fits(request, _Y, rows, outputs if own else plan[0, layout.TARGETS])
 
 
 @kernel
@@ -143,56 +143,58 @@ def _n_parameters(plan):
 
 
 @kernel
-def _bytes(ask, array, itemsize):
-    return ask[array + _ROWS] * ask[array + _COLUMNS] * itemsize
+def _bytes(request, array, itemsize):
+    return request[array + _ROWS] * request[array + _COLUMNS] * itemsize
 
 
 @kernel
-def _overlap(ask, array, itemsize):
+def _overlap(request, array, itemsize):
     """Whether an array and out have memory in common."""
-    start, out = ask[array], ask[ASK_OUT]
-    size, out_size = _bytes(ask, array, itemsize), _bytes(ask, _OUT, itemsize)
+    start, out = request[array], request[ASK_OUT]
+    size, out_size = _bytes(request, array, itemsize), _bytes(request, _OUT, itemsize)
     return start < out + out_size and out < start + size
 
 
 @kernel
-def _out_status(ask, plan, rows, inputs, outputs, itemsize):
-    task, fits = ask[ASK_TASK], True
+def _out_status(request, plan, rows, inputs, outputs, itemsize):
+    task, fits = request[ASK_TASK], True
     if task == INFER:
-        fits = _fits(ask, _OUT, rows, outputs)
+        fits = _fits(request, _OUT, rows, outputs)
     elif task == INPUT_GRADIENT:
-        fits = _fits(ask, _OUT, rows, inputs)
+        fits = _fits(request, _OUT, rows, inputs)
     elif task == GRADIENTS:
-        fits = _fits(ask, _OUT, _ONE, _n_parameters(plan))
+        fits = _fits(request, _OUT, _ONE, _n_parameters(plan))
     if not fits:
         return BAD_OUT
-    if _overlap(ask, _X, itemsize) or _overlap(ask, _Y, itemsize):
+    if _overlap(request, _X, itemsize) or _overlap(request, _Y, itemsize):
         return SHARED_OUT
-    return FINE
+    return OK
 
 
 @kernel
-def _is_for_one_thread(ask, header, plan, rows, outputs):
-    """Whether a TRAIN_ALONE is worth no second thread, and has targets as ``Trainer`` takes them.
+def _is_for_one_thread(request, header, plan, rows, outputs):
+    """Whether one thread is enough for a TRAIN_IF_SERIAL, with targets as ``Trainer`` takes them.
 
     Those of one row are flat only where there is one output.
     """
     single = outputs == 1 and plan[0, layout.LOSS] != CROSS_ENTROPY
-    shaped = ask[ASK_LABELS] == 1 or ask[ASK_Y + _NDIM] == 2 or single
-    return shaped and rows <= header[ALONE_ROWS]
+    shaped = request[ASK_LABELS] == 1 or request[ASK_Y + _NDIM] == 2 or single
+    return shaped and rows <= header[SINGLE_THREAD_ROWS]
 
 
 @kernel
-def _check(ask, header, plan, rows, inputs):
+def _check(request, header, plan, rows, inputs):
     """The status of an ask, from shapes and addresses alone."""
     outputs = plan[plan[0, layout.LAST], layout.OUTPUTS]
     if rows < 1 or rows > header[MOST_ROWS]:
         return BAD_X
-    if ask[ASK_TASK] == TRAIN_ALONE and not _is_for_one_thread(ask, header, plan, rows, outputs):
+    if request[ASK_TASK] == TRAIN_IF_SERIAL and not _is_for_one_thread(
+        request, header, plan, rows, outputs
+    ):
         return REFUSED
-    if ask[ASK_TASK] != INFER and not _targets_fit(ask, plan, rows, outputs):
+    if request[ASK_TASK] != INFER and not _targets_fit(request, plan, rows, outputs):
         return BAD_Y
-    return _out_status(ask, plan, rows, inputs, outputs, header[ITEMSIZE])
+    return _out_status(request, plan, rows, inputs, outputs, header[ITEMSIZE])
 
 
 @kernel
@@ -212,7 +214,7 @@ def _code_of(itemsize):
 
 
 @kernel
-def _begin(job, task, ask, itemsize, rows, inputs):
+def _begin(job, task, request, itemsize, rows, inputs):
     """One batch of these rows as they lie."""
     job[TASK] = task
     job[ROWS] = rows
@@ -223,8 +225,8 @@ def _begin(job, task, ask, itemsize, rows, inputs):
     job[START] = 0
     job[ORDER] = 0
     job[STATUS] = JOB_IS_FINE
-    job[OUT] = ask[ASK_OUT]
-    _describe(job, _JOB_X, ask[ASK_X], rows, inputs, itemsize, _code_of(itemsize))
+    job[OUT] = request[ASK_OUT]
+    _describe(job, _JOB_X, request[ASK_X], rows, inputs, itemsize, _code_of(itemsize))
 
 
 @kernel
@@ -235,19 +237,19 @@ def _thread(here):
 
 
 @kernel
-def _predict(here, ask, header, rows, inputs):
+def _predict(here, request, header, rows, inputs):
     """Run an inference in a free slot."""
     flags = pointer_to(header[HERE] + 8 * (FIRST_SLOT + BUSY), types.int64)
     slot = take_one(flags, SLOT_STRIDE, header[SLOTS], _thread(here))
     place = header[HERE] + 8 * (FIRST_SLOT + slot * SLOT_STRIDE)
-    job = cells_at(place, types.int64)
+    job = typed_pointer_at(place, types.int64)
     job[SLOT_STATUS] = JOB_IS_FINE
-    _begin(job, _INFER, ask, header[ITEMSIZE], rows, inputs)
+    _begin(job, _INFER, request, header[ITEMSIZE], rows, inputs)
     call_code(header[CODE], place, RUN, 0, 1)
-    status = FINE
+    status = OK
     if job[SLOT_STATUS] != JOB_IS_FINE:
         status = REFUSED
-        _fill(job[OUT], _bytes(ask, _OUT, _ONE), header[ITEMSIZE], math.nan)
+        _fill(job[OUT], _bytes(request, _OUT, _ONE), header[ITEMSIZE], math.nan)
     give_back(offset(flags, slot * SLOT_STRIDE))
     return status
 
@@ -295,17 +297,20 @@ def _fill(address, count, itemsize, value):
 
 
 @kernel
-def _train(ask, header, plan, rows, inputs):
+def _train(request, header, plan, rows, inputs):
     """Run a step, or what is part of one."""
-    task, itemsize = ask[ASK_TASK], header[ITEMSIZE]
+    task, itemsize = request[ASK_TASK], header[ITEMSIZE]
     place = header[HERE] + 8 * TRAINING
-    job = cells_at(place, types.int64)
-    _begin(job, TRAIN if task == TRAIN_ALONE else task, ask, itemsize, rows, inputs)
-    if ask[ASK_LABELS] == 1:
-        _describe(job, _JOB_Y, ask[ASK_Y], rows, _ONE, _ITEM, _I64)
+    job = typed_pointer_at(place, types.int64)
+    _begin(job, TRAIN if task == TRAIN_IF_SERIAL else task, request, itemsize, rows, inputs)
+    if request[ASK_LABELS] == 1:
+        _describe(job, _JOB_Y, request[ASK_Y], rows, _ONE, _ITEM, _I64)
     else:
-        columns, code = ask[ASK_Y + _ROWS] * ask[ASK_Y + _COLUMNS] // rows, _code_of(itemsize)
-        _describe(job, _JOB_Y, ask[ASK_Y], rows, columns, itemsize, code)
+        columns, code = (
+            request[ASK_Y + _ROWS] * request[ASK_Y + _COLUMNS] // rows,
+            _code_of(itemsize),
+        )
+        _describe(job, _JOB_Y, request[ASK_Y], rows, columns, itemsize, code)
     header[LOSS_SUM] = header[WEIGHT_SUM] = 0  # and 0.0
     job[MOMENTS] = header[OPTIMIZER_MOMENTS]
     if task == GRADIENTS:
@@ -317,9 +322,9 @@ def _train(ask, header, plan, rows, inputs):
             _fill(job[OUT], rows * inputs, itemsize, math.nan)
         return REFUSED
     if task == GRADIENTS:
-        arena, out = _words(header[GRADIENT_ARENA]), _words(ask[ASK_OUT])
+        arena, out = _words(header[GRADIENT_ARENA]), _words(request[ASK_OUT])
         _write_natural(plan, arena, out, itemsize // WORD)
-    return FINE
+    return OK
 
 
 def _serve(place):
@@ -328,21 +333,21 @@ def _serve(place):
     Returns the mean loss of the rows (of FROM_OUTPUT and INPUT_GRADIENT that of sum p dLoss/dp),
     0 for INFER, and NaN where the status is not FINE.
     """
-    ask = cells_at(place, types.int64)
-    header = cells_at(ask[ASK_HEADER], types.int64)
+    request = typed_pointer_at(place, types.int64)
+    header = typed_pointer_at(request[ASK_HEADER], types.int64)
     plan = plan_at(header[TRAINING + PLAN])
     inputs = plan[1, layout.INPUTS]
-    rows = _rows_of_x(ask, inputs)
-    status = _check(ask, header, plan, rows, inputs)
-    if status == FINE:
-        if ask[ASK_TASK] == INFER:
-            status = _predict(place, ask, header, rows, inputs)
+    rows = _rows_of_x(request, inputs)
+    status = _check(request, header, plan, rows, inputs)
+    if status == OK:
+        if request[ASK_TASK] == INFER:
+            status = _predict(place, request, header, rows, inputs)
         else:
-            status = _train(ask, header, plan, rows, inputs)
-    ask[ASK_STATUS] = status
-    if status != FINE:
+            status = _train(request, header, plan, rows, inputs)
+    request[ASK_STATUS] = status
+    if status != OK:
         return math.nan
-    if ask[ASK_TASK] == INFER:
+    if request[ASK_TASK] == INFER:
         return 0.0
     sums = pointer_to(header[HERE] + 8 * LOSS_SUM, types.float64)
     if plan[0, layout.EXTENDED] == 1:

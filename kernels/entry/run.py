@@ -12,7 +12,7 @@ from numba import prange, types
 
 from ..base.jit import c_function, parallel_entry
 from ..ir.simd import address, call_code
-from ..ir.typed_pointers import cells_at, extended_plan_at, plan_at
+from ..ir.typed_pointers import extended_plan_at, plan_at, typed_pointer_at
 from ..tables.job_table import ADVANCE, NOTHING, PLAN
 from .step import call
 
@@ -20,24 +20,24 @@ _SIGNATURE = types.int64(types.int64, types.int64, types.int64, types.int64)
 _PARALLEL_ARGUMENTS = types.int64[::1], types.int64, types.int64
 
 
-def _call_float32(address, request, share, shares):
-    job = cells_at(address, types.int64)
-    return call(plan_at(job[PLAN]), job, request, share, shares, types.float32)
+def _call_float32(address, request, worker, workers):
+    job = typed_pointer_at(address, types.int64)
+    return call(plan_at(job[PLAN]), job, request, worker, workers, types.float32)
 
 
-def _call_float64(address, request, share, shares):
-    job = cells_at(address, types.int64)
-    return call(plan_at(job[PLAN]), job, request, share, shares, types.float64)
+def _call_float64(address, request, worker, workers):
+    job = typed_pointer_at(address, types.int64)
+    return call(plan_at(job[PLAN]), job, request, worker, workers, types.float64)
 
 
-def _call_extended_float32(address, request, share, shares):
-    job = cells_at(address, types.int64)
-    return call(extended_plan_at(job[PLAN]), job, request, share, shares, types.float32)
+def _call_extended_float32(address, request, worker, workers):
+    job = typed_pointer_at(address, types.int64)
+    return call(extended_plan_at(job[PLAN]), job, request, worker, workers, types.float32)
 
 
-def _call_extended_float64(address, request, share, shares):
-    job = cells_at(address, types.int64)
-    return call(extended_plan_at(job[PLAN]), job, request, share, shares, types.float64)
+def _call_extended_float64(address, request, worker, workers):
+    job = typed_pointer_at(address, types.int64)
+    return call(extended_plan_at(job[PLAN]), job, request, worker, workers, types.float64)
 
 
 _CALLS = {
@@ -68,16 +68,16 @@ def serial(itemsize: int, extended: bool) -> Callable[[int, int, int, int], int]
 
 
 @parallel_entry
-def parallel(job, code, shares):
+def parallel(job, code, workers):
     """Run a job, int64 (JOB,), each stage as a parallel region of ``shares`` shares.
 
     code: ``code(itemsize, extended)``. The same bits as ``serial``.
     """
-    stage = call_code(code, address(job), ADVANCE, NOTHING, shares)
+    stage = call_code(code, address(job), ADVANCE, NOTHING, workers)
     while stage != NOTHING:
-        for share in prange(shares):
-            call_code(code, address(job), stage, share, shares)
-        stage = call_code(code, address(job), ADVANCE, stage, shares)
+        for worker in prange(workers):
+            call_code(code, address(job), stage, worker, workers)
+        stage = call_code(code, address(job), ADVANCE, stage, workers)
 
 
 def load(itemsize: int) -> None:

@@ -24,19 +24,19 @@ from ..ir.simd import (
     pointer_to,
     put,
 )
-from ..ir.typed_pointers import cells_at
+from ..ir.typed_pointers import typed_pointer_at
 from ..primitives.shuffle import reorder, shuffle
 from ..stages.backward import (
     backward,
     backward_layer,
     delta_of,
     error_of_inputs,
-    spread,
+    to_panels,
 )
 from ..stages.batch import (
     finish_forward,
     goes_by_layers,
-    has_own_gradient,
+    has_output_gradient,
     take_batch,
     take_rows,
     write_rows,
@@ -53,11 +53,16 @@ from ..stages.extended_stages import (
 from ..stages.forward import forward, forward_layer, padded
 from ..stages.inference import begin_inference, end_inference, infer
 from ..stages.losses import delta_from_output
-from ..stages.output_loss import output_loss, weigh
+from ..stages.output_loss import apply_row_weights, output_loss
 from ..stages.regularization import part, penalty
 from ..stages.scaling import to_raw_input_gradient, to_raw_input_gradient_panel
-from ..stages.small_batch import are_few, backward_few, error_of_inputs_few, forward_few
-from ..stages.update import update_share
+from ..stages.small_batch import (
+    backward_small_batch,
+    error_of_inputs_small_batch,
+    forward_small_batch,
+    is_small_batch,
+)
+from ..stages.update import update_part
 from ..tables.job_table import (
     ADVANCE,
     ALL_ROWS,
@@ -69,7 +74,6 @@ from ..tables.job_table import (
     BY_WEIGHTS,
     EPOCH,
     EPOCHS,
-    FINE,
     FINISH,
     FIRST,
     FORWARD,
@@ -87,6 +91,7 @@ from ..tables.job_table import (
     MOMENTS,
     NOT_FINITE,
     NOTHING,
+    OK,
     ORDER,
     OUT,
     PARAMS,
@@ -136,9 +141,9 @@ def _mean_over(job):
 @kernel
 def _output_delta(plan, work, job, vector, valid):
     """Delta of the output layer for one vector of rows, with what stands for their losses."""
-    if not has_own_gradient(job):
+    if not has_output_gradient(job):
         output_loss(plan, work, job, vector, valid, _mean_over(job))
-        weigh(plan, work, job, vector, valid)
+        apply_row_weights(plan, work, job, vector, valid)
         return
     last = plan[0, LAST]
     block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
@@ -152,24 +157,24 @@ def _output_delta(plan, work, job, vector, valid):
         padded(units, lanes(work)),
         offset(block, plan[0, ROW_LOSS]),
     )
-    weigh(plan, work, job, vector, valid)
+    apply_row_weights(plan, work, job, vector, valid)
 
 
 @kernel
-def _by_rows(plan, params, work, job, share, shares):
+def _by_rows(plan, params, work, job, worker, workers):
     """One share's vectors of rows: gather, forward, loss, backward. Only its blocks are written."""
     w, rows = lanes(work), _batch_rows(job)
     vectors = padded(rows, w) // w
-    first, last = part(vectors, share, shares)
-    scratch = offset(work, plan[0, SCRATCH] + share * plan[0, SCRATCH_STRIDE])
+    first, last = part(vectors, worker, workers)
+    scratch = offset(work, plan[0, SCRATCH] + worker * plan[0, SCRATCH_STRIDE])
     for layer in range(1, plan[0, LAST] + 1):
-        measure_layer(plan, params, work, job, layer, share, shares)
+        measure_layer(plan, params, work, job, layer, worker, workers)
     fine = True
     for v in range(first if job[LOADED] == 0 else last, last):
         valid = min(w, rows - v * w)
         status = take_rows(plan, work, job, job[ORDER], job[START] + v * w, valid, v, scratch)
         put(offset(work, v * plan[0, BLOCK]), plan[0, ROW_STATUS], status)
-        fine = fine and status == FINE
+        fine = fine and status == OK
     if fine and first < last:
         forward(plan, params, work, first, last)
         for v in range(first, last):
@@ -178,70 +183,70 @@ def _by_rows(plan, params, work, job, share, shares):
 
 
 @kernel
-def _forward(plan, params, work, job, rows, share, shares):
+def _forward(plan, params, work, job, rows, worker, workers):
     """One share's units of a layer, for all rows of the batch."""
     w, layer = lanes(work), job[LAYER]
-    measure_layer(plan, params, work, job, layer, share, shares)
-    first, last = part(padded(plan[layer, OUTPUTS], w) // w, share, shares)
-    if are_few(plan, rows, w):
-        forward_few(plan, params, work, layer, rows, first, last)
+    measure_layer(plan, params, work, job, layer, worker, workers)
+    first, last = part(padded(plan[layer, OUTPUTS], w) // w, worker, workers)
+    if is_small_batch(plan, rows, w):
+        forward_small_batch(plan, params, work, layer, rows, first, last)
     elif first < last:
         high = min(last * w, plan[layer, OUTPUTS])
         forward_layer(plan, params, work, layer, _ZERO, padded(rows, w) // w, first * w, high)
 
 
 @kernel
-def _backward(plan, params, work, job, rows, share, shares):
+def _backward(plan, params, work, job, rows, worker, workers):
     """One share's units below a layer, for all rows of the batch."""
     w, layer = lanes(work), job[LAYER]
-    first, last = part(padded(plan[layer, INPUTS], w) // w, share, shares)
-    if are_few(plan, rows, w):
-        backward_few(plan, params, work, layer, rows, first, last)
+    first, last = part(padded(plan[layer, INPUTS], w) // w, worker, workers)
+    if is_small_batch(plan, rows, w):
+        backward_small_batch(plan, params, work, layer, rows, first, last)
     elif first < last:
         high = min(last * w, plan[layer, INPUTS])
         backward_layer(plan, params, work, layer, _ZERO, padded(rows, w) // w, first * w, high)
 
 
 @kernel
-def _turn_back(plan, work, job, shares):
+def _finish_forward_by_layer(plan, work, job, workers):
     """Outputs, loss and delta of a batch that went layer by layer; the stage that follows."""
     w, rows, top = lanes(work), _batch_rows(job), plan[0, LAST]
     vectors = padded(rows, w) // w
     finish_forward(plan, work, rows)
     for v in range(vectors):
-        put(offset(work, v * plan[0, BLOCK]), plan[0, ROW_STATUS], FINE)
+        put(offset(work, v * plan[0, BLOCK]), plan[0, ROW_STATUS], OK)
         _output_delta(plan, work, job, v, min(w, rows - v * w))
-    spread(plan, work, top, _ZERO, vectors, _ZERO, plan[top, OUTPUTS])
+    to_panels(plan, work, top, _ZERO, vectors, _ZERO, plan[top, OUTPUTS])
     job[LAYER] = top
-    stage = _accept(plan, work, job, shares)
+    stage = _accept(plan, work, job, workers)
     return BACKWARD if stage == BY_WEIGHTS and top > 1 else stage
 
 
 @kernel
-def _by_weights(plan, params, moments, work, hyper, job, share, shares):
+def _by_weights(plan, params, moments, work, hyper, job, worker, workers):
     """One share's part of every weight matrix: gradient, then update or keep."""
     adds, rows = job[TASK] == GRADIENTS, _batch_rows(job)
     stores = stores_gradient(plan) and not adds
     into, keep = gradient_arena(plan, moments) if stores else moments, adds or stores
-    update_share(plan, params, into, work, hyper, keep, adds, share, shares, rows)
+    update_part(plan, params, into, work, hyper, keep, adds, worker, workers, rows)
 
 
 @kernel
-def _to_inputs(plan, params, work, job, share, shares):
+def _to_inputs(plan, params, work, job, worker, workers):
     """One share's part of dLoss/dX, to OUT: what follows the deltas in place of BY_WEIGHTS."""
     w, rows, inputs = lanes(work), _batch_rows(job), plan[1, INPUTS]
     out, error = pointer_to(job[OUT], work), offset(work, plan[1, IN])
-    if are_few(plan, rows, w):
-        first, last = part(padded(inputs, w) // w, share, shares)
-        error_of_inputs_few(plan, params, work, rows, first, last)
+    if is_small_batch(plan, rows, w):
+        first, last = part(padded(inputs, w) // w, worker, workers)
+        error_of_inputs_small_batch(plan, params, work, rows, first, last)
         for p in range(first, last):
             to_raw_input_gradient_panel(plan, offset(error, p * rows * w), rows, p * w)
             for r in range(rows):
                 for i in range(min(w, inputs - p * w)):
                     put(out, r * inputs + p * w + i, get(error, (p * rows + r) * w + i))
         return
-    first, last = part(padded(rows, w) // w, share, shares)
-    scratch = offset(work, plan[0, SCRATCH] + share * plan[0, SCRATCH_STRIDE])
+    first, last = part(padded(rows, w) // w, worker, workers)
+    scratch = offset(work, plan[0, SCRATCH] + worker * plan[0, SCRATCH_STRIDE])
     error_of_inputs(plan, params, work, first, last)
     for v in range(first, last):
         valid, rows_error = min(w, rows - v * w), offset(error, v * plan[0, BLOCK])
@@ -250,7 +255,7 @@ def _to_inputs(plan, params, work, job, share, shares):
 
 
 @kernel
-def _begin(plan, work, job, shares):
+def _begin(plan, work, job, workers):
     """The first stage of a batch, if there is one; at the first of an epoch, make its order."""
     if job[EPOCH] >= job[EPOCHS] or job[BUDGET] <= 0:
         return NOTHING
@@ -263,12 +268,12 @@ def _begin(plan, work, job, shares):
     job[BUDGET] -= 1
     prepare(plan, job)
     rows = _batch_rows(job)
-    if not goes_by_layers(plan, work, rows, shares):
+    if not goes_by_layers(plan, work, rows, workers):
         return BY_ROWS
     job[LAYER] = 1
     if job[LOADED] == 0:
         job[STATUS] = take_batch(plan, work, job, job[ORDER], job[START], rows) % KINDS
-    return FORWARD if job[STATUS] == FINE else NOTHING
+    return FORWARD if job[STATUS] == OK else NOTHING
 
 
 @kernel
@@ -289,7 +294,7 @@ def _sum_losses(plan, work, job):
     for v in range(padded(_batch_rows(job), w) // w):
         block = offset(work, v * plan[0, BLOCK])
         status = int(get(block, plan[0, ROW_STATUS]))
-        if status != FINE:
+        if status != OK:
             job[STATUS] = status
             return 0.0
         for lane in range(w):
@@ -300,27 +305,27 @@ def _sum_losses(plan, work, job):
 @kernel
 def _enter(job, sums, value):
     """Add to this epoch's element of the float64 at an address."""
-    cells, epoch = pointer_to(sums, types.float64), job[EPOCH] - job[FIRST]
-    put(cells, epoch, get(cells, epoch) + value)
+    encoded, epoch = pointer_to(sums, types.float64), job[EPOCH] - job[FIRST]
+    put(encoded, epoch, get(encoded, epoch) + value)
 
 
 @kernel
-def _accept_plain(plan, work, job, shares):
+def _accept_plain(plan, work, job, workers):
     total = _sum_losses(plan, work, job)
-    if job[STATUS] == FINE and not math.isfinite(total):
+    if job[STATUS] == OK and not math.isfinite(total):
         job[STATUS] = NOT_FINITE
-    if job[STATUS] != FINE:
+    if job[STATUS] != OK:
         return NOTHING
     _enter(job, job[LOSSES], total)
     return BY_WEIGHTS
 
 
 @kernel
-def _accept_extended(plan, work, job, shares):
+def _accept_extended(plan, work, job, workers):
     total, weight = _sum_losses(plan, work, job), 0.0
-    if job[STATUS] != FINE:
+    if job[STATUS] != OK:
         return NOTHING
-    w, rows, hyper = lanes(work), _batch_rows(job), cells_at(job[HYPER], types.float64)
+    w, rows, hyper = lanes(work), _batch_rows(job), typed_pointer_at(job[HYPER], types.float64)
     for v in range(padded(rows, w) // w):
         for lane in range(w):
             weight += get(work, v * plan[0, BLOCK] + plan[0, ROW_WEIGHT] + lane)
@@ -332,7 +337,7 @@ def _accept_extended(plan, work, job, shares):
     _enter(job, job[WEIGHT_SUMS], weight)
     if weight == 0.0 and job[TASK] != GRADIENTS:  # nothing to learn from
         _go_on(job)
-        return _begin(plan, work, job, shares)
+        return _begin(plan, work, job, workers)
     hyper[ROW_SCALE] = 1.0 if job[TASK] == GRADIENTS else rows / weight
     return BY_WEIGHTS
 
@@ -353,73 +358,77 @@ def _end(plan, hyper, job):
 
 
 @kernel
-def _advance(plan, work, hyper, job, after, shares):
+def _advance(plan, work, hyper, job, after, workers):
     """The stage that follows ``after``; NOTHING begins a job, and ends it."""
     infer = job[TASK] == INFER
     if after == FORWARD:
         if job[LAYER] < plan[0, LAST]:
             job[LAYER] += 1
             return FORWARD
-        return end_inference(plan, work, job) if infer else _turn_back(plan, work, job, shares)
+        return (
+            end_inference(plan, work, job)
+            if infer
+            else _finish_forward_by_layer(plan, work, job, workers)
+        )
     if after == BACKWARD:
         job[LAYER] -= 1
         return BACKWARD if job[LAYER] > 1 else BY_WEIGHTS
     if infer:
-        return begin_inference(plan, work, job, shares) if after == NOTHING else NOTHING
+        return begin_inference(plan, work, job, workers) if after == NOTHING else NOTHING
     if after == BY_ROWS:
-        return _accept(plan, work, job, shares)
+        return _accept(plan, work, job, workers)
     if after == NOTHING:
         job[LOADED] = 0
     else:
         stage = after_weights(plan, work, hyper, job, after)
-        if stage != NOTHING or job[STATUS] != FINE:
+        if stage != NOTHING or job[STATUS] != OK:
             return stage
         _end(plan, hyper, job)
-    return _begin(plan, work, job, shares)
+    return _begin(plan, work, job, workers)
 
 
 @kernel
-def _do(plan, work, hyper, job, stage, share, shares, dtype):
+def _do(plan, work, hyper, job, stage, worker, workers, dtype):
     """One share's part of a stage."""
     params = pointer_to(job[PARAMS], dtype)
     rows = job[ROWS] if job[TASK] == INFER else _batch_rows(job)
     if stage == BY_ROWS:
-        _by_rows(plan, params, work, job, share, shares)
+        _by_rows(plan, params, work, job, worker, workers)
     elif stage == FORWARD:
-        _forward(plan, params, work, job, rows, share, shares)
+        _forward(plan, params, work, job, rows, worker, workers)
     elif stage == BACKWARD:
-        _backward(plan, params, work, job, rows, share, shares)
+        _backward(plan, params, work, job, rows, worker, workers)
     elif stage == BY_WEIGHTS and job[TASK] == INPUT_GRADIENT:
-        _to_inputs(plan, params, work, job, share, shares)
+        _to_inputs(plan, params, work, job, worker, workers)
     elif stage == BY_WEIGHTS:
         moments = pointer_to(job[MOMENTS], dtype)
-        _by_weights(plan, params, moments, work, hyper, job, share, shares)
+        _by_weights(plan, params, moments, work, hyper, job, worker, workers)
     elif stage == MEASURE or stage == APPLY or stage == FINISH:
         moments = pointer_to(job[MOMENTS], dtype)
-        extra_stage(plan, params, moments, work, hyper, stage, share, shares)
+        extra_stage(plan, params, moments, work, hyper, stage, worker, workers)
     else:
-        infer(plan, params, work, job, pointer_to(job[OUT], dtype), share, shares)
+        infer(plan, params, work, job, pointer_to(job[OUT], dtype), worker, workers)
 
 
 @kernel
-def call(plan, job, request, share, shares, dtype):
+def call(plan, job, request, worker, workers, dtype):
     """Serve a request about a job: one of the stages, ADVANCE (``share`` says after which), RUN.
 
     plan: the job's, of a type that says which kernels it is for. dtype: the element type of the
     arenas. Returns the next stage for ADVANCE, else NOTHING. Twin: ``fastbp.runtime.numpy_engine``.
     """
-    hyper = cells_at(job[HYPER], types.float64)
+    hyper = typed_pointer_at(job[HYPER], types.float64)
     work = pointer_to(job[WORK], dtype)
     before = flush_denormals()
     if request == ADVANCE:
-        stage = _advance(plan, work, hyper, job, share, shares)
+        stage = _advance(plan, work, hyper, job, worker, workers)
     elif request == RUN:
-        stage = _advance(plan, work, hyper, job, NOTHING, shares)
+        stage = _advance(plan, work, hyper, job, NOTHING, workers)
         while stage != NOTHING:
-            _do(plan, work, hyper, job, stage, share, shares, dtype)
-            stage = _advance(plan, work, hyper, job, stage, shares)
+            _do(plan, work, hyper, job, stage, worker, workers, dtype)
+            stage = _advance(plan, work, hyper, job, stage, workers)
     else:
-        _do(plan, work, hyper, job, request, share, shares, dtype)
+        _do(plan, work, hyper, job, request, worker, workers, dtype)
         stage = NOTHING
     restore_denormals(before)
     return stage

@@ -79,7 +79,7 @@ def pointer_to(typingctx: Any, place: Any, like: Any) -> Any:
 
 
 @intrinsic
-def call_code(typingctx: Any, code: Any, job: Any, request: Any, share: Any, shares: Any) -> Any:
+def call_code(typingctx: Any, code: Any, job: Any, request: Any, worker: Any, workers: Any) -> Any:
     """Call the C function at the integer address ``code`` (run.py)."""
     n = types.int64
 

@@ -16,12 +16,12 @@ from ..base.sizes import COLUMNS
 from .llvm_ir import I64, ir_element
 
 
-class Cells(types.Type):
+class TypedPointer(types.Type):
     """Pointer to int64 or float64 cells: ``cells[i]`` reads, ``cells[i] = x`` writes."""
 
     def __init__(self, dtype: types.Type) -> None:
         self.dtype = dtype
-        super().__init__(name=f"Cells({dtype})")
+        super().__init__(name=f"TypedPointer({dtype})")
 
 
 class Plan(types.Type):
@@ -39,9 +39,9 @@ def _ir_cell(dtype: types.Type) -> ir.Type:
     return I64 if dtype == types.int64 else ir_element(dtype)
 
 
-@register_model(Cells)
-class _CellsModel(models.PrimitiveModel):  # type: ignore[misc]
-    def __init__(self, manager: Any, fe_type: Cells) -> None:
+@register_model(TypedPointer)
+class _TypedPointerModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, fe_type: TypedPointer) -> None:
         super().__init__(manager, fe_type, _ir_cell(fe_type.dtype).as_pointer())
 
 
@@ -52,9 +52,9 @@ class _PlanModel(models.PrimitiveModel):  # type: ignore[misc]
 
 
 @intrinsic
-def cells_at(typingctx: Any, address: Any, dtype: Any) -> Any:
+def typed_pointer_at(typingctx: Any, address: Any, dtype: Any) -> Any:
     """The cells of a Numba type at an integer address."""
-    kind = Cells(dtype.dtype)
+    kind = TypedPointer(dtype.dtype)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
         return builder.inttoptr(args[0], context.get_value_type(kind))
@@ -80,7 +80,7 @@ plan_at, extended_plan_at = _plan_at(False), _plan_at(True)
 class _GetItem(AbstractTemplate):  # type: ignore[misc]
     def generic(self, args: Any, kws: Any) -> Any:
         owner, index = args
-        if isinstance(owner, Cells) and isinstance(index, types.Integer):
+        if isinstance(owner, TypedPointer) and isinstance(index, types.Integer):
             return signature(owner.dtype, owner, types.int64)
         if isinstance(owner, Plan) and isinstance(index, types.BaseTuple):
             return signature(types.int64, owner, types.UniTuple(types.int64, 2))
@@ -91,19 +91,19 @@ class _GetItem(AbstractTemplate):  # type: ignore[misc]
 class _SetItem(AbstractTemplate):  # type: ignore[misc]
     def generic(self, args: Any, kws: Any) -> Any:
         owner, index, _ = args
-        if isinstance(owner, Cells) and isinstance(index, types.Integer):
+        if isinstance(owner, TypedPointer) and isinstance(index, types.Integer):
             return signature(types.void, owner, types.int64, owner.dtype)
         if isinstance(owner, Plan) and isinstance(index, types.BaseTuple):
             return signature(types.void, owner, types.UniTuple(types.int64, 2), types.int64)
         return None
 
 
-@lower_builtin(operator.getitem, Cells, types.int64)
+@lower_builtin(operator.getitem, TypedPointer, types.int64)
 def _get_cell(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
     return builder.load(builder.gep(args[0], [args[1]]))
 
 
-@lower_builtin(operator.setitem, Cells, types.int64, types.Any)
+@lower_builtin(operator.setitem, TypedPointer, types.int64, types.Any)
 def _set_cell(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
     builder.store(args[2], builder.gep(args[0], [args[1]]))
     return context.get_dummy_value()

@@ -28,12 +28,12 @@ from numba import types
 from numba.extending import overload
 
 from ..base.codes import (
+    CUSTOM_ACTIVATION,
     ELU,
     GELU,
     IDENTITY,
     LEAKY_RELU,
     LEAKY_SLOPE,
-    OWN_ACTIVATION,
     RELU,
     SIGMOID,
     SILU,
@@ -209,8 +209,8 @@ def activation(code, z):
 
 
 @kernel
-def slope(code, z, a):
-    """da/dz of one vector; SILU and GELU look at z, and OWN_ACTIVATION left it there.
+def derivative(code, z, a):
+    """da/dz of one vector; SILU and GELU look at z, and CUSTOM_ACTIVATION left it there.
 
     Twin: same name.
     """
@@ -231,7 +231,7 @@ def slope(code, z, a):
         return fma(z * s, 1.0 - s, s)
     if code == GELU:
         return fma(z, _normal_density(z), _normal_cdf(z))
-    if code == OWN_ACTIVATION:
+    if code == CUSTOM_ACTIVATION:
         return z
     return fma(a, 0.0, 1.0)
 
@@ -271,7 +271,7 @@ def activate(code, z, a, units, padded):
 
 
 @kernel
-def times_slope(code, delta, z, a, units, padded):
+def times_derivative(code, delta, z, a, units, padded):
     """delta *= da/dz for one vector of rows, and zeros in the padded units.
 
     delta, z, a: (padded, lanes); delta aliases none of them.
@@ -279,6 +279,6 @@ def times_slope(code, delta, z, a, units, padded):
     w = lanes(z)
     if code != IDENTITY:
         for i in range(0, units * w, w):
-            store(delta, i, load(delta, i) * slope(code, load(z, i), load(a, i)))
+            store(delta, i, load(delta, i) * derivative(code, load(z, i), load(a, i)))
     for i in range(units * w, padded * w, w):
         store(delta, i, splat(delta, 0.0))

@@ -110,7 +110,7 @@ lines that are read of each before the next row's turn start no prefetch of the 
 
 
 @kernel
-def _are_own(step, code, target):
+def _is_native(step, code, target):
     """Whether elements of a row lie one after another, in target's own type."""
     size = item_bytes(target)
     return step == size and code == (codes.F32 if size == 4 else codes.F64)
@@ -120,7 +120,7 @@ def _are_own(step, code, target):
 def _copy_row(source, step, code, count, target):
     """``count`` elements of a row, ``step`` bytes apart, to the lanes of target; 0 beyond."""
     prefetch(source + AHEAD * lanes(target) * step)
-    if count == lanes(target) and _are_own(step, code, target):
+    if count == lanes(target) and _is_native(step, code, target):
         store(target, 0, load_anywhere(pointer_to(source, target)))
         return
     store(target, 0, splat(target, 0.0))
@@ -210,7 +210,7 @@ def gather(job, data, order, first, valid, target, scratch):
     w = lanes(target)
     columns, step, code = job[data + N_COLUMNS], job[data + COLUMN_BYTES], job[data + DTYPE]
     whole, bad_vectors = _ZERO, False
-    if valid == w <= columns and _are_own(step, code, target):
+    if valid == w <= columns and _is_native(step, code, target):
         whole = columns // w * w
         bad_vectors = _gather_vectors(job, data, order, first, columns, target, scratch)
     zero = splat(target, 0.0)

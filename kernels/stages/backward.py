@@ -36,7 +36,7 @@ def delta_of(plan, work, vector, layer):
 
 
 @kernel
-def spread(plan, work, layer, first, last, low, high):
+def to_panels(plan, work, layer, first, last, low, high):
     """Copy a layer's delta (units, lanes) to its panels of units (rows, lanes).
 
     For the vectors of rows ``first`` to ``last``, and the panels that hold the units ``low``, a
@@ -87,7 +87,7 @@ def backward_layer(plan, params, work, layer, first, last, low, high):
             _ONE,
             units,
         )
-    spread(plan, work, below, first, last, low, high)
+    to_panels(plan, work, below, first, last, low, high)
 
 
 @kernel
@@ -120,6 +120,6 @@ def backward(plan, params, work, first, last):
     layer's delta in its panels, DELTA_PANELS. Twin: same name.
     """
     top = plan[0, LAST]
-    spread(plan, work, top, first, last, _ZERO, plan[top, OUTPUTS])
+    to_panels(plan, work, top, first, last, _ZERO, plan[top, OUTPUTS])
     for layer in range(top, 1, -1):
         backward_layer(plan, params, work, layer, first, last, _ZERO, plan[layer, INPUTS])

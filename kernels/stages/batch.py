@@ -21,10 +21,10 @@ from ..primitives.gather import (
 from ..tables.job_table import (
     BAD_INPUT,
     BAD_TARGET,
-    FINE,
     FROM_OUTPUT,
     INPUT_GRADIENT,
     KINDS,
+    OK,
     TASK,
     X,
     Y,
@@ -44,12 +44,12 @@ from .custom_activation import fill_lanes
 from .forward import activate_outputs, padded
 from .losses import invalid_target
 from .scaling import (
-    scale_own_gradient,
+    scale_output_gradient,
     standardize_input_rows,
     standardize_inputs,
     standardize_targets,
 )
-from .small_batch import are_few, by_rows_alone, outputs_few
+from .small_batch import by_rows_alone, is_small_batch, outputs_small_batch
 
 WIDE = 65536
 """Weights of a layer from which a region of its own pays. Three layers, batch 32, two threads, by
@@ -67,13 +67,13 @@ def has_labels(plan, job):
 
 
 @kernel
-def has_own_gradient(job):
+def has_output_gradient(job):
     """Whether y holds the gradient of a loss of the user's own."""
     return job[TASK] == FROM_OUTPUT or job[TASK] == INPUT_GRADIENT
 
 
 @kernel
-def goes_by_layers(plan, work, rows, shares):
+def goes_by_layers(plan, work, rows, workers):
     """Whether a batch goes through one layer at a time, each share with its units of it.
 
     So do few rows; and where layers are wide, so few vectors of rows that a share would be idle for
@@ -81,13 +81,13 @@ def goes_by_layers(plan, work, rows, shares):
     """
     w = lanes(work)
     vectors = padded(rows, w) // w
-    if are_few(plan, rows, w):
+    if is_small_batch(plan, rows, w):
         return True
     if by_rows_alone(plan):
         return False
-    left = vectors < 2 * shares and vectors % shares != 0
+    left = vectors < 2 * workers and vectors % workers != 0
     wide = plan[0, PARAMETERS] > WIDE * plan[0, LAST]
-    return shares > 1 and wide and (left or vectors <= shares)
+    return workers > 1 and wide and (left or vectors <= workers)
 
 
 @kernel
@@ -97,13 +97,13 @@ def _take_targets(plan, job, order, first, valid, block, scratch):
         y, outputs = offset(block, plan[0, TARGET]), plan[0, TARGETS]
         if gather(job, _Y, order, first, valid, y, scratch):
             return BAD_TARGET
-        if has_own_gradient(job):
-            scale_own_gradient(plan, y)
-            return FINE
+        if has_output_gradient(job):
+            scale_output_gradient(plan, y)
+            return OK
         if invalid_target(plan[0, LOSS], y, has_labels(plan, job), valid, outputs):
             return BAD_TARGET
         standardize_targets(plan, y)
-    return FINE
+    return OK
 
 
 @kernel
@@ -125,7 +125,7 @@ def take_batch(plan, work, job, order, first, rows):
     That of an inference: kind + KINDS * the first row of the vector.
     """
     w, scratch = lanes(work), offset(work, plan[0, SCRATCH])
-    if are_few(plan, rows, w):
+    if is_small_batch(plan, rows, w):
         x = offset(work, plan[1, IN])
         if gather_rows(job, _X, order, first, rows, x):
             return BAD_INPUT
@@ -134,17 +134,17 @@ def take_batch(plan, work, job, order, first, rows):
     for v in range(padded(rows, w) // w):
         valid = min(w, rows - v * w)
         status = take_rows(plan, work, job, order, first + v * w, valid, v, scratch)
-        if status != FINE:
+        if status != OK:
             return status + KINDS * v * w
-    return FINE
+    return OK
 
 
 @kernel
 def finish_forward(plan, work, rows):
     """The outputs of a batch that went layer by layer."""
     w = lanes(work)
-    if are_few(plan, rows, w):
-        outputs_few(plan, work, rows)
+    if is_small_batch(plan, rows, w):
+        outputs_small_batch(plan, work, rows)
     for v in range(padded(rows, w) // w):
         activate_outputs(plan, work, v)
 

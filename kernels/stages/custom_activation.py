@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ..base.codes import OWN_ACTIVATION
+from ..base.codes import CUSTOM_ACTIVATION
 from ..base.jit import kernel
 from ..base.variants import by_plan
 from ..ir.llvm_ir import I64
@@ -51,7 +51,7 @@ def activate_any(plan, layer, z, a, units, padded):
 
     z and a are not the same where it is an own one, and then z becomes da/dz.
     """
-    if plan[layer, ACTIVATION] != OWN_ACTIVATION:
+    if plan[layer, ACTIVATION] != CUSTOM_ACTIVATION:
         activate(plan[layer, ACTIVATION], z, a, units, padded)
         return
     w = lanes(a)

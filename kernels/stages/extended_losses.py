@@ -20,17 +20,17 @@ from ..ir.simd import (
     splat,
     store,
 )
-from ..ir.typed_pointers import cells_at
-from ..primitives.elementwise import exp, log, slope
+from ..ir.typed_pointers import typed_pointer_at
+from ..primitives.elementwise import derivative, exp, log
 from ..tables.job_table import HYPER, INFER, TASK
 from ..tables.layout import (
     ACTIVATION,
     BLOCK,
+    CUSTOM_LOSS,
+    CUSTOM_ROWS,
     LAST,
     LOSS,
     OUTPUTS,
-    OWN_LOSS,
-    OWN_ROWS,
     ROW_LOSS,
     TARGET,
     A,
@@ -78,7 +78,7 @@ def _by_output(loss, parameter, code, z, p, y, delta, units, scale):
         a = load(p, i)
         value, rate = _value_and_slope(loss, parameter, is_log, a, load(y, i))
         total = total + value
-        store(delta, i, rate * slope(code, load(z, i), a) * (scale / units))
+        store(delta, i, rate * derivative(code, load(z, i), a) * (scale / units))
     return total / units
 
 
@@ -109,13 +109,13 @@ def _call_own(typingctx: Any, code: Any, p: Any, y: Any, dloss: Any, units: Any)
 
 
 @kernel
-def own_loss_and_delta(plan, work, vector, valid, rows):
+def custom_loss_and_delta(plan, work, vector, valid, rows):
     """``output_loss`` by the user's own loss, row by row. Twin: the function itself."""
     w, last = lanes(work), plan[0, LAST]
     block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
     p, y = offset(block, plan[last, A]), offset(block, plan[0, TARGET])
     delta, v = delta_of(plan, work, vector, last), delta_of(plan, work, vector, last - 1)
-    own_p = offset(block, plan[0, OWN_ROWS])
+    own_p = offset(block, plan[0, CUSTOM_ROWS])
     own_y, own_v = offset(own_p, units), offset(own_p, 2 * units)
     whole, row_loss = padded(units, w), offset(block, plan[0, ROW_LOSS])
     for i in range(0, whole * w, w):
@@ -125,7 +125,7 @@ def own_loss_and_delta(plan, work, vector, valid, rows):
             put(own_p, u, get(p, u * w + r))
             put(own_y, u, get(y, u * w + r))
             put(own_v, u, 0.0)
-        value = _call_own(plan[0, OWN_LOSS], own_p, own_y, own_v, units)
+        value = _call_own(plan[0, CUSTOM_LOSS], own_p, own_y, own_v, units)
         for u in range(units):
             put(v, u * w + r, get(own_v, u) / rows)
             value += get(own_v, u) * 0.0  # NaN, where the gradient is not finite
@@ -139,14 +139,14 @@ def own_loss_and_delta(plan, work, vector, valid, rows):
 def extended_loss_and_delta(plan, work, job, vector, valid, rows):
     """``output_loss`` of extended plans: of all losses, with label smoothing."""
     loss, last = plan[0, LOSS], plan[0, LAST]
-    if loss == codes.OWN_LOSS:
-        own_loss_and_delta(plan, work, vector, valid, rows)
+    if loss == codes.CUSTOM_LOSS:
+        custom_loss_and_delta(plan, work, vector, valid, rows)
         return
     block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
     z, p = offset(block, plan[last, Z]), offset(block, plan[last, A])
     y, delta = offset(block, plan[0, TARGET]), delta_of(plan, work, vector, last)
     code, row_loss = plan[last, ACTIVATION], offset(block, plan[0, ROW_LOSS])
-    whole, hyper = padded(units, lanes(work)), cells_at(job[HYPER], types.float64)
+    whole, hyper = padded(units, lanes(work)), typed_pointer_at(job[HYPER], types.float64)
     if loss < codes.MAE:
         smoothing = 0.0 if job[TASK] == INFER else hyper[SMOOTHING]
         middle = 1.0 / units if loss == codes.CROSS_ENTROPY else 0.5

@@ -8,7 +8,7 @@ from ..base import codes
 from ..base.jit import kernel
 from ..base.variants import by_plan
 from ..ir.simd import get, offset, pointer_to
-from ..ir.typed_pointers import cells_at
+from ..ir.typed_pointers import typed_pointer_at
 from ..tables.job_table import (
     APPLY,
     BATCH,
@@ -48,12 +48,12 @@ from ..tables.settings import (
 )
 from .dropout import update_key
 from .regularization import clip_scale, finish_gradients, measure_gradient, measure_weights
-from .update import apply_share, beta1_or_momentum, nadam_momentum
+from .update import apply_part, beta1_or_momentum, nadam_momentum
 
 
 @kernel
 def _prepare(plan, job):
-    hyper = cells_at(job[HYPER], types.float64)
+    hyper = typed_pointer_at(job[HYPER], types.float64)
     updates = hyper[UPDATES]
     plan[0, FIRST_ROW] = job[START] if job[TASK] == GRADIENTS else 0
     # The user's own gradient is one of the outputs that predict gave.
@@ -71,9 +71,9 @@ prepare = by_plan(None, _prepare)
 
 
 @kernel
-def _measure_layer(plan, params, work, job, layer, share, shares):
-    hyper = cells_at(job[HYPER], types.float64)
-    measure_weights(plan, params, work, hyper, layer, share, shares)
+def _measure_layer(plan, params, work, job, layer, worker, workers):
+    hyper = typed_pointer_at(job[HYPER], types.float64)
+    measure_weights(plan, params, work, hyper, layer, worker, workers)
 
 
 measure_layer = by_plan(None, _measure_layer)
@@ -143,15 +143,15 @@ after_weights = by_plan(_update_is_made, _after_weights)
 
 
 @kernel
-def _extra_stage(plan, params, moments, work, hyper, stage, share, shares):
+def _extra_stage(plan, params, moments, work, hyper, stage, worker, workers):
     if stage == FINISH:
-        finish_gradients(plan, params, moments, hyper, share, shares)
+        finish_gradients(plan, params, moments, hyper, worker, workers)
         return
     gradient = _gradient_arena(plan, moments)
     if stage == MEASURE:
-        measure_gradient(plan, params, gradient, work, hyper, share, shares)
+        measure_gradient(plan, params, gradient, work, hyper, worker, workers)
     else:
-        apply_share(plan, params, moments, gradient, hyper, share, shares)
+        apply_part(plan, params, moments, gradient, hyper, worker, workers)
 
 
 extra_stage = by_plan(None, _extra_stage)

@@ -10,7 +10,7 @@ import numpy as np
 from ..base.jit import kernel
 from ..base.variants import by_plan
 from ..ir.simd import lanes, offset, splat, store
-from ..primitives.elementwise import activate, times_slope
+from ..primitives.elementwise import activate, times_derivative
 from ..tables.layout import ACTIVATION, DROPOUT, OUTPUTS, RESIDUAL
 from .custom_activation import activate_any
 from .dropout import counter, drop
@@ -79,32 +79,32 @@ activate_panels = by_plan(_activate_panels, _activate_and_drop_panels)
 
 
 @kernel
-def _slope(
+def _derivative(
     plan, params, work, layer, vector, delta, z, a, units, padded, first, vector_step, lane_step
 ):
-    times_slope(plan[layer, ACTIVATION], delta, z, a, units, padded)
+    times_derivative(plan[layer, ACTIVATION], delta, z, a, units, padded)
 
 
 @kernel
-def _slope_and_drop(plan, layer, delta, z, a, units, padded, first, vector_step, lane_step):
+def _derivative_and_drop(plan, layer, delta, z, a, units, padded, first, vector_step, lane_step):
     if plan[layer, DROPOUT] == 0 and plan[layer, RESIDUAL] == 0:
-        times_slope(plan[layer, ACTIVATION], delta, z, a, units, padded)
+        times_derivative(plan[layer, ACTIVATION], delta, z, a, units, padded)
         return
-    times_slope(plan[layer, ACTIVATION], delta, z, z, units, padded)
+    times_derivative(plan[layer, ACTIVATION], delta, z, z, units, padded)
     if plan[layer, DROPOUT] > 0:
         drop(plan, layer, delta, delta, units, first, vector_step, lane_step)
 
 
 @kernel
-def _slope_and_more(
+def _derivative_and_more(
     plan, params, work, layer, vector, delta, z, a, units, padded, first, vector_step, lane_step
 ):
     carry_error(plan, work, layer + 1, vector, delta)
-    _slope_and_drop(plan, layer, delta, z, a, units, padded, first, vector_step, lane_step)
+    _derivative_and_drop(plan, layer, delta, z, a, units, padded, first, vector_step, lane_step)
     normalize_back(plan, params, work, layer, vector, delta)
 
 
-slope_units = by_plan(_slope, _slope_and_more)
+slope_units = by_plan(_derivative, _derivative_and_more)
 """delta of some units of a hidden layer, from the error that came down to their a, in place.
 
 delta: (padded, lanes), and aliases neither z nor a. All else: as ``activate_units``.

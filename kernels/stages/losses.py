@@ -16,7 +16,7 @@ from ..ir.simd import (
     splat,
     store,
 )
-from ..primitives.elementwise import exp, log, log1p, slope
+from ..primitives.elementwise import derivative, exp, log, log1p
 
 SUM_TOLERANCE = 1e-3
 """How far from 1 a row of probabilities may sum."""
@@ -52,9 +52,9 @@ def softmax(z, a, units, padded):
         top = select(x > top, x, top)
     for i in range(0, units * w, w):
         store(a, i, exp(load(z, i) - top))
-    share = 1.0 / _sum(a, units)
+    worker = 1.0 / _sum(a, units)
     for i in range(0, units * w, w):
-        store(a, i, load(a, i) * share)
+        store(a, i, load(a, i) * worker)
     for i in range(units * w, padded * w, w):
         store(a, i, splat(a, 0.0))
 
@@ -131,7 +131,7 @@ def _squared(code, z, p, y, delta, units, weight, scale):
         a = load(p, i)
         d = a - load(y, i)
         loss = fma(d, d, loss)
-        store(delta, i, d * slope(code, load(z, i), a) * (scale * weight * 2.0))
+        store(delta, i, d * derivative(code, load(z, i), a) * (scale * weight * 2.0))
     return loss * weight
 
 
@@ -200,7 +200,7 @@ def delta_from_output(code, z, p, v, delta, units, padded, row_loss):
         if code == codes.SOFTMAX:
             store(delta, i, a * (d - total))
         else:
-            store(delta, i, d * slope(code, load(z, i), a))
+            store(delta, i, d * derivative(code, load(z, i), a))
     for i in range(units * w, padded * w, w):
         store(delta, i, splat(delta, 0.0))
 
@@ -222,7 +222,7 @@ def _hit_of_largest(p, y, labels, units):
 
 
 @kernel
-def hits(loss, p, y, labels, units):
+def n_correct(loss, p, y, labels, units):
     """What counts as right in each row, in [0, 1]. Twin: ``correct``.
 
     p: (units, lanes); y: likewise, or (1, lanes) of labels.

@@ -13,7 +13,7 @@ from ..ir.simd import (
     put,
     store,
 )
-from ..ir.typed_pointers import cells_at
+from ..ir.typed_pointers import typed_pointer_at
 from ..tables import settings
 from ..tables.job_table import HYPER, ORDER, ROW_WEIGHTS, START
 from ..tables.layout import (
@@ -30,7 +30,7 @@ from ..tables.layout import (
     Z,
 )
 from .backward import delta_of
-from .batch import has_labels, has_own_gradient
+from .batch import has_labels, has_output_gradient
 from .extended_losses import extended_loss_and_delta
 from .forward import padded
 from .losses import loss_and_delta
@@ -67,7 +67,7 @@ output_loss = by_plan(_loss_and_delta, extended_loss_and_delta)
 @kernel
 def _times_class_weights(plan, job, block, weight):
     """weight (lanes,) *= the weight of each row's class, or the mean of them by y."""
-    w, last, hyper = lanes(block), plan[0, LAST], cells_at(job[HYPER], types.float64)
+    w, last, hyper = lanes(block), plan[0, LAST], typed_pointer_at(job[HYPER], types.float64)
     y, units = offset(block, plan[0, TARGET]), plan[last, OUTPUTS]
     first, labels = settings.class_weights(last), has_labels(plan, job)
     for lane in range(w):
@@ -97,7 +97,7 @@ def _weigh_rows(plan, work, job, vector, valid):
     last, w = plan[0, LAST], lanes(work)
     block = offset(work, vector * plan[0, BLOCK])
     weight = offset(block, plan[0, ROW_WEIGHT])
-    by_class = plan[0, CLASSES] == 1 and not has_own_gradient(job)
+    by_class = plan[0, CLASSES] == 1 and not has_output_gradient(job)
     for lane in range(w):
         put(weight, lane, 1.0 if lane < valid else 0.0)
     if job[ROW_WEIGHTS] != 0:
@@ -113,5 +113,5 @@ def _weigh_rows(plan, work, job, vector, valid):
         _times_weights(weight, delta, plan[last, OUTPUTS], offset(block, plan[0, ROW_LOSS]))
 
 
-weigh = by_plan(None, _weigh_rows)
+apply_row_weights = by_plan(None, _weigh_rows)
 """Weigh one vector of rows, loss and delta: (plan, work, job, vector, valid)."""

@@ -54,9 +54,9 @@ SCALE, L1_FACTOR, L2_FACTOR, LARGEST, CLIPPING, DECAY_OF_AVERAGE = range(6)
 
 
 @kernel
-def part(count, share, shares):
+def part(count, worker, workers):
     """First and last of a share's part of ``count`` things."""
-    return count * share // shares, count * (share + 1) // shares
+    return count * worker // workers, count * (worker + 1) // workers
 
 
 @kernel
@@ -118,12 +118,12 @@ def has_penalty(hyper):
 
 
 @kernel
-def measure_weights(plan, params, work, hyper, layer, share, shares):
+def measure_weights(plan, params, work, hyper, layer, worker, workers):
     """Sums of |w| and w^2 over one share's panels of a layer, lane by lane."""
     if not has_penalty(hyper):
         return
     w = lanes(work)
-    first, last = part(padded(plan[layer, OUTPUTS], w) // w, share, shares)
+    first, last = part(padded(plan[layer, OUTPUTS], w) // w, worker, workers)
     for panel in range(first, last):
         p = offset(params, plan[layer, WEIGHTS] + panel * plan[layer, WEIGHT_STRIDE])
         sizes = squares = splat(p, 0.0)
@@ -135,11 +135,11 @@ def measure_weights(plan, params, work, hyper, layer, share, shares):
 
 
 @kernel
-def measure_gradient(plan, params, gradient, work, hyper, share, shares):
+def measure_gradient(plan, params, gradient, work, hyper, worker, workers):
     """Sums of the squares of the final gradient over one share's panels, with their biases."""
     w, c = lanes(work), common_coefficients(hyper)
     for layer in range(1, plan[0, LAST] + 1):
-        first, last = part(padded(plan[layer, OUTPUTS], w) // w, share, shares)
+        first, last = part(padded(plan[layer, OUTPUTS], w) // w, worker, workers)
         frozen = hyper[of_layer(layer, LR_FACTOR)] == 0.0
         for panel in range(first, last):
             at = plan[layer, WEIGHTS] + panel * plan[layer, WEIGHT_STRIDE]
@@ -195,13 +195,13 @@ def clip_scale(plan, work, hyper):
 
 
 @kernel
-def finish_gradients(plan, params, gradient, hyper, share, shares):
+def finish_gradients(plan, params, gradient, hyper, worker, workers):
     """Scale one share's panels of a kept gradient, and add that of the penalties."""
     w = lanes(params)
     some = 1.0 if hyper[ROW_SCALE] > 0.0 else 0.0  # where no row has weight, nothing has a price
     c = (hyper[ROW_SCALE], some * hyper[L1], some * hyper[L2], 0.0, 1.0, 0.0)
     for layer in range(1, plan[0, LAST] + 1):
-        first, last = part(padded(plan[layer, OUTPUTS], w) // w, share, shares)
+        first, last = part(padded(plan[layer, OUTPUTS], w) // w, worker, workers)
         for panel in range(first, last):
             at = plan[layer, WEIGHTS] + panel * plan[layer, WEIGHT_STRIDE]
             count = plan[layer, INPUTS] * w

@@ -6,7 +6,7 @@ the layer's own delta is made of it.
 
 import numpy as np
 
-from ..base.codes import GELU, OWN_ACTIVATION, SILU
+from ..base.codes import CUSTOM_ACTIVATION, GELU, SILU
 from ..base.jit import kernel
 from ..base.variants import by_plan
 from ..ir.simd import lanes, load, offset, store
@@ -30,7 +30,7 @@ _ONE = np.int64(1)  # a Python constant would compile its callee once more
 def keeps_z(plan, layer):
     """Whether the layer's activation is one of ``layout.KEEPS_Z``."""
     code = plan[layer, ACTIVATION]
-    return code == SILU or code == GELU or code == OWN_ACTIVATION
+    return code == SILU or code == GELU or code == CUSTOM_ACTIVATION
 
 
 @kernel

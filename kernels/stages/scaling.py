@@ -108,12 +108,12 @@ No targets are scaled where y is labels: they stay as they are.
 
 
 @kernel
-def _scale_own_gradient(plan, v):
+def _scale_output_gradient(plan, v):
     if plan[0, SCALING] != 0:
         _times(v, _of_outputs(plan, v), plan[plan[0, LAST], OUTPUTS])
 
 
-scale_own_gradient = by_plan(None, _scale_own_gradient)
+scale_output_gradient = by_plan(None, _scale_output_gradient)
 """dLoss/dp of the outputs as the user has them to that of the network's, in place: (plan, v)."""
 
 

@@ -26,13 +26,13 @@ from ..primitives.gemv import multiply_rows, multiply_rows_back
 from ..tables.layout import (
     ACTIVATION,
     BIAS,
-    BY_ROWS_ALONE,
     DELTA_PANEL_STRIDE,
     DELTA_PANELS,
     IN,
     INPUTS,
     LAST,
     OUTPUTS,
+    ROWS_ONLY,
     WEIGHT_STRIDE,
     WEIGHTS,
     A,
@@ -51,16 +51,16 @@ def _goes_any_way(plan):
 
 
 @kernel
-def _goes_by_rows_alone(plan):
-    return plan[0, BY_ROWS_ALONE] == 1
+def _is_rows_only(plan):
+    return plan[0, ROWS_ONLY] == 1
 
 
-by_rows_alone = by_plan(_goes_any_way, _goes_by_rows_alone)
+by_rows_alone = by_plan(_goes_any_way, _is_rows_only)
 """Whether every batch goes by rows, for what it does to all units of a row at once: (plan)."""
 
 
 @kernel
-def are_few(plan, rows, w):
+def is_small_batch(plan, rows, w):
     """Whether so many rows go with units in the lanes: at most half a vector of them."""
     return 2 * rows <= w and not by_rows_alone(plan)
 
@@ -86,11 +86,11 @@ def _turn(panels, rows, count):
 
 
 @kernel
-def forward_few(plan, params, work, layer, rows, first, last):
+def forward_small_batch(plan, params, work, layer, rows, first, last):
     """z and a of the panels ``first`` to ``last`` of a layer's units, for a batch of few rows.
 
     plan, params, work: layout.py. Of the last layer z alone, each row in the first rows of a whole
-    panel (lanes, lanes): ``outputs_few`` goes on. Twin: ``forward``.
+    panel (lanes, lanes): ``outputs_small_batch`` goes on. Twin: ``forward``.
     """
     w, units = lanes(work), plan[layer, OUTPUTS]
     is_last = layer == plan[0, LAST]
@@ -118,15 +118,15 @@ def forward_few(plan, params, work, layer, rows, first, last):
 
 
 @kernel
-def outputs_few(plan, work, rows):
+def outputs_small_batch(plan, work, rows):
     """z of the last layer as (units, lanes): what a large batch has after its last product."""
     layer = plan[0, LAST]
     _turn(offset(work, plan[layer, Z]), rows, -(-plan[layer, OUTPUTS] // lanes(work)))
 
 
 @kernel
-def write_outputs_few(plan, work, rows, out):
-    """Outputs of few rows to out (rows, units), straight from z as ``forward_few`` left it.
+def write_outputs_small_batch(plan, work, rows, out):
+    """Outputs of few rows to out (rows, units), straight from z as ``forward_small_batch`` left it.
 
     For outputs that know nothing of one another, and are made of z in place: neither for softmax
     nor for an own activation.
@@ -143,7 +143,7 @@ def write_outputs_few(plan, work, rows, out):
 
 
 @kernel
-def backward_few(plan, params, work, layer, rows, first, last):
+def backward_small_batch(plan, params, work, layer, rows, first, last):
     """Delta of the panels ``first`` to ``last`` of the units below a layer, from the layer's delta.
 
     plan, params, work: layout.py. Both deltas lie in DELTA_PANELS. Twin: ``backward``.
@@ -183,7 +183,7 @@ def backward_few(plan, params, work, layer, rows, first, last):
 
 
 @kernel
-def error_of_inputs_few(plan, params, work, rows, first, last):
+def error_of_inputs_small_batch(plan, params, work, rows, first, last):
     """dLoss/dX of the panels ``first`` to ``last`` of inputs, where the inputs themselves lay.
 
     plan, params, work: layout.py. Reads the delta of layer 1 in DELTA_PANELS. Twin:

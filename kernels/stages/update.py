@@ -28,7 +28,6 @@ from ..tables.layout import (
     BLOCK,
     DELTA_PANEL_STRIDE,
     DELTA_PANELS,
-    FEW_AT_A_TIME,
     IN,
     INPUTS,
     LAST,
@@ -40,6 +39,7 @@ from ..tables.layout import (
     PER_UNIT_STRIDE,
     SCRATCH,
     SCRATCH_STRIDE,
+    SMALL_BATCH_VECTORS,
     WEIGHT_STRIDE,
     WEIGHTS,
 )
@@ -60,12 +60,12 @@ from .regularization import (
     move_average,
     part,
 )
-from .small_batch import are_few
+from .small_batch import is_small_batch
 
 LR, MOMENTUM, NESTEROV, DECAY, SHRINK, BETA1, BETA2, EPS, UNBIAS, GRADIENT_LR = range(10)
 """What ``coefficients`` returns: LR is the step size, SHRINK AdamW's factor on the weights, UNBIAS
-the factor on sqrt(v). GRADIENT_LR, of ``more_coefficients``, is the step size of NAdam's plain
-gradient."""
+the factor on sqrt(v). GRADIENT_LR, of ``extended_coefficients_of``, is the step size of NAdam's
+plain gradient."""
 
 
 @kernel
@@ -95,7 +95,7 @@ def coefficients(optimizer, hyper, lr, momentum):
 
 
 @kernel
-def more_coefficients(optimizer, hyper, lr, momentum):
+def extended_coefficients_of(optimizer, hyper, lr, momentum):
     """``coefficients`` for the optimizers of extended plans, too, and GRADIENT_LR."""
     t, step, ahead = hyper[UPDATES] + 1.0, lr, 0.0
     own = coefficients(optimizer, hyper, lr, momentum)
@@ -196,7 +196,7 @@ def update(optimizer, k, w, g, m, v, count):
 
 
 @kernel
-def update_more(optimizer, k, w, g, m, v, count):
+def update_extended(optimizer, k, w, g, m, v, count):
     """``update`` for the optimizers of extended plans, too."""
     if optimizer == codes.NADAM:
         _nadam(k, w, g, m, v, count)
@@ -224,7 +224,7 @@ def _extended_update_tile(plan, k, params, moments, at, g, count, is_weight):
     v = offset(m, plan[0, PARAMETERS]) if plan[0, MOMENTS] > 1 else m
     own, common = k
     final_gradient(common, w, g, count, is_weight)
-    update_more(plan[0, OPTIMIZER], own, w, g, m, v, count)
+    update_extended(plan[0, OPTIMIZER], own, w, g, m, v, count)
     if plan[0, AVERAGE] >= 0:
         place = plan[0, AVERAGE] * plan[0, PARAMETERS] + at
         move_average(common[DECAY_OF_AVERAGE], w, offset(moments, place), count)
@@ -266,13 +266,13 @@ def _same(plan, layer, hyper, common):
 
 
 @kernel
-def _with_own(plan, layer, hyper, common):
+def _with_layer_rate(plan, layer, hyper, common):
     lr = hyper[STEP_LR] * hyper[of_layer(layer, LR_FACTOR)]
-    own = more_coefficients(plan[0, OPTIMIZER], hyper, lr, hyper[STEP_MOMENTUM])
+    own = extended_coefficients_of(plan[0, OPTIMIZER], hyper, lr, hyper[STEP_MOMENTUM])
     return own, common
 
 
-_begin_layer = by_plan(_same, _with_own)
+_begin_layer = by_plan(_same, _with_layer_rate)
 """The scalars of a layer's update, from those that all share: (plan, layer, hyper, common)."""
 
 
@@ -323,8 +323,8 @@ def _keep(total, g, count, adds):
 
 
 @kernel
-def _weights_of_few(
-    plan, layer, params, moments, work, scratch, k, keep, adds, rows, share, shares
+def _weights_of_small_batch(
+    plan, layer, params, moments, work, scratch, k, keep, adds, rows, worker, workers
 ):
     """Gradient and update of one share's part of W, for a batch of few rows.
 
@@ -333,15 +333,15 @@ def _weights_of_few(
     w = lanes(work)
     units, panels = plan[layer, INPUTS], -(-plan[layer, OUTPUTS] // w)
     first, last, low, high = 0, panels, 0, units
-    if panels >= shares:
-        first, last = part(panels, share, shares)
+    if panels >= workers:
+        first, last = part(panels, worker, workers)
     else:
-        low, high = part(-(-units // w), share, shares)
+        low, high = part(-(-units // w), worker, workers)
         low, high = low * w, min(high * w, units)
     for panel in range(first, last):
         deltas = offset(work, plan[layer, DELTA_PANELS] + panel * plan[layer, DELTA_PANEL_STRIDE])
-        for i in range(low, high, FEW_AT_A_TIME):
-            count = min(FEW_AT_A_TIME, high - i)
+        for i in range(low, high, SMALL_BATCH_VECTORS):
+            count = min(SMALL_BATCH_VECTORS, high - i)
             at = plan[layer, WEIGHTS] + panel * plan[layer, WEIGHT_STRIDE] + i * w
             _outer(offset(work, plan[layer, IN] + i * rows), deltas, scratch, rows, count)
             if keep:
@@ -427,7 +427,7 @@ _norms_of_layer = by_plan(None, _norms)
 
 
 @kernel
-def update_share(plan, params, moments, work, hyper, keep, adds, share, shares, rows):
+def update_part(plan, params, moments, work, hyper, keep, adds, worker, workers, rows):
     """One share's part of an update: its part of every W and b.
 
     plan, params, moments, work: layout.py. hyper: settings.py. keep: write the gradient to
@@ -435,24 +435,24 @@ def update_share(plan, params, moments, work, hyper, keep, adds, share, shares, 
     there. rows: of the batch. Twins: ``gradients``, ``update``.
     """
     w = lanes(work)
-    scratch = offset(work, plan[0, SCRATCH] + share * plan[0, SCRATCH_STRIDE])
-    few, whole = are_few(plan, rows, w), padded(rows, w)
+    scratch = offset(work, plan[0, SCRATCH] + worker * plan[0, SCRATCH_STRIDE])
+    few, whole = is_small_batch(plan, rows, w), padded(rows, w)
     common = _begin_update(plan, hyper)
     for layer in range(plan[0, LAST], 0, -1):
         if is_frozen(plan, layer, hyper, keep and adds):
             continue
         k = _begin_layer(plan, layer, hyper, common)
         if few:
-            _weights_of_few(
-                plan, layer, params, moments, work, scratch, k, keep, adds, rows, share, shares
+            _weights_of_small_batch(
+                plan, layer, params, moments, work, scratch, k, keep, adds, rows, worker, workers
             )
         else:
-            first, last = part(-(-plan[layer, INPUTS] // min(ROWS, w)), share, shares)
+            first, last = part(-(-plan[layer, INPUTS] // min(ROWS, w)), worker, workers)
             vectors = whole // w
             _weights_of_layer(
                 plan, layer, params, moments, work, scratch, k, keep, adds, first, last, vectors
             )
-        first, last = part(-(-plan[layer, OUTPUTS] // w), share, shares)
+        first, last = part(-(-plan[layer, OUTPUTS] // w), worker, workers)
         summed = rows if few else whole
         _biases_of_layer(
             plan, layer, params, moments, work, scratch, k, keep, adds, first, last, summed
@@ -467,7 +467,7 @@ APPLIED_AT_A_TIME = 1024
 
 
 @kernel
-def apply_share(plan, params, moments, gradient, hyper, share, shares):
+def apply_part(plan, params, moments, gradient, hyper, worker, workers):
     """Update one share's panels, and their biases, by a gradient that was stored before.
 
     plan, params, moments, gradient: layout.py; hyper: settings.py. Twin: ``update``.
@@ -477,7 +477,7 @@ def apply_share(plan, params, moments, gradient, hyper, share, shares):
         if is_frozen(plan, layer, hyper, False):
             continue
         k = _begin_layer(plan, layer, hyper, common)
-        first, last = part(padded(plan[layer, OUTPUTS], w) // w, share, shares)
+        first, last = part(padded(plan[layer, OUTPUTS], w) // w, worker, workers)
         for panel in range(first, last):
             start = plan[layer, WEIGHTS] + panel * plan[layer, WEIGHT_STRIDE]
             end = start + plan[layer, INPUTS] * w

@@ -50,7 +50,7 @@ IN_ORDER, ALL_ROWS, GIVEN_ROWS = range(3)
 """The rows of an epoch: as ORDER has them; all of them, shuffled; those that Python has put into
 ORDER before the epoch begins, shuffled."""
 
-FINE, BAD_INPUT, BAD_TARGET, NOT_FINITE, KINDS = range(5)
+OK, BAD_INPUT, BAD_TARGET, NOT_FINITE, KINDS = range(5)
 """Statuses. That of an inference's share is kind + KINDS * the first row of the vector of rows
 that holds an invalid value."""
 

@@ -42,7 +42,7 @@ from ..base.sizes import COLUMNS, ROWS, WIDEST
     DELTA,  # in a block: two deltas, DELTA_STRIDE apart, each (units, lanes)
     DELTA_STRIDE,
     ROW_LOSS,  # in a block: loss of each row
-    ROW_HITS,  # in a block: what counts as right of each row
+    ROW_CORRECT,  # in a block: what counts as right of each row
     ROW_STATUS,  # in a block: not 0 if X or y of a row is not valid
     SCRATCH,  # in work: one tile for each share, SCRATCH_STRIDE apart
     SCRATCH_STRIDE,
@@ -60,11 +60,11 @@ from ..base.sizes import COLUMNS, ROWS, WIDEST
     KEY,  # of the dropout of the batch in work
     DROPPING,  # 1: that batch is one that drops units
     FIRST_ROW,  # of that batch, among the rows that dropout counts
-    OWN_LOSS,  # address of the user's own loss
-    OWN_ROWS,  # in a block: one row of p, y and dLoss/dp for it
+    CUSTOM_LOSS,  # address of the user's own loss
+    CUSTOM_ROWS,  # in a block: one row of p, y and dLoss/dp for it
     CLASSES,  # 1: the classes of rows have weights
     SCALING,  # address of the scales of inputs, targets and outputs (scaling.py), or 0
-    BY_ROWS_ALONE,  # 1: every batch goes by rows (batch.py)
+    ROWS_ONLY,  # 1: every batch goes by rows (batch.py)
     ERROR,  # in a block: error of the a of a residual layer (residual.py), (units, lanes)
 ) = range(32)
 
@@ -92,10 +92,10 @@ from ..base.sizes import COLUMNS, ROWS, WIDEST
     FUNCTION,  # address of the user's own activation
 ) = range(19)
 
-KEEPS_Z = (codes.SILU, codes.GELU, codes.OWN_ACTIVATION)
+KEEPS_Z = (codes.SILU, codes.GELU, codes.CUSTOM_ACTIVATION)
 """Activations whose slope cannot be had from a alone. An own one leaves the slope itself in Z."""
 
-FEW_AT_A_TIME = 64
+SMALL_BATCH_VECTORS = 64
 """Vectors of a weight gradient that a batch of few rows has in scratch at a time."""
 
 MOST_BYTES = 2**56
@@ -109,7 +109,7 @@ def _rounded(count: int, step: int) -> int:
 
 
 @dataclass(frozen=True)
-class Shape:
+class PlanSpec:
     """What a plan is made for. ``sizes`` has the input width first, ``activations`` are codes.
 
     What follows ``shares`` is for extended plans alone. dropout: rates, one for each layer.
@@ -123,18 +123,18 @@ class Shape:
     optimizer: int = codes.SGD
     moments: int = 0
     capacity: int = 1
-    shares: int = 1
+    workers: int = 1
     extended: bool = False
     dropout: tuple[float, ...] = ()
     averages: bool = False
     clips_norm: bool = False
     weighs_classes: bool = False
-    own_loss: int = 0
+    custom_loss: int = 0
     seed: int = 0
     scaling: int = 0
     layer_norm: bool = False
     residual: bool = False
-    own_activations: tuple[int, ...] = ()
+    custom_activations: tuple[int, ...] = ()
     """Address of each layer's, 0 where it is none; or nothing at all."""
 
     @property
@@ -194,7 +194,7 @@ class _Space:
         return (lines | 1) * self.line
 
 
-def check_room(shape: Shape) -> None:
+def check_room(shape: PlanSpec) -> None:
     """MemoryError for a shape whose offsets might not be int64: they would wrap around.
 
     The bound is above what a plan takes: every width has more than its padding added, and the block
@@ -210,7 +210,7 @@ def check_room(shape: Shape) -> None:
         )
 
 
-def make_plan(shape: Shape) -> NDArray[np.int64]:
+def make_plan(shape: PlanSpec) -> NDArray[np.int64]:
     """The plan (1 + L, COLUMNS) of a network: offsets, strides, codes. MemoryError: check_room."""
     check_room(shape)
     plan = np.zeros((len(shape.sizes), COLUMNS), np.int64)
@@ -224,10 +224,10 @@ def make_plan(shape: Shape) -> NDArray[np.int64]:
     return plan
 
 
-def _extend(plan: NDArray[np.int64], shape: Shape) -> None:
+def _extend(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     header, outputs = plan[0], shape.sizes[-1]
     header[EXTENDED], header[SEED] = shape.extended, shape.seed
-    header[OWN_LOSS], header[CLASSES] = shape.own_loss, shape.weighs_classes
+    header[CUSTOM_LOSS], header[CLASSES] = shape.custom_loss, shape.weighs_classes
     header[SCALING] = shape.scaling
     header[TARGETS] = outputs // 2 if shape.loss == codes.GAUSSIAN_NLL else outputs
     header[[AVERAGE, GRADIENT]] = -1
@@ -239,11 +239,11 @@ def _extend(plan: NDArray[np.int64], shape: Shape) -> None:
         row[DROPOUT] = min(round(rate * 2**32), 2**32 - 1)
     plan[1:, PER_UNIT] = [3 if normalized else 1 for normalized in shape.normalized]
     plan[1:, RESIDUAL] = shape.adds_inputs
-    plan[1:, FUNCTION] = shape.own_activations or 0
-    header[BY_ROWS_ALONE] = any(shape.normalized + shape.adds_inputs)
+    plan[1:, FUNCTION] = shape.custom_activations or 0
+    header[ROWS_ONLY] = any(shape.normalized + shape.adds_inputs)
 
 
-def _place_parameters(plan: NDArray[np.int64], shape: Shape) -> None:
+def _place_parameters(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     space, lanes = _Space(shape.itemsize), shape.lanes
     before = 0
     for row, inputs, outputs in zip(plan[1:], shape.sizes[:-1], shape.sizes[1:], strict=True):
@@ -257,7 +257,7 @@ def _place_parameters(plan: NDArray[np.int64], shape: Shape) -> None:
     plan[0, PARAMETERS] = space.end
 
 
-def _place_block(plan: NDArray[np.int64], shape: Shape) -> None:
+def _place_block(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     space, lanes = _Space(shape.itemsize), shape.lanes
 
     def units(count: int) -> int:
@@ -278,24 +278,24 @@ def _place_block(plan: NDArray[np.int64], shape: Shape) -> None:
             row[LINEAR], row[INVERSE] = units(row[OUTPUTS]), space.take(lanes)
     header[DELTA_STRIDE] = space.odd(_rounded(max(shape.sizes[1:]), lanes) * lanes)
     header[DELTA] = space.take(2 * header[DELTA_STRIDE])
-    for column in (ROW_LOSS, ROW_HITS, ROW_STATUS, *((ROW_WEIGHT,) if shape.extended else ())):
+    for column in (ROW_LOSS, ROW_CORRECT, ROW_STATUS, *((ROW_WEIGHT,) if shape.extended else ())):
         header[column] = space.take(lanes)
     if plan[1:, RESIDUAL].any():
         header[ERROR] = space.take(header[DELTA_STRIDE])
-    if shape.own_loss:
-        header[OWN_ROWS] = space.take(3 * shape.sizes[-1])
+    if shape.custom_loss:
+        header[CUSTOM_ROWS] = space.take(3 * shape.sizes[-1])
     header[BLOCK] = space.odd(space.end)
 
 
-def _place_work(plan: NDArray[np.int64], shape: Shape) -> None:
+def _place_work(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     space, lanes, header = _Space(shape.itemsize), shape.lanes, plan[0]
     rows = _rounded(shape.capacity, lanes)
     space.take(rows // lanes * header[BLOCK])
     for row in plan[1:]:
         row[DELTA_PANEL_STRIDE] = space.odd(rows * lanes)
         row[DELTA_PANELS] = space.take(-(-row[OUTPUTS] // lanes) * row[DELTA_PANEL_STRIDE])
-    header[SCRATCH_STRIDE] = space.odd(max(ROWS * WIDEST, lanes, FEW_AT_A_TIME) * lanes)
-    header[SCRATCH] = space.take(shape.shares * header[SCRATCH_STRIDE])
+    header[SCRATCH_STRIDE] = space.odd(max(ROWS * WIDEST, lanes, SMALL_BATCH_VECTORS) * lanes)
+    header[SCRATCH] = space.take(shape.workers * header[SCRATCH_STRIDE])
     if shape.extended:
         panels = plan[-1, FIRST_PANEL] + -(-shape.sizes[-1] // lanes)
         header[PANEL_SUMS] = space.take(2 * panels * lanes)
@@ -350,13 +350,13 @@ def write_layers(plan: NDArray[np.int64], arena: NDArray[Any], layers: Sequence[
             place[:] = values
 
 
-def scales_length(shape: Shape) -> int:
+def scales_length(shape: PlanSpec) -> int:
     """Elements of the scales of a network."""
     inputs, outputs = (_rounded(count, shape.lanes) for count in (shape.sizes[0], shape.sizes[-1]))
     return 2 * inputs + 4 * outputs
 
 
-def read_scales(shape: Shape, scales: NDArray[Any]) -> Scales:
+def read_scales(shape: PlanSpec, scales: NDArray[Any]) -> Scales:
     """The scales of a network (scaling.py) in place."""
     counts = (shape.sizes[0],) * 2 + (shape.sizes[-1],) * 4
     ends = np.cumsum([_rounded(count, shape.lanes) for count in counts])

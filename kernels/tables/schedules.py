@@ -13,7 +13,7 @@ CONSTANT, STEPS, INVERSE, COSINE, LINEAR = range(5)
 LINEAR anneal from FIRST up to 1 at t = PEAK, and from there to END at t = LAST."""
 
 CODE, WARMUP, START_FACTOR = range(3)
-"""Cells of every schedule. WARMUP: updates of the warm-up, which begins with START_FACTOR."""
+"""Elements of every schedule. WARMUP: updates of the warm-up, which begins with START_FACTOR."""
 
 GAMMA, EVERY = 3, 4
 POWER = 3
@@ -24,39 +24,39 @@ N_SCHEDULE = 9
 
 
 @kernel
-def _annealed(cells, start, t):
+def _annealed(encoded, start, t):
     """``scheduled`` of COSINE and LINEAR, without a warm-up."""
-    peak, last = cells[start + PEAK], cells[start + LAST]
+    peak, last = encoded[start + PEAK], encoded[start + LAST]
     if t < peak:
-        begin, end, share = cells[start + FIRST], 1.0, t / peak
-        from_momentum, momentum = cells[start + MOMENTUM], cells[start + PEAK_MOMENTUM]
+        begin, end, worker = encoded[start + FIRST], 1.0, t / peak
+        from_momentum, momentum = encoded[start + MOMENTUM], encoded[start + PEAK_MOMENTUM]
     else:
-        begin, end, share = 1.0, cells[start + END], min((t - peak) / (last - peak), 1.0)
-        from_momentum, momentum = cells[start + PEAK_MOMENTUM], cells[start + MOMENTUM]
-    rest = 1.0 - share
-    if cells[start + CODE] == COSINE:
-        rest = 0.5 + 0.5 * math.cos(math.pi * share)
+        begin, end, worker = 1.0, encoded[start + END], min((t - peak) / (last - peak), 1.0)
+        from_momentum, momentum = encoded[start + PEAK_MOMENTUM], encoded[start + MOMENTUM]
+    rest = 1.0 - worker
+    if encoded[start + CODE] == COSINE:
+        rest = 0.5 + 0.5 * math.cos(math.pi * worker)
     # In this form the last value is exact, however small it is beside the first.
     return end + (begin - end) * rest, momentum + (from_momentum - momentum) * rest
 
 
 @kernel
-def scheduled(cells, start, t):
+def scheduled(encoded, start, t):
     """(factor of the learning rate, momentum or NaN for unchanged) after t updates.
 
     cells: float64, the schedule from ``start`` on. t: float64; past the end of a schedule its last
     value stays. Twin: same name.
     """
-    code, warmup, factor, momentum = cells[start + CODE], cells[start + WARMUP], 1.0, math.nan
+    code, warmup, factor, momentum = encoded[start + CODE], encoded[start + WARMUP], 1.0, math.nan
     after = max(t - warmup, 0.0)
     if code == STEPS:
-        steps = float(math.floor(after / cells[start + EVERY]))
-        factor = cells[start + GAMMA] ** steps
+        steps = float(math.floor(after / encoded[start + EVERY]))
+        factor = encoded[start + GAMMA] ** steps
     elif code == INVERSE:
-        factor = (after + 1.0) ** -cells[start + POWER]
+        factor = (after + 1.0) ** -encoded[start + POWER]
     elif code != CONSTANT:
-        factor, momentum = _annealed(cells, start, after)
+        factor, momentum = _annealed(encoded, start, after)
     if t < warmup:
-        first = cells[start + START_FACTOR]
+        first = encoded[start + START_FACTOR]
         factor *= first + (1.0 - first) * (t / warmup)
     return factor, momentum
