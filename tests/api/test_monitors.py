@@ -154,7 +154,7 @@ MAKERS = {
 @pytest.mark.parametrize("kind", MAKERS)
 def test_what_cannot_be_monitored_is_refused_at_once(kind):
     make = MAKERS[kind]
-    with pytest.raises(ValueError, match=r"monitor is 'val_auc': .* mode='min' or mode='max'"):
+    with pytest.raises(ValueError, match=r"monitor is 'val_auc': .* mode='min' .* mode='max'"):
         make("val_auc")
     with pytest.raises(ValueError, match=r"mode is 'up', expected 'auto', 'min' or 'max'"):
         make("val_auc", mode="up")
