@@ -13,6 +13,7 @@ from ..common import checks
 from ..common.specs import check_fields
 from ..common.types import Floats
 from ..kernels.base import codes
+from ..kernels.stages import update_rules as rules
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class LBFGS:
     tolerance: float = 1e-5
     max_line_search: int = 20
 
-    code: ClassVar[int] = codes.SGD  # of no consequence: the kernels make no update
+    code: ClassVar[int] = rules.SGD  # of no consequence: the kernels make no update
     extended: ClassVar[bool] = False
     n_moments: ClassVar[int] = 0
 

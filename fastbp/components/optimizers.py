@@ -6,6 +6,7 @@ checked when the specification is made: TypeError for what is no number, ValueEr
 out of range.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -15,6 +16,10 @@ import numpy.typing as npt
 from ..common import checks
 from ..common.specs import check_fields
 from ..kernels.base import codes
+from ..kernels.stages import update_rules as rules
+
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "NAdam", "RMSprop"]
+"""The optimizers, which ``fastbp`` exports under these names."""
 
 Hyper: TypeAlias = npt.NDArray[np.float64]
 
@@ -22,8 +27,31 @@ SMALLEST_EPS = float(np.finfo(np.float32).tiny)
 """A smaller eps would be flushed to 0 in float32, and a parameter without gradient become NaN."""
 
 
+class Optimizer(ABC):
+    """An optimizer: its numbers are the fields, its facts the members here."""
+
+    code: ClassVar[int]
+    """Its code in the kernels (update_rules.py)."""
+    extended: ClassVar[bool] = True
+    """Whether it takes the extended kernels."""
+
+    @property
+    @abstractmethod
+    def n_moments(self) -> int:
+        """Moment arrays in use, 0 to 2."""
+
+    @property
+    def has_momentum(self) -> bool:
+        """Whether it has a momentum that a schedule can replace: ``momentum``, or betas[0]."""
+        return False
+
+    @abstractmethod
+    def hyper(self) -> Hyper:
+        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+
+
 @dataclass(frozen=True)
-class SGD:
+class SGD(Optimizer):
     """Stochastic gradient descent with momentum, Nesterov's or the heavy ball's.
 
     m = momentum m + g; w -= lr (g + momentum m) with nesterov, lr m without.
@@ -34,7 +62,7 @@ class SGD:
     nesterov: bool = False
     weight_decay: float = 0.0
 
-    code: ClassVar[int] = codes.SGD
+    code: ClassVar[int] = rules.SGD
     extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -52,11 +80,16 @@ class SGD:
 
     @property
     def n_moments(self) -> int:
-        """Moment arrays in use: the velocity m, if there is momentum."""
+        """The velocity m, if there is momentum."""
         return 1 if self.momentum else 0
 
+    @property
+    def has_momentum(self) -> bool:
+        """See ``Optimizer``."""
+        return self.momentum > 0
+
     def hyper(self) -> Hyper:
-        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        """See ``Optimizer``."""
         return _hyper(
             LR=self.lr,
             MOMENTUM=self.momentum,
@@ -66,7 +99,7 @@ class SGD:
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Optimizer):
     """Adam (Kingma and Ba, 2015); weight_decay is added to the gradient.
 
     m and v are running means of g and g^2 with betas; w -= lr m' / (sqrt(v') + eps), where
@@ -78,7 +111,7 @@ class Adam:
     eps: float = 1e-8
     weight_decay: float = 0.0
 
-    code: ClassVar[int] = codes.ADAM
+    code: ClassVar[int] = rules.ADAM
     extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -88,11 +121,16 @@ class Adam:
 
     @property
     def n_moments(self) -> int:
-        """Moment arrays in use: m and v."""
+        """The running means m and v."""
         return 2
 
+    @property
+    def has_momentum(self) -> bool:
+        """See ``Optimizer``."""
+        return True
+
     def hyper(self) -> Hyper:
-        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        """See ``Optimizer``."""
         return _hyper(
             LR=self.lr,
             BETA1=self.betas[0],
@@ -111,11 +149,11 @@ class AdamW(Adam):
 
     weight_decay: float = 1e-2
 
-    code: ClassVar[int] = codes.ADAMW
+    code: ClassVar[int] = rules.ADAMW
 
 
 @dataclass(frozen=True)
-class RMSprop:
+class RMSprop(Optimizer):
     """RMSprop (Tieleman and Hinton, 2012), with momentum after the scaling.
 
     v is a running mean of g^2 with alpha; s = g / (sqrt(v) + eps); m = momentum m + s;
@@ -128,7 +166,7 @@ class RMSprop:
     weight_decay: float = 0.0
     momentum: float = 0.0
 
-    code: ClassVar[int] = codes.RMSPROP
+    code: ClassVar[int] = rules.RMSPROP
     extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -143,11 +181,16 @@ class RMSprop:
 
     @property
     def n_moments(self) -> int:
-        """Moment arrays in use: the mean square v, and the velocity m if there is momentum."""
+        """The mean square v, and the velocity m if there is momentum."""
         return 2 if self.momentum else 1
 
+    @property
+    def has_momentum(self) -> bool:
+        """See ``Optimizer``."""
+        return self.momentum > 0
+
     def hyper(self) -> Hyper:
-        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        """See ``Optimizer``."""
         return _hyper(
             LR=self.lr,
             MOMENTUM=self.momentum,
@@ -158,7 +201,7 @@ class RMSprop:
 
 
 @dataclass(frozen=True)
-class Adagrad:
+class Adagrad(Optimizer):
     """Adagrad (Duchi, Hazan and Singer, 2011).
 
     v = v + g^2; w -= lr / (1 + (t - 1) lr_decay) g / (sqrt(v) + eps).
@@ -169,8 +212,7 @@ class Adagrad:
     eps: float = 1e-10
     weight_decay: float = 0.0
 
-    code: ClassVar[int] = codes.ADAGRAD
-    extended: ClassVar[bool] = True
+    code: ClassVar[int] = rules.ADAGRAD
 
     def __post_init__(self) -> None:
         check_fields(
@@ -183,11 +225,11 @@ class Adagrad:
 
     @property
     def n_moments(self) -> int:
-        """Moment arrays in use: the sum of squares v."""
+        """The sum of squares v."""
         return 1
 
     def hyper(self) -> Hyper:
-        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        """See ``Optimizer``."""
         return _hyper(LR=self.lr, DECAY=self.lr_decay, EPS=self.eps, WEIGHT_DECAY=self.weight_decay)
 
 
@@ -202,22 +244,26 @@ class NAdam(Adam):
     lr: float = 2e-3
     momentum_decay: float = 4e-3
 
-    code: ClassVar[int] = codes.NADAM
+    code: ClassVar[int] = rules.NADAM
     extended: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_fields(self, momentum_decay=checks.not_negative)
 
+    @property
+    def has_momentum(self) -> bool:
+        """Its momentum follows a rule of its own."""
+        return False
+
     def hyper(self) -> Hyper:
-        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        """See ``Optimizer``."""
         hyper = super().hyper()
         hyper[codes.DECAY] = self.momentum_decay
         return hyper
 
 
-Optimizer: TypeAlias = SGD | Adam | RMSprop | Adagrad
-OPTIMIZERS = {kind.__name__: kind for kind in (SGD, Adam, AdamW, RMSprop, Adagrad, NAdam)}
+OPTIMIZERS: dict[str, type[Optimizer]] = {name: globals()[name] for name in __all__}
 
 
 def check(optimizer: object, argument: str = "optimizer") -> Optimizer:

@@ -137,7 +137,7 @@ class TrainerCore:
             custom_loss=custom_loss,
             seed=self._seed,
         )
-        classes = options.n_classes(loss, net.sizes[-1])
+        classes = loss.n_classes(net.sizes[-1])
         hyper = asked.hyper(optimizer, loss, classes)
         arena = self._arena(shape.arenas)
         own_ones = net.custom_activations
@@ -274,7 +274,7 @@ class TrainerCore:
 
     @property
     def _has_accuracy(self) -> bool:
-        return self._loss.code in (codes.BCE, codes.CROSS_ENTROPY)
+        return self._loss.has_classes
 
     def _engine_of(self, averaged: bool) -> Engine:
         """The engine, or one over the moving average of the parameters."""
@@ -303,7 +303,7 @@ class TrainerCore:
         """Where class weights are "balanced", take them from the labels of these rows, or all."""
         if self._options.class_weight != "balanced" or data.y is None:
             return
-        labels, classes = data.y.array[:, 0], options.n_classes(self._loss, self._net.sizes[-1])
+        labels, classes = data.y.array[:, 0], self._loss.n_classes(self._net.sizes[-1])
         rows = np.arange(data.rows) if rows is None else rows
         check_targets(data.y, rows, self._loss, self._net.sizes[-1], self._dtype)
         labels = labels[rows]

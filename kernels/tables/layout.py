@@ -120,7 +120,7 @@ class PlanSpec:
     activations: tuple[int, ...]
     itemsize: int
     loss: int = codes.MSE
-    optimizer: int = codes.SGD
+    optimizer: int = 0
     moments: int = 0
     capacity: int = 1
     workers: int = 1
