@@ -9,7 +9,6 @@ import math
 import numpy as np
 
 from .base import codes
-from .stages import update_rules as rules
 from .tables import schedules
 
 # Activations
@@ -413,7 +412,7 @@ def update(optimizer, hyper, t, w, g, m, v):
     rules in torch's order of operations: scalars in double precision, arrays in their own.
     """
     hyper, t = hyper.tolist(), int(t)
-    if optimizer == rules.ADAMW:
+    if optimizer == codes.ADAMW:
         w *= 1 - hyper[codes.LR] * hyper[codes.WEIGHT_DECAY]
     elif hyper[codes.WEIGHT_DECAY]:
         g = g + hyper[codes.WEIGHT_DECAY] * w
@@ -474,12 +473,12 @@ def _adagrad(hyper, t, w, g, _m, v):
 
 
 _UPDATES = {
-    rules.SGD: _sgd,
-    rules.ADAM: _adam,
-    rules.ADAMW: _adam,
-    rules.RMSPROP: _rmsprop,
-    rules.ADAGRAD: _adagrad,
-    rules.NADAM: _nadam,
+    codes.SGD: _sgd,
+    codes.ADAM: _adam,
+    codes.ADAMW: _adam,
+    codes.RMSPROP: _rmsprop,
+    codes.ADAGRAD: _adagrad,
+    codes.NADAM: _nadam,
 }
 
 # Schedules

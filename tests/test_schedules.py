@@ -207,7 +207,7 @@ NO_NUMBERS = [
     (Cosine, {"updates": True}, "updates is True"),
     (OneCycle, {"updates": 100, "cycle_momentum": 1}, "cycle_momentum is 1"),
     (OneCycle, {"updates": 100, "anneal_strategy": 1}, "anneal_strategy is 1"),
-    (Warmup, {"updates": 5, "then": fastbp.Adam()}, "Warmup: then is Adam("),
+    (Warmup, {"updates": 5, "then": fastbp.Adam()}, "Warmup: then is fastbp.Adam("),
     (Warmup, {"updates": 5, "then": Cosine}, "Cosine(updates=1000)"),
     (Warmup, {"updates": 5, "then": Warmup(5)}, "without Warmup"),
 ]

@@ -1,9 +1,9 @@
 """The optimizers: frozen specifications with torch's update rules, names and defaults.
 
 In the formulas w is a parameter, g the gradient of the batch's loss with weight_decay * w added,
-and t the number of the update, from 1. Weights and biases are treated alike. Every number is
-checked when the specification is made: TypeError for what is no number, ValueError for a number
-out of range.
+and t the number of the update, from 1. Weights and biases follow the same rule. The constructor
+checks every number: it raises TypeError for what is not a number, ValueError for a number out of
+range.
 """
 
 from abc import ABC, abstractmethod
@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..common import checks
+from ..common.call_repr import CallRepr
 from ..common.specs import check_fields
 from ..kernels.base import codes
-from ..kernels.stages import update_rules as rules
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "NAdam", "RMSprop"]
 """The optimizers, which ``fastbp`` exports under these names."""
@@ -27,13 +27,15 @@ SMALLEST_EPS = float(np.finfo(np.float32).tiny)
 """A smaller eps would be flushed to 0 in float32, and a parameter without gradient become NaN."""
 
 
-class Optimizer(ABC):
+class Optimizer(CallRepr, ABC):
     """An optimizer: its numbers are the fields, its facts the members here."""
 
     code: ClassVar[int]
-    """Its code in the kernels (update_rules.py)."""
+    """Its code in the kernels (codes.py)."""
     extended: ClassVar[bool] = True
     """Whether it takes the extended kernels."""
+    makes_updates: ClassVar[bool] = True
+    """Whether it updates after each batch; L-BFGS takes all rows at a time."""
 
     @property
     @abstractmethod
@@ -50,11 +52,21 @@ class Optimizer(ABC):
         """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SGD(Optimizer):
-    """Stochastic gradient descent with momentum, Nesterov's or the heavy ball's.
+    """Stochastic gradient descent with momentum (Polyak, 1964; Nesterov, 1983), torch's SGD.
 
-    m = momentum m + g; w -= lr (g + momentum m) with nesterov, lr m without.
+    m = momentum m + g; w -= lr (g + momentum m) with nesterov, w -= lr m without.
+
+    The first update of a weight 0, whose gradient is -4:
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> optimizer = fastbp.SGD(lr=0.25, momentum=0.9)
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=optimizer, engine="numpy")
+    >>> trainer.step([[1.0]], [[2.0]])
+    4.0
+    >>> print(net.weights[0].round(3))
+    [[1.]]
     """
 
     lr: float
@@ -62,7 +74,7 @@ class SGD(Optimizer):
     nesterov: bool = False
     weight_decay: float = 0.0
 
-    code: ClassVar[int] = rules.SGD
+    code: ClassVar[int] = codes.SGD
     extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -98,12 +110,22 @@ class SGD(Optimizer):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Adam(Optimizer):
-    """Adam (Kingma and Ba, 2015); weight_decay is added to the gradient.
+    """Adam (Kingma and Ba, 2015), with weight_decay added to the gradient.
 
     m and v are running means of g and g^2 with betas; w -= lr m' / (sqrt(v') + eps), where
     m' = m / (1 - betas[0]^t) and v' = v / (1 - betas[1]^t).
+
+    The first update of a weight 0, whose gradient is -4:
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> optimizer = fastbp.Adam(lr=0.1)
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=optimizer, engine="numpy")
+    >>> trainer.step([[1.0]], [[2.0]])
+    4.0
+    >>> print(net.weights[0].round(3))
+    [[0.1]]
     """
 
     lr: float = 1e-3
@@ -111,7 +133,7 @@ class Adam(Optimizer):
     eps: float = 1e-8
     weight_decay: float = 0.0
 
-    code: ClassVar[int] = rules.ADAM
+    code: ClassVar[int] = codes.ADAM
     extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -140,24 +162,44 @@ class Adam(Optimizer):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
 
-    w *= 1 - lr weight_decay, then Adam's update with the plain gradient.
+    w *= 1 - lr weight_decay, then Adam's update with the gradient of the loss alone.
+
+    The first update of a weight 0, whose gradient is -4:
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> optimizer = fastbp.AdamW(lr=0.1)
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=optimizer, engine="numpy")
+    >>> trainer.step([[1.0]], [[2.0]])
+    4.0
+    >>> print(net.weights[0].round(3))
+    [[0.1]]
     """
 
     weight_decay: float = 1e-2
 
-    code: ClassVar[int] = rules.ADAMW
+    code: ClassVar[int] = codes.ADAMW
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RMSprop(Optimizer):
     """RMSprop (Tieleman and Hinton, 2012), with momentum after the scaling.
 
     v is a running mean of g^2 with alpha; s = g / (sqrt(v) + eps); m = momentum m + s;
     w -= lr m.
+
+    The first update of a weight 0, whose gradient is -4:
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> optimizer = fastbp.RMSprop(lr=0.01)
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=optimizer, engine="numpy")
+    >>> trainer.step([[1.0]], [[2.0]])
+    4.0
+    >>> print(net.weights[0].round(3))
+    [[0.1]]
     """
 
     lr: float = 1e-2
@@ -166,7 +208,7 @@ class RMSprop(Optimizer):
     weight_decay: float = 0.0
     momentum: float = 0.0
 
-    code: ClassVar[int] = rules.RMSPROP
+    code: ClassVar[int] = codes.RMSPROP
     extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -200,11 +242,21 @@ class RMSprop(Optimizer):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Adagrad(Optimizer):
     """Adagrad (Duchi, Hazan and Singer, 2011).
 
     v = v + g^2; w -= lr / (1 + (t - 1) lr_decay) g / (sqrt(v) + eps).
+
+    The first update of a weight 0, whose gradient is -4:
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> optimizer = fastbp.Adagrad(lr=0.1)
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=optimizer, engine="numpy")
+    >>> trainer.step([[1.0]], [[2.0]])
+    4.0
+    >>> print(net.weights[0].round(3))
+    [[0.1]]
     """
 
     lr: float = 1e-2
@@ -212,7 +264,7 @@ class Adagrad(Optimizer):
     eps: float = 1e-10
     weight_decay: float = 0.0
 
-    code: ClassVar[int] = rules.ADAGRAD
+    code: ClassVar[int] = codes.ADAGRAD
 
     def __post_init__(self) -> None:
         check_fields(
@@ -233,18 +285,28 @@ class Adagrad(Optimizer):
         return _hyper(LR=self.lr, DECAY=self.lr_decay, EPS=self.eps, WEIGHT_DECAY=self.weight_decay)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NAdam(Adam):
-    """Adam with Nesterov's momentum (Dozat, 2016), as torch has it.
+    """Adam with Nesterov's momentum (Dozat, 2016), torch's NAdam.
 
     u_t = betas[0] (1 - 0.96^(t momentum_decay) / 2), U_t = u_1 u_2 ... u_t; m and v as in Adam;
     w -= lr [(1 - u_t) g / (1 - U_t) + u_(t+1) m / (1 - U_(t+1))] / (sqrt(v') + eps).
+
+    The first update of a weight 0, whose gradient is -4:
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> optimizer = fastbp.NAdam(lr=0.1)
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=optimizer, engine="numpy")
+    >>> trainer.step([[1.0]], [[2.0]])
+    4.0
+    >>> print(net.weights[0].round(3))
+    [[0.106]]
     """
 
     lr: float = 2e-3
     momentum_decay: float = 4e-3
 
-    code: ClassVar[int] = rules.NADAM
+    code: ClassVar[int] = codes.NADAM
     extended: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

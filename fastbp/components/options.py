@@ -11,7 +11,6 @@ from ..common.types import Floats
 from ..kernels.base import codes
 from ..kernels.tables import settings
 from . import schedules
-from .lbfgs import LBFGS
 from .losses import Loss
 from .optimizers import Optimizer
 
@@ -42,7 +41,7 @@ class Options:
         chosen = self.class_weight is not None or self.schedule is not None
         return any(numbers) or chosen or any(factor != 1 for factor in self.lr_factors)
 
-    def hyper(self, optimizer: Optimizer | LBFGS, loss: Loss, n_classes: int) -> Floats:
+    def hyper(self, optimizer: Optimizer, loss: Loss, n_classes: int) -> Floats:
         """The hyperparameter vector (kernels/settings.py) before the first update."""
         layers = len(self.lr_factors)
         hyper = np.zeros(settings.length(layers, n_classes))

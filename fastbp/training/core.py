@@ -13,7 +13,6 @@ from ..callbacks.history import History
 from ..common import checks, registry
 from ..common.types import Array, Floats, Ints
 from ..components import (
-    lbfgs,
     losses,
     optimizers,
     options,
@@ -53,7 +52,7 @@ class TrainerCore:
         self,
         net: Network,
         loss: losses.LossLike,
-        optimizer: optimizers.Optimizer | lbfgs.LBFGS,
+        optimizer: optimizers.Optimizer,
         asked: Mapping[str, Any],
         **how: Any,
     ) -> None:
@@ -62,8 +61,7 @@ class TrainerCore:
         self._net = net
         self._dtype = net.dtype
         self._loss = _loss_of(net, loss)
-        known = isinstance(optimizer, lbfgs.LBFGS)
-        self._optimizer = optimizer if known else optimizers.check(optimizer)
+        self._optimizer = optimizers.check(optimizer)
         self._options = options.check(len(net.sizes) - 1, net.sizes[-1], self._loss, **asked)
         if self._full_batch:
             options.check_full_batch(self._options)
@@ -335,7 +333,7 @@ class TrainerCore:
 
     @property
     def _full_batch(self) -> bool:
-        return isinstance(self._optimizer, lbfgs.LBFGS)
+        return not self._optimizer.makes_updates
 
     def _check_updates(self, call: str) -> None:
         """ValueError where the optimizer makes no updates by batches."""

@@ -7,7 +7,6 @@ from numba import types
 from ..base import codes
 from ..base.jit import kernel
 from ..base.variants import by_plan
-from . import update_rules as rules
 from ..ir.simd import get, offset, pointer_to
 from ..ir.typed_pointers import typed_pointer_at
 from ..tables.job_table import (
@@ -169,7 +168,7 @@ def _count(plan, hyper):
 
 @kernel
 def _count_and_decay(plan, hyper):
-    if plan[0, OPTIMIZER] == rules.NADAM:
+    if plan[0, OPTIMIZER] == codes.NADAM:
         hyper[MU_PRODUCT] *= nadam_momentum(hyper, hyper[UPDATES] + 1.0)
     hyper[UPDATES] += 1.0
 

@@ -5,7 +5,6 @@ import math
 from ..base import codes
 from ..base.jit import kernel
 from ..base.variants import by_plan
-from . import update_rules as rules
 from ..ir.simd import (
     fma,
     get,
@@ -76,11 +75,11 @@ def coefficients(optimizer, hyper, lr, momentum):
     hyper: settings.py. lr, momentum: of this update; momentum stands for beta1 where there is one.
     """
     decay, shrink, unbias, step = hyper[codes.WEIGHT_DECAY], 1.0, 1.0, lr
-    if optimizer == rules.ADAM or optimizer == rules.ADAMW:
+    if optimizer == codes.ADAM or optimizer == codes.ADAMW:
         t = hyper[UPDATES] + 1.0
         step = lr / (1.0 - momentum**t)
         unbias = 1.0 / math.sqrt(1.0 - hyper[codes.BETA2] ** t)
-        if optimizer == rules.ADAMW:
+        if optimizer == codes.ADAMW:
             decay, shrink = 0.0, 1.0 - lr * decay
     return (
         step,
@@ -101,13 +100,13 @@ def extended_coefficients_of(optimizer, hyper, lr, momentum):
     t, step, ahead = hyper[UPDATES] + 1.0, lr, 0.0
     own = coefficients(optimizer, hyper, lr, momentum)
     step, unbias = own[LR], own[UNBIAS]
-    if optimizer == rules.NADAM:
+    if optimizer == codes.NADAM:
         mu, later = nadam_momentum(hyper, t), nadam_momentum(hyper, t + 1.0)
         product = hyper[MU_PRODUCT] * mu
         ahead = lr * (1.0 - mu) / (1.0 - product)
         step = lr * later / (1.0 - product * later)
         unbias = 1.0 / math.sqrt(1.0 - hyper[codes.BETA2] ** t)
-    elif optimizer == rules.ADAGRAD:
+    elif optimizer == codes.ADAGRAD:
         step = lr / (1.0 + (t - 1.0) * hyper[codes.DECAY])
     return (step, *own[MOMENTUM:UNBIAS], unbias, ahead)
 
@@ -188,9 +187,9 @@ def update(optimizer, k, w, g, m, v, count):
     k: ``coefficients``. m, v: moments, as codes.py says which optimizer has which. No two may
     alias. Twin: same name; torch's rules.
     """
-    if optimizer == rules.SGD:
+    if optimizer == codes.SGD:
         _sgd(k, w, g, m, count)
-    elif optimizer == rules.RMSPROP:
+    elif optimizer == codes.RMSPROP:
         _rmsprop(k, w, g, m, v, count)
     else:
         _adam(k, w, g, m, v, count)
@@ -199,9 +198,9 @@ def update(optimizer, k, w, g, m, v, count):
 @kernel
 def update_extended(optimizer, k, w, g, m, v, count):
     """``update`` for the optimizers of extended plans, too."""
-    if optimizer == rules.NADAM:
+    if optimizer == codes.NADAM:
         _nadam(k, w, g, m, v, count)
-    elif optimizer == rules.ADAGRAD:
+    elif optimizer == codes.ADAGRAD:
         _adagrad(k, w, g, v, count)
     else:
         update(optimizer, k, w, g, m, v, count)
@@ -242,7 +241,7 @@ the elements are weights and not biases. Twin: ``update``.
 @kernel
 def beta1_or_momentum(optimizer, hyper):
     """What a schedule of the momentum replaces."""
-    adaptive = optimizer == rules.ADAM or optimizer == rules.ADAMW or optimizer == rules.NADAM
+    adaptive = optimizer == codes.ADAM or optimizer == codes.ADAMW or optimizer == codes.NADAM
     return hyper[codes.BETA1] if adaptive else hyper[codes.MOMENTUM]
 
 

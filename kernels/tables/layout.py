@@ -120,7 +120,7 @@ class PlanSpec:
     activations: tuple[int, ...]
     itemsize: int
     loss: int = codes.MSE
-    optimizer: int = 0
+    optimizer: int = codes.SGD
     moments: int = 0
     capacity: int = 1
     workers: int = 1

@@ -1,7 +1,0 @@
-"""x"""
-SGD = 0
-ADAM = 1
-ADAMW = 2
-RMSPROP = 3
-ADAGRAD = 4
-NADAM = 5
