@@ -18,8 +18,8 @@ from ..common.call_repr import CallRepr
 from ..common.specs import check_fields
 from ..kernels.base import codes
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "NAdam", "RMSprop"]
-"""The optimizers, which ``fastbp`` exports under these names."""
+__all__ = ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam"]  # noqa: RUF022
+"""The optimizers, which ``fastbp`` exports under these names. Messages list them in this order."""
 
 Hyper: TypeAlias = npt.NDArray[np.float64]
 
