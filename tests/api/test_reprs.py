@@ -48,6 +48,51 @@ def test_every_kind_of_specification_is_tried():
     assert {type(spec) for spec in SPECS.values()} == kinds
 
 
+def on_epoch(state):
+    """Of a LambdaCallback: its repr has the name alone."""
+
+
+CALLBACKS = {
+    "fastbp.EarlyStopping()": fastbp.EarlyStopping(),
+    "fastbp.EarlyStopping(monitor='val_f1', patience=3, mode='max', restore_best=False)": (
+        fastbp.EarlyStopping("val_f1", 3, mode="max", restore_best=False)
+    ),
+    "fastbp.ReduceLROnPlateau()": fastbp.ReduceLROnPlateau(),
+    "fastbp.ReduceLROnPlateau(factor=0.5, threshold=0.0, cooldown=2, min_lr=0.001)": (
+        fastbp.ReduceLROnPlateau(factor=0.5, threshold=0, cooldown=2, min_lr=1e-3)
+    ),
+    "fastbp.CSVLogger('run.csv')": fastbp.CSVLogger("run.csv"),
+    "fastbp.TimeLimit(seconds=60.0)": fastbp.TimeLimit(60),
+    "fastbp.ModelCheckpoint('run.safetensors')": fastbp.ModelCheckpoint("run.safetensors"),
+    "fastbp.ModelCheckpoint('run', every_updates=100, keep=3)": (
+        fastbp.ModelCheckpoint("run", every_updates=100, keep=3)
+    ),
+    "fastbp.LambdaCallback()": fastbp.LambdaCallback(),
+    "fastbp.LambdaCallback(on_epoch_end=on_epoch)": fastbp.LambdaCallback(on_epoch_end=on_epoch),
+}
+
+
+@pytest.mark.parametrize("expected", CALLBACKS)
+def test_a_callback_is_the_call_that_makes_it(expected):
+    callback = CALLBACKS[expected]
+    assert repr(callback) == expected
+    assert repr(eval(expected, {"fastbp": fastbp, "on_epoch": on_epoch})) == expected
+
+
+def test_every_callback_is_tried():
+    kinds = {vars(fastbp)[name] for name in fastbp.__all__}
+    kinds = {kind for kind in kinds if isinstance(kind, type) and issubclass(kind, fastbp.Callback)}
+    assert {type(callback) for callback in CALLBACKS.values()} == kinds - {fastbp.Callback}
+
+
+def test_a_callback_that_has_run_is_the_same_call():
+    net = fastbp.Network([1, 1], seed=0)
+    trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.1), engine="numpy")
+    callback = fastbp.EarlyStopping("loss", 1, min_delta=9.0)
+    trainer.fit([[1.0]], [1.0], epochs=5, callbacks=[callback])
+    assert repr(callback) == "fastbp.EarlyStopping(monitor='loss', patience=1, min_delta=9.0)"
+
+
 def test_a_class_of_the_users_own_has_no_path():
     @dataclasses.dataclass(frozen=True, repr=False)
     class Mine(fastbp.Adam):
