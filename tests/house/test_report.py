@@ -149,7 +149,7 @@ def test_summary_has_one_figure_one_table_and_the_processor(results, tmp_path):
 def test_pages_hold_what_is_rendered_from_the_results(page, section):
     results = Results.load(RESULTS)
     rendered = {
-        table.BENCH: lambda: report.page(results, FIGURES, sweep.told(sweep.load())),
+        table.BENCH: lambda: report.page(results, FIGURES, sweep.report_lines(sweep.load())),
         reached.SECTION: reached.page,
         table.SUMMARY: lambda: report.summary(results, FIGURES),
     }
