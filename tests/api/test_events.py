@@ -85,7 +85,7 @@ def test_who_hears_later_hears_when_the_fit_is_resumed(event, at, tmp_path):
     history = fit(whole, callbacks(Saver(path, event, at), heard))
     resumed = fit(second, callbacks(Saver(path), after), resume=path)
     same(second, resumed, whole, history)
-    first = [n_notified[:2] for n_notified in heard].index((event, at))
+    first = [call[:2] for call in heard].index((event, at))
     assert after == heard[first:]
 
 

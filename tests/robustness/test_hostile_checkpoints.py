@@ -101,8 +101,8 @@ LIES = {
     "epochs below 0": position(epochs=-1),
     "another event": called(event="save"),
     "an event that is a list": called(event=[]),
-    "told less than none": called(n_notified=-1),
-    "told so much": called(n_notified=1.5),
+    "told less than none": called(told=-1),
+    "told so much": called(told=1.5),
     "too few states": states([]),
     "states of text": states(["", ""]),
     "lists too deep": nested,
@@ -163,14 +163,14 @@ def change_something(rng, tree):
 
 def come_to_something(load):
     """It loads and trains, if to where the loss is not finite, or an error says what is wrong."""
-    n_notified = "cannot be loaded"
+    message = "cannot be loaded"
     try:
         load(make())
     except FloatingPointError:
         pass
     except ValueError as error:
-        n_notified = str(error)
-    assert "cannot be loaded" in n_notified or "which it cannot be" in n_notified
+        message = str(error)
+    assert "cannot be loaded" in message or "which it cannot be" in message
 
 
 def test_every_part_of_the_tree_by_every_other_type(content, tmp_path):

@@ -15,7 +15,7 @@ PATIENCE = 60
 
 PROGRAM = """
 import sys, test_exit
-test_exit.begin_training({shares})
+test_exit.begin_training({workers})
 {end}
 """
 

@@ -161,8 +161,8 @@ def test_other_readers_see_natural_shapes(tmp_path):
         assert len(list(file.keys())) == 3 * 2 + 2 * 2 + 2
         for name, array in expected.items():
             assert np.array_equal(file.get_tensor(name), array)
-        n_notified = json.loads(file.metadata()["fastbp"])
-    assert n_notified == {
+        metadata = json.loads(file.metadata()["fastbp"])
+    assert metadata == {
         "sizes": [5, 7, 7, 4],
         "activations": ["silu", "tanh", "softmax"],
         "dtype": "float32",
