@@ -1,4 +1,4 @@
-"""README's section on what training reaches, from the JSON of the two commands that measure."""
+"""The section of bench/README.md on accuracies, from the JSON of the two commands that measure."""
 
 import json
 import math
@@ -57,7 +57,7 @@ def test_a_line_for_each_score_of_a_table():
 def folder(tmp_path, monkeypatch):
     """Files of its own for the module."""
     monkeypatch.setattr(reached, "HERE", tmp_path)
-    monkeypatch.setattr(reached, "README", tmp_path / "README.md")
+    monkeypatch.setattr(table, "PAGE", tmp_path / "README.md")
     begin, end = table.markers(reached.SECTION)
     (tmp_path / "README.md").write_text(f"before\n{begin}\n{end}\nafter\n", encoding="utf-8")
     return tmp_path

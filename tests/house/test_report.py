@@ -1,8 +1,9 @@
-"""The page that bench/ writes into README: its tables, its markers, and what it admits."""
+"""The pages that bench/ writes: their tables, their markers, and the losses they list."""
 
 import pytest
 
-from bench import report, table
+from bench import reached, report, sweep, table
+from bench.__main__ import FIGURES, RESULTS
 from bench.results import Result, Results
 
 BEGIN, END = table.markers("bench")
@@ -111,7 +112,7 @@ def test_memory_rows_say_what_cannot_be_seen(results):
 def test_page_has_tables_losses_and_the_figures_there_are(results, tmp_path):
     (tmp_path / "ratios.png").touch()
     text = report.page(results, tmp_path, ["- sweep: a line"])
-    assert "](bench/figures/ratios.png)" in text
+    assert "](figures/ratios.png)" in text
     assert "sweep.png" not in text
     assert text.index("**One training step**") < text.index("**Prediction**")
     assert "| import numba | 0.40 |" in text
@@ -123,3 +124,36 @@ def test_page_has_tables_losses_and_the_figures_there_are(results, tmp_path):
 def test_page_without_losses_says_so(tmp_path):
     results = Results([race("step", "large", "sgd", numpy=2)], {"machine": {}})
     assert report.page(results, tmp_path).endswith("Nowhere in these tables.")
+
+
+def test_summary_has_one_figure_one_table_and_the_processor(results, tmp_path):
+    for name in ("ratios.png", "sweep.png"):
+        (tmp_path / name).touch()
+    text = report.summary(results, tmp_path)
+    assert "(cpu some, threads 2)" in text
+    assert "](bench/figures/ratios.png)" in text
+    assert "sweep.png" not in text
+    assert "| tiny adam |" in text
+    assert "vs onnxruntime" not in text  # a table of predictions
+    assert text.endswith("- import and first step: fastbp takes 0.90 s, more than jax (0.80 s)")
+
+
+@pytest.mark.parametrize(
+    ("page", "section"),
+    [
+        (table.PAGE, table.BENCH),
+        (table.PAGE, reached.SECTION),
+        (table.FRONT, table.SUMMARY),
+    ],
+)
+def test_pages_hold_what_is_rendered_from_the_results(page, section):
+    results = Results.load(RESULTS)
+    rendered = {
+        table.BENCH: lambda: report.page(results, FIGURES, sweep.report_lines(sweep.load())),
+        reached.SECTION: reached.page,
+        table.SUMMARY: lambda: report.summary(results, FIGURES),
+    }
+    before, after = table.around_markers(page, section)
+    begin, end = table.markers(section)
+    whole = page.read_text(encoding="utf-8")
+    assert whole == f"{before}{begin}\n{rendered[section]()}\n{end}{after}"
