@@ -178,7 +178,7 @@ def test_other_readers_see_natural_shapes(tmp_path):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_network_that_was_lost_is_not_saved(value, path):
     content, net = path.read_bytes(), network()
-    net._parameters[0] = value
+    net.arrays.parameters[0] = value
     with pytest.raises(ValueError, match=r"layers\.0\.weight has -?(nan|inf) at \(0, 0\).*earlier"):
         net.save(path)
     assert path.read_bytes() == content

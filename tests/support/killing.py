@@ -13,6 +13,7 @@ import numpy as np
 import fastbp
 from fastbp.schedules import Cosine, Warmup
 from support import processes
+from support.internals import core
 
 EPOCHS, ROWS, BATCH = 40, 3000, 32
 LONGEST = 1.0
@@ -69,7 +70,7 @@ def train(folder):
 def outcome(trainer, history):
     """All bits of the end, but times."""
     timeless = {key: history[key] for key in history if key != "samples_per_second"}
-    arrays = (*trainer.net.weights, *trainer.net.biases, *trainer._state.moments[:3])
+    arrays = (*trainer.net.weights, *trainer.net.biases, *core(trainer).arrays.moments[:3])
     return json.dumps([timeless, trainer.lr, [a.tobytes().hex() for a in arrays]])
 
 
