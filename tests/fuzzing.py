@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from strange import Frame, array_like
 
 import fastbp
-from fastbp.kernels.tables import layout, settings
+from fastbp.kernels.tables import arenas, settings
 
 ROWS, INPUTS, OUTPUTS, BATCH = 6, 3, 2, 8
 REFUSALS = (ValueError, TypeError, MemoryError, FloatingPointError)
@@ -112,7 +112,7 @@ def check_padding(trainer):
     for arena in (trainer.net._parameters, *trainer._state.moments):
         rest = arena.copy()
         zeros = [tuple(map(np.zeros_like, layer)) for layer in trainer.net._layers()]
-        layout.write_layers(trainer.net._plan, rest, zeros)
+        arenas.write_layers(trainer.net._plan, rest, zeros)
         assert not rest.any()
 
 

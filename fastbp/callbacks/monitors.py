@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from ..common import checks
-from ..kernels.tables.layout import Layer
+from ..kernels.tables.arenas import Layer
 from ..storage.tree_codec import get
 from .base import Callback, FitState, StopTraining
 
