@@ -1,1 +1,1 @@
-"""fastbp against its peers: ``scripts/bench`` measures, and writes README's tables and figures."""
+"""Races of fastbp against its peers: ``scripts/bench`` writes the tables and figures."""

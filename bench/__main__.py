@@ -1,7 +1,7 @@
-"""fastbp against its peers, everything interleaved: tables, figures, one JSON of every window.
+"""Races fastbp against its peers, interleaved, and writes every window to one JSON file.
 
-A run adds to bench/results.json: cases run again replace what was there. Then README's tables and
-the figures are made anew from that file.
+A run adds to bench/results.json; a case that is run again replaces its old entry. The figures and
+the tables of bench/README.md and README.md are then rendered from that file.
 """
 
 import argparse
@@ -15,12 +15,11 @@ from bench.peers import SIDES
 from bench.results import OURS, Results
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
 RESULTS, FIGURES = HERE / "results.json", HERE / "figures"
 
 RACES = ("step", "epoch", "predict", "online", "one row", "row by row")
 NOTES = ("memory", "start", "bandwidth")
-"""What is measured otherwise than in races."""
+"""Measures that are no races."""
 
 START_ROUNDS = 5
 
@@ -86,13 +85,14 @@ def measure_notes(options, results, keep):
 
 
 def render(results):
-    """The figures, and the two sections in README."""
+    """Draw the figures and write the sections of both pages."""
     from bench import plots, sweep
 
     found = sweep.load()
     plots.draw(results, found, FIGURES)
-    table.insert(README, report.page(results, FIGURES, sweep.told(found)))
-    table.insert(README, reached.page(), reached.SECTION)
+    table.insert(table.PAGE, report.page(results, FIGURES, sweep.told(found)))
+    table.insert(table.PAGE, reached.page(), reached.SECTION)
+    table.insert(table.FRONT, report.summary(results, FIGURES), table.SUMMARY)
 
 
 def show(results):
@@ -104,7 +104,9 @@ def show(results):
 def main(arguments=None):
     options = parse(arguments)
     environment.run_in(environment.fair(os.environ, options.threads), "bench")
-    table.around_markers(README)  # fails now and not after minutes of measuring
+    # A missing marker is found before minutes of measuring, not after them.
+    table.around_markers(table.PAGE)
+    table.around_markers(table.FRONT, table.SUMMARY)
     results = Results() if options.print else Results.load(RESULTS)
     if options.measures:
         results.notes["machine"] = environment.machine(options.threads)

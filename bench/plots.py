@@ -1,4 +1,4 @@
-"""The figures of README: ratios to peers, the roofline, and the sweep's heat map."""
+"""The figures: ratios to peers, the roofline, and the heat map of the sweep."""
 
 import math
 
@@ -30,7 +30,7 @@ MARKS = {"sgd": "o", "adam": "^"}
 
 
 def draw(results, points, folder):
-    """Write every figure that there is data for."""
+    """Write every figure whose data exist."""
     folder.mkdir(exist_ok=True)
     steps = in_order(results.of("step"))
     with mpl.rc_context(STYLE):
@@ -49,7 +49,7 @@ def keep(figure, path):
 
 
 def ratios(races):
-    """Bars: how many times as long as fastbp each peer takes, a panel for each optimizer."""
+    """Bars of time of a peer over time of fastbp, a panel for each optimizer."""
     optimizers = [name for name in OPTIMIZERS if any(r.optimizer == name for r in races)]
     cases, peers = list(dict.fromkeys(race.case for race in races)), peers_of(races)
     figure, axes = plt.subplots(
@@ -71,7 +71,7 @@ def ratios(races):
 
 
 def bars(ax, races, peers):
-    """One group a race, where there is one."""
+    """One group of bars for each race that is not None."""
     wide = 0.8 / len(peers)
     for i, (name, color) in enumerate(zip(peers, COLORS, strict=False)):
         at = [c + (i - (len(peers) - 1) / 2) * wide for c in range(len(races))]
@@ -96,7 +96,7 @@ def short(ratio):
 
 
 def roofline(races, ceilings):
-    """GFLOP/s over flop per byte of weights, moments and activations; log scales."""
+    """GFLOP/s by flop per byte of weights, moments and activations; log scales."""
     figure, ax = plt.subplots(figsize=(8, 4.8))
     placed = [(CASES[r.case], r) for r in races]
     xs = [case.flops / case.bytes_moved(race.optimizer) for case, race in placed]
@@ -131,7 +131,7 @@ def roofline(races, ceilings):
 
 
 def roof(ax, low, high, threads, ceiling):
-    """One ceiling: the memory's slope up to the FMA peak, and flat from there."""
+    """One ceiling: memory bandwidth times intensity, up to the FMA peak."""
     corner = ceiling["gflops"] / ceiling["gb"]
     xs = np.array([low, corner, high])
     line = "-" if threads != "1" else "--"
@@ -152,7 +152,7 @@ def roof(ax, low, high, threads, ceiling):
 
 
 def heat_map(points):
-    """Width by batch, a panel for each depth: how many times as long the best peer takes."""
+    """Time of the best peer over time of fastbp, width by batch, a panel for each depth."""
     depths = sorted({p.depth for p in points})
     columns = min(2, len(depths))
     rows = -(-len(depths) // columns)

@@ -1,6 +1,7 @@
-"""What training reaches, beside the peers: README's section, from the JSON of two commands.
+"""Accuracies that training reaches, beside the peers: a section of bench/README.md.
 
-``bench.recipe`` and ``bench.tabular`` measure and call ``keep``; ``page`` measures nothing.
+``bench.recipe`` and ``bench.tabular`` measure, and pass their results to ``keep``. ``page`` renders
+the two JSON files and measures nothing.
 """
 
 import json
@@ -11,7 +12,6 @@ from bench import environment, table
 from bench.results import OURS
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
 SECTION = "reached"
 
 
@@ -20,17 +20,17 @@ def path_of(name):
 
 
 def load(name):
-    """What a command has found; empty before it has run."""
+    """The results of a command; empty before it has run."""
     path = path_of(name)
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def keep(name, found, threads):
-    """Write what a command has found, print the tables, and render README's section."""
+    """Write the results of a command, print the tables, and render the section."""
     whole = found | {"machine": environment.machine(threads)}
     path_of(name).write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     print(*(f"{title}\n{table.plain(rows)}" for title, rows in sections()), sep="\n\n")
-    table.insert(README, page(), SECTION)
+    table.insert(table.PAGE, page(), SECTION)
 
 
 def sections():
@@ -44,23 +44,23 @@ def sections():
 
 
 def where(found):
-    """What it was measured on."""
+    """The processor and threads that results were measured on."""
     machine = found["machine"]
     return f" (cpu {machine['cpu']}, {machine['threads']} threads)"
 
 
 def page():
-    """Everything between README's markers."""
+    """The text between the markers of the section."""
     return "\n\n".join(f"**{title}**\n\n{table.markdown(rows)}" for title, rows in sections())
 
 
 def ratio(seconds, name):
-    """The median of the ratios of neighbors: how many times as long as fastbp a side takes."""
+    """Time of a side over time of fastbp: the median of the ratios of neighboring windows."""
     return median(b / a for a, b in zip(seconds[OURS], seconds[name], strict=True))
 
 
 def spread(values, form):
-    """Their mean, and how far apart they lie."""
+    """The mean of values, with their range."""
     low, high = min(values), max(values)
     return f"{mean(values):{form}} ({low:{form}} to {high:{form}})"
 

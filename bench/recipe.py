@@ -3,8 +3,8 @@
 The recipe: 784-512-512-10 with ReLUs and dropout, AdamW by the one-cycle schedule, smoothed
 labels, and early stopping on the last 5,000 of the training images, which ends with the
 weights of the best epoch. Both start from the same weights. Epochs of both are timed in turn; then
-both are trained with each seed. Prints a table, writes bench/recipe.json, and renders README's
-section anew. Where torch is not installed, fastbp runs alone.
+both are trained with each seed. Prints a table, writes bench/recipe.json, and renders the
+section of bench/README.md. Where torch is not installed, fastbp runs alone.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""README's page of results, made from the results alone: tables, figures, and where fastbp loses.
+"""The tables and figures of bench/README.md and of README.md, made from the results alone.
 
-Ratios are times as long as fastbp: above 1 fastbp is faster.
+A ratio is the time of a peer over the time of fastbp: above 1 fastbp is faster.
 """
 
 from statistics import median
@@ -19,20 +19,20 @@ TITLES = {
     "row by row": "One row predicted: fastbp inside `@njit`, JAX as a scan",
     "one row": "One row predicted, from Python",
 }
-"""Measures in the order of the page; those of a later version follow by their own names."""
+"""Title of each measure, in the order of the page. Other measures follow under their own names."""
 
 UNITS = {"epoch": "µs an update"}
-"""Of the times of a measure, where it is not plain µs."""
+"""Unit of the times of a measure, where it is not plain µs."""
 
 
 def peers_of(races):
-    """Every side but ours that ran in one of the races, in the order of SIDES."""
+    """Every peer that ran in one of the races, in the order of SIDES."""
     ran = {name for race in races for name in race.others}
     return [name for name in SIDES if name in ran] + sorted(ran - set(SIDES))
 
 
 def in_order(races):
-    """By case, in the order of CASES, whenever each was run."""
+    """Races sorted by the order of their cases in CASES."""
     place = {name: i for i, name in enumerate(CASES)}
     return sorted(races, key=lambda race: place.get(race.case, len(place)))
 
@@ -42,12 +42,12 @@ def ratio_cell(race, name):
 
 
 def updates(race):
-    """How many there are in what was timed, where it is an epoch."""
+    """Updates in one timed unit: those of an epoch, else 1."""
     return CASES[race.case].epoch_batches if race.measure == "epoch" else 1
 
 
 def race_rows(races):
-    """Headings and one line a race."""
+    """The heading and one row for each race."""
     peers = peers_of(races)
     unit = UNITS.get(races[0].measure, "µs")
     head = ["case", f"fastbp {unit}", "GFLOP/s", "% of peak", *(f"vs {name}" for name in peers)]
@@ -74,7 +74,7 @@ def memory_rows(memory):
 
 
 def allocated(count):
-    """Bytes; None where a library allocates out of tracemalloc's sight."""
+    """Bytes as text; None for allocations that tracemalloc cannot see."""
     if count is None:
         return "not visible"
     return f"{count} B" if count < 10_000 else f"{count / 1e6:.1f} MB"
@@ -86,7 +86,7 @@ def start_rows(start):
 
 
 def losses(results):
-    """A line for each case in which a peer is faster, the worst first within a measure."""
+    """One line for each case in which a peer is faster."""
     lines = []
     for measure in measures_of(results):
         for race in in_order(results.of(measure)):
@@ -100,7 +100,7 @@ def losses(results):
 
 
 def resource_losses(notes):
-    """Lines on memory and start, where a peer needs less."""
+    """One line for each of memory and start in which a peer needs less."""
     lines = []
     memory = {name: m["peak"] / 1e6 for name, m in notes.get("memory", {}).items()}
     lines += less("peak memory", memory, "MB", ".0f")
@@ -139,7 +139,7 @@ def sections(results):
 
 
 def caption(results):
-    """What the tables show, and on what they were measured."""
+    """How the tables were measured, and on which machine."""
     peaks = [peak for race in results.races.values() for peak in race.peaks]
     pairs = sorted({len(race.peaks) for race in results.races.values()})
     facts = ", ".join(f"{name} {value}" for name, value in results.notes["machine"].items())
@@ -152,24 +152,36 @@ def caption(results):
     )
 
 
-def figures(folder):
-    """The lines that show the figures there are, with the paths that README needs."""
-    texts = {
-        "ratios.png": "How many times as long each peer takes for a training step",
-        "roofline.png": "GFLOP/s of the training steps below the ceilings of the machine",
-        "sweep.png": "fastbp against the best peer over widths, batches and depths",
-    }
-    return [
-        f"![{text}](bench/figures/{name})"
-        for name, text in texts.items()
-        if (folder / name).exists()
-    ]
+FIGURES = {
+    "ratios.png": "How many times as long each peer takes for a training step",
+    "roofline.png": "GFLOP/s of the training steps below the ceilings of the machine",
+    "sweep.png": "fastbp against the best peer over widths, batches and depths",
+}
+"""Text of each figure, by file name."""
+
+
+def figures(folder, names=tuple(FIGURES), path="figures"):
+    """Markdown lines of the figures that exist; path: from the page to their folder."""
+    return [f"![{FIGURES[n]}]({path}/{n})" for n in names if (folder / n).exists()]
 
 
 def page(results, folder, sweep_lines=()):
-    """Everything between README's markers."""
+    """The text between the markers of bench/README.md."""
     parts = [caption(results), *figures(folder)]
     parts += [f"**{title}**\n\n{markdown(rows)}" for title, rows in sections(results)]
     behind = [*losses(results), *resource_losses(results.notes), *sweep_lines]
-    parts.append("**Where fastbp loses**\n\n" + ("\n".join(behind) or "Nowhere in these tables."))
+    parts.append("### Where fastbp loses\n\n" + ("\n".join(behind) or "Nowhere in these tables."))
     return "\n\n".join(parts)
+
+
+def summary(results, folder):
+    """The text between the markers of README.md: one figure and one table."""
+    machine = results.notes["machine"]
+    facts = ", ".join(f"{name} {machine[name]}" for name in ("cpu", "threads") if name in machine)
+    steps = results.of("step")
+    text = (
+        f"Time of one training step ({facts}). `vs` is the time of a peer over the time of fastbp: "
+        "above 1 fastbp is faster."
+    )
+    parts = [text, *figures(folder, ["ratios.png"], "bench/figures")]
+    return "\n\n".join([*parts, markdown(race_rows(steps))] if steps else parts)

@@ -1,4 +1,4 @@
-"""What was measured: every window, kept in one JSON file that later runs add to."""
+"""Measured windows of all races, kept in one JSON file that later runs add to."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -10,9 +10,10 @@ OURS = "fastbp"
 
 @dataclass(frozen=True)
 class Result:
-    """The windows of one race: seconds a unit (a step, an epoch, a call, a row) by side.
+    """The windows of one race.
 
-    flops: of one unit. peaks: the FMA peak, GFLOP/s, before each round. threads: by side.
+    seconds: of one unit (a step, an epoch, a call, a row), by side. flops: of one unit. peaks: the
+    FMA peak before each round, GFLOP/s. threads: by side.
     """
 
     measure: str
@@ -38,7 +39,7 @@ class Result:
         return median(self.flops / s / 1e9 for s in self.seconds[name])
 
     def ratio(self, other):
-        """How many times as long as fastbp the other side takes."""
+        """Time of the other side over time of fastbp: the median over neighboring windows."""
         pairs = zip(self.seconds[other], self.seconds[OURS], strict=True)
         return median(theirs / ours for theirs, ours in pairs)
 
@@ -48,18 +49,18 @@ class Result:
 
 
 class Results:
-    """All races by key, and beside them notes: named values of other kinds, JSON as they are."""
+    """All races by key, and notes: other results, each a value that JSON can hold."""
 
     def __init__(self, races=(), notes=None):
         self.races = {race.key: race for race in races}
         self.notes = notes or {}
 
     def add(self, race):
-        """A race run again replaces the one before."""
+        """Add a race; it replaces an older one of the same key."""
         self.races[race.key] = race
 
     def of(self, measure):
-        """The races of a measure, in the order in which they were first run."""
+        """The races of a measure, in the order in which each was first run."""
         return [race for race in self.races.values() if race.measure == measure]
 
     def save(self, path):
@@ -71,7 +72,7 @@ class Results:
 
     @classmethod
     def load(cls, path):
-        """From a file; empty where there is none."""
+        """Read a file; empty results if it does not exist."""
         if not Path(path).exists():
             return cls()
         content = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -41,7 +41,7 @@ NOISE = 0.03
 """Below this, a difference between the same code on one thread and on several says nothing."""
 
 TOLD = 8
-"""Points that README lists."""
+"""Points that bench/README.md lists, at most."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def hurt_by_threads(points):
 
 
 def told(points):
-    """What README says of the sweep, lines of a list."""
+    """The lines of bench/README.md on the sweep."""
     if not points:
         return []
     behind, hurt = slower(points), hurt_by_threads(points)

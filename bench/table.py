@@ -1,7 +1,18 @@
-"""Tables as plain text and as Markdown, and the markers between which README holds them."""
+"""Tables as plain text and as Markdown, and the markers between which a page holds them.
+
+Programs write two pages: ``PAGE`` has all tables and figures, ``FRONT`` one of each.
+"""
+
+from pathlib import Path
+
+PAGE = Path(__file__).with_name("README.md")
+FRONT = Path(__file__).parents[1] / "README.md"
 
 BENCH = "bench"
-"""The section of README that scripts/bench writes."""
+"""The section of PAGE that scripts/bench writes."""
+
+SUMMARY = "summary"
+"""The section of FRONT that scripts/bench writes."""
 
 
 def significant(value):
@@ -32,12 +43,12 @@ def markdown(rows, left=1):
 
 
 def markers(section):
-    """The comments before and after what a program writes into README."""
+    """The comments before and after the text that a program writes into a page."""
     return f"<!-- {section}:begin -->", f"<!-- {section}:end -->"
 
 
 def around_markers(path, section=BENCH):
-    """What stands before and after the two marker comments of a file."""
+    """The text of a file before its begin marker and after its end marker."""
     begin, end = markers(section)
     before, begun, rest = path.read_text(encoding="utf-8").partition(begin)
     _, ended, after = rest.partition(end)
@@ -47,7 +58,7 @@ def around_markers(path, section=BENCH):
 
 
 def insert(path, text, section=BENCH):
-    """Put text between the markers, in place of what stands there."""
+    """Replace the text between the two markers of a file."""
     begin, end = markers(section)
     before, after = around_markers(path, section)
     path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

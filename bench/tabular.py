@@ -3,7 +3,7 @@
 Both have the same hidden layers of ReLUs, Adam, rate, batch size, epochs and penalty, and draw
 their weights from Glorot's distribution. With each seed both are fitted, in turn, and scored on
 the fifth of the rows that neither has seen. scikit-learn runs as it is fastest: on float32, on one
-thread or all. Prints a table, writes bench/tabular.json, and renders README's section anew.
+thread or all. Prints a table, writes bench/tabular.json, and renders bench/README.md.
 """
 
 import argparse

@@ -1,6 +1,21 @@
 """Schedules of the learning rate and momentum by updates: ``fastbp.schedules.OneCycle`` and others.
 
 The classes live in fastbp/components/schedules.py; this import path is part of the API.
+
+The factors of a schedule are the ``scheduled_lr`` of a trainer whose lr is 1. The examples of the
+classes print them with this function:
+
+>>> def factors(schedule, updates):
+...     net = fastbp.Network([1, 1], init="zeros")
+...     adam = fastbp.Adam(lr=1.0)
+...     trainer = fastbp.Trainer(net, loss="mse", optimizer=adam, schedule=schedule, engine="numpy")
+...     found = []
+...     for _ in range(updates):
+...         found.append(round(trainer.scheduled_lr, 3))
+...         trainer.step([[1.0]], [[0.0]])
+...     return found
+>>> factors(fastbp.schedules.Cosine(updates=4), 4)
+[1.0, 0.854, 0.5, 0.146]
 """
 
 from .components.schedules import (

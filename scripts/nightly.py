@@ -1,4 +1,4 @@
-"""Tests for a night: each is a program of tests/, of which the tests themselves run a small part.
+"""Tests for a night: each is a program of tests/support/, and the tests run a small part of it.
 
 scripts/nightly files --count 100000
 scripts/nightly kill --count 200
@@ -6,6 +6,7 @@ scripts/nightly soak --seconds 3600
 """
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,17 +16,17 @@ TESTS = Path(__file__).parents[1] / "tests"
 
 def files(asked):
     """Damaged and lying model files."""
-    return "mutations.py", "--count", asked.count, "--seed", asked.seed
+    return "file_fuzzer", "--count", asked.count, "--seed", asked.seed
 
 
 def kill(asked):
     """A training process, killed at random moments and resumed."""
-    return "killing.py", "--count", asked.count, "--seed", asked.seed
+    return "killing", "--count", asked.count, "--seed", asked.seed
 
 
 def soak(asked):
     """Everything at many sizes, for so long: memory flat, no drift."""
-    return "soak.py", "--seconds", asked.seconds, "--seed", asked.seed
+    return "soak", "--seconds", asked.seconds, "--seed", asked.seed
 
 
 COUNTED = {files: 100_000, kill: 200}
@@ -49,8 +50,10 @@ def parser():
 def main():
     asked = parser().parse_args()
     program, *arguments = map(str, asked.program(asked))
-    command = [sys.executable, "-W", "error", str(TESTS / program), *arguments]
-    return subprocess.run(command, check=False).returncode
+    command = [sys.executable, "-W", "error", "-m", f"support.{program}", *arguments]
+    return subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": str(TESTS)}, check=False
+    ).returncode
 
 
 if __name__ == "__main__":

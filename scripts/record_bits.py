@@ -10,13 +10,16 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1] / "tests"
-PROGRAM = "import json, short_runs, test_bits as t; print(json.dumps([t.machine(), t.digests()]))"
+PROGRAM = "import json, test_bits as t; print(json.dumps([t.machine(), t.digests()]))"
 OLD = {"NUMBA_CPU_NAME": "nehalem", "NUMBA_CPU_FEATURES": ""}
 
 
 def recorded(bits: str, processor: dict[str, str]) -> tuple[str, dict[str, str]]:
     """(kind of machine, digests of the runs) of a process with these settings."""
-    settings = {"FASTBP_VECTOR_BITS": bits, "PYTHONPATH": str(TESTS)} | processor
+    settings = {
+        "FASTBP_VECTOR_BITS": bits,
+        "PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS / 'laws'}",
+    } | processor
     answer = subprocess.run(
         [sys.executable, "-c", PROGRAM], env=os.environ | settings, check=True, capture_output=True
     )

@@ -2,7 +2,7 @@
 
     python scripts/record_torch.py
 
-Needs torch. Names in the archive (tests/recorded.py reads them):
+Needs torch. Names in the archive (tests/support/torch_record.py reads them):
 
 - torch_version
 - cases: JSON, {case: [name of the optimizer, its arguments]}

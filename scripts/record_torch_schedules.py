@@ -2,7 +2,7 @@
 
     python scripts/record_torch_schedules.py
 
-Needs torch. Writes tests/data/torch_schedules.npz (tests/test_schedules.py reads it):
+Needs torch. Writes tests/data/torch_schedules.npz (tests/unit/test_schedules.py reads it):
 
 - torch_version
 - cases: JSON, {case: [name of the schedule, its arguments]}; the argument "then" is such a pair

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..common.call_repr import as_call
 from ..storage import tree_codec
 from .history import History
 
@@ -24,13 +25,26 @@ STEP, EPOCH = EVENTS[1:3]
 
 
 class StopTraining(Exception):
-    """Raised by a callback, ends fit: it returns the History of the epochs that have ended.
+    """A callback raises it to end fit, which returns the History of the complete epochs.
 
-    The other callbacks hear of the same event first. The updates of an epoch that has not ended
-    stay; the next fit begins that epoch anew.
+    The other callbacks get the same event first. The updates of an incomplete epoch stay; the next
+    fit begins that epoch anew.
 
-    resumable: whether a fit that is resumed from a checkpoint of the end goes on; else it ends at
-    once, as this one did.
+    Args:
+        args: of an Exception.
+        resumable: whether a fit that is resumed from a checkpoint of the end continues. By default
+            it ends at once, too.
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.1), engine="numpy")
+    >>> class Target(fastbp.Callback):
+    ...     def on_epoch_end(self, state):
+    ...         if state.values["loss"] < 1:
+    ...             raise fastbp.StopTraining
+    >>> history = trainer.fit([[1.0]], [[2.0]], epochs=100, callbacks=[Target()])
+    >>> print(np.round(history["loss"], 2))
+    [4.   1.44 0.52]
+
     """
 
     def __init__(self, *args: object, resumable: bool = False) -> None:
@@ -40,16 +54,28 @@ class StopTraining(Exception):
 
 @dataclass
 class FitState:
-    """Where a call of fit stands: what each method of a callback is given.
+    """The progress of a call of fit: the argument of every method of a callback.
 
-    trainer: the trainer. epochs: those asked for. rows: rows trained on in each;
-    of ``fit_batches`` those of the last that has ended, 0 before.
-    history: of the epochs that have ended; a callback may add a column, one value an epoch.
-    steps: batches taken in this call. samples: rows of them.
-    step_loss: in on_step_end, the loss of the batch before its update; nan where no callback has
-        an on_step_end.
-    A fit that is resumed counts on from the checkpoint.
-    error: in on_fit_end, what ended fit before its time; None after StopTraining.
+    A resumed fit counts on from the checkpoint.
+
+    Attributes:
+        trainer: the trainer.
+        epochs: number of epochs asked for.
+        rows: rows of an epoch; with ``fit_batches`` those of the last complete epoch, 0 before.
+        history: of the complete epochs; a callback may add a column, one value an epoch.
+        steps: batches taken in this call.
+        samples: rows of these batches.
+        step_loss: in on_step_end, the loss of the batch before its update; nan where no callback
+            has an on_step_end.
+        error: in on_fit_end, the exception that ended fit early; None after StopTraining.
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.1), engine="numpy")
+    >>> show = fastbp.LambdaCallback(on_epoch_end=lambda s: print(s.epoch, s.steps, s.samples))
+    >>> history = trainer.fit(np.ones((50, 1)), np.ones(50), epochs=2, callbacks=[show])
+    1 2 50
+    2 4 100
+
     """
 
     trainer: "Trainer"
@@ -62,38 +88,48 @@ class FitState:
     error: BaseException | None = None
 
     def _advance(self, epochs: int, row: int, batch: int) -> None:
-        """So many epochs have ended, and of the next so many rows are taken, in whole batches."""
+        """Set the counters: complete epochs, and rows of the next one, in batches of this size."""
         self.samples = epochs * self.rows + row
         self.steps = epochs * -(-self.rows // batch) + row // batch
 
     @property
     def epoch(self) -> int:
-        """How many epochs have ended."""
+        """Number of complete epochs."""
         return len(self.history.get("loss", ()))
 
     @property
     def values(self) -> dict[str, float]:
-        """What history has of the last epoch that ended."""
+        """The history's values of the last complete epoch."""
         return {key: column[-1] for key, column in self.history.items()}
 
 
 class Callback:
-    """What fit calls as it goes on: derive from it, and override what you need.
+    """The base class of callbacks: derive from it and override the methods that you need.
 
     A callback may predict, evaluate, set ``trainer.lr``, call ``trainer.step`` or raise
-    StopTraining; a fit of the same trainer is refused (RuntimeError). As long as it does not change
-    what is trained, the bits do not depend on it. Only where one has on_step_end does each update
-    take a call of its own, and only where one has on_epoch_end does each epoch.
+    StopTraining. A fit of the same trainer raises RuntimeError. A callback that only reads does not
+    change a bit of the result. Each update is a separate compiled call only if a callback overrides
+    on_step_end, and each epoch only if a callback overrides on_epoch_end.
 
-    Another exception ends fit and reaches its caller; the updates before it stay. Then, as after
-    Ctrl-C or a loss that is not finite, each callback whose on_fit_begin was called without an
-    exception gets on_fit_end, the last first.
+    Any other exception ends fit and reaches its caller; the updates before it stay. Then, as after
+    Ctrl-C or a loss that is not finite, each callback whose on_fit_begin has returned gets
+    on_fit_end, in reverse order.
 
     Attributes:
-        step_interval: on_step_end comes after each so many updates of a fit, 0 for never. Between
-            them many batches are one call.
-        run_last: it hears of each event after those that do not, for it looks at what they have
-            done.
+        step_interval: on_step_end comes after this number of updates, 0 for never. The batches in
+            between are one compiled call.
+        run_last: this callback gets every event after the callbacks without run_last, because it
+            reads what they have done.
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.1), engine="numpy")
+    >>> class Print(fastbp.Callback):
+    ...     def on_epoch_end(self, state):
+    ...         print(state.epoch, round(state.values["loss"], 2))
+    >>> history = trainer.fit([[1.0]], [[2.0]], epochs=3, callbacks=[Print()])
+    1 4.0
+    2 1.44
+    3 0.52
 
     """
 
@@ -101,16 +137,16 @@ class Callback:
     run_last: bool = False
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint must keep of it: what JSON has, and NumPy arrays, by name.
+        """The state that a checkpoint keeps: a dict of JSON values and NumPy arrays.
 
-        Lists and dicts of these, too; arrays of float32, float64 or int64 (of no dimension: they
-        come back as numbers). Where it saves within an event, those who hear of it later do so when
-        the fit is resumed.
+        Nested lists and dicts are allowed. Arrays are of float32, float64 or int64; those without
+        dimensions come back as numbers. Where a callback saves within an event, the callbacks after
+        it get this event when the fit is resumed.
         """
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what ``state_dict`` gave, after all on_fit_begin of a fit that is resumed."""
+        """Restore the result of ``state_dict``; a resumed fit calls it after all on_fit_begin."""
 
     def on_fit_begin(self, state: FitState) -> None:
         """Before the first update."""
@@ -122,14 +158,27 @@ class Callback:
         """After each epoch, its validation and its entry in the History."""
 
     def on_fit_end(self, state: FitState) -> None:
-        """When fit ends, in whatever way: ``state.error`` says why."""
+        """When fit ends, also by an error: ``state.error`` is the reason."""
 
 
 class LambdaCallback(Callback):
-    """A callback of plain functions of a FitState.
+    """A callback made of functions of a FitState.
 
     Args:
-        on_fit_begin, on_step_end, on_epoch_end, on_fit_end: what to call; None for nothing.
+        on_fit_begin: function that fit calls before the first update; None for none.
+        on_step_end: likewise, after each update.
+        on_epoch_end: likewise, after each epoch.
+        on_fit_end: likewise, when fit ends.
+
+    Raises:
+        TypeError: an argument is neither callable nor None.
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.1), engine="numpy")
+    >>> show = fastbp.LambdaCallback(on_epoch_end=lambda state: print(state.epoch))
+    >>> history = trainer.fit([[1.0]], [[2.0]], epochs=2, callbacks=[show])
+    1
+    2
 
     """
 
@@ -150,6 +199,10 @@ class LambdaCallback(Callback):
                     f"{event} is {function!r}, of type {type(function).__name__}, expected a "
                     "function of a FitState, or None"
                 )
+
+    def __repr__(self) -> str:
+        given = {name: value for name, value in vars(self).items() if name in EVENTS}
+        return as_call(self, **given)
 
 
 def as_callbacks(callbacks: Any) -> list[Callback]:

@@ -1,4 +1,4 @@
-"""Callbacks ready for use that follow no value."""
+"""Ready callbacks that monitor no value: a CSV log and a time limit."""
 
 import csv
 import os
@@ -7,16 +7,28 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from ..common import checks
+from ..common.call_repr import as_call
 from .base import Callback, FitState, StopTraining
 
 
 class CSVLogger(Callback):
-    """Writes History to a file as it grows, a row after each epoch, as ``History.to_csv`` does.
+    """Writes a row of History to a file after each epoch, in the format of ``History.to_csv``.
 
-    The file can be read meanwhile, and is there if the process ends. A new fit begins it anew.
+    Each row is flushed, so that other programs can read it during fit. A new fit overwrites the
+    file.
 
     Args:
         path: the file.
+
+    Raises:
+        OSError: in fit, the file cannot be written.
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.1), engine="numpy")
+    >>> history = trainer.fit([[1.0]], [[2.0]], epochs=2, callbacks=[fastbp.CSVLogger("run.csv")])
+    >>> print(np.loadtxt("run.csv", delimiter=",", skiprows=1, usecols=(0, 1)).round(2))
+    [[1.   4.  ]
+     [2.   1.44]]
 
     """
 
@@ -25,15 +37,18 @@ class CSVLogger(Callback):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
 
+    def __repr__(self) -> str:
+        return as_call(self, str(self._path))
+
     def on_fit_begin(self, state: FitState) -> None:
-        """Begin the file; where a fit is resumed, with the epochs before."""
+        """Open the file, and write the earlier epochs of a resumed fit."""
         self._file = self._path.open("w", newline="", encoding="utf-8")
         if state.epoch:
             state.history.write_csv(self._file)
             self._file.flush()
 
     def on_epoch_end(self, state: FitState) -> None:
-        """Write a row; before the first, the names of the columns."""
+        """Write a row, and before the first row the names of the columns."""
         table = csv.writer(self._file, lineterminator="\n")
         if state.epoch == 1:
             table.writerow(["epoch", *state.values])
@@ -46,13 +61,22 @@ class CSVLogger(Callback):
 
 
 class TimeLimit(Callback):
-    """Stops after the last epoch that fits into a time, taking the next to last as long.
+    """Stops when another epoch, as long as the last one, would exceed a time limit.
 
-    Epochs are always whole, and the first is made in any case. A fit that is resumed has the whole
-    time again.
+    Epochs are always complete, and the first one is always made. A resumed fit has the full time
+    again.
 
     Args:
-        seconds: from the beginning of fit, above 0; callbacks and validation count.
+        seconds: seconds from the beginning of fit, above 0; callbacks and validation count.
+
+    Raises:
+        ValueError, TypeError: seconds is not a finite number above 0.
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.1), engine="numpy")
+    >>> limit = fastbp.TimeLimit(seconds=1e-9)
+    >>> len(trainer.fit([[1.0]], [[2.0]], epochs=100, callbacks=[limit])["loss"])
+    1
 
     """
 
@@ -60,8 +84,11 @@ class TimeLimit(Callback):
         self._seconds = checks.positive(seconds, "seconds")
         self._end = self._latest = 0.0
 
+    def __repr__(self) -> str:
+        return as_call(self, seconds=self._seconds)
+
     def on_fit_begin(self, state: FitState) -> None:
-        """Look at the clock."""
+        """Start the clock."""
         self._latest = time.perf_counter()
         self._end = self._latest + self._seconds
 

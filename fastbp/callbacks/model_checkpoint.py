@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..common import checks
+from ..common.call_repr import as_call
 from ..storage import atomic
 from ..storage.tree_codec import get
 from .base import Callback, FitState
@@ -14,23 +15,35 @@ from .monitors import Monitor
 
 
 class ModelCheckpoint(Callback):
-    """Writes ``Trainer.save``'s file as fit goes on, for ``fit(resume=path)`` to go on from.
+    """Writes ``Trainer.save``'s file during fit, from which ``fit(resume=path)`` continues.
 
-    The file is whole at any time: a new one takes its place in one go, when it is on the disk.
-    ``path`` is the newest; with ``keep`` above 1 the ones before it, and a copy of the newest, lie
-    beside it under its name and the number of updates made: run-000001200.safetensors. It hears
-    last, so that a file has what other callbacks have done. The last update of a fit is written in
-    any case, unless fit ended by an error.
+    The file is complete at any time: a new one replaces it atomically, when it is on the disk.
+    ``path`` is the newest file. With ``keep`` above 1 the earlier files, and a copy of the newest,
+    lie beside it with the number of updates in their name: run-000001200.safetensors. This callback
+    runs last, so that a file has what other callbacks have done. The last update of a fit is always
+    written, unless fit ended by an error.
 
     Args:
         path: the file.
-        every_epochs: write after each so many epochs, >= 1.
-        every_updates: write after each so many updates instead, >= 1.
-        keep: files to keep, >= 1.
-        monitor: the key of History to follow, for save_best_only.
-        save_best_only: write only after an epoch whose value is better than all before it. For the
-            best beside the newest, use two of these.
-        mode: "min" or "max", whichever value is the better; "auto" knows for loss and accuracy.
+        every_epochs: number of epochs between two files, >= 1.
+        every_updates: number of updates between two files, >= 1, in place of every_epochs.
+        keep: number of files to keep, >= 1.
+        monitor: the key of History to monitor, for save_best_only.
+        save_best_only: write only after an epoch whose value is better than all before it. To keep
+            the best and the newest file, use two callbacks.
+        mode: "min" if the smallest value is the best, "max" if the greatest is; "auto" for losses
+            and accuracies.
+
+    Raises:
+        ValueError, TypeError: an argument is not as above; in fit, History has no such key.
+        OSError: in fit, a file cannot be written.
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.1), engine="numpy")
+    >>> checkpoint = fastbp.ModelCheckpoint("run.safetensors", every_epochs=2)
+    >>> history = trainer.fit([[1.0]], [[2.0]], epochs=2, callbacks=[checkpoint])
+    >>> fastbp.Trainer.load("run.safetensors").history["loss"] == history["loss"]
+    True
 
     """
 
@@ -63,6 +76,18 @@ class ModelCheckpoint(Callback):
             )
         self._begin()
 
+    def __repr__(self) -> str:
+        return as_call(
+            self,
+            str(self._path),
+            every_epochs=self._every_epochs,
+            every_updates=self.step_interval or None,
+            keep=self._keep,
+            monitor=self._monitor.key,
+            save_best_only=self._save_best_only,
+            mode=self._monitor.mode,
+        )
+
     def _begin(self) -> None:
         self._best, self._written = self._monitor.worst, -1
         self._kept: list[int] = []
@@ -79,8 +104,8 @@ class ModelCheckpoint(Callback):
     def on_fit_begin(self, state: FitState) -> None:
         """Forget an earlier fit.
 
-        OSError if there is no folder for the file, or path is one. ValueError if LBFGS trains,
-        which makes no updates to count.
+        OSError if path is a folder, or its own folder does not exist. ValueError if every_updates
+        is given and LBFGS trains, which makes no updates by batches.
         """
         self._begin()
         atomic.target(self._path)
@@ -102,7 +127,7 @@ class ModelCheckpoint(Callback):
             self._write(state)
 
     def on_fit_end(self, state: FitState) -> None:
-        """Write the end, if it is no error's."""
+        """Write the end, unless an error ended fit."""
         if state.error is None and not self._save_best_only and self._written != state.steps:
             self._write(state)
 

@@ -1,23 +1,27 @@
-"""Callbacks that follow one value of History."""
+"""Callbacks that monitor one value of History."""
 
 import math
 from typing import Any
 
 from ..common import checks
+from ..common.call_repr import as_call
 from ..kernels.tables.arenas import Layer
 from ..storage.tree_codec import get
 from .base import Callback, FitState, StopTraining
 
 MODES = {"loss": "min", "accuracy": "max"}
-"""Which of its values is the better, by the last word of a key that fastbp itself computes."""
+"""Whether the smallest or the greatest value is the best, for the keys that fastbp computes."""
 
 
 class Monitor:
-    """A key of History, and which of its values is the better.
+    """A key of History, and whether its smallest or its greatest value is the best.
 
-    mode "auto": the smaller for a loss, the greater for an accuracy; for another key a ValueError
-    that asks for "min" or "max". NaN is never better.
+    mode "auto": the smallest for a loss, the greatest for an accuracy; ValueError for another key.
+    NaN is never better.
     """
+
+    mode = "auto"
+    """Of Monitors in pickles of 0.1.0, which did not keep theirs."""
 
     def __init__(self, key: str, mode: str) -> None:
         if not isinstance(key, str):
@@ -26,15 +30,15 @@ class Monitor:
             raise ValueError(f"mode is {mode!r}, expected 'auto', 'min' or 'max'")
         if mode == "auto" and key.removeprefix("val_") not in MODES:
             raise ValueError(
-                f"mode is 'auto', but monitor is {key!r}: is a smaller value the better, or a "
-                "greater? Say mode='min' or mode='max'"
+                f"mode is 'auto', but monitor is {key!r}: pass mode='min' if its smallest value is "
+                "the best, mode='max' if its greatest is"
             )
-        self.key = key
+        self.key, self.mode = key, mode
         self._smaller = (mode if mode != "auto" else MODES[key.removeprefix("val_")]) == "min"
         self.worst = math.inf if self._smaller else -math.inf
 
     def value(self, state: FitState) -> float:
-        """That of the last epoch; ValueError if History has no such key."""
+        """The value of the last epoch; ValueError if History has no such key."""
         values = state.values
         if self.key not in values:
             raise ValueError(
@@ -54,18 +58,30 @@ class Monitor:
 
 
 class EarlyStopping(Callback):
-    """Stops when a value has not become better for some epochs; brings back the best weights.
+    """Stops when a value has not improved for some epochs, and restores the best parameters.
 
     Args:
-        monitor: the key of History to follow.
-        patience: stop after so many epochs in a row without a better value, >= 1.
-        min_delta: a value is better than the best if it is so by more than this, >= 0.
-        mode: "min" or "max", whichever value is the better; "auto" knows for loss and accuracy.
-        restore_best: when fit ends, in whatever way, give the network the parameters that it had
-            after the best epoch. Moments and the moving average (ema_decay) stay as they are.
+        monitor: the key of History to monitor.
+        patience: number of epochs in a row without an improvement after which fit stops, >= 1.
+        min_delta: a change that is not larger than this is no improvement, >= 0.
+        mode: "min" if the smallest value is the best, "max" if the greatest is; "auto" for losses
+            and accuracies.
+        restore_best: when fit ends, also by an error, set the parameters of the best epoch. Moments
+            and the moving average (ema_decay) stay as they are.
+
+    Raises:
+        ValueError, TypeError: an argument is not as above; in fit, History has no such key.
 
     Attributes:
-        best, best_epoch: the best value, and its epoch, from 1; 0 before there is one.
+        best: the best value; inf or -inf before the first epoch.
+        best_epoch: its epoch, from 1; 0 before the first epoch.
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.1), engine="numpy")
+    >>> stopping = fastbp.EarlyStopping(monitor="loss", patience=3, min_delta=0.1)
+    >>> history = trainer.fit([[1.0]], [[2.0]], epochs=100, callbacks=[stopping])
+    >>> len(history["loss"]), stopping.best_epoch
+    (8, 5)
 
     """
 
@@ -83,6 +99,16 @@ class EarlyStopping(Callback):
         self._min_delta = checks.not_negative(min_delta, "min_delta")
         self._restore_best = checks.flag(restore_best, "restore_best")
         self._begin()
+
+    def __repr__(self) -> str:
+        return as_call(
+            self,
+            monitor=self._monitor.key,
+            patience=self._patience,
+            min_delta=self._min_delta,
+            mode=self._monitor.mode,
+            restore_best=self._restore_best,
+        )
 
     def _begin(self) -> None:
         self.best, self.best_epoch = self._monitor.worst, 0
@@ -113,27 +139,38 @@ class EarlyStopping(Callback):
             raise StopTraining
 
     def on_fit_end(self, state: FitState) -> None:
-        """Bring the best parameters back."""
+        """Restore the best parameters."""
         if self._parameters:
             state.trainer.net._set_layers(self._parameters)
             self._parameters = None
 
 
 class ReduceLROnPlateau(Callback):
-    """Lowers ``trainer.lr`` when a value has not become better for some epochs.
+    """Lowers ``trainer.lr`` when a value has not improved for some epochs.
 
     The rule is that of torch.optim.lr_scheduler.ReduceLROnPlateau with threshold_mode="rel".
 
     Args:
-        monitor: the key of History to follow.
-        factor: lr is multiplied by it, in (0, 1).
-        patience: epochs in a row without a better value that lr outlives, >= 0: the one after them
-            lowers it.
-        threshold: a value is better than the best if it is below best (1 - threshold), or with
-            mode "max" above best (1 + threshold), >= 0.
-        cooldown: epochs after a reduction in which none counts as one without a better value.
+        monitor: the key of History to monitor.
+        factor: factor of a reduction of lr, in (0, 1).
+        patience: number of epochs in a row without an improvement that leave lr as it is, >= 0. The
+            next such epoch lowers it.
+        threshold: a value improves if it is below best (1 - threshold), or with mode "max" above
+            best (1 + threshold), >= 0.
+        cooldown: number of epochs after a reduction that do not count as without improvement, >= 0.
         min_lr: lr is never set below it, >= 0.
-        mode: "min" or "max", whichever value is the better; "auto" knows for loss and accuracy.
+        mode: "min" if the smallest value is the best, "max" if the greatest is; "auto" for losses
+            and accuracies.
+
+    Raises:
+        ValueError, TypeError: an argument is not as above; in fit, History has no such key.
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.1), engine="numpy")
+    >>> plateau = fastbp.ReduceLROnPlateau(monitor="loss", factor=0.5, patience=1)
+    >>> history = trainer.fit([[1.0]], [[0.0]], epochs=3, callbacks=[plateau])
+    >>> history["loss"], trainer.lr
+    ([0.0, 0.0, 0.0], 0.05)
 
     """
 
@@ -159,6 +196,18 @@ class ReduceLROnPlateau(Callback):
         self._min_lr = checks.not_negative(min_lr, "min_lr")
         self._begin()
 
+    def __repr__(self) -> str:
+        return as_call(
+            self,
+            monitor=self._monitor.key,
+            factor=self._factor,
+            patience=self._patience,
+            threshold=self._threshold,
+            cooldown=self._cooldown,
+            min_lr=self._min_lr,
+            mode=self._monitor.mode,
+        )
+
     def _begin(self) -> None:
         self._best, self._bad, self._cooling = self._monitor.worst, 0, 0
 
@@ -176,7 +225,7 @@ class ReduceLROnPlateau(Callback):
         self._begin()
 
     def on_epoch_end(self, state: FitState) -> None:
-        """Count the epochs without a better value; lower lr after too many."""
+        """Count the epochs without an improvement; lower lr after too many."""
         value = self._monitor.value(state)
         if self._monitor.better_by_share(value, self._best, self._threshold):
             self._best, self._bad = value, 0

@@ -10,22 +10,36 @@ from typing import ClassVar
 import numpy as np
 
 from ..common import checks
+from ..common.call_repr import CallRepr
 from ..common.specs import check_fields
 from ..common.types import Floats
 from ..kernels.base import codes
 
 
-@dataclass(frozen=True)
-class LBFGS:
+@dataclass(frozen=True, repr=False)
+class LBFGS(CallRepr):
     """L-BFGS with a line search that holds the strong Wolfe conditions (Moré and Thuente, 1994).
 
-    ``fit`` makes up to ``epochs`` iterations, each on all rows, and ends before where there is no
-    lower loss to be found; History has the loss after each. Its ``batch_size`` bounds memory, and
-    changes nothing else. There is no ``step``.
+    ``fit`` makes up to ``epochs`` iterations, each on all rows. It ends earlier where the line
+    search finds no lower loss. History has the loss after each iteration. The trainer's
+    ``batch_size`` bounds memory and changes nothing else. ``step`` raises ValueError.
 
-    history: pairs of steps and changes of the gradient that stand for the Hessian, >= 1.
-    tolerance: it stops where no entry of the gradient is larger, >= 0. max_line_search: evaluations
-    of one line search, >= 1.
+    Args:
+        history: pairs of steps and changes of the gradient that approximate the Hessian, >= 1.
+        tolerance: the fit stops when no entry of the gradient exceeds it in size, >= 0.
+        max_line_search: evaluations of one line search, >= 1.
+
+    Raises:
+        ValueError, TypeError: a number is out of range, or is not a number.
+
+    A line through two points:
+
+    >>> net = fastbp.Network([1, 1], seed=0)
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.LBFGS(), engine="numpy")
+    >>> history = trainer.fit([[0.0], [1.0]], [1.0, 3.0], epochs=20)
+    >>> print(net.predict([[2.0]]).round(2))
+    [[5.]]
+
     """
 
     history: int = 10

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ..common import checks, registry, specs
+from ..common.call_repr import CallRepr
 from ..common.specs import check_fields
 from ..kernels.base import codes
 from . import activations, user_functions
@@ -75,9 +76,19 @@ LOSSES = {
 }
 
 
-@dataclass(frozen=True)
-class Huber:
-    """Huber's loss: quadratic for errors up to ``delta`` > 0, linear beyond."""
+@dataclass(frozen=True, repr=False)
+class Huber(CallRepr):
+    """Huber's loss (1964): quadratic for errors up to ``delta`` > 0, linear beyond.
+
+    With d = p - y: the mean over rows and outputs of d^2 / 2 where |d| <= delta, and of
+    delta (|d| - delta / 2) elsewhere. ValueError or TypeError unless delta is a number above 0.
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> huber = fastbp.Huber(delta=0.5)
+    >>> trainer = fastbp.Trainer(net, loss=huber, optimizer=fastbp.Adam(), engine="numpy")
+    >>> trainer.evaluate([[1.0]], [[2.0]])
+    {'loss': 0.875}
+    """
 
     delta: float = 1.0
 
@@ -85,9 +96,19 @@ class Huber:
         check_fields(self, delta=checks.positive)
 
 
-@dataclass(frozen=True)
-class Quantile:
-    """The quantile, or pinball, loss: outputs become the quantile ``q`` in (0, 1) of y."""
+@dataclass(frozen=True, repr=False)
+class Quantile(CallRepr):
+    """The quantile, or pinball, loss: outputs estimate the quantile ``q`` in (0, 1) of y.
+
+    With d = y - p: the mean over rows and outputs of q d where d > 0, and of (q - 1) d elsewhere
+    (Koenker and Bassett, 1978). ValueError or TypeError unless q is a number in (0, 1).
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> quantile = fastbp.Quantile(q=0.25)
+    >>> trainer = fastbp.Trainer(net, loss=quantile, optimizer=fastbp.Adam(), engine="numpy")
+    >>> trainer.evaluate([[1.0]], [[2.0]])
+    {'loss': 0.5}
+    """
 
     q: float = 0.5
 

@@ -1,9 +1,9 @@
 """The optimizers: frozen specifications with torch's update rules, names and defaults.
 
 In the formulas w is a parameter, g the gradient of the batch's loss with weight_decay * w added,
-and t the number of the update, from 1. Weights and biases are treated alike. Every number is
-checked when the specification is made: TypeError for what is no number, ValueError for a number
-out of range.
+and t the number of the update, from 1. Weights and biases follow the same rule. The constructor
+checks every number: it raises TypeError for what is not a number, ValueError for a number out of
+range.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..common import checks
+from ..common.call_repr import CallRepr
 from ..common.specs import check_fields
 from ..kernels.base import codes
 
@@ -22,11 +23,21 @@ SMALLEST_EPS = float(np.finfo(np.float32).tiny)
 """A smaller eps would be flushed to 0 in float32, and a parameter without gradient become NaN."""
 
 
-@dataclass(frozen=True)
-class SGD:
-    """Stochastic gradient descent with momentum, Nesterov's or the heavy ball's.
+@dataclass(frozen=True, repr=False)
+class SGD(CallRepr):
+    """Stochastic gradient descent with momentum (Polyak, 1964; Nesterov, 1983), torch's SGD.
 
-    m = momentum m + g; w -= lr (g + momentum m) with nesterov, lr m without.
+    m = momentum m + g; w -= lr (g + momentum m) with nesterov, w -= lr m without.
+
+    The first update of a weight 0, whose gradient is -4:
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> optimizer = fastbp.SGD(lr=0.25, momentum=0.9)
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=optimizer, engine="numpy")
+    >>> trainer.step([[1.0]], [[2.0]])
+    4.0
+    >>> print(net.weights[0].round(3))
+    [[1.]]
     """
 
     lr: float
@@ -65,12 +76,22 @@ class SGD:
         )
 
 
-@dataclass(frozen=True)
-class Adam:
-    """Adam (Kingma and Ba, 2015); weight_decay is added to the gradient.
+@dataclass(frozen=True, repr=False)
+class Adam(CallRepr):
+    """Adam (Kingma and Ba, 2015), with weight_decay added to the gradient.
 
     m and v are running means of g and g^2 with betas; w -= lr m' / (sqrt(v') + eps), where
     m' = m / (1 - betas[0]^t) and v' = v / (1 - betas[1]^t).
+
+    The first update of a weight 0, whose gradient is -4:
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> optimizer = fastbp.Adam(lr=0.1)
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=optimizer, engine="numpy")
+    >>> trainer.step([[1.0]], [[2.0]])
+    4.0
+    >>> print(net.weights[0].round(3))
+    [[0.1]]
     """
 
     lr: float = 1e-3
@@ -102,11 +123,21 @@ class Adam:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
 
-    w *= 1 - lr weight_decay, then Adam's update with the plain gradient.
+    w *= 1 - lr weight_decay, then Adam's update with the gradient of the loss alone.
+
+    The first update of a weight 0, whose gradient is -4:
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> optimizer = fastbp.AdamW(lr=0.1)
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=optimizer, engine="numpy")
+    >>> trainer.step([[1.0]], [[2.0]])
+    4.0
+    >>> print(net.weights[0].round(3))
+    [[0.1]]
     """
 
     weight_decay: float = 1e-2
@@ -114,12 +145,22 @@ class AdamW(Adam):
     code: ClassVar[int] = codes.ADAMW
 
 
-@dataclass(frozen=True)
-class RMSprop:
+@dataclass(frozen=True, repr=False)
+class RMSprop(CallRepr):
     """RMSprop (Tieleman and Hinton, 2012), with momentum after the scaling.
 
     v is a running mean of g^2 with alpha; s = g / (sqrt(v) + eps); m = momentum m + s;
     w -= lr m.
+
+    The first update of a weight 0, whose gradient is -4:
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> optimizer = fastbp.RMSprop(lr=0.01)
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=optimizer, engine="numpy")
+    >>> trainer.step([[1.0]], [[2.0]])
+    4.0
+    >>> print(net.weights[0].round(3))
+    [[0.1]]
     """
 
     lr: float = 1e-2
@@ -157,11 +198,21 @@ class RMSprop:
         )
 
 
-@dataclass(frozen=True)
-class Adagrad:
+@dataclass(frozen=True, repr=False)
+class Adagrad(CallRepr):
     """Adagrad (Duchi, Hazan and Singer, 2011).
 
     v = v + g^2; w -= lr / (1 + (t - 1) lr_decay) g / (sqrt(v) + eps).
+
+    The first update of a weight 0, whose gradient is -4:
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> optimizer = fastbp.Adagrad(lr=0.1)
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=optimizer, engine="numpy")
+    >>> trainer.step([[1.0]], [[2.0]])
+    4.0
+    >>> print(net.weights[0].round(3))
+    [[0.1]]
     """
 
     lr: float = 1e-2
@@ -191,12 +242,22 @@ class Adagrad:
         return _hyper(LR=self.lr, DECAY=self.lr_decay, EPS=self.eps, WEIGHT_DECAY=self.weight_decay)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NAdam(Adam):
-    """Adam with Nesterov's momentum (Dozat, 2016), as torch has it.
+    """Adam with Nesterov's momentum (Dozat, 2016), torch's NAdam.
 
     u_t = betas[0] (1 - 0.96^(t momentum_decay) / 2), U_t = u_1 u_2 ... u_t; m and v as in Adam;
     w -= lr [(1 - u_t) g / (1 - U_t) + u_(t+1) m / (1 - U_(t+1))] / (sqrt(v') + eps).
+
+    The first update of a weight 0, whose gradient is -4:
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> optimizer = fastbp.NAdam(lr=0.1)
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=optimizer, engine="numpy")
+    >>> trainer.step([[1.0]], [[2.0]])
+    4.0
+    >>> print(net.weights[0].round(3))
+    [[0.106]]
     """
 
     lr: float = 2e-3

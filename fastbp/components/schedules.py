@@ -1,25 +1,27 @@
 """Learning-rate schedules: frozen specifications, evaluated before every update.
 
-A schedule gives a factor, which the optimizer's lr is multiplied by; ``OneCycle`` gives a momentum
-as well. In the formulas t counts the updates made before, from 0.
+A schedule gives a factor that multiplies the optimizer's lr; ``OneCycle`` gives a momentum as well.
+In the formulas t counts the updates made before, from 0.
 
 Everything is counted in updates, not in epochs: an epoch of n rows has ceil(n / batch_size)
 updates. Ten epochs of 60,000 rows in batches of 256 are 10 * 235 updates::
 
     Warmup(235, then=Cosine(9 * 235))
 
-Where torch.optim.lr_scheduler has the schedule, the values are torch's, if its scheduler steps once
-an update. Every number is checked when a specification is made: TypeError for what is no number,
+Where torch.optim.lr_scheduler has the schedule, the values are torch's with a scheduler that steps
+once an update. The constructor checks every number: it raises TypeError for what is not a number,
 ValueError for a number out of range.
 """
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from ..common import checks, registry
+from ..common.call_repr import CallRepr
 from ..common.specs import check_fields
 from ..common.types import Floats
 from ..kernels.tables import schedules as codes
@@ -28,12 +30,18 @@ from .optimizers import NAdam
 ANNEALING = {"cos": codes.COSINE, "linear": codes.LINEAR}
 
 
-class Schedule(ABC):
-    """What every schedule has."""
+class Schedule(CallRepr, ABC):
+    """The base class of all schedules.
+
+    >>> isinstance(fastbp.schedules.Cosine(updates=10), fastbp.schedules.Schedule)
+    True
+    """
+
+    public_path: ClassVar[str] = "fastbp.schedules"
 
     @property
     def total_updates(self) -> int | None:
-        """Updates that it is made for, its warm-up included; None where it never ends."""
+        """Number of updates of the whole schedule, warm-up included; None where it never ends."""
         return None
 
     @abstractmethod
@@ -41,18 +49,26 @@ class Schedule(ABC):
         """The schedule as the kernels read it, (N_SCHEDULE,) float64."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Constant(Schedule):
-    """The optimizer's lr throughout: a factor of 1."""
+    """A factor of 1: the optimizer's lr throughout.
+
+    >>> factors(fastbp.schedules.Constant(), 3)
+    [1.0, 1.0, 1.0]
+    """
 
     def encoded(self) -> Floats:
         """See ``Schedule``."""
         return _encode(codes.CONSTANT)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StepDecay(Schedule):
-    """gamma^(t // every), as torch's StepLR. gamma lies in (0, 1]."""
+    """gamma^(t // every), torch's StepLR; gamma lies in (0, 1].
+
+    >>> factors(fastbp.schedules.StepDecay(every=2, gamma=0.5), 5)
+    [1.0, 1.0, 0.5, 0.5, 0.25]
+    """
 
     every: int
     gamma: float = 0.1
@@ -65,9 +81,15 @@ class StepDecay(Schedule):
         return _encode(codes.STEPS, GAMMA=self.gamma, EVERY=self.every)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExponentialDecay(Schedule):
-    """gamma^t, as torch's ExponentialLR. gamma lies in (0, 1]; 0.5 ** (1 / h) halves lr every h."""
+    """gamma^t, torch's ExponentialLR; gamma lies in (0, 1].
+
+    gamma = 0.5 ** (1 / h) halves lr every h updates.
+
+    >>> factors(fastbp.schedules.ExponentialDecay(gamma=0.5), 4)
+    [1.0, 0.5, 0.25, 0.125]
+    """
 
     gamma: float
 
@@ -79,9 +101,13 @@ class ExponentialDecay(Schedule):
         return _encode(codes.STEPS, GAMMA=self.gamma, EVERY=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class InverseScaling(Schedule):
-    """(t + 1)^-power. scikit-learn's "invscaling" has this rule, but its t counts rows."""
+    """(t + 1)^-power; scikit-learn's "invscaling" has this rule with a t that counts rows.
+
+    >>> factors(fastbp.schedules.InverseScaling(power=1.0), 4)
+    [1.0, 0.5, 0.333, 0.25]
+    """
 
     power: float = 0.5
 
@@ -93,12 +119,15 @@ class InverseScaling(Schedule):
         return _encode(codes.INVERSE, POWER=self.power)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cosine(Schedule):
     """Half a cosine from 1 down to end_factor (Loshchilov and Hutter, 2017).
 
     end_factor + (1 - end_factor) (1 + cos(pi t / updates)) / 2, as torch's CosineAnnealingLR with
     T_max = updates and eta_min = end_factor lr. end_factor lies in [0, 1).
+
+    >>> factors(fastbp.schedules.Cosine(updates=4), 4)
+    [1.0, 0.854, 0.5, 0.146]
     """
 
     updates: int
@@ -123,7 +152,7 @@ class Cosine(Schedule):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OneCycle(Schedule):
     """Up to the optimizer's lr, then far down, and momentum the other way (Smith, 2018).
 
@@ -132,6 +161,9 @@ class OneCycle(Schedule):
     at t = updates - 1, by half a cosine each ("cos") or "linear". With cycle_momentum the momentum
     of SGD and RMSprop, and betas[0] of Adam and AdamW, goes from max_momentum to base_momentum and
     back, whatever the optimizer was given; the others, and SGD without momentum, refuse it.
+
+    >>> factors(fastbp.schedules.OneCycle(updates=6, pct_start=0.5), 6)
+    [0.04, 0.52, 1.0, 0.75, 0.25, 0.0]
     """
 
     updates: int
@@ -184,17 +216,23 @@ class OneCycle(Schedule):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Warmup(Schedule):
-    """A linear rise over ``updates`` updates, and then another schedule from its beginning.
+    """A linear rise over ``updates`` updates, followed by another schedule from its beginning.
 
     (start_factor + (1 - start_factor) t / updates) times the first factor of ``then`` while
     t < updates: torch's LinearLR, followed by the other in a SequentialLR. start_factor lies in
     (0, 1].
+
+    >>> warmup = fastbp.schedules.Warmup(2, start_factor=0.2, then=fastbp.schedules.Cosine(2))
+    >>> factors(warmup, 4)
+    [0.2, 0.6, 1.0, 0.5]
+    >>> warmup.total_updates
+    4
     """
 
     updates: int
-    then: Schedule = field(default_factory=Constant)
+    then: Schedule = Constant()
     start_factor: float = 1 / 3
 
     def __post_init__(self) -> None:

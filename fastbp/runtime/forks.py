@@ -1,9 +1,9 @@
 """What a forked process needs: it has one thread, and the locks that its parent's threads held.
 
-Numba's threading layers after a fork, measured on Linux (tests/test_forks.py): workqueue starts
-threads anew. GNU OpenMP ends the process as soon as a region begins. TBB starts threads anew, but
-one child in forty waits for ever if another thread of the parent was using TBB. Where a child's
-threads would fail, it does without: every region then has one share, with the same bits.
+Numba's threading layers after a fork, measured on Linux (tests/runtime/test_forks.py): workqueue
+starts threads anew. GNU OpenMP ends the process as soon as a region begins. TBB starts threads
+anew, but one child in forty waits for ever if another thread of the parent was using TBB. Where a
+child's threads would fail, it does without: every region then has one share, with the same bits.
 """
 
 import os

@@ -1,0 +1,143 @@
+"""The bar that fit shows."""
+
+import re
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+import fastbp
+from fastbp.runtime import compiled_engine
+from support import processes
+from support.cases import Case
+
+CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
+
+
+def fit(epochs=3, **options):
+    return CASE.trainer("float32", batch_size=8).fit(*CASE.batch(), epochs=epochs, **options)
+
+
+def last_line(capsys):
+    """What stays of the bar on the screen."""
+    printed = capsys.readouterr()
+    assert not printed.out
+    return printed.err.rstrip("\n").split("\r")[-1].strip()
+
+
+@pytest.mark.parametrize("callbacks", [(), [fastbp.LambdaCallback(on_step_end=lambda _: None)]])
+def test_a_bar_says_how_far_it_is_how_fast_and_how_good(callbacks, capsys):
+    history = fit(validation_data=CASE.batch(), progress=True, callbacks=callbacks)
+    line = last_line(capsys)
+    assert re.match(r"epoch 3/3: 100%\|.*\| 60\.0/60\.0 \[00:00<00:00, .* samples/s, loss ", line)
+    numbers = re.findall(r"(\w+) ([\d.]+)(?:, |\])", line)
+    assert numbers == [
+        (key, f"{history[key][-1]:.4g}") for key in ("loss", "val_loss", "val_accuracy")
+    ]
+
+
+def test_a_bar_moves_within_an_epoch(capsys, monkeypatch):
+    """A call of the kernels moves it, and here takes one batch of three."""
+    monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_: 1)
+    monkeypatch.setattr("tqdm.std.tqdm.update", lambda bar, n: bar.refresh() if n else None)
+    shown, update = [], fastbp.callbacks.progress.Bar.show
+
+    def show(bar, state):
+        update(bar, state)
+        shown.append(state.samples)
+
+    monkeypatch.setattr(fastbp.callbacks.progress.Bar, "show", show)
+    fit(2, progress=True)
+    assert shown == [0, 8, 16, 20, 28, 36, 40, 40]
+    capsys.readouterr()
+
+
+def test_a_bar_cuts_no_epochs(capsys, monkeypatch):
+    runs, run = [], compiled_engine._run
+    monkeypatch.setattr(compiled_engine, "_run", lambda *job: runs.append(job) or run(*job))
+    monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_: 2**40)
+    fit(50, progress=True)
+    assert len(runs) == 2
+    assert "epoch 50/50: 100%" in last_line(capsys)
+
+
+def test_a_bar_stays_where_fit_stopped(capsys):
+    def stop(_state):
+        raise fastbp.StopTraining
+
+    fit(progress=True, callbacks=[fastbp.LambdaCallback(on_epoch_end=stop)])
+    assert re.match(r"epoch 2/3:  33%\|", last_line(capsys))
+
+
+def test_a_bar_is_closed_when_fit_fails(capsys):
+    def fail(_state):
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        fit(progress=True, callbacks=[fastbp.LambdaCallback(on_epoch_end=fail)])
+    assert capsys.readouterr().err.endswith("\n")
+
+
+@pytest.mark.parametrize(
+    ("progress", "terminal", "shown"),
+    [
+        (True, True, True),
+        (True, False, True),
+        ("auto", True, True),
+        ("auto", False, False),
+        (False, True, False),
+    ],
+)
+def test_a_bar_is_for_terminals_unless_it_is_chosen(progress, terminal, shown, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    fit(progress=progress)
+    assert bool(last_line(capsys)) == shown
+
+
+def test_a_notebook_has_its_bar(monkeypatch):
+    """tqdm.auto knows which: here it is asked at all."""
+    made = []
+
+    class Asked:
+        n = 0
+
+        def __init__(self, **options):
+            made.append(options)
+
+        def update(self, n):
+            self.n += n
+
+        def set_description_str(self, text, refresh):
+            pass
+
+        set_postfix_str = set_description_str
+
+        def close(self):
+            made.append(self.n)
+
+    monkeypatch.setitem(sys.modules, "ipykernel", SimpleNamespace())
+    monkeypatch.setattr("tqdm.auto.tqdm", Asked)
+    fit()
+    assert made[0]["total"] == made[1] == 60
+
+
+def test_without_a_screen_there_is_no_bar(monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    for progress in (True, "auto"):
+        assert len(fit(progress=progress)["loss"]) == 3
+
+
+LATE = """
+import sys
+from support.cases import CASES
+trainer, data = CASES["odd"].trainer("float32"), CASES["odd"].batch()
+trainer.fit(*data)
+trainer.fit(*data, progress=False)
+print("tqdm" in sys.modules)
+trainer.fit(*data, progress=True)
+print("tqdm" in sys.modules)
+"""
+
+
+def test_tqdm_is_imported_only_where_a_bar_is_shown():
+    assert processes.run(LATE) == "False\nTrue\n"

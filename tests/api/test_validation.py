@@ -1,0 +1,313 @@
+"""Rows held out of the training data: which they are, and that only the others are trained on."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_determinism import bits
+
+import fastbp
+from fastbp.training.validation import split
+from support.cases import Case
+
+CLASSES = Case((4, 9, 3), 50, "tanh", "softmax", "cross_entropy", labels=True)
+SHARES = Case((4, 9, 3), 50, "tanh", "softmax", "cross_entropy")
+SURE = Case((4, 9, 1), 50, "tanh", "softmax", "cross_entropy")
+YES_NO = Case((4, 9, 1), 50, "tanh", "sigmoid", "bce")
+NUMBERS = Case((4, 9, 2), 50, "tanh")
+
+either_engine = pytest.mark.parametrize("engine", ["numba", "numpy"])
+either_order = pytest.mark.parametrize("shuffle", [True, False])
+
+
+def trainer_of(case, engine="numba", batch_size=8):
+    return case.trainer("float32", engine, fastbp.Adam(lr=0.01), batch_size)
+
+
+# Which rows
+
+
+@given(st.integers(2, 200), st.floats(1e-9, 1 - 1e-9), st.integers(0, 2**63 - 1), st.integers(1, 9))
+def test_a_split_takes_its_share_of_each_class(n, fraction, seed, kinds):
+    classes = np.random.default_rng(n).integers(0, kinds, n) * 7 - 3
+    kept, held = split(n, fraction, seed, classes)
+    assert sorted([*kept, *held]) == list(range(n))
+    for rows in (kept, held):
+        assert len(rows) > 0
+        assert (np.diff(rows) > 0).all()
+    count = len(held)
+    assert abs(count - fraction * n) <= (0.5 if 0.5 < fraction * n < n - 0.5 else 1)
+    for kind in np.unique(classes):
+        ours = np.sum(classes == kind)
+        assert abs(np.sum(classes[held] == kind) - count * ours / n) <= 1
+
+
+@given(st.integers(2, 60), st.floats(0.01, 0.99), st.integers(0, 9))
+def test_a_class_keeps_a_row_to_train_on_while_others_have_any_to_spare(n, fraction, seed):
+    classes = np.random.default_rng(n).integers(0, 5, n)
+    kept, held = split(n, fraction, seed, classes)
+    emptied = set(classes[held]) - set(classes[kept])
+    spare = [k for k in set(classes[kept]) if np.sum(classes[kept] == k) > 1]
+    given_one = [
+        k for k in spare if np.sum(classes[held] == k) > len(held) * np.sum(classes == k) // n
+    ]
+    assert not emptied or set(given_one) == set(spare)
+
+
+@pytest.mark.parametrize(
+    ("counts", "fraction", "held"),
+    [
+        ([7, 3], 0.2, [1, 1]),  # shares 1.4 and 0.6
+        ([8, 1, 1], 0.2, [2, 0, 0]),  # 1.6, 0.2, 0.2
+        ([10, *[1] * 10], 0.1, [2, *[0] * 10]),  # 1, and 0.1 of each class of a single row
+        ([1, 1, 1, 1], 0.5, [1, 1, 0, 0]),
+    ],
+)
+def test_shares_are_rounded_by_the_largest_remainder(counts, fraction, held):
+    classes = np.repeat(np.arange(len(counts)), counts)
+    rows = split(len(classes), fraction, 0, classes)[1]
+    assert np.bincount(classes[rows], minlength=len(counts)).tolist() == held
+
+
+def test_a_split_depends_on_the_seed():
+    one, other, again = (split(100, 0.2, seed)[1].tolist() for seed in (1, 2, 1))
+    assert one == again
+    assert one != other
+
+
+def test_rows_are_held_out_alike_and_not_by_their_place():
+    held = np.concatenate([split(100, 0.1, seed)[1] for seed in range(1000)])
+    counts = np.bincount(held, minlength=100)
+    # 100 expected of 1000 trials at 0.1: six standard deviations of a binomial, sqrt(90) each.
+    assert np.abs(counts - 100).max() < 6 * np.sqrt(90)
+
+
+def test_a_split_stays_as_it_is():
+    """From release to release: what was held out yesterday must not be trained on today."""
+    assert split(20, 0.25, 7)[1].tolist() == [1, 4, 6, 8, 16]
+
+
+def held_out(case, y, fraction=0.2, engine="numba"):
+    """The targets that a metric is given."""
+    seen, X = [], case.batch()[0]
+    metrics = {"seen": lambda y, _: seen.append(y) or 0.0}
+    trainer_of(case, engine).fit(X, y, validation_fraction=fraction, metrics=metrics)
+    return seen[0]
+
+
+@either_engine
+def test_labels_are_held_out_by_their_shares(engine):
+    y = np.repeat([0, 1, 2], [40, 5, 5])
+    assert np.bincount(held_out(CLASSES, y, engine=engine)).tolist() == [8, 1, 1]
+
+
+def test_yes_and_no_are_held_out_by_their_shares():
+    y = np.repeat([0, 1], [45, 5])
+    for targets in (y, y.astype(float), y.astype(bool), y[:, None]):
+        assert held_out(YES_NO, targets).sum() == 1
+
+
+def test_what_is_no_class_is_held_out_by_chance():
+    """As if there were no targets."""
+    y = NUMBERS.batch()[1]
+    expected = split(50, 0.2, 0)[1]
+    assert np.array_equal(held_out(NUMBERS, y), y[expected])
+    soft = np.linspace(0, 1, 50)
+    assert np.array_equal(held_out(YES_NO, soft), soft[expected])
+    for case in (SHARES, SURE):
+        workers = case.batch()[1]
+        assert np.array_equal(held_out(case, workers), workers[expected])
+
+
+# What is trained
+
+
+def memory_mapped(array, place):
+    np.save(place, array)
+    return np.load(place, mmap_mode="r")
+
+
+@either_engine
+@either_order
+@pytest.mark.parametrize("case", [CLASSES, YES_NO, NUMBERS], ids=lambda case: case.loss)
+@pytest.mark.parametrize("batch_size", [8, 100])
+def test_a_fit_is_that_of_the_rows_apart(case, batch_size, shuffle, engine):
+    X, y = case.batch()
+    classes = y if case is CLASSES else None
+    kept, held = split(len(X), 0.3, 0, classes)
+    one, other = (trainer_of(case, engine, batch_size) for _ in range(2))
+    options = {"epochs": 3, "shuffle": shuffle}
+    together = one.fit(X, y, validation_fraction=0.3, **options)
+    apart = other.fit(X[kept], y[kept], validation_data=(X[held], y[held]), **options)
+    assert bits(one) == bits(other)
+    for history in (together, apart):
+        history.pop("samples_per_second")
+    assert together == apart
+    assert "val_loss" in together
+
+
+@either_engine
+def test_a_fit_with_weights_is_that_of_the_rows_apart(engine):
+    """Balanced classes are those of the rows that are trained on."""
+    X, y = CLASSES.batch()
+    y[:12] = 2
+    weights = np.linspace(0, 3, len(X))
+    kept, held = split(len(X), 0.3, 0, y)
+    found = []
+    for together in (True, False):
+        net = CLASSES.network("float32")
+        options = {"batch_size": 8, "seed": 0, "engine": engine, "class_weight": "balanced"}
+        rule = fastbp.Adam(lr=0.01)
+        trainer = fastbp.Trainer(net, loss="cross_entropy", optimizer=rule, **options)
+        if together:
+            history = trainer.fit(X, y, 3, sample_weight=weights, validation_fraction=0.3)
+        else:
+            apart = {"sample_weight": weights[kept], "validation_data": (X[held], y[held])}
+            history = trainer.fit(X[kept], y[kept], 3, **apart)
+        found.append((history["loss"], history["val_loss"], bits(trainer)))
+    assert found[0] == found[1]
+
+
+@either_engine
+def test_every_kind_of_data_is_split_alike(engine, tmp_path):
+    X, y = (np.round(4 * part) for part in NUMBERS.batch())
+    kinds = (
+        lambda a, _: a,
+        lambda a, _: a.tolist(),
+        lambda a, _: np.asfortranarray(a),
+        lambda a, _: np.repeat(np.repeat(a, 2, axis=0), 3, axis=1)[::2, ::3],
+        lambda a, _: a.astype("i1"),
+        lambda a, name: memory_mapped(a, tmp_path / name),
+    )
+    found = set()
+    for kind in kinds:
+        trainer = trainer_of(NUMBERS, engine)
+        history = trainer.fit(kind(X, "X.npy"), kind(y, "y.npy"), 2, validation_fraction=0.2)
+        found.add((*history["loss"], *history["val_loss"], *bits(trainer)))
+    assert len(found) == 1
+
+
+@either_engine
+def test_a_callback_of_steps_changes_nothing(engine):
+    X, y = CLASSES.batch()
+    found = []
+    for callbacks in ((), [fastbp.LambdaCallback(on_step_end=lambda _: None)]):
+        trainer = trainer_of(CLASSES, engine)
+        history = trainer.fit(X, y, 3, validation_fraction=0.2, callbacks=callbacks)
+        found.append((history["loss"], history["val_loss"], bits(trainer)))
+    assert found[0] == found[1]
+
+
+def test_the_next_fit_holds_out_the_same():
+    X, y = NUMBERS.batch()
+    seen, trainer = [], trainer_of(NUMBERS)
+    for epochs in (2, 1):
+        metrics = {"seen": lambda y, _: seen.append(y) or 0.0}
+        trainer.fit(X, y, epochs, validation_fraction=0.2, metrics=metrics)
+    assert np.array_equal(seen[0], seen[1])
+    assert np.array_equal(seen[0], seen[2])
+
+
+def test_what_is_held_out_depends_on_the_trainers_seed():
+    seen, (X, y) = [], NUMBERS.batch()
+    for seed in (1, 2, 1):
+        net = NUMBERS.network("float32")
+        trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.1), seed=seed)
+        metrics = {"seen": lambda y, _: seen.append(y.tolist()) or 0.0}
+        trainer.fit(X, y, validation_fraction=0.2, metrics=metrics)
+    assert seen[0] == seen[2] != seen[1]
+
+
+def test_a_schedule_is_for_the_updates_of_the_rows_that_are_trained_on():
+    """Of 40 rows, and not of 50, in batches of 8."""
+    options = {"loss": "mse", "optimizer": fastbp.SGD(0.1), "batch_size": 8}
+    net, (X, y) = NUMBERS.network("float32"), NUMBERS.batch()
+    trainer = fastbp.Trainer(net, **options, seed=0, schedule=fastbp.schedules.Cosine(10))
+    assert len(trainer.fit(X, y, 2, validation_fraction=0.2)["loss"]) == 2
+    with pytest.raises(ValueError, match="for 10 updates, but 10 have been made"):
+        trainer.fit(X, y, 1, validation_fraction=0.2)
+
+
+def test_a_state_counts_the_rows_that_are_trained_on():
+    states = []
+    watcher = fastbp.LambdaCallback(on_epoch_end=lambda s: states.append((s.rows, s.samples)))
+    trainer_of(NUMBERS).fit(*NUMBERS.batch(), 2, validation_fraction=0.2, callbacks=[watcher])
+    assert states == [(40, 40), (40, 80)]
+
+
+def test_only_what_is_held_out_is_copied(tmp_path):
+    X = np.asfortranarray(np.random.default_rng(0).normal(size=(20_000, 100)))
+    y = memory_mapped(X[:, :2], tmp_path / "y.npy")
+    net = fastbp.Network([100, 8, 2], seed=0)
+    rule = fastbp.SGD(lr=0.01)
+    trainer = fastbp.Trainer(net, loss="mse", optimizer=rule, batch_size=64, seed=0)
+    tracemalloc.start()
+    trainer.fit(X, y, 2, validation_fraction=0.05)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < X.nbytes / 4
+
+
+# What is refused
+
+
+X, Y = NUMBERS.batch()
+
+BAD = {
+    "0": ({"validation_fraction": 0.0}, ValueError, r"validation_fraction is 0.0, .* above 0"),
+    "1": ({"validation_fraction": 1}, ValueError, r"validation_fraction is 1.0, .* below 1"),
+    "negative": ({"validation_fraction": -0.1}, ValueError, r"is -0.1"),
+    "NaN": ({"validation_fraction": np.nan}, ValueError, r"is nan"),
+    "True": ({"validation_fraction": True}, TypeError, r"is True, of type bool"),
+    "text": ({"validation_fraction": "0.1"}, TypeError, r"is '0.1', of type str"),
+    "both": (
+        {"validation_fraction": 0.1, "validation_data": (X, Y)},
+        ValueError,
+        r"validation_fraction is 0.1 and validation_data is given, too: pass one",
+    ),
+}
+
+
+@either_engine
+@pytest.mark.parametrize("case", BAD)
+def test_a_fraction_that_does_not_fit_changes_nothing(case, engine):
+    options, error, message = BAD[case]
+    trainer = trainer_of(NUMBERS, engine)
+    before = bits(trainer)
+    with pytest.raises(error, match=message):
+        trainer.fit(X, Y, **options)
+    assert bits(trainer) == before
+
+
+def test_a_single_row_cannot_be_split():
+    with pytest.raises(ValueError, match=r"X has 1 row: it takes at least 2"):
+        trainer_of(NUMBERS).fit(X[:1], Y[:1], validation_fraction=0.5)
+    history = trainer_of(NUMBERS).fit(X[:2], Y[:2], validation_fraction=0.01)
+    assert len(history["val_loss"]) == 1
+
+
+@either_engine
+@either_order
+def test_a_bad_value_is_named_by_its_row_in_the_data(shuffle, engine):
+    """In a row that is held out, before anything changes."""
+    kept, held = split(50, 0.25, 0)
+    for rows, unchanged in ((held, True), (kept, False)):
+        for table, name in ((0, "X"), (1, "y")):
+            data, trainer = [X.copy(), Y.copy()], trainer_of(NUMBERS, engine)
+            data[table][rows[-1], 1] = np.inf
+            before = bits(trainer)
+            with pytest.raises(ValueError, match=rf"{name} has inf at row {rows[-1]}, column 1"):
+                trainer.fit(*data, validation_fraction=0.25, shuffle=shuffle)
+            assert not unchanged or bits(trainer) == before
+
+
+@either_engine
+def test_a_bad_label_is_named_by_its_row_in_the_data(engine):
+    X, y = CLASSES.batch()
+    for row in range(0, 50, 7):
+        labels = y.copy()
+        labels[row] = 3
+        with pytest.raises(ValueError, match=rf"y has label 3 at row {row}, "):
+            trainer_of(CLASSES, engine).fit(X, labels, validation_fraction=0.2)

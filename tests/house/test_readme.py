@@ -1,0 +1,167 @@
+"""Pages of the project: their examples run, their links lead somewhere, their files exist."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("fastbp", "kernels", "tests", "bench", "scripts")
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))]
+)
+GUIDE, GALLERY = ROOT / "fastbp" / "README.md", ROOT / "scripts" / "examples" / "README.md"
+
+
+def label(page):
+    return page.relative_to(ROOT).as_posix()
+
+
+@cache
+def text_of(page):
+    return page.read_text(encoding="utf-8")
+
+
+def sections(page):
+    """Python code by the heading that it stands below; "" before the first."""
+    parts = re.split(r"^## (.+)$", text_of(page), flags=re.MULTILINE)
+    titles, texts = ["", *parts[1::2]], parts[0::2]
+    return {
+        title: "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+        for title, text in zip(titles, texts, strict=True)
+        if "```python" in text
+    }
+
+
+def run(page, *titles):
+    """The names that the code of some sections leaves, run one after the other."""
+    names, code = {}, sections(page)
+    for title in titles:
+        exec(compile(code[title], f"{label(page)}: {title}", "exec"), names)
+    return names
+
+
+def guide(title):
+    return run(GUIDE, "", title)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Examples write into a folder of their own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_readme_is_short():
+    assert len(text_of(ROOT / "README.md").splitlines()) <= 200
+
+
+def test_the_first_example_learns():
+    names = run(ROOT / "README.md", "An example")
+    assert len(names["history"]["loss"]) == 20
+    assert names["history"]["val_accuracy"][-1] > 0.9
+
+
+@pytest.mark.parametrize("title", [title for title in sections(GUIDE) if title])
+def test_the_guide_runs(title):
+    guide(title)
+
+
+def test_the_example_of_stopping_stops(folder):
+    names = guide("Watch and stop")
+    history, stopping = names["history"], names["stopping"]
+    assert len(history["loss"]) == stopping.best_epoch + 5 < 100
+    assert stopping.best == min(history["val_brier"])
+    assert (folder / "history.csv").exists()
+
+
+def test_the_loop_in_njit_code_learns():
+    names = guide("Inside njit code")
+    assert 0 < names["late"] < names["early"] / 10
+
+
+def test_the_example_of_model_files_loads_what_it_saved(folder):
+    names = guide("Save and load")
+    assert np.array_equal(names["same"].predict(names["X"]), names["net"].predict(names["X"]))
+    assert (folder / "model.safetensors").exists()
+
+
+def test_the_long_run_is_resumed():
+    whole = guide("Long runs and resume")
+    again = guide("Long runs and resume")  # from the file of the end
+    assert again["history"] == whole["history"]
+    weights = (names["trainer"].net.weights[0] for names in (whole, again))
+    assert np.array_equal(*weights)
+
+
+def test_every_example_is_in_the_gallery():
+    text = text_of(GALLERY)
+    for script in sorted(GALLERY.parent.glob("*.py")):
+        assert f"[{script.name}]({script.name})" in text, script.name
+        assert f"scripts/examples/{script.name}" in text, script.name
+
+
+def without_code(page):
+    text = re.sub(r"^```.*?^```", "", text_of(page), flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"`[^`\n]*`", lambda code: code[0].replace("](", "] ("), text)
+
+
+def anchors(page):
+    """The anchors that GitHub gives the headings of a page."""
+    text = re.sub(r"^```.*?^```", "", text_of(page), flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    plain = (re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title).lower() for title in titles)
+    return {re.sub(r"[^\w\- ]", "", title).strip().replace(" ", "-") for title in plain}
+
+
+def links(page):
+    """Targets of the relative links and images of a page."""
+    found = re.findall(r"\]\(([^)\s]+)\)", without_code(page))
+    return [link for link in found if not re.match(r"\w+:", link)]
+
+
+def broken(page):
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            yield link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=label)
+def test_links_lead_somewhere(page):
+    assert not list(broken(page))
+
+
+def test_a_broken_link_is_seen(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# A `b` c\n[1](page.md#a-b-c) [2](none.md) [3](#none) [4](https://x.org)\n")
+    assert list(broken(page)) == ["none.md", "#none"]
+
+
+PATH = re.compile(r"(?<![\w/.*<>-])((?:[\w.]+/)*[\w]+\.(?:py|json|npz|md|toml|sh|png))(?![\w*])")
+
+
+def missing(page):
+    """Files that a page names in code and that no folder has: from the page's, or from the root."""
+    if page.name == "CHANGELOG.md":  # it names files of its time
+        return
+    words = re.findall(r"`([^`\n]+)`", text_of(page))
+    blocks = re.findall(r"^```(?:sh|text|)\n(.*?)^```", text_of(page), re.DOTALL | re.MULTILINE)
+    for name in PATH.findall("\n".join([*words, *blocks])):
+        places = (page.parent, ROOT, *(ROOT / folder for folder in FOLDERS))
+        if not any((place / name).exists() for place in places):
+            yield name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=label)
+def test_named_files_exist(page):
+    assert not list(missing(page))
+
+
+def test_a_missing_file_is_seen(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("`bench/report.py` `stages/none.py`\n```\nnone.py\n```\n")
+    assert list(missing(page)) == ["stages/none.py", "none.py"]

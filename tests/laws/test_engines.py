@@ -1,0 +1,207 @@
+"""Law 2, the engine as a whole: compiled and twins agree; and what padding must be."""
+
+import numpy as np
+import pytest
+
+import fastbp
+from fastbp.kernels import reference
+from fastbp.kernels.base import width
+from fastbp.kernels.tables import arenas, layout
+from fastbp.runtime import compiled_engine
+from support import torch_record
+from support.cases import CASES, each_case, each_dtype, flat
+
+STEPS = 4
+AMPLIFICATION = 32
+"""Of rounding errors, by so many steps: RMSprop and Adam move a weight whose gradient is nearly 0
+as far as any other."""
+
+ENGINES = ("numba", "numpy")
+
+
+def tolerance(case, dtype):
+    """Of a tensor, as a share of its norm: the roundings of sums of K products grow as sqrt(K)."""
+    longest = max(*case.sizes, case.rows)
+    return float(len(case.sizes) * longest**0.5 * np.finfo(dtype).eps)
+
+
+def distance(actual, expected):
+    return np.linalg.norm(actual - expected) / (np.linalg.norm(expected) or 1)
+
+
+def assert_layers_close(actual, expected, allowed):
+    for one, other in zip(actual, expected, strict=True):
+        for part, twin in zip(one, other, strict=True):
+            assert part.dtype == twin.dtype
+            assert distance(part, twin) <= allowed
+
+
+def parameters(trainer):
+    """Those of every layer: (W, b), or (W, b, gains, shifts)."""
+    return trainer.net._layers()
+
+
+@each_dtype
+@each_case
+def test_engines_agree_on_outputs_loss_and_gradients(case, dtype):
+    compiled, twin = (case.trainer(dtype, engine) for engine in ENGINES)
+    X, y = case.batch()
+    allowed = tolerance(case, dtype)
+    expected = twin.predict(X)
+    for p in (compiled.predict(X), compiled.net.predict(X)):
+        assert p.dtype == dtype
+        assert distance(p, expected) <= allowed
+    assert compiled.evaluate(X, y) == pytest.approx(twin.evaluate(X, y), rel=allowed)
+    loss, gradients = compiled.loss_and_gradients(X, y)
+    twin_loss, twin_gradients = twin.loss_and_gradients(X, y)
+    assert loss == pytest.approx(twin_loss, rel=allowed)
+    assert_layers_close(gradients, twin_gradients, allowed)
+
+
+@each_dtype
+@pytest.mark.parametrize("optimizer", torch_record.CASES)
+@each_case
+def test_engines_agree_on_steps(case, optimizer, dtype):
+    compiled, twin = (
+        case.trainer(dtype, engine, torch_record.optimizer(optimizer)) for engine in ENGINES
+    )
+    allowed = tolerance(case, dtype) * AMPLIFICATION
+    for seed in range(STEPS):
+        X, y = case.batch(seed)
+        assert compiled.step(X, y) == pytest.approx(twin.step(X, y), rel=allowed)
+    assert_layers_close(parameters(compiled), parameters(twin), allowed)
+
+
+@each_dtype
+@each_case
+def test_gradients_do_not_depend_on_the_blocks_they_are_taken_in(case, dtype):
+    X, y = case.batch()
+    whole_loss, whole = case.trainer(dtype).loss_and_gradients(X, y)
+    loss, gradients = case.trainer(dtype, batch_size=-(-case.rows // 2)).loss_and_gradients(X, y)
+    assert loss == pytest.approx(whole_loss, rel=tolerance(case, dtype))
+    assert_layers_close(gradients, whole, tolerance(case, dtype))
+
+
+@each_dtype
+@pytest.mark.parametrize("optimizer", torch_record.CASES)
+def test_a_step_is_its_gradients_and_the_twins_update(optimizer, dtype):
+    case, optimizer = CASES["odd"], torch_record.optimizer(optimizer)
+    trainer = case.trainer(dtype, optimizer=optimizer)
+    w = flat(parameters(trainer))
+    m, v = np.zeros_like(w), np.zeros_like(w)
+    for t in range(1, STEPS + 1):
+        X, y = case.batch(t)
+        loss, gradients = trainer.loss_and_gradients(X, y)
+        np.testing.assert_array_equal(flat(trainer.loss_and_gradients(X, y)[1]), flat(gradients))
+        assert trainer.step(X, y) == loss
+        reference.update(optimizer.code, optimizer.hyper(), t, w, flat(gradients), m, v)
+        allowed = 4 * t * np.finfo(dtype).eps
+        np.testing.assert_allclose(flat(parameters(trainer)), w, rtol=allowed, atol=allowed / 10)
+
+
+# Padding
+
+
+def rest_of(arena, trainer):
+    """A parameter arena without its parameters: what padding holds."""
+    rest = arena.copy()
+    zeros = [tuple(map(np.zeros_like, layer)) for layer in parameters(trainer)]
+    arenas.write_layers(trainer.net._plan, rest, zeros)
+    return rest
+
+
+class Work:
+    """What a step left in the work arena (layout.py)."""
+
+    def __init__(self, trainer, rows):
+        self.plan, self.work = trainer._compiled._plan, trainer._compiled._work
+        self.lanes = width.lanes(self.work.itemsize)
+        self.vectors = -(-rows // self.lanes)
+        exclusive = self.plan[0, layout.ROWS_ONLY] == 1
+        self.few = rows if 2 * rows <= self.lanes and not exclusive else 0
+
+    def blocks(self, column, layer, units):
+        """(vectors * lanes rows, padded units) of z or a."""
+        w = self.lanes
+        padded = -(-int(units) // w) * w
+        for v in range(self.vectors):
+            start = int(v * self.plan[0, layout.BLOCK] + self.plan[layer, column])
+            yield self.work[start : start + padded * w].reshape(padded, w)
+
+    def rows(self, column, layer, units):
+        outputs = layer == self.plan[0, layout.LAST] and column != layout.IN
+        if self.few and not outputs:
+            return self.row_panels(int(self.plan[layer, column]), int(units))
+        return np.concatenate([block.T for block in self.blocks(column, layer, units)])
+
+    def row_panels(self, start, units):
+        """The rows of a small batch, whose units lie in the lanes."""
+        w, panels = self.lanes, -(-units // self.lanes)
+        flat = self.work[start : start + panels * self.few * w].reshape(panels, self.few, w)
+        return flat.transpose(1, 0, 2).reshape(self.few, -1)
+
+    def delta(self, layer):
+        """Delta likewise, from its panels of units; few rows have no padding there."""
+        row, w = self.plan[layer], self.lanes
+        panels = []
+        for p in range(-(-int(row[layout.OUTPUTS]) // w)):
+            start = int(row[layout.DELTA_PANELS] + p * row[layout.DELTA_PANEL_STRIDE])
+            panels.append(self.work[start : start + self.vectors * w * w].reshape(-1, w))
+        return np.concatenate(panels, axis=1)[: self.few or None]
+
+
+def check_padding(trainer, rows):
+    work = Work(trainer, rows)
+    for layer, row in enumerate(work.plan[1:], 1):
+        below = work.rows(layout.IN, layer, row[layout.INPUTS])
+        a, delta = work.rows(layout.A, layer, row[layout.OUTPUTS]), work.delta(layer)
+        assert np.isfinite(a).all()
+        assert a[:rows].any()
+        assert delta[:rows].any()
+        assert not below[:, row[layout.INPUTS] :].any()
+        assert not a[:, row[layout.OUTPUTS] :].any()
+        assert not delta[:, row[layout.OUTPUTS] :].any()
+        assert not delta[rows:].any()
+
+
+@each_dtype
+@pytest.mark.parametrize("optimizer", ["sgd_all", "adam_all", "adamw", "rmsprop_all"])
+@each_case
+def test_padding_is_zero_whatever_was_there_before(case, optimizer, dtype):
+    trainer, other = (
+        case.trainer(dtype, optimizer=torch_record.optimizer(optimizer)) for _ in range(2)
+    )
+    X, y = case.batch()
+    for one in (trainer, other):
+        one.step(X, y)
+    trainer._compiled._work[:] = np.nan
+    for one in (trainer, other):
+        one.step(X, y)
+    check_padding(trainer, case.rows)
+    np.testing.assert_array_equal(trainer.net._parameters, other.net._parameters)
+    for arena in (trainer.net._parameters, *trainer._state.moments):
+        assert not rest_of(arena, trainer).any()
+
+
+@each_dtype
+@each_case
+def test_what_an_inference_left_in_its_memory_plays_no_part(case, dtype):
+    trainer, (X, y) = case.trainer(dtype), case.batch()
+    found = []
+    for arena in (np.zeros(1 << 22, np.uint8), np.full(1 << 22, 0xFF, np.uint8)):
+        for what in (trainer.net._predict_carefully, lambda X, _: trainer.evaluate(X, y)):
+            compiled_engine._SPARE[:] = [arena.copy()]  # 0xFF: NaN everywhere
+            found.append(what(X, None))
+            assert not np.array_equal(compiled_engine._SPARE[0], arena)  # it was used
+    np.testing.assert_array_equal(found[2], found[0])
+    assert found[3] == found[1]
+
+
+def test_a_hundred_thousand_outputs_are_added_up_without_drift():
+    """Equal logits: the loss is ln n, however many terms its sums have."""
+    n = 100_000
+    net = fastbp.Network([1, n], output="softmax", init="zeros")
+    trainer = fastbp.Trainer(net, loss="cross_entropy", optimizer=fastbp.SGD(0.1), batch_size=1)
+    loss, _ = trainer.loss_and_gradients(np.zeros((1, 1)), np.full((1, n), 1 / n))
+    # Chains of 64 terms and of n / 64 parts: their rounding, at worst.
+    assert abs(loss / np.log(n) - 1) < (64 + n / 64) * np.finfo("f4").eps

@@ -1,0 +1,15 @@
+"""A minute of everything at many sizes: memory flat, nothing left open, no drift."""
+
+import sys
+
+import pytest
+
+from support import processes
+
+SECONDS = 60
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads memory and handles from /proc")
+def test_a_minute():
+    program = f"from support import soak; soak.main({SECONDS})"
+    assert "no drift" in processes.run(program)

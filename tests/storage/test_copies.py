@@ -1,0 +1,149 @@
+"""Copies, threads and exceptions: a trainer is whole afterwards, or says what is wrong."""
+
+import copy
+import pickle
+import threading
+
+import numpy as np
+import pytest
+from test_checkpoints import state
+
+import fastbp
+from fastbp.kernels.base import width
+from support import processes
+from support.cases import CASES
+from support.features import EVERY, MANY, OPTIMIZERS, OTHERS
+
+CASE = CASES["odd"]
+
+
+def parameters(trainer):
+    return [*trainer.net.weights, *trainer.net.biases]
+
+
+def equal(one, other):
+    return all(
+        np.array_equal(a, b) for a, b in zip(parameters(one), parameters(other), strict=True)
+    )
+
+
+@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_goes_on_by_itself_and_alike(copied, engine):
+    original = CASE.trainer("float32", engine=engine)
+    original.step(*CASE.batch())
+    twin = copied(original)
+    original.step(*CASE.batch())
+    assert not equal(twin, original)
+    twin.step(*CASE.batch())
+    assert equal(twin, original)
+
+
+@pytest.mark.parametrize("optimizer", (OPTIMIZERS | OTHERS).values(), ids=OPTIMIZERS | OTHERS)
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_with_every_option_goes_on_alike(copied, optimizer):
+    original = EVERY.trainer(MANY, "float32", optimizer=optimizer)
+    X, y, weights = EVERY.batch(MANY)
+    original.step(X, y, weights)
+    twin = copied(original)
+    assert state(twin) == state(original)
+    assert [t.step(X, y, weights) for t in (twin, twin)] == [
+        t.step(X, y, weights) for t in (original, original)
+    ]
+    assert state(twin) == state(original)
+
+
+def test_a_shallow_copy_shares_the_network_and_nothing_else():
+    original = CASE.trainer("float32", optimizer=fastbp.Adam())
+    original.step(*CASE.batch())
+    twin = copy.copy(original)
+    assert twin.net is original.net
+    moments = original._state.moments.copy()
+    twin.step(*CASE.batch())
+    np.testing.assert_array_equal(original._state.moments, moments)
+
+
+ELSEWHERE = """
+import pathlib, pickle
+from support.cases import CASES
+from support.features import EVERY, MANY, OPTIMIZERS, OTHERS
+from test_checkpoints import state
+place = pathlib.Path({place!r})
+trainer = pickle.loads(place.read_bytes())
+trainer.step(*CASES["odd"].batch())
+place.write_bytes(pickle.dumps(trainer))
+"""
+
+
+@pytest.mark.parametrize("bits", [bits for bits in width.WIDTHS if bits != width.BITS])
+def test_a_pickle_goes_on_at_any_vector_width(bits, tmp_path):
+    place = tmp_path / "trainer"
+    original = CASE.trainer("float32", engine="numpy", optimizer=fastbp.Adam())
+    original.step(*CASE.batch())
+    place.write_bytes(pickle.dumps(original))
+    processes.run(ELSEWHERE.format(place=str(place)), FASTBP_VECTOR_BITS=str(bits))
+    twin = pickle.loads(place.read_bytes())
+    original.step(*CASE.batch())
+    for _ in range(2):
+        assert equal(twin, original)
+        twin.step(*CASE.batch())
+        original.step(*CASE.batch())
+
+
+@pytest.mark.parametrize("name", ["net", "optimizer", "batch_size", "seed"])
+def test_what_a_trainer_is_made_of_cannot_be_exchanged(name):
+    trainer = CASE.trainer("float32")
+    with pytest.raises(AttributeError):
+        setattr(trainer, name, getattr(trainer, name))
+
+
+def test_a_second_thread_is_refused():
+    trainer = CASE.trainer("float32")
+    errors = []
+
+    def step():
+        try:
+            trainer.step(*CASE.batch())
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    with trainer._exclusive():
+        thread = threading.Thread(target=step)
+        thread.start()
+        thread.join()
+    assert len(errors) == 1
+    assert "another thread" in errors[0]
+    trainer.step(*CASE.batch())
+
+
+@pytest.mark.parametrize("budget", [1, 5, 10**6])
+def test_epochs_before_a_failure_count_however_the_chunks_fell(monkeypatch, budget):
+    """The order of the next fit must not depend on a clock."""
+    monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_: budget)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((64, 4))
+    net = fastbp.Network([4, 1], seed=0)
+    rule = fastbp.SGD(2.0)
+    trainer = fastbp.Trainer(net, loss="mse", optimizer=rule, batch_size=8, seed=0)
+    with pytest.raises(FloatingPointError) as failure:
+        trainer.fit(X, X.sum(axis=1), epochs=500)
+    assert f"epoch {trainer._epoch + 1}," in str(failure.value)
+    assert trainer._epoch > 1
+
+
+def test_outputs_in_the_memory_of_inputs_are_refused():
+    memory = np.zeros((9, 4), np.float32)
+    net = fastbp.Network([4, 4], seed=0)
+    with pytest.raises(ValueError, match="out lies in the memory of X"):
+        net.predict(memory[:-1], out=memory[1:])
+
+
+@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@pytest.mark.parametrize("loss", ["bce", "cross_entropy"])
+def test_an_output_that_is_not_a_number_is_not_right(loss, engine):
+    output = {"bce": "sigmoid", "cross_entropy": "softmax"}[loss]
+    net = fastbp.Network([3, 2], output=output, seed=0)
+    net._parameters[:] = np.nan
+    trainer = fastbp.Trainer(net, loss=loss, optimizer=fastbp.SGD(0.1), engine=engine)
+    y = np.zeros(4, int) if loss == "cross_entropy" else np.ones((4, 2))
+    assert trainer.evaluate(np.zeros((4, 3)), y)["accuracy"] == 0.0

@@ -1,0 +1,60 @@
+"""The core tests at another vector width, in a process of their own (test_widths.py)."""
+
+import platform
+from pathlib import Path
+
+import pytest
+
+from fastbp.kernels.base import jit, width
+from fastbp.kernels.entry import run
+
+FILES = (
+    "test_gradients.py",
+    "test_engines.py",
+    "test_kernels.py",
+    "test_gather.py",
+    "test_elementwise.py",
+    "test_torch.py",
+    "test_nan.py",
+    "test_determinism.py",
+    "test_bits.py",
+    "test_memory.py",
+    "test_embed.py",
+    "test_embed_refusals.py",
+    "test_features.py",
+    "test_norm_and_residual.py",
+    "test_custom_activation.py",
+    "test_feature_memory.py",
+)
+"""Laws 1 to 7 and 9."""
+
+SAME_AT_EVERY_WIDTH = "numpy or stays_flat or the_cache or threading_layer"
+"""Tests of the twins, and slow ones of the Python side."""
+
+REGISTERS = {512: "zmm", 256: "ymm", 128: "xmm"}
+
+
+def assembly():
+    """Of the stages, compiled anew: what comes out of a cache has none."""
+    load, jit._StampedCache.load_overload = jit._StampedCache.load_overload, lambda *_: None
+    run.code(4, False)
+    jit._StampedCache.load_overload = load
+    return jit._KEPT[-1]._library.get_asm_str()
+
+
+def check_registers(bits):
+    """No wider ones than the processor may use, and those are used."""
+    text = assembly()
+    used = {register_bits: name in text for register_bits, name in REGISTERS.items()}
+    assert used == {register_bits: register_bits <= bits for register_bits in REGISTERS}
+
+
+def main(bits):
+    """0 if all is well."""
+    assert bits == width.BITS
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        check_registers(min(bits, width._host_bits()))
+    files = [str(path) for name in FILES for path in Path(__file__).parents[1].rglob(name)]
+    return pytest.main(
+        [*files, "-q", "-p", "no:cacheprovider", "-k", f"not ({SAME_AT_EVERY_WIDTH})"]
+    )

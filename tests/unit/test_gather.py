@@ -1,0 +1,146 @@
+"""The gather equals plain indexing, for every type and all strides (law 2)."""
+
+import numpy as np
+import pytest
+
+from fastbp.data.tables import address, as_inputs
+from support import kernel_stages
+from support.cases import each_dtype
+from support.kernel_stages import blank, vector_lanes
+
+NO_ORDER = np.empty(0, np.int64)
+
+KINDS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?")
+
+
+def values_of(kind, rng, shape):
+    """Numbers over the whole range of a type, its ends among them; of floats up to 1e30 or 1e4."""
+    kind = np.dtype(kind)
+    if kind.kind == "b":
+        return rng.integers(0, 2, shape).astype(bool)
+    if kind.kind == "f":
+        power = 4 if kind.itemsize == 2 else 30
+        return (rng.normal(size=shape) * 10.0 ** rng.uniform(-power, power - 1, shape)).astype(kind)
+    limits = np.iinfo(kind)
+    values = rng.integers(limits.min, limits.max, shape, kind, endpoint=True)
+    values.flat[:2] = limits.min, limits.max
+    return values
+
+
+def unaligned(array):
+    memory = np.empty(array.nbytes + 1, np.uint8)
+    view = memory[1:].view(array.dtype).reshape(array.shape)
+    view[...] = array
+    return view
+
+
+def field(array):
+    """The same numbers as one field of records that are no multiple of its size."""
+    records = np.zeros(array.shape, [("before", "u1"), ("it", array.dtype), ("after", "u2")])
+    records["it"] = array
+    return records["it"]
+
+
+VIEWS = {
+    "as it lies": lambda array: array,
+    "Fortran": np.asfortranarray,
+    "rows reversed": lambda array: array[::-1],
+    "columns reversed": lambda array: array[:, ::-1],
+    "both reversed": lambda array: array[::-1, ::-1],
+    "every other": lambda array: array.repeat(2, axis=0).repeat(3, axis=1)[::2, ::3],
+    "one row": lambda array: np.broadcast_to(array[0], array.shape),
+    "one column": lambda array: np.broadcast_to(array[:, :1], array.shape),
+    "unaligned": unaligned,
+    "field": field,
+}
+
+
+class Gather:
+    """A table gathered one vector at a time."""
+
+    def __init__(self, array, dtype):
+        self.dtype, self.lanes = dtype, vector_lanes(dtype)
+        self.table = as_inputs(array, array.shape[1])
+
+    def run(self, order, first, valid):
+        """(rows (valid, columns), whether one is bad); everything else must be 0."""
+        w, columns = self.lanes, self.table.array.shape[1]
+        target = blank(-(-columns // w) * w * w, self.dtype)
+        scratch = blank(w * w, self.dtype)
+        job = np.concatenate([[-1, -1, -1], self.table.descriptor])
+        order_at = address(order) if len(order) else 0
+        bad = kernel_stages.gather_stage(job, 3, order_at, first, valid, target, scratch)
+        rows = target.reshape(-1, w).T
+        assert not rows[valid:].any()
+        assert not rows[:, columns:].any()
+        return rows[:valid, :columns], bool(bad)
+
+    def run_rows(self, order, first, rows):
+        """The same of ``gather_rows``."""
+        w, columns = self.lanes, self.table.array.shape[1]
+        target = blank(-(-columns // w) * rows * w, self.dtype)
+        job = np.concatenate([[-1, -1, -1], self.table.descriptor])
+        order_at = address(order) if len(order) else 0
+        bad = kernel_stages.gather_rows_stage(job, 3, order_at, first, rows, target)
+        wide = target.reshape(-1, rows, w).transpose(1, 0, 2).reshape(rows, -1)
+        assert not wide[:, columns:].any()
+        return wide[:, :columns], bool(bad)
+
+    def check(self, order):
+        """All rows, in this order, as NumPy converts them."""
+        array = self.table.array
+        expected = array.astype(np.float64).astype(self.dtype)[order if len(order) else slice(None)]
+        for first in range(0, len(array), self.lanes):
+            valid = min(self.lanes, len(array) - first)
+            for gathered, bad in (
+                self.run(order, first, valid),
+                self.run_rows(order, first, valid),
+            ):
+                assert not bad
+                np.testing.assert_array_equal(gathered, expected[first : first + valid])
+
+
+@each_dtype
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_gather_equals_indexing(kind, view, dtype):
+    rng, w = np.random.default_rng(6), vector_lanes(dtype)
+    for columns in (1, w - 1, w, 2 * w + 3):
+        array = view(values_of(kind, rng, (w + 3, columns)))
+        gather = Gather(array, dtype)
+        gather.check(NO_ORDER)
+        gather.check(rng.permutation(len(array)))
+
+
+@each_dtype
+def test_gather_knows_every_half(dtype):
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    finite = halves[np.isfinite(halves)]
+    Gather(finite.reshape(-1, 62), dtype).check(NO_ORDER)
+    for value in halves[~np.isfinite(halves)][::31]:
+        rows, bad = Gather(np.array([[1, value]], np.float16), dtype).run(NO_ORDER, 0, 1)
+        assert bad
+        np.testing.assert_array_equal(rows, np.array([[1, value]], dtype))
+
+
+NOT_FINITE = [("f4", np.nan), ("f4", np.inf), ("f4", -np.inf), ("f8", np.nan), ("f8", -np.inf)]
+
+
+@each_dtype
+@pytest.mark.parametrize(("kind", "value"), NOT_FINITE)
+def test_gather_reports_what_is_not_finite(kind, value, dtype):
+    w = vector_lanes(dtype)
+    for columns in (1, w + 1):
+        for row in range(w):
+            array = np.zeros((w + 1, columns), kind)
+            array[row, -1] = value
+            gather = Gather(array, dtype)
+            for run in (gather.run, gather.run_rows):
+                assert run(NO_ORDER, 0, w)[1]
+                assert not run(NO_ORDER, row + 1, w - row)[1]
+
+
+def test_gather_reports_what_overflows_the_network_and_nothing_else():
+    array = np.array([[0, 1e39]])
+    assert Gather(array, "float32").run(NO_ORDER, 0, 1)[1]
+    Gather(array, "float64").check(NO_ORDER)
