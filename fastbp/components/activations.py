@@ -9,34 +9,22 @@ from ..kernels.base import codes
 from . import user_functions
 
 
-@dataclass(frozen=True)
-class Activation:
-    """An activation, and what the Python side must know about it."""
+@dataclass(frozen=True, kw_only=True)
+class Activation(codes.ActivationFacts):
+    """An activation: its name, and the facts that codes.py has of it."""
 
     name: str
-    code: int
-    """Its code in the kernels."""
-    rectifier: bool = False
-    """Of the relu family: init="auto" draws He weights."""
-    output_only: bool = False
     function: Callable[..., Any] | None = None
     """The user's own, if it is one."""
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the facts from the table: a pickle of another version has other codes."""
+        known = _custom(state["function"]) if state["function"] else ACTIVATIONS[state["name"]]
+        vars(self).update(vars(known))
+
 
 ACTIVATIONS = {
-    activation.name: activation
-    for activation in (
-        Activation("identity", codes.IDENTITY),
-        Activation("sigmoid", codes.SIGMOID),
-        Activation("tanh", codes.TANH),
-        Activation("relu", codes.RELU, rectifier=True),
-        Activation("leaky_relu", codes.LEAKY_RELU, rectifier=True),
-        Activation("elu", codes.ELU, rectifier=True),
-        Activation("softplus", codes.SOFTPLUS, rectifier=True),
-        Activation("silu", codes.SILU, rectifier=True),
-        Activation("gelu", codes.GELU, rectifier=True),
-        Activation("softmax", codes.SOFTMAX, output_only=True),
-    )
+    name: Activation(name=name, **vars(facts)) for name, facts in codes.ACTIVATIONS.items()
 }
 
 HIDDEN = {name: a for name, a in ACTIVATIONS.items() if not a.output_only}
@@ -65,4 +53,9 @@ def _lookup(table: Mapping[str, Activation], activation: Any, argument: str) -> 
     if not user_functions.is_compiled(activation):
         raise TypeError(user_functions.not_compiled(table, activation, argument))
     user_functions.check_activation(activation)
-    return Activation(activation.__name__, codes.CUSTOM_ACTIVATION, function=activation)
+    return _custom(activation)
+
+
+def _custom(function: Callable[..., Any]) -> Activation:
+    facts = vars(codes.CUSTOM_ACTIVATION_FACTS)
+    return Activation(name=function.__name__, function=function, **facts)

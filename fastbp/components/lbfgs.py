@@ -10,14 +10,14 @@ from typing import ClassVar
 import numpy as np
 
 from ..common import checks
-from ..common.call_repr import CallRepr
 from ..common.specs import check_fields
 from ..common.types import Floats
 from ..kernels.base import codes
+from .optimizers import Optimizer
 
 
 @dataclass(frozen=True, repr=False)
-class LBFGS(CallRepr):
+class LBFGS(Optimizer):
     """L-BFGS with a line search that holds the strong Wolfe conditions (Moré and Thuente, 1994).
 
     ``fit`` makes up to ``epochs`` iterations, each on all rows. It ends earlier where the line
@@ -46,12 +46,17 @@ class LBFGS(CallRepr):
     tolerance: float = 1e-5
     max_line_search: int = 20
 
-    code: ClassVar[int] = codes.SGD  # of no consequence: the kernels make no update
+    code: ClassVar[int] = codes.SGD  # not used: the kernels make no update
     extended: ClassVar[bool] = False
-    n_moments: ClassVar[int] = 0
+    makes_updates: ClassVar[bool] = False
+
+    @property
+    def n_moments(self) -> int:
+        """None: SciPy keeps the history."""
+        return 0
 
     def hyper(self) -> Floats:
-        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64; of no use."""
+        """See ``Optimizer``; not used."""
         return np.zeros(codes.N_HYPER)
 
     def __post_init__(self) -> None:

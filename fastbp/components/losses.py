@@ -19,8 +19,8 @@ With p the output, z its logit, y the target, and n rows of O outputs:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import astuple, dataclass, replace
+from typing import Any, ClassVar, TypeAlias
 
 from ..common import checks, registry, specs
 from ..common.call_repr import CallRepr
@@ -29,51 +29,44 @@ from ..kernels.base import codes
 from . import activations, user_functions
 
 
-@dataclass(frozen=True)
-class Loss:
-    """A loss and the names of the output activations that it goes with."""
+@dataclass(frozen=True, kw_only=True)
+class Loss(codes.LossFacts):
+    """A loss: its name, and the facts that codes.py has of it."""
 
     name: str
-    code: int
-    """Its code in the kernels."""
-    outputs: tuple[str, ...]
-    parameter: float = 0.0
-    """Huber's delta, or the quantile."""
     function: Callable[..., float] | None = None
     """The user's own, if it is one."""
 
-    @property
-    def extended(self) -> bool:
-        """Whether it takes the extended kernels."""
-        return self.code > codes.CROSS_ENTROPY
-
     def goes_with(self, output: activations.Activation) -> bool:
-        """Whether it goes with this activation of the outputs; own ones need one that any suits."""
+        """Whether it goes with this output activation; a custom one needs a loss for any."""
         if output.function is not None:
-            return set(_ANY) <= set(self.outputs)
+            return set(codes.HIDDEN_ACTIVATIONS) <= set(self.outputs)
         return output.name in self.outputs
 
+    @property
+    def takes_labels(self) -> bool:
+        """Whether y may be integer class labels (n,)."""
+        return self.targets == codes.CLASS
+
     def n_targets(self, n_out: int) -> int:
-        """Columns of y for so many outputs, where y is no labels."""
-        return n_out // 2 if self.code == codes.GAUSSIAN_NLL else n_out
+        """Columns of y for ``n_out`` outputs, where y is no labels."""
+        return n_out // self.outputs_per_target
+
+    def n_classes(self, n_out: int) -> int:
+        """Classes that a network with ``n_out`` outputs tells apart; 0 where there are none."""
+        if not self.has_classes:
+            return 0
+        if self.takes_labels:
+            return n_out
+        return 2 if n_out == 1 else 0
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the facts from the table: a pickle of another version has other codes."""
+        known = _custom(state["function"]) if state["function"] else LOSSES[state["name"]]
+        vars(self).update(vars(known) | {"parameter": state["parameter"]})
 
 
-_ANY = tuple(activations.HIDDEN)
-
-LOSSES = {
-    loss.name: loss
-    for loss in (
-        Loss("mse", codes.MSE, _ANY),
-        Loss("squared_error", codes.SQUARED_ERROR, _ANY),
-        Loss("bce", codes.BCE, ("sigmoid",)),
-        Loss("cross_entropy", codes.CROSS_ENTROPY, ("softmax",)),
-        Loss("mae", codes.MAE, _ANY),
-        Loss("huber", codes.HUBER, _ANY, 1.0),
-        Loss("quantile", codes.QUANTILE, _ANY, 0.5),
-        Loss("poisson", codes.POISSON, ("identity", "softplus")),
-        Loss("gaussian_nll", codes.GAUSSIAN_NLL, ("identity",)),
-    )
-}
+LOSSES = {name: Loss(name=name, **vars(facts)) for name, facts in codes.LOSSES.items()}
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,7 +83,9 @@ class Huber(CallRepr):
     {'loss': 0.875}
     """
 
-    delta: float = 1.0
+    delta: float = LOSSES["huber"].parameter
+
+    loss: ClassVar[str] = "huber"
 
     def __post_init__(self) -> None:
         check_fields(self, delta=checks.positive)
@@ -110,7 +105,9 @@ class Quantile(CallRepr):
     {'loss': 0.5}
     """
 
-    q: float = 0.5
+    q: float = LOSSES["quantile"].parameter
+
+    loss: ClassVar[str] = "quantile"
 
     def __post_init__(self) -> None:
         check_fields(self, q=checks.between_zero_and_one)
@@ -120,58 +117,60 @@ LossLike: TypeAlias = str | Huber | Quantile | Callable[..., float]
 """How a user names a loss: own ones are njit functions (fastbp/own.py)."""
 
 
+NUMBERED: dict[str, type[Huber | Quantile]] = {"Huber": Huber, "Quantile": Quantile}
+"""Specifications of the losses with a number, by their own names."""
+
+
 def lookup(loss: Any, argument: str = "loss") -> Loss:
     """The loss that is meant. ValueError for a name that is not known, TypeError for no name."""
-    if isinstance(loss, Huber):
-        return Loss("huber", codes.HUBER, _ANY, loss.delta)
-    if isinstance(loss, Quantile):
-        return Loss("quantile", codes.QUANTILE, _ANY, loss.q)
+    if isinstance(loss, Huber | Quantile):
+        (number,) = astuple(loss)
+        return replace(LOSSES[loss.loss], parameter=number)
     if user_functions.is_compiled(loss):
-        outputs = (*_ANY, "softmax")
-        return Loss(loss.__name__, codes.CUSTOM_LOSS, outputs, function=loss)
+        return _custom(loss)
     if callable(loss):
         raise TypeError(user_functions.not_compiled(LOSSES, loss, argument))
     return registry.lookup(LOSSES, loss, argument)
 
 
-NUMBERED = {"Huber": Huber, "Quantile": Quantile}
+def _custom(function: Callable[..., float]) -> Loss:
+    return Loss(name=function.__name__, function=function, **vars(codes.CUSTOM_LOSS_FACTS))
 
 
-def describe(loss: Loss) -> Any:
-    """A loss as JSON has it."""
-    if loss.function is not None:
-        return {"own": loss.name}
-    if loss.code == codes.HUBER:
-        return specs.describe(Huber(loss.parameter))
-    if loss.code == codes.QUANTILE:
-        return specs.describe(Quantile(loss.parameter))
-    return loss.name
+def to_dict(loss: Loss) -> Any:
+    """A loss as JSON has it: its name, or ``specs.to_dict`` of what the user passed."""
+    numbered = next((kind for kind in NUMBERED.values() if kind.loss == loss.name), None)
+    meant = loss.function or (numbered(loss.parameter) if numbered else loss.name)
+    return specs.to_dict(meant)
 
 
-def build(described: Any, functions: Mapping[str, Callable[..., Any]]) -> LossLike:
-    """What ``describe`` was given, for ``lookup``. ValueError for what it cannot have returned.
+def from_dict(described: Any, functions: Mapping[str, Callable[..., Any]]) -> LossLike:
+    """What ``lookup`` takes for the loss that ``to_dict`` was given.
 
-    functions: own losses, by name.
+    functions: the user's own losses, by name. ValueError for one that is not among them, and for
+    what ``to_dict`` cannot have returned.
     """
     if isinstance(described, str):
         return lookup(described).name
-    if not isinstance(described, dict) or described.keys() != {"own"}:
-        numbered: Huber | Quantile = specs.build(described, NUMBERED, "loss")
+    own = specs.own_name(described)
+    if own is None:
+        numbered: Huber | Quantile = specs.from_dict(described, NUMBERED, "loss")
         return numbered
-    if described["own"] not in functions:
+    if own not in functions:
         raise ValueError(
-            f"its loss is the function {described['own']!r:.80} of its own: pass it, as functions="
-            f"{{{described['own']!r:.80}: ...}}"
+            f"its loss is the function {own!r:.80} of its own: pass it, as functions="
+            f"{{{own!r:.80}: ...}}"
         )
-    return functions[described["own"]]
+    return functions[own]
 
 
 def check_pair(loss: Loss, output: activations.Activation, n_out: int) -> None:
     """Raise ValueError unless ``loss`` goes with ``n_out`` outputs of this activation."""
-    if loss.code == codes.GAUSSIAN_NLL and n_out % 2:
+    if n_out % loss.outputs_per_target:
         raise ValueError(
-            f"loss 'gaussian_nll' takes a mean and a log-variance for each target, but the network "
-            f"has {n_out} outputs: make it with an even number, twice that of the targets"
+            f"loss {loss.name!r} takes {loss.outputs_per_target} outputs for each target, but the "
+            f"network has {n_out} outputs: make it with {loss.outputs_per_target} times as many as "
+            "there are targets"
         )
     if not loss.goes_with(output):
         pairs = "; ".join(f"{known.name} with {_or(known.outputs)}" for known in LOSSES.values())

@@ -6,6 +6,7 @@ checks every number: it raises TypeError for what is not a number, ValueError fo
 range.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -17,14 +18,42 @@ from ..common.call_repr import CallRepr
 from ..common.specs import check_fields
 from ..kernels.base import codes
 
+__all__ = ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam"]  # noqa: RUF022
+"""The optimizers, which ``fastbp`` exports under these names. Messages list them in this order."""
+
 Hyper: TypeAlias = npt.NDArray[np.float64]
 
 SMALLEST_EPS = float(np.finfo(np.float32).tiny)
 """A smaller eps would be flushed to 0 in float32, and a parameter without gradient become NaN."""
 
 
+class Optimizer(CallRepr, ABC):
+    """An optimizer: its numbers are the fields, its facts the members here."""
+
+    code: ClassVar[int]
+    """Its code in the kernels (codes.py)."""
+    extended: ClassVar[bool] = True
+    """Whether it takes the extended kernels."""
+    makes_updates: ClassVar[bool] = True
+    """Whether it updates after each batch; L-BFGS takes all rows at a time."""
+
+    @property
+    @abstractmethod
+    def n_moments(self) -> int:
+        """Moment arrays in use, 0 to 2."""
+
+    @property
+    def has_momentum(self) -> bool:
+        """Whether it has a momentum that a schedule can replace: ``momentum``, or betas[0]."""
+        return False
+
+    @abstractmethod
+    def hyper(self) -> Hyper:
+        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+
+
 @dataclass(frozen=True, repr=False)
-class SGD(CallRepr):
+class SGD(Optimizer):
     """Stochastic gradient descent with momentum (Polyak, 1964; Nesterov, 1983), torch's SGD.
 
     m = momentum m + g; w -= lr (g + momentum m) with nesterov, w -= lr m without.
@@ -63,11 +92,16 @@ class SGD(CallRepr):
 
     @property
     def n_moments(self) -> int:
-        """Moment arrays in use: the velocity m, if there is momentum."""
+        """The velocity m, if there is momentum."""
         return 1 if self.momentum else 0
 
+    @property
+    def has_momentum(self) -> bool:
+        """See ``Optimizer``."""
+        return self.momentum > 0
+
     def hyper(self) -> Hyper:
-        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        """See ``Optimizer``."""
         return _hyper(
             LR=self.lr,
             MOMENTUM=self.momentum,
@@ -77,7 +111,7 @@ class SGD(CallRepr):
 
 
 @dataclass(frozen=True, repr=False)
-class Adam(CallRepr):
+class Adam(Optimizer):
     """Adam (Kingma and Ba, 2015), with weight_decay added to the gradient.
 
     m and v are running means of g and g^2 with betas; w -= lr m' / (sqrt(v') + eps), where
@@ -109,11 +143,16 @@ class Adam(CallRepr):
 
     @property
     def n_moments(self) -> int:
-        """Moment arrays in use: m and v."""
+        """The running means m and v."""
         return 2
 
+    @property
+    def has_momentum(self) -> bool:
+        """See ``Optimizer``."""
+        return True
+
     def hyper(self) -> Hyper:
-        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        """See ``Optimizer``."""
         return _hyper(
             LR=self.lr,
             BETA1=self.betas[0],
@@ -146,7 +185,7 @@ class AdamW(Adam):
 
 
 @dataclass(frozen=True, repr=False)
-class RMSprop(CallRepr):
+class RMSprop(Optimizer):
     """RMSprop (Tieleman and Hinton, 2012), with momentum after the scaling.
 
     v is a running mean of g^2 with alpha; s = g / (sqrt(v) + eps); m = momentum m + s;
@@ -184,11 +223,16 @@ class RMSprop(CallRepr):
 
     @property
     def n_moments(self) -> int:
-        """Moment arrays in use: the mean square v, and the velocity m if there is momentum."""
+        """The mean square v, and the velocity m if there is momentum."""
         return 2 if self.momentum else 1
 
+    @property
+    def has_momentum(self) -> bool:
+        """See ``Optimizer``."""
+        return self.momentum > 0
+
     def hyper(self) -> Hyper:
-        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        """See ``Optimizer``."""
         return _hyper(
             LR=self.lr,
             MOMENTUM=self.momentum,
@@ -199,7 +243,7 @@ class RMSprop(CallRepr):
 
 
 @dataclass(frozen=True, repr=False)
-class Adagrad(CallRepr):
+class Adagrad(Optimizer):
     """Adagrad (Duchi, Hazan and Singer, 2011).
 
     v = v + g^2; w -= lr / (1 + (t - 1) lr_decay) g / (sqrt(v) + eps).
@@ -221,7 +265,6 @@ class Adagrad(CallRepr):
     weight_decay: float = 0.0
 
     code: ClassVar[int] = codes.ADAGRAD
-    extended: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_fields(
@@ -234,11 +277,11 @@ class Adagrad(CallRepr):
 
     @property
     def n_moments(self) -> int:
-        """Moment arrays in use: the sum of squares v."""
+        """The sum of squares v."""
         return 1
 
     def hyper(self) -> Hyper:
-        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        """See ``Optimizer``."""
         return _hyper(LR=self.lr, DECAY=self.lr_decay, EPS=self.eps, WEIGHT_DECAY=self.weight_decay)
 
 
@@ -270,15 +313,19 @@ class NAdam(Adam):
         super().__post_init__()
         check_fields(self, momentum_decay=checks.not_negative)
 
+    @property
+    def has_momentum(self) -> bool:
+        """Its momentum follows a rule of its own."""
+        return False
+
     def hyper(self) -> Hyper:
-        """The hyperparameters as the kernels read them, (codes.N_HYPER,) float64."""
+        """See ``Optimizer``."""
         hyper = super().hyper()
         hyper[codes.DECAY] = self.momentum_decay
         return hyper
 
 
-Optimizer: TypeAlias = SGD | Adam | RMSprop | Adagrad
-OPTIMIZERS = {kind.__name__: kind for kind in (SGD, Adam, AdamW, RMSprop, Adagrad, NAdam)}
+OPTIMIZERS: dict[str, type[Optimizer]] = {name: globals()[name] for name in __all__}
 
 
 def check(optimizer: object, argument: str = "optimizer") -> Optimizer:

@@ -11,11 +11,8 @@ from ..common.types import Floats
 from ..kernels.base import codes
 from ..kernels.tables import settings
 from . import schedules
-from .lbfgs import LBFGS
 from .losses import Loss
 from .optimizers import Optimizer
-
-CLASS_LOSSES = (codes.BCE, codes.CROSS_ENTROPY)
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Options:
         chosen = self.class_weight is not None or self.schedule is not None
         return any(numbers) or chosen or any(factor != 1 for factor in self.lr_factors)
 
-    def hyper(self, optimizer: Optimizer | LBFGS, loss: Loss, n_classes: int) -> Floats:
+    def hyper(self, optimizer: Optimizer, loss: Loss, n_classes: int) -> Floats:
         """The hyperparameter vector (kernels/settings.py) before the first update."""
         layers = len(self.lr_factors)
         hyper = np.zeros(settings.length(layers, n_classes))
@@ -90,7 +87,7 @@ def check(
 ) -> Options:
     """The options of a trainer; ValueError or TypeError for one that is not as it must be."""
     smoothing = checks.from_zero_below_one(label_smoothing, "label_smoothing")
-    if smoothing and loss.code not in CLASS_LOSSES:
+    if smoothing and not loss.has_classes:
         raise ValueError(
             f"label_smoothing is {smoothing}, but loss {loss.name!r} has no labels: use it with "
             "'cross_entropy' or 'bce'"
@@ -114,7 +111,7 @@ def check(
     )
 
 
-def describe(asked: Options) -> dict[str, Any]:
+def to_dict(asked: Options) -> dict[str, Any]:
     """The options as arguments of a Trainer, as JSON has them."""
     weights = asked.class_weight
     return {
@@ -126,18 +123,18 @@ def describe(asked: Options) -> dict[str, Any]:
         "clip_norm": asked.clip_norm or None,
         "ema_decay": asked.averaging or None,
         "class_weight": list(weights) if isinstance(weights, tuple) else weights,
-        "schedule": specs.describe(asked.schedule),
+        "schedule": specs.to_dict(asked.schedule),
         "lr_factors": list(asked.lr_factors),
     }
 
 
-def build(described: dict[str, Any]) -> dict[str, Any]:
-    """The arguments that ``describe`` was made of; ``check`` checks them."""
+def from_dict(described: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a Trainer that ``to_dict`` was made of; ``check`` checks them."""
     weights, schedule = described.get("class_weight"), described.get("schedule")
     if isinstance(weights, list):
         weights = dict(enumerate(weights))
     if schedule is not None:
-        schedule = specs.build(schedule, schedules.SCHEDULES, "schedule")
+        schedule = specs.from_dict(schedule, schedules.SCHEDULES, "schedule")
     return {"class_weight": weights, "schedule": schedule}
 
 
@@ -185,17 +182,10 @@ def _decay(value: Any) -> float:
     return decay
 
 
-def n_classes(loss: Loss, n_out: int) -> int:
-    """How many classes a network with so many outputs tells apart; 0 where there are none."""
-    if loss.code == codes.BCE:
-        return 2 if n_out == 1 else 0
-    return n_out if loss.code == codes.CROSS_ENTROPY else 0
-
-
 def _class_weight(value: Any, loss: Loss, n_out: int) -> str | tuple[float, ...] | None:
     if value is None:
         return None
-    classes = n_classes(loss, n_out)
+    classes = loss.n_classes(n_out)
     if not classes:
         raise ValueError(
             f"class_weight is given, but loss {loss.name!r} with {n_out} outputs has no classes: "

@@ -25,7 +25,7 @@ from ..common.call_repr import CallRepr
 from ..common.specs import check_fields
 from ..common.types import Floats
 from ..kernels.tables import schedules as codes
-from .optimizers import NAdam
+from .optimizers import Optimizer
 
 ANNEALING = {"cos": codes.COSINE, "linear": codes.LINEAR}
 
@@ -279,13 +279,12 @@ def check(schedule: object, argument: str = "schedule") -> Schedule:
     )
 
 
-def check_momentum(schedule: Schedule, optimizer: object) -> None:
+def check_momentum(schedule: Schedule, optimizer: Optimizer) -> None:
     """ValueError where the schedule gives a momentum that the optimizer cannot take."""
     inner = schedule.then if isinstance(schedule, Warmup) else schedule
     if not isinstance(inner, OneCycle) or not inner.cycle_momentum:
         return
-    has_one = hasattr(optimizer, "betas") or getattr(optimizer, "momentum", 0.0) > 0
-    if not has_one or isinstance(optimizer, NAdam):  # NAdam's follows a law of its own
+    if not optimizer.has_momentum:
         raise ValueError(
             f"OneCycle cycles the momentum, but {optimizer!r} has none that could: use SGD or "
             "RMSprop with a momentum above 0 (it is replaced), Adam or AdamW; or "

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..common.types import Array, Floats
-from ..components.losses import Loss
+from ..components.losses import LOSSES, Loss
 from ..kernels.tables import arenas
 from .tables import Table, as_array, check_inputs
 
@@ -149,17 +149,14 @@ def fill(scaling: Scaling, scales: arenas.Scales) -> None:
         scales.output_shift[n:] = 2 * np.log(scale) if n < len(scales.output_shift) else 0
 
 
-SCALED = ("mse", "squared_error", "mae", "huber", "quantile", "gaussian_nll")
-"""Losses of targets that may be scaled: differences, which a factor leaves what they are."""
-
-
 def check_loss(loss: Loss, targets: Units | None, n_out: int) -> None:
     """ValueError unless ``loss`` goes with a network whose targets are scaled like this."""
     if targets is None:
         return
-    if loss.name not in SCALED or loss.function is not None:
+    if not loss.scalable:
+        scalable = [name for name, known in LOSSES.items() if known.scalable]
         raise ValueError(
-            f"loss {loss.name!r} does not go with scaled targets, which {', '.join(SCALED)} do: "
+            f"loss {loss.name!r} does not go with scaled targets, which {', '.join(scalable)} do: "
             "leave y out of net.standardize, and target_mean and target_scale out of "
             "net.set_scaling"
         )
@@ -172,8 +169,9 @@ def check_loss(loss: Loss, targets: Units | None, n_out: int) -> None:
 
 
 def target_counts(n_out: int) -> tuple[int, ...]:
-    """How many targets a network with so many outputs may have."""
-    return (n_out,) if n_out % 2 else (n_out, n_out // 2)
+    """How many targets a network with ``n_out`` outputs may have, by the loss."""
+    ratios = sorted({loss.outputs_per_target for loss in LOSSES.values()})
+    return tuple(n_out // ratio for ratio in ratios if n_out % ratio == 0)
 
 
 def as_columns(y: Any, n_out: int, n_rows: int) -> Array:

@@ -94,7 +94,7 @@ def as_targets(y: Any, loss: Loss, n_out: int, n_rows: int, name: str = "y") -> 
     array = y if type(y) is np.ndarray else as_array(y, name)
     flat = array.ndim == 1
     known, width = _CODES, loss.n_targets(n_out)
-    if loss.code == codes.CROSS_ENTROPY and (flat or n_out == 1):
+    if loss.takes_labels and (flat or n_out == 1):
         known, width = (_LABEL_CODES if flat else _FLOAT_CODES), 1
     code = known.get(array.dtype)
     table = array[:, None] if flat else array
@@ -236,12 +236,12 @@ def _refuse_targets(
             f"{name} has shape {array.shape}, expected {_target_shape(loss, n_out, n_rows)}: "
             f"there are {n_rows} rows of inputs, and each needs its target"
         )
-    if loss.code == codes.CROSS_ENTROPY and array.ndim == 1:
+    if loss.takes_labels and array.ndim == 1:
         raise TypeError(
             f"{name} has dtype {array.dtype} and shape {array.shape}, expected integer labels "
             f"in [0, {n_out}) or probabilities ({n_rows}, {n_out}): pass {name}.astype(np.int64)"
         )
-    if loss.code == codes.CROSS_ENTROPY and array.shape == (n_rows, n_out):
+    if loss.takes_labels and array.shape == (n_rows, n_out):
         raise TypeError(
             f"{name} has dtype {array.dtype} and one column, expected probabilities as floats or "
             f"integer labels (n,): pass {name}.astype(np.float32) or {name}[:, 0]"
@@ -253,7 +253,7 @@ def _refuse_targets(
 
 
 def _target_shape(loss: Loss, n_out: int, n: int | str) -> str:
-    if loss.code == codes.CROSS_ENTROPY:
+    if loss.takes_labels:
         return f"labels ({n},) or probabilities ({n}, {n_out})"
     width = loss.n_targets(n_out)
     return f"({n}, 1) or ({n},)" if width == 1 else f"({n}, {width})"
@@ -265,7 +265,7 @@ def _target_remedy(array: Array, loss: Loss, n_out: int, name: str) -> str:
             f"for class labels pass np.eye({n_out})[{name}], "
             "or use loss='cross_entropy' with output='softmax'"
         )
-    if loss.code == codes.CROSS_ENTROPY and array.ndim == 2 and array.shape[1] == 1:
+    if loss.takes_labels and array.ndim == 2 and array.shape[1] == 1:
         return f"for labels pass {name}[:, 0]"
     if array.ndim > 2:
         return f"flatten each row, {name}.reshape(len({name}), -1)"
@@ -338,16 +338,16 @@ def _check_targets(
     tolerance: float,
 ) -> None:
     labels = table.array.dtype in _LABEL_CODES and table.array.shape[1] == 1
-    if loss.code == codes.CROSS_ENTROPY and labels:
+    if loss.takes_labels and labels:
         _check_labels(table.array[rows, 0], rows, n_out, name)
         return
     values = _read(table, rows, dtype)
     _check_finite(table, rows, values, name)
-    if loss.code == codes.POISSON:
-        _check_counts(table, rows, values < 0, name)
-    elif loss.code == codes.BCE:
-        _check_range(table, rows, (values < 0) | (values > 1), name)
-    elif loss.code == codes.CROSS_ENTROPY:
+    if loss.targets == codes.COUNT:
+        _check_counts(table, rows, values < 0, loss, name)
+    elif loss.targets == codes.UNIT:
+        _check_range(table, rows, (values < 0) | (values > 1), loss, name)
+    elif loss.targets == codes.CLASS:
         _check_not_negative(table, rows, values < 0, name)
         _check_sums(values.sum(axis=1, dtype=np.float64), rows, tolerance, name)
 
@@ -362,20 +362,20 @@ def _check_labels(labels: Array, rows: Rows, n_out: int, name: str) -> None:
         )
 
 
-def _check_range(table: Table, rows: Rows, bad: Array, name: str) -> None:
+def _check_range(table: Table, rows: Rows, bad: Array, loss: Loss, name: str) -> None:
     if bad.any():
         value, place = _first(table, rows, bad)
         raise ValueError(
-            f"{name} has {value} at {place}, expected targets in [0, 1] for loss 'bce': "
+            f"{name} has {value} at {place}, expected targets in [0, 1] for loss {loss.name!r}: "
             "scale them, or use loss='mse'"
         )
 
 
-def _check_counts(table: Table, rows: Rows, bad: Array, name: str) -> None:
+def _check_counts(table: Table, rows: Rows, bad: Array, loss: Loss, name: str) -> None:
     if bad.any():
         value, place = _first(table, rows, bad)
         raise ValueError(
-            f"{name} has {value} at {place}, expected counts of 0 or more for loss 'poisson': "
+            f"{name} has {value} at {place}, expected counts of 0 or more for loss {loss.name!r}: "
             "look at the data, or use another loss"
         )
 

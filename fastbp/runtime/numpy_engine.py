@@ -63,7 +63,7 @@ class NumpyEngine:
         except ValueError:
             return job_table.BAD_TARGET, x, x
         y = data.y.array[rows]
-        if loss.code == codes.CROSS_ENTROPY and y.shape[1] == 1 and y.dtype.kind in "iu":
+        if loss.takes_labels and y.shape[1] == 1 and y.dtype.kind in "iu":
             return job_table.OK, x, y[:, 0]
         return job_table.OK, x, self._standardized(y.astype(dtype), *self.state.scales[2:4])
 
@@ -262,10 +262,8 @@ class NumpyEngine:
         encoded = hyper[settings.SCHEDULE : settings.STEP_LR]
         scheduled, momentum = reference.scheduled(encoded, hyper[settings.UPDATES])
         hyper[codes.LR] *= scheduled * factor
-        optimizer = self.state.shape.optimizer
-        if not math.isnan(momentum):
-            adaptive = optimizer in (codes.ADAM, codes.ADAMW)
-            hyper[codes.BETA1 if adaptive else codes.MOMENTUM] = momentum
+        if not math.isnan(momentum):  # an optimizer reads one of these
+            hyper[[codes.MOMENTUM, codes.BETA1]] = momentum
         return hyper
 
     def _update_layer(
@@ -298,7 +296,7 @@ class NumpyEngine:
         return self._infer(data, None, values)
 
     def _infer(self, data: Dataset, out: Array | None, values: Floats | None) -> Ints:
-        layers, loss = self._layers(self.state.parameters), self.state.loss.code
+        layers, loss = self._layers(self.state.parameters), self.state.loss
         for start in range(0, data.rows, BLOCK):
             rows = np.arange(start, min(data.rows, start + BLOCK))
             status, x, y = self._take(data, rows)
@@ -310,8 +308,8 @@ class NumpyEngine:
             if values is not None:
                 with np.errstate(all="ignore"):
                     values[rows, 0], _ = self._evaluate_rows(zs[-1], outs[-1], y, len(rows), 0.0)
-                if loss in (codes.BCE, codes.CROSS_ENTROPY):
-                    values[rows, 1] = reference.correct(loss, outs[-1], y)
+                if loss.has_classes:
+                    values[rows, 1] = reference.correct(loss.code, outs[-1], y)
         return np.zeros(1, np.int64)
 
     def _raw(self, p: Array) -> Array:

@@ -48,12 +48,12 @@ def write(trainer: "TrainerCore", path: str | os.PathLike[str]) -> None:
 def arguments(trainer: "TrainerCore") -> dict[str, Any]:
     """What the trainer was made with, but its network and threads, as JSON has it."""
     return {
-        "loss": losses.describe(trainer._loss),
-        "optimizer": specs.describe(trainer._optimizer),
+        "loss": losses.to_dict(trainer._loss),
+        "optimizer": specs.to_dict(trainer._optimizer),
         "batch_size": trainer._batch_size,
         "seed": trainer._seed,
         "engine": trainer._engine_name,
-        **options.describe(trainer._options),
+        **options.to_dict(trainer._options),
     }
 
 
@@ -92,9 +92,9 @@ class Checkpoint:
     def trainer_arguments(self, functions: Functions) -> dict[str, Any]:
         """The keyword arguments of its trainer."""
         given = dict(self.arguments)
-        given["loss"] = losses.build(given.get("loss"), functions)
-        given["optimizer"] = specs.build(given.get("optimizer"), OPTIMIZERS, "optimizer")
-        return given | options.build(given)
+        given["loss"] = losses.from_dict(given.get("loss"), functions)
+        given["optimizer"] = specs.from_dict(given.get("optimizer"), OPTIMIZERS, "optimizer")
+        return given | options.from_dict(given)
 
     def check(self, trainer: "TrainerCore") -> "Learned":
         """What there is for this trainer to take over. ValueError if it is not for it."""

@@ -13,7 +13,6 @@ from ..callbacks.history import History
 from ..common import checks, registry
 from ..common.types import Array, Floats, Ints
 from ..components import (
-    lbfgs,
     losses,
     optimizers,
     options,
@@ -53,7 +52,7 @@ class TrainerCore:
         self,
         net: Network,
         loss: losses.LossLike,
-        optimizer: optimizers.Optimizer | lbfgs.LBFGS,
+        optimizer: optimizers.Optimizer,
         asked: Mapping[str, Any],
         **how: Any,
     ) -> None:
@@ -62,8 +61,7 @@ class TrainerCore:
         self._net = net
         self._dtype = net.dtype
         self._loss = _loss_of(net, loss)
-        known = isinstance(optimizer, lbfgs.LBFGS)
-        self._optimizer = optimizer if known else optimizers.check(optimizer)
+        self._optimizer = optimizers.check(optimizer)
         self._options = options.check(len(net.sizes) - 1, net.sizes[-1], self._loss, **asked)
         if self._full_batch:
             options.check_full_batch(self._options)
@@ -137,7 +135,7 @@ class TrainerCore:
             custom_loss=custom_loss,
             seed=self._seed,
         )
-        classes = options.n_classes(loss, net.sizes[-1])
+        classes = loss.n_classes(net.sizes[-1])
         hyper = asked.hyper(optimizer, loss, classes)
         arena = self._arena(shape.arenas)
         own_ones = net.custom_activations
@@ -274,7 +272,7 @@ class TrainerCore:
 
     @property
     def _has_accuracy(self) -> bool:
-        return self._loss.code in (codes.BCE, codes.CROSS_ENTROPY)
+        return self._loss.has_classes
 
     def _engine_of(self, averaged: bool) -> Engine:
         """The engine, or one over the moving average of the parameters."""
@@ -303,7 +301,7 @@ class TrainerCore:
         """Where class weights are "balanced", take them from the labels of these rows, or all."""
         if self._options.class_weight != "balanced" or data.y is None:
             return
-        labels, classes = data.y.array[:, 0], options.n_classes(self._loss, self._net.sizes[-1])
+        labels, classes = data.y.array[:, 0], self._loss.n_classes(self._net.sizes[-1])
         rows = np.arange(data.rows) if rows is None else rows
         check_targets(data.y, rows, self._loss, self._net.sizes[-1], self._dtype)
         labels = labels[rows]
@@ -335,7 +333,7 @@ class TrainerCore:
 
     @property
     def _full_batch(self) -> bool:
-        return isinstance(self._optimizer, lbfgs.LBFGS)
+        return not self._optimizer.makes_updates
 
     def _check_updates(self, call: str) -> None:
         """ValueError where the optimizer makes no updates by batches."""

@@ -10,7 +10,6 @@ from ..common import checks
 from ..common.types import Array, Ints
 from ..components.metrics import Metric
 from ..data.tables import check_inputs, check_targets
-from ..kernels.base import codes
 from ..runtime.arrays import Dataset, TrainingArrays
 
 ROWS_AT_ONCE = 2**14
@@ -80,11 +79,10 @@ def _classes(data: Dataset, state: TrainingArrays) -> Array | None:
     y = data.y.array if data.y is not None else None
     if y is None or y.shape[1] != 1:
         return None
-    if state.loss.code == codes.CROSS_ENTROPY and y.dtype.kind in "iu":
-        return y[:, 0]
-    if state.loss.code == codes.BCE and np.isin(y, (0, 1)).all():
-        return y[:, 0]
-    return None
+    if not state.loss.has_classes:
+        return None
+    labels = y.dtype.kind in "iu" if state.loss.takes_labels else np.isin(y, (0, 1)).all()
+    return y[:, 0] if labels else None
 
 
 def check_fraction(fraction: Any, validation_data: object, n: int) -> float:

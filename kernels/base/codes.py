@@ -1,34 +1,156 @@
-"""The integer codes that choose an activation, a loss, an optimizer or a data type at run time.
+"""The integer codes of activations, losses and data types, and the facts that go with each.
 
-They are values and not types, so that every network runs the one compiled kernel.
+A code is a value and not a type, so that every network runs the one compiled kernel. It chooses a
+branch, and nothing else: codes are never compared by order. A new activation or loss takes the next
+free number below 100 and a row in its table here; fastbp/components makes its objects of the rows.
 """
 
-IDENTITY, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SOFTPLUS, SILU, GELU, SOFTMAX = range(10)
+from dataclasses import dataclass
 
-CUSTOM_ACTIVATION = 10
-"""The user's, in extended plans (custom_activation.py)."""
+IDENTITY = 0
+SIGMOID = 1
+TANH = 2
+RELU = 3
+LEAKY_RELU = 4
+ELU = 5
+SOFTPLUS = 6
+SILU = 7
+GELU = 8
+SOFTMAX = 9
+
+CUSTOM_ACTIVATION = CUSTOM_LOSS = 100
+"""The user's own function, in extended plans (custom_activation.py, extended_losses.py)."""
 
 LEAKY_SLOPE = 0.01
 """Slope of leaky_relu below zero (torch's default)."""
 
-MSE, SQUARED_ERROR, BCE, CROSS_ENTROPY = range(4)
 
-MAE, HUBER, POISSON, GAUSSIAN_NLL, QUANTILE, CUSTOM_LOSS = range(4, 10)
-"""Losses of extended plans."""
+@dataclass(frozen=True)
+class ActivationFacts:
+    """What kernels and fastbp must know of an activation beside its formula."""
 
-SGD, ADAM, ADAMW, RMSPROP = range(4)
-"""Moments: SGD keeps its velocity in m; ADAM and ADAMW keep m and v; RMSPROP keeps the mean
-square in v and its velocity in m."""
+    code: int
+    torch: str | None = None
+    """Its module in torch.nn."""
+    needs_z: bool = False
+    """Its derivative cannot be computed from a alone: the plan keeps z."""
+    rectifier: bool = False
+    """Of the relu family: init="auto" draws He weights."""
+    output_only: bool = False
 
-ADAGRAD, NADAM = range(4, 6)
-"""Optimizers of extended plans. ADAGRAD keeps the sum of squares in v, NADAM m and v."""
+
+ACTIVATIONS = {
+    "identity": ActivationFacts(IDENTITY),
+    "sigmoid": ActivationFacts(SIGMOID, "Sigmoid"),
+    "tanh": ActivationFacts(TANH, "Tanh"),
+    "relu": ActivationFacts(RELU, "ReLU", rectifier=True),
+    "leaky_relu": ActivationFacts(LEAKY_RELU, "LeakyReLU", rectifier=True),
+    "elu": ActivationFacts(ELU, "ELU", rectifier=True),
+    "softplus": ActivationFacts(SOFTPLUS, "Softplus", rectifier=True),
+    "silu": ActivationFacts(SILU, "SiLU", needs_z=True, rectifier=True),
+    "gelu": ActivationFacts(GELU, "GELU", needs_z=True, rectifier=True),
+    "softmax": ActivationFacts(SOFTMAX, "Softmax", output_only=True),
+}
+
+CUSTOM_ACTIVATION_FACTS = ActivationFacts(CUSTOM_ACTIVATION, needs_z=True)
+"""A custom activation leaves its derivative in the place of z."""
+
+ACTIVATION_OF = {facts.code: facts for facts in (*ACTIVATIONS.values(), CUSTOM_ACTIVATION_FACTS)}
+"""The facts by code."""
+
+MSE = 0
+SQUARED_ERROR = 1
+BCE = 2
+CROSS_ENTROPY = 3
+MAE = 4
+HUBER = 5
+POISSON = 6
+GAUSSIAN_NLL = 7
+QUANTILE = 8
+
+REAL = 0
+COUNT = 1
+UNIT = 2
+CLASS = 3
+"""What targets may be: any number; 0 or more; in [0, 1]; integer labels, or rows of probabilities
+that sum to 1."""
+
+HIDDEN_ACTIVATIONS = tuple(name for name, facts in ACTIVATIONS.items() if not facts.output_only)
+"""Names of the activations that a hidden layer can have."""
+
+
+@dataclass(frozen=True)
+class LossFacts:
+    """What kernels and fastbp must know of a loss beside its formula."""
+
+    code: int
+    outputs: tuple[str, ...] = HIDDEN_ACTIVATIONS
+    """Names of the output activations that it goes with."""
+    targets: int = REAL
+    """What its targets may be."""
+    outputs_per_target: int = 1
+    has_classes: bool = False
+    """It has an accuracy, label smoothing and class weights. Of plain losses alone."""
+    scalable: bool = False
+    """It goes with scaled targets: a factor on the targets leaves its minimum where it is."""
+    extended: bool = True
+    """It takes the extended kernels (extended_losses.py), not the plain ones (losses.py)."""
+    parameter: float = 0.0
+    """Default of its one number: huber's delta, the quantile."""
+
+
+LOSSES = {
+    "mse": LossFacts(MSE, scalable=True, extended=False),
+    "squared_error": LossFacts(SQUARED_ERROR, scalable=True, extended=False),
+    "bce": LossFacts(BCE, ("sigmoid",), UNIT, has_classes=True, extended=False),
+    "cross_entropy": LossFacts(
+        CROSS_ENTROPY, ("softmax",), CLASS, has_classes=True, extended=False
+    ),
+    "mae": LossFacts(MAE, scalable=True),
+    "huber": LossFacts(HUBER, scalable=True, parameter=1.0),
+    "quantile": LossFacts(QUANTILE, scalable=True, parameter=0.5),
+    "poisson": LossFacts(POISSON, ("identity", "softplus"), COUNT),
+    "gaussian_nll": LossFacts(GAUSSIAN_NLL, ("identity",), outputs_per_target=2, scalable=True),
+}
+
+CUSTOM_LOSS_FACTS = LossFacts(CUSTOM_LOSS, outputs=tuple(ACTIVATIONS))
+
+LOSS_OF = {facts.code: facts for facts in (*LOSSES.values(), CUSTOM_LOSS_FACTS)}
+"""The facts by code."""
+
+SGD = 0
+ADAM = 1
+ADAMW = 2
+RMSPROP = 3
+ADAGRAD = 4
+NADAM = 5
+"""Optimizers. Moments: SGD keeps its velocity in m; Adam's family keeps m and v; RMSPROP keeps the
+mean square in v and its velocity in m; ADAGRAD keeps the sum of squares in v."""
 
 # Columns of the float64 hyperparameter vector of an optimizer.
-LR, MOMENTUM, BETA1, BETA2, EPS, WEIGHT_DECAY, NESTEROV, DECAY = range(8)
+LR = 0
+MOMENTUM = 1
+BETA1 = 2
+BETA2 = 3
+EPS = 4
+WEIGHT_DECAY = 5
+NESTEROV = 6
+DECAY = 7
 N_HYPER = 8
-"""MOMENTUM: SGD and RMSPROP. BETA1, BETA2: ADAM, ADAMW, NADAM. BETA2 is RMSPROP's alpha. DECAY:
-ADAGRAD's of the learning rate, NADAM's of the momentum."""
+"""MOMENTUM: SGD and RMSprop. BETA1, BETA2: Adam's family. BETA2 is RMSprop's alpha. DECAY:
+Adagrad's of the learning rate, NAdam's of the momentum. A rule has MOMENTUM or BETA1, never both:
+the other stays 0."""
 
 # Element types of the user's arrays, as the gather reads them.
-F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64 = range(11)
+F16 = 0
+F32 = 1
+F64 = 2
+I8 = 3
+I16 = 4
+I32 = 5
+I64 = 6
+U8 = 7
+U16 = 8
+U32 = 9
+U64 = 10
 """bool is read as U8."""
