@@ -16,7 +16,7 @@ from ..components import activations, initializers, user_functions
 from ..data import scaling
 from ..data.scaling import Scaling
 from ..data.tables import as_inputs
-from ..kernels.tables import layout
+from ..kernels.tables import arenas, layout
 from ..runtime import compiled_engine, fast_path, threads
 from ..runtime.arrays import Dataset, raise_status
 from ..runtime.locking import exclusive
@@ -135,13 +135,13 @@ class Network:
             ),
         )
 
-    def _make_arrays(self, layers: list[layout.Layer], scaled: Scaling) -> None:
+    def _make_arrays(self, layers: list[arenas.Layer], scaled: Scaling) -> None:
         self.arrays = NetworkArrays(self._spec(), self._activations, layers, scaled)
         self._fast_path: fast_path.Prediction | None = None
 
-    def _initial(self, init: str) -> list[layout.Layer]:
+    def _initial(self, init: str) -> list[arenas.Layer]:
         rng = np.random.default_rng(self.seed)
-        layers: list[layout.Layer] = [
+        layers: list[arenas.Layer] = [
             (initializers.initial_weights(init, a.rectifier, n_in, n_out, rng), np.zeros(n_out))
             for (n_in, n_out), a in zip(pairwise(self.sizes), self._activations, strict=True)
         ]

@@ -12,7 +12,7 @@ from ..common.types import Array
 from ..components import optimizers
 from ..components.metrics import Metric, as_metrics
 from ..data.tables import as_inputs
-from ..kernels.tables import layout
+from ..kernels.tables import arenas
 from ..model.network import Network
 from ..runtime.arrays import Dataset
 from . import inference, lr_finder
@@ -133,7 +133,7 @@ class TrainerQueries:
 
     def loss_and_gradients(
         self, X: Any, y: Any, sample_weight: Any = None
-    ) -> tuple[float, list[layout.Layer]]:
+    ) -> tuple[float, list[arenas.Layer]]:
         """The mean loss over any number of rows, and its gradient; nothing is updated.
 
         Both include penalties, label smoothing and the dropout of the next update. The gradient is
