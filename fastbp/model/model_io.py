@@ -145,7 +145,7 @@ def build(
     arguments = {key: meta[key] for key in ("seed", "dtype", "layer_norm", "residual")}
     _check_arguments(**arguments)
     _check_tensors(tensors, sizes, meta["dtype"], meta["layer_norm"])
-    net = Network(sizes, kinds[:-1], kinds[-1], init="zeros", **arguments)
+    net = Network.blank(sizes, kinds[:-1], kinds[-1], **arguments)
     net.arrays.set_layers(_layers(tensors, len(sizes) - 1))
     units = {name: tensors[name] for name in UNITS if name in tensors}
     if units:

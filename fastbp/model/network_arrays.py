@@ -14,7 +14,7 @@ from ..components.activations import Activation
 from ..data import scaling
 from ..data.scaling import Scaling
 from ..data.tables import address
-from ..kernels.tables import layout, settings
+from ..kernels.tables import arenas, layout, settings
 from ..runtime.arrays import TrainingArrays
 from ..runtime.locking import exclusive, new_lock
 from .network_checks import as_parameters
@@ -45,21 +45,21 @@ class NetworkArrays:
         self,
         spec: layout.PlanSpec,
         activations: tuple[Activation, ...],
-        layers: Sequence[layout.Layer],
+        layers: Sequence[arenas.Layer],
         scaling_: Scaling,
     ) -> None:
         self.spec, self.activations, self.scaling = spec, activations, scaling_
         self.dtype = np.dtype(f"f{spec.itemsize}")
         self.plan: Ints = layout.make_plan(spec)
         count = int(self.plan[0, layout.PARAMETERS])
-        memory = layout.allocate(count + layout.scales_length(spec), self.dtype)
+        memory = arenas.allocate(count + arenas.scales_length(spec), self.dtype)
         self.parameters: Array = memory[:count]  # keeps the memory of the scales, too
-        self.scales = layout.read_scales(spec, memory[count:])
+        self.scales = arenas.read_scales(spec, memory[count:])
         # Extended kernels read it in an inference; headers of the fast path hold its address.
         self._hyper = np.zeros(settings.length(len(spec.sizes) - 1, 0))
         self.followers: WeakSet[Follower] = WeakSet()
         self.lock = new_lock()
-        layout.write_layers(self.plan, self.parameters, layers)
+        arenas.write_layers(self.plan, self.parameters, layers)
         scaling.fill(scaling_, self.scales)
         if scaling_.any:
             self._extend()
@@ -74,15 +74,15 @@ class NetworkArrays:
         """The user's functions, one for each layer, None where the activation is fastbp's."""
         return tuple(a.function for a in self.activations)
 
-    def layers(self) -> list[layout.Layer]:
+    def layers(self) -> list[arenas.Layer]:
         """Fresh copies of all parameters, layer by layer."""
-        return list(layout.read_layers(self.plan, self.parameters))
+        return list(arenas.read_layers(self.plan, self.parameters))
 
     def part(self, number: int) -> list[Array]:
         """Part ``number`` of every layer that has it: weights, biases, gains, shifts."""
         return [layer[number] for layer in self.layers() if len(layer) > number]
 
-    def set_layers(self, layers: Sequence[layout.Layer]) -> None:
+    def set_layers(self, layers: Sequence[arenas.Layer]) -> None:
         """``set_parameters`` to what ``layers`` returned."""
         weights, biases, gains, shifts = (
             [layer[part] for layer in layers if len(layer) > part] for part in range(4)
@@ -111,7 +111,7 @@ class NetworkArrays:
         ]
         with exclusive(self.lock):
             self.parameters.fill(0)  # padding, too: 0 times a delta that was infinite is NaN
-            layout.write_layers(self.plan, self.parameters, layers)
+            arenas.write_layers(self.plan, self.parameters, layers)
 
     def _norms(self, arrays: Any, shapes: Sequence[tuple[int, ...]], name: str) -> list[Array]:
         if not self.spec.layer_norm:

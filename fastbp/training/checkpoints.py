@@ -13,7 +13,7 @@ from ..common import checks, specs
 from ..common.types import Array
 from ..components import losses, optimizers, options
 from ..components.lbfgs import LBFGS
-from ..kernels.tables import layout, settings
+from ..kernels.tables import arenas, settings
 from ..model import model_io
 from ..model.network import Network
 from ..storage import model_file, tree_codec
@@ -68,7 +68,7 @@ def _state(core: TrainerCore) -> dict[str, Any]:
         "class_weights": core.class_weights if core.is_balanced else None,
         "weighs_rows": core.weighs_rows,
         "epoch": core.epoch,
-        "moments": [list(layout.read_layers(plan, arena)) for arena in kept],
+        "moments": [list(arenas.read_layers(plan, arena)) for arena in kept],
     }
 
 
@@ -119,8 +119,8 @@ class SavedState:
     class_weights: Array | None
     weighs_rows: bool
     epoch: int
-    moments: list[list[layout.Layer]]
-    layers: list[layout.Layer]
+    moments: list[list[arenas.Layer]]
+    layers: list[arenas.Layer]
     history: History
 
     def restore(self, core: TrainerCore) -> None:
@@ -128,7 +128,7 @@ class SavedState:
         net, hyper = core.net.arrays, core.arrays.hyper
         net.set_layers(self.layers)
         for arena, layers in zip(core.arrays.moments, self.moments, strict=False):
-            layout.write_layers(net.plan, arena, layers)
+            arenas.write_layers(net.plan, arena, layers)
         core.lr = self.lr
         hyper[settings.UPDATES] = self.updates
         hyper[settings.MU_PRODUCT] = self.mu_product
@@ -151,7 +151,7 @@ def _class_weights(learned: dict[str, Any], core: TrainerCore) -> Array | None:
     return weights
 
 
-def _moments(learned: dict[str, Any], core: TrainerCore) -> list[list[layout.Layer]]:
+def _moments(learned: dict[str, Any], core: TrainerCore) -> list[list[arenas.Layer]]:
     """Moments and the average, if they have the shapes of the trainer's."""
     spec, like = core.arrays.spec, core.net.arrays.layers()
     arenas = tree_codec.get(learned, "moments", list)
@@ -164,7 +164,7 @@ def _moments(learned: dict[str, Any], core: TrainerCore) -> list[list[layout.Lay
     return [[tuple(layer) for layer in layers] for layers in arenas]
 
 
-def _are_like(layers: Any, like: list[layout.Layer]) -> bool:
+def _are_like(layers: Any, like: list[arenas.Layer]) -> bool:
     return (
         isinstance(layers, list)
         and len(layers) == len(like)

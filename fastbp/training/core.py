@@ -19,7 +19,7 @@ from ..data.tables import check_targets
 from ..kernels import reference
 from ..kernels.base import codes
 from ..kernels.entry import embed_server
-from ..kernels.tables import job_table, layout, settings
+from ..kernels.tables import arenas, job_table, settings
 from ..model.network import Network
 from ..runtime import chunking, fast_path
 from ..runtime.arrays import Dataset, Engine, TrainingArrays, raise_invalid
@@ -115,7 +115,7 @@ class TrainerCore:
         with self.exclusive():
             plan, arrays = self.net.arrays.plan, self.arrays
             state = {f"_{name}": getattr(self, name) for name in PICKLED}
-            moments = [list(layout.read_layers(plan, arena)) for arena in arrays.moments]
+            moments = [list(arenas.read_layers(plan, arena)) for arena in arrays.moments]
             return state | {"moments": moments, "hyper": arrays.hyper.copy()}
 
     @classmethod
@@ -127,12 +127,12 @@ class TrainerCore:
         core.restore_arrays(state["moments"], state["hyper"])
         return core
 
-    def restore_arrays(self, moments: list[list[layout.Layer]], hyper: Floats) -> None:
+    def restore_arrays(self, moments: list[list[arenas.Layer]], hyper: Floats) -> None:
         """Make new arrays that have these moments and hyperparameters."""
         self._make_arrays()
         self.arrays.hyper[:] = hyper
         for arena, layers in zip(self.arrays.moments, moments, strict=True):
-            layout.write_layers(self.net.arrays.plan, arena, layers)
+            arenas.write_layers(self.net.arrays.plan, arena, layers)
 
     def copied(self) -> "TrainerCore":
         """A core that goes on from here on its own, with a network of its own."""
@@ -236,13 +236,13 @@ class TrainerCore:
         self.run(data, job, caller)
         return float(job.losses[0]), float(job.weights[0] if self.extended else rows)
 
-    def gradients(self, order: RowOrder) -> tuple[float, list[layout.Layer]]:
+    def gradients(self, order: RowOrder) -> tuple[float, list[arenas.Layer]]:
         """``Trainer.loss_and_gradients`` of these rows."""
         job, gradients = order.job(self.batch_size, self.seed, 1), setup.new_arenas(self.net, 1)
         job[job_table.TASK] = job_table.GRADIENTS
         with self.exclusive():
             self.run_to_end(order.data, job, "loss_and_gradients", gradients)
-        layers = layout.read_layers(self.net.arrays.plan, gradients[0])
+        layers = arenas.read_layers(self.net.arrays.plan, gradients[0])
         return float(job.means(self.extended)[0]), list(layers)
 
     def _refuse(self, data: Dataset, job: Job, caller: str) -> NoReturn:

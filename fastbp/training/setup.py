@@ -7,7 +7,7 @@ from ..common.types import Array
 from ..components import losses, optimizers, options, schedules, user_functions
 from ..data.scaling import check_loss
 from ..kernels.base import codes
-from ..kernels.tables import layout
+from ..kernels.tables import arenas
 from ..model.network import Network
 from ..runtime.arrays import TrainingArrays
 
@@ -105,5 +105,5 @@ def new_arrays(
 def new_arenas(net: Network, count: int) -> Array:
     """Zeros (count, elements), each row laid out as the network's parameters are."""
     size = len(net.arrays.parameters)
-    arenas: Array = layout.allocate(count * size, net.dtype).reshape(count, size)
-    return arenas
+    rows: Array = arenas.allocate(count * size, net.dtype).reshape(count, size)
+    return rows

@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import fastbp
-from fastbp.kernels.tables import layout, settings
+from fastbp.kernels.tables import arenas, settings
 from support.internals import core
 from support.strange_values import Frame, array_like
 
@@ -113,7 +113,7 @@ def check_padding(trainer):
     for arena in (trainer.net.arrays.parameters, *core(trainer).arrays.moments):
         rest = arena.copy()
         zeros = [tuple(map(np.zeros_like, layer)) for layer in trainer.net.arrays.layers()]
-        layout.write_layers(trainer.net.arrays.plan, rest, zeros)
+        arenas.write_layers(trainer.net.arrays.plan, rest, zeros)
         assert not rest.any()
 
 

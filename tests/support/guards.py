@@ -10,7 +10,7 @@ import pytest
 
 from fastbp.common import types
 from fastbp.components import options
-from fastbp.kernels.tables import layout
+from fastbp.kernels.tables import arenas, layout
 from fastbp.model import network
 from fastbp.runtime import compiled_engine, job
 from fastbp.training import core as training_core
@@ -75,6 +75,7 @@ guarding = pytest.mark.skipif(sys.platform == "win32", reason="needs mprotect")
 
 def guard_everything(guard):
     """Every array that the kernels are given is made by ``guard``."""
-    layout.allocate = guard.zeros
-    for module in (training_core, trainer, compiled_engine, job, network, options, types, layout):
+    arenas.allocate = guard.zeros
+    kernels = (arenas, layout)
+    for module in (training_core, trainer, compiled_engine, job, network, options, types, *kernels):
         module.np = guard

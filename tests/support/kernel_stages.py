@@ -16,7 +16,7 @@ from fastbp.kernels.primitives import (
     shuffle,
 )
 from fastbp.kernels.stages import losses, update
-from fastbp.kernels.tables import layout
+from fastbp.kernels.tables import arenas
 
 SLOPE, RAW = 100, 200
 """Added to the code of an activation: its slope; to one of the following: that function."""
@@ -130,7 +130,7 @@ def vector_lanes(dtype):
 
 def blank(count, dtype, value=np.nan):
     """An aligned vector of ``value``, by default what no kernel may let pass."""
-    array = layout.allocate(count, dtype)
+    array = arenas.allocate(count, dtype)
     array[:] = value
     return array
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastbp.kernels.base import width
-from fastbp.kernels.tables import layout
+from fastbp.kernels.tables import arenas, layout
 from support.closeness import layers_of
 from support.internals import core
 
@@ -12,7 +12,7 @@ def rest_of(arena, trainer):
     """A parameter arena without its parameters: what padding holds."""
     rest = arena.copy()
     zeros = [tuple(map(np.zeros_like, layer)) for layer in layers_of(trainer)]
-    layout.write_layers(trainer.net.arrays.plan, rest, zeros)
+    arenas.write_layers(trainer.net.arrays.plan, rest, zeros)
     return rest
 
 
