@@ -94,6 +94,7 @@ class Model:
         from bench.peers.fastbp import FastBP
         from fastbp.data.tables import address
         from fastbp.kernels.tables import job_table, layout, settings
+        from fastbp.kernels.tables.arenas import allocate
         from fastbp.runtime.job import Job
 
         self.workers, self.batch = workers, case.batch
@@ -103,7 +104,7 @@ class Model:
         self.state = trainer._state
         shape = replace(self.state.shape, capacity=case.batch, workers=workers)
         plan = layout.make_plan(shape)
-        work = layout.allocate(plan[0, layout.WORK], np.float32)
+        work = allocate(plan[0, layout.WORK], np.float32)
         order = np.random.default_rng(0).permutation(self.data.rows)
         self.job = Job(job_table.TRAIN, self.data.rows, case.batch, np.zeros(1), order)
         arenas = (self.state.parameters, self.state.moments, work, self.state.hyper)

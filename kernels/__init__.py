@@ -1,4 +1,4 @@
-"""The compiled side of fastbp: every njit function, and its NumPy twin in reference.py.
+"""The compiled side of fastbp: every njit function, and its NumPy twin in reference/.
 
 Imported as ``fastbp.kernels`` only: the folder is called ``kernels``, and a top-level import of
 that name would collide with an unrelated package.

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..common import checks
 from ..common.call_repr import as_call
-from ..kernels.tables.layout import Layer
+from ..kernels.tables.arenas import Layer
 from ..storage.tree_codec import get
 from .base import Callback, FitState, StopTraining
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..common.types import Array, Floats
 from ..components.losses import LOSSES, Loss
-from ..kernels.tables import layout
+from ..kernels.tables import arenas
 from .tables import Table, as_array, check_inputs
 
 CHUNK = 2**18
@@ -130,7 +130,7 @@ def _moments(table: Table, name: str) -> tuple[Floats, Floats]:
     return first + mean, np.sqrt(squares / rows)
 
 
-def fill(scaling: Scaling, scales: layout.Scales) -> None:
+def fill(scaling: Scaling, scales: arenas.Scales) -> None:
     """Write a network's scales (kernels/scaling.py).
 
     Outputs are p scale + mean where there are as many as targets. Twice as many are first means,

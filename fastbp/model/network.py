@@ -18,7 +18,7 @@ from ..components import activations, initializers, losses, user_functions
 from ..data import scaling
 from ..data.scaling import Scaling
 from ..data.tables import address, as_array, as_inputs
-from ..kernels.tables import layout, settings
+from ..kernels.tables import arenas, layout, settings
 from ..runtime import compiled_engine, fast_path, threads
 from ..runtime.arrays import Dataset, TrainingArrays, raise_status
 from ..runtime.locking import exclusive, new_lock
@@ -113,15 +113,15 @@ class Network:
             ),
         )
 
-    def _place(self, layers: list[layout.Layer]) -> None:
+    def _place(self, layers: list[arenas.Layer]) -> None:
         """Lay out the parameters of every layer for this machine's kernels."""
         self._shape = self._new_shape()
         self._plan: Ints = layout.make_plan(self._shape)
         count = int(self._plan[0, layout.PARAMETERS])
-        memory = layout.allocate(count + layout.scales_length(self._shape), self.dtype)
+        memory = arenas.allocate(count + arenas.scales_length(self._shape), self.dtype)
         self._parameters = memory[:count]  # what holds it holds the scales, too
-        self._scales = layout.read_scales(self._shape, memory[count:])
-        layout.write_layers(self._plan, self._parameters, layers)
+        self._scales = arenas.read_scales(self._shape, memory[count:])
+        arenas.write_layers(self._plan, self._parameters, layers)
         scaling.fill(self._scaling, self._scales)
         # What extended kernels read of an inference; the quick way has its address.
         self._hyper = np.zeros(settings.length(len(self.sizes) - 1, 0))
@@ -136,9 +136,9 @@ class Network:
         self._shape = replace(self._shape, extended=True, scaling=scales)
         self._fast_path = None
 
-    def _initial(self, init: str) -> list[layout.Layer]:
+    def _initial(self, init: str) -> list[arenas.Layer]:
         rng = np.random.default_rng(self.seed)
-        layers: list[layout.Layer] = [
+        layers: list[arenas.Layer] = [
             (initializers.initial_weights(init, a.rectifier, n_in, n_out, rng), np.zeros(n_out))
             for (n_in, n_out), a in zip(pairwise(self.sizes), self._activations, strict=True)
         ]
@@ -236,11 +236,11 @@ class Network:
     def _copies(self, part: int) -> list[Array]:
         return [_read_only(layer[part]) for layer in self._layers() if len(layer) > part]
 
-    def _layers(self) -> list[layout.Layer]:
+    def _layers(self) -> list[arenas.Layer]:
         """Fresh copies of all parameters, layer by layer."""
-        return list(layout.read_layers(self._plan, self._parameters))
+        return list(arenas.read_layers(self._plan, self._parameters))
 
-    def _set_layers(self, layers: Sequence[layout.Layer]) -> None:
+    def _set_layers(self, layers: Sequence[arenas.Layer]) -> None:
         """``set_parameters`` to what ``_layers`` gave."""
         weights, biases, gains, shifts = (
             [layer[part] for layer in layers if len(layer) > part] for part in range(4)
@@ -274,7 +274,7 @@ class Network:
         ]
         with exclusive(self._lock):
             self._parameters.fill(0)  # padding, too: 0 times a delta that was infinite is NaN
-            layout.write_layers(self._plan, self._parameters, layers)
+            arenas.write_layers(self._plan, self._parameters, layers)
 
     def _norms(self, arrays: Any, shapes: Sequence[tuple[int, ...]], name: str) -> list[Array]:
         if not self.layer_norm:

@@ -10,7 +10,7 @@ from ..common.types import Array, Floats, Ints
 from ..components.losses import Loss
 from ..data.tables import Table, raise_bad_inputs, raise_bad_targets
 from ..kernels.primitives import gather
-from ..kernels.tables import job_table, layout
+from ..kernels.tables import arenas, job_table, layout
 from .job import Job
 
 
@@ -48,7 +48,7 @@ class TrainingArrays:
     moments: Array
     hyper: Floats
     loss: Loss
-    scales: layout.Scales
+    scales: arenas.Scales
     """The network's; only a shape with ``scaling`` uses them."""
     custom_activations: tuple[Callable[..., Any] | None, ...]
     """The network's functions, one a layer."""

@@ -10,7 +10,7 @@ import numpy as np
 from ..common.types import NO_LOSSES, Array, Floats, Ints
 from ..data.tables import address
 from ..kernels.entry import run
-from ..kernels.tables import job_table, layout
+from ..kernels.tables import arenas, job_table, layout
 from . import chunking, forks, threads
 from .arrays import Dataset, TrainingArrays
 from .job import Job
@@ -56,7 +56,7 @@ class CompiledEngine:
             capacity, workers = max(rows, shape.capacity), max(workers, shape.workers)
             shape = replace(shape, capacity=capacity, workers=workers)
             plan = _plan(shape).copy() if shape.extended else _plan(shape)  # a batch writes in it
-            self._work = layout.allocate(plan[0, layout.WORK], self.state.parameters.dtype)
+            self._work = arenas.allocate(plan[0, layout.WORK], self.state.parameters.dtype)
             self._shape, self._plan = shape, plan
             self._pointers = _pointers(self.state, plan, self._work)
 
@@ -129,8 +129,8 @@ def _borrow(size: int) -> Array:
     try:
         spare = _SPARE.pop()
     except IndexError:
-        return layout.allocate(size, np.uint8)
-    return spare if spare.nbytes >= size else layout.allocate(size, np.uint8)
+        return arenas.allocate(size, np.uint8)
+    return spare if spare.nbytes >= size else arenas.allocate(size, np.uint8)
 
 
 def _give_back(arena: Array) -> None:

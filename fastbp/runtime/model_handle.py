@@ -10,7 +10,7 @@ from ..common.types import Array, Ints
 from ..data.tables import address
 from ..kernels.base import jit
 from ..kernels.entry import embed_server, run
-from ..kernels.tables import job_table, layout
+from ..kernels.tables import arenas, job_table, layout
 from .arrays import TrainingArrays
 
 MORE_SLOTS = 2
@@ -66,8 +66,8 @@ def _header(state: TrainingArrays, most_rows: int, plans: tuple[Ints, Ints]) -> 
     arena, work = int(plan[0, layout.PARAMETERS]), int(plan[0, layout.WORK])
     end = embed_server.FIRST_SLOT + slots * embed_server.SLOT_STRIDE
     # Memory that no call has touched yet is none of the machine's.
-    scratch = layout.allocate(arena + slots * work, state.parameters.dtype)
-    array = layout.allocate(end + plan.size + training_plan.size, np.int64)
+    scratch = arenas.allocate(arena + slots * work, state.parameters.dtype)
+    array = arenas.allocate(end + plan.size + training_plan.size, np.int64)
     here, itemsize = address(array), state.parameters.itemsize
     array[embed_server.ENTRY], array[embed_server.STAMP], array[embed_server.HERE] = (
         embed_server.serve(),

@@ -1,4 +1,4 @@
-"""The twin engine: ``engine="numpy"``, kernels/reference.py alone. Nothing is compiled."""
+"""The twin engine: ``engine="numpy"``, kernels/reference alone. Nothing is compiled."""
 
 import math
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ from ..common.types import Array, Floats, Ints
 from ..data import tables as checks
 from ..kernels import reference
 from ..kernels.base import codes
-from ..kernels.tables import job_table, layout, settings
+from ..kernels.tables import arenas, job_table, layout, settings
 from .arrays import Dataset, TrainingArrays
 from .job import Job
 
 BLOCK = 1024
 """Rows of an inference at a time."""
 
-Layers = list[layout.Layer]
+Layers = list[arenas.Layer]
 
 
 class NumpyEngine:
@@ -32,7 +32,7 @@ class NumpyEngine:
         self._updated = False
 
     def _layers(self, arena: Array) -> Layers:
-        return list(layout.read_layers(self._plan, arena))
+        return list(arenas.read_layers(self._plan, arena))
 
     def _forward(
         self, x: Array, layers: Layers, factors: list[Array | None] | None = None
@@ -84,9 +84,9 @@ class NumpyEngine:
                 if not self._step(data, rows, job, layers, moments):
                     break
         finally:
-            layout.write_layers(self._plan, self.state.parameters, layers)
+            arenas.write_layers(self._plan, self.state.parameters, layers)
             for arena, moment in zip(into, moments, strict=True):
-                layout.write_layers(self._plan, arena, moment)
+                arenas.write_layers(self._plan, arena, moment)
         return 0.0
 
     def _batches(self, job: Job) -> Iterator[Ints]:
@@ -179,7 +179,7 @@ class NumpyEngine:
         """Row losses, and dLoss/dz of their sum over n."""
         loss, output = self.state.loss, self._activations[-1]
         if loss.function is not None:
-            losses, rates = reference.own_losses(loss.function, p, y)
+            losses, rates = reference.custom_losses(loss.function, p, y)
             return losses, reference.delta_from_output(output, z, p, rates / rates.dtype.type(n))
         losses = reference.row_losses(loss.code, z, p, y, output, loss.parameter, smoothing)
         delta = reference.output_delta(loss.code, output, z, p, y, n, loss.parameter, smoothing)
@@ -269,7 +269,7 @@ class NumpyEngine:
     def _update_layer(
         self,
         layer: int,
-        gradients: layout.Layer,
+        gradients: arenas.Layer,
         hyper: Floats,
         t: int,
         layers: Layers,
@@ -321,6 +321,6 @@ class NumpyEngine:
         return raw
 
 
-def _norms(layers: Layers) -> list[layout.Layer | None]:
+def _norms(layers: Layers) -> list[arenas.Layer | None]:
     """(gain, shift) of each layer that is normalized."""
     return [layer[2:] or None for layer in layers]

@@ -14,7 +14,7 @@ from ..common.types import Array
 from ..components import losses, optimizers, options
 from ..components.lbfgs import LBFGS
 from ..kernels.base import codes
-from ..kernels.tables import layout, settings
+from ..kernels.tables import arenas, settings
 from ..model import model_io
 from ..model.network import Network
 from ..storage import model_file, tree_codec
@@ -71,11 +71,11 @@ def _learned(trainer: "TrainerCore") -> dict[str, Any]:
     return {
         "lr": float(state.hyper[codes.LR]),
         "updates": int(state.hyper[settings.UPDATES]),
-        "mu_product": float(state.hyper[settings.MU_PRODUCT]),
+        "mu_product": float(state.hyper[settings.OPTIMIZER_STATE]),
         "class_weights": state.hyper[first_class:] if trainer._is_balanced else None,
         "weighs_rows": trainer._weighs_rows,
         "epoch": trainer._epoch,
-        "moments": [list(layout.read_layers(trainer._net._plan, arena)) for arena in kept],
+        "moments": [list(arenas.read_layers(trainer._net._plan, arena)) for arena in kept],
     }
 
 
@@ -126,8 +126,8 @@ class Learned:
     class_weights: Array | None
     weighs_rows: bool
     epoch: int
-    moments: list[list[layout.Layer]]
-    layers: list[layout.Layer]
+    moments: list[list[arenas.Layer]]
+    layers: list[arenas.Layer]
     history: History
 
     def restore(self, trainer: "TrainerCore") -> None:
@@ -135,10 +135,10 @@ class Learned:
         net, state = trainer._net, trainer._state
         net._set_layers(self.layers)
         for arena, layers in zip(state.moments, self.moments, strict=False):
-            layout.write_layers(net._plan, arena, layers)
+            arenas.write_layers(net._plan, arena, layers)
         state.hyper[codes.LR] = self.lr
         state.hyper[settings.UPDATES] = self.updates
-        state.hyper[settings.MU_PRODUCT] = self.mu_product
+        state.hyper[settings.OPTIMIZER_STATE] = self.mu_product
         if self.class_weights is not None:
             trainer._set_class_weights(self.class_weights)
         if self.weighs_rows:
@@ -159,7 +159,7 @@ def _class_weights(learned: dict[str, Any], trainer: "TrainerCore") -> Array | N
     return weights
 
 
-def _moments(learned: dict[str, Any], trainer: "TrainerCore") -> list[list[layout.Layer]]:
+def _moments(learned: dict[str, Any], trainer: "TrainerCore") -> list[list[arenas.Layer]]:
     """Moments and the average, if they have the shapes of the trainer's."""
     shape, like = trainer._state.shape, trainer._net._layers()
     arenas = tree_codec.get(learned, "moments", list)
@@ -172,7 +172,7 @@ def _moments(learned: dict[str, Any], trainer: "TrainerCore") -> list[list[layou
     return [[tuple(layer) for layer in layers] for layers in arenas]
 
 
-def _are_like(layers: Any, like: list[layout.Layer]) -> bool:
+def _are_like(layers: Any, like: list[arenas.Layer]) -> bool:
     return (
         isinstance(layers, list)
         and len(layers) == len(like)

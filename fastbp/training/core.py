@@ -25,7 +25,7 @@ from ..data.tables import check_targets
 from ..kernels import reference
 from ..kernels.base import codes
 from ..kernels.entry import embed_server
-from ..kernels.tables import job_table, layout, settings
+from ..kernels.tables import arenas, job_table, layout, settings
 from ..model.network import Network
 from ..runtime import chunking, fast_path
 from ..runtime.arrays import Dataset, Engine, TrainingArrays, raise_invalid, raise_status
@@ -96,7 +96,7 @@ class TrainerCore:
         left = (*made_anew, "_fit", "_headers")
         with self._exclusive():
             state = {key: value for key, value in vars(self).items() if key not in left}
-            moments = [list(layout.read_layers(self._net._plan, m)) for m in self._state.moments]
+            moments = [list(arenas.read_layers(self._net._plan, m)) for m in self._state.moments]
             return state | {"moments": moments, "hyper": self._state.hyper.copy()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -105,7 +105,7 @@ class TrainerCore:
         self._state = self._new_state()
         self._state.hyper[:] = state["hyper"]
         for arena, layers in zip(self._state.moments, state["moments"], strict=True):
-            layout.write_layers(self._net._plan, arena, layers)
+            arenas.write_layers(self._net._plan, arena, layers)
         self._headers = []
         self._make_engine()
 
@@ -187,7 +187,7 @@ class TrainerCore:
 
     def _arena(self, count: int) -> Array:
         size = len(self._net._parameters)
-        return layout.allocate(count * size, self._net.dtype).reshape(count, size)
+        return arenas.allocate(count * size, self._net.dtype).reshape(count, size)
 
     @property
     def _workers(self) -> int:

@@ -19,7 +19,7 @@ from ..components import lbfgs, losses, optimizers, schedules
 from ..components.metrics import Metric, apply_metrics, as_metrics
 from ..data.tables import as_inputs, as_row_weights, as_targets
 from ..kernels.base import codes
-from ..kernels.tables import job_table, layout, settings
+from ..kernels.tables import arenas, job_table, settings
 from ..model.network import Network
 from ..runtime import fast_path
 from ..runtime.arrays import Dataset
@@ -370,7 +370,7 @@ class Trainer(TrainerCore):
 
     def loss_and_gradients(
         self, X: Any, y: Any, sample_weight: Any = None
-    ) -> tuple[float, list[layout.Layer]]:
+    ) -> tuple[float, list[arenas.Layer]]:
         """The mean loss over any number of rows, and its gradient; nothing is updated.
 
         With penalties, label smoothing and the dropout of the next update, but not clipped. Frozen
@@ -388,13 +388,13 @@ class Trainer(TrainerCore):
         self._check_balanced()
         return self._loss_and_gradients(RowOrder(data, shuffle=False))
 
-    def _loss_and_gradients(self, order: RowOrder) -> tuple[float, list[layout.Layer]]:
+    def _loss_and_gradients(self, order: RowOrder) -> tuple[float, list[arenas.Layer]]:
         job, gradients = order.job(self.batch_size, self.seed, 1), self._arena(1)
         job[job_table.TASK] = job_table.GRADIENTS
         with self._exclusive():
             while job[job_table.EPOCH] < job[job_table.EPOCHS]:
                 self._chunk(order.data, job, "loss_and_gradients", gradients)
-        layers = layout.read_layers(self.net._plan, gradients[0])
+        layers = arenas.read_layers(self.net._plan, gradients[0])
         return float(job.means(self._extended)[0]), list(layers)
 
     def evaluate(

@@ -1,4 +1,4 @@
 """What Python and njit code call: a step in stages, in one region or many, and the embed calls.
 
-Uses every other room of the kernels; none uses it.
+Uses all rooms of the kernels but the twins. No room uses it.
 """

@@ -25,7 +25,7 @@ from ..ir.simd import (
     pointer_to,
     put,
 )
-from ..ir.slots import give_back, take_one
+from ..ir.slots import acquire, release
 from ..ir.typed_pointers import plan_at, typed_pointer_at
 from ..primitives.gather import (
     ADDRESS,
@@ -36,31 +36,8 @@ from ..primitives.gather import (
     ROW_BYTES,
 )
 from ..primitives.shuffle import GOLDEN
-from ..tables import layout
-from ..tables.job_table import (
-    BATCH,
-    BUDGET,
-    EPOCH,
-    EPOCHS,
-    FROM_OUTPUT,
-    GRADIENTS,
-    INFER,
-    INPUT_GRADIENT,
-    JOB,
-    MOMENTS,
-    ORDER,
-    OUT,
-    PLAN,
-    ROWS,
-    RUN,
-    START,
-    STATUS,
-    TASK,
-    TRAIN,
-    X,
-    Y,
-)
-from ..tables.job_table import OK as JOB_IS_FINE
+from ..tables import job_table as J
+from ..tables import layout as P
 
 # Elements of a header. The first three never move.
 (
@@ -79,12 +56,12 @@ from ..tables.job_table import OK as JOB_IS_FINE
     TRAINING,  # from here, the job of training
 ) = range(13)
 
-FIRST_SLOT = -(-(TRAINING + JOB) // 8) * 8
+FIRST_SLOT = -(-(TRAINING + J.JOB) // 8) * 8
 """From here, the slots. A slot is a job and these two:"""
 
-SLOT_STATUS, BUSY = JOB, JOB + 1
+SLOT_STATUS, BUSY = J.JOB, J.JOB + 1
 
-SLOT_STRIDE = -(-(JOB + 2) // 8) * 8
+SLOT_STRIDE = -(-(J.JOB + 2) // 8) * 8
 """Between slots: whole cache lines, since each is another thread's."""
 
 # Elements of an ask; those of its arrays are address, dimensions, rows, columns.
@@ -104,7 +81,7 @@ WORD = 4
 
 # NumPy integers, where a constant is an argument: Numba compiles anew for each Python one.
 _X, _Y, _OUT, _ONE = map(np.int64, (ASK_X, ASK_Y, ASK_OUT, 1))
-_JOB_X, _JOB_Y, _INFER, _ITEM = map(np.int64, (X, Y, INFER, 8))
+_JOB_X, _JOB_Y, _INFER, _ITEM = map(np.int64, (J.X, J.Y, J.INFER, 8))
 _F32, _F64, _I64 = map(np.int64, (F32, F64, I64))
 
 
@@ -127,18 +104,18 @@ def _fits(request, array, rows, columns):
 @kernel
 def _targets_fit(request, plan, rows, outputs):
     if request[ASK_LABELS] == 1:
-        known = plan[0, layout.LOSS] == CROSS_ENTROPY
+        known = plan[0, P.LOSS] == CROSS_ENTROPY
         return known and request[ASK_Y + _NDIM] < 2 and request[ASK_Y + _ROWS] == rows
-    own = request[ASK_TASK] == FROM_OUTPUT or request[ASK_TASK] == INPUT_GRADIENT
-    return _fits(request, _Y, rows, outputs if own else plan[0, layout.TARGETS])
+    own = request[ASK_TASK] == J.FROM_OUTPUT or request[ASK_TASK] == J.INPUT_GRADIENT
+    return _fits(request, _Y, rows, outputs if own else plan[0, P.TARGETS])
 
 
 @kernel
 def _n_parameters(plan):
     count = 0
-    for layer in range(1, plan[0, layout.LAST] + 1):
-        of_unit = plan[layer, layout.INPUTS] + plan[layer, layout.PER_UNIT]
-        count += of_unit * plan[layer, layout.OUTPUTS]
+    for layer in range(1, plan[0, P.LAST] + 1):
+        of_unit = plan[layer, P.INPUTS] + plan[layer, P.PER_UNIT]
+        count += of_unit * plan[layer, P.OUTPUTS]
     return count
 
 
@@ -158,11 +135,11 @@ def _overlap(request, array, itemsize):
 @kernel
 def _out_status(request, plan, rows, inputs, outputs, itemsize):
     task, fits = request[ASK_TASK], True
-    if task == INFER:
+    if task == J.INFER:
         fits = _fits(request, _OUT, rows, outputs)
-    elif task == INPUT_GRADIENT:
+    elif task == J.INPUT_GRADIENT:
         fits = _fits(request, _OUT, rows, inputs)
-    elif task == GRADIENTS:
+    elif task == J.GRADIENTS:
         fits = _fits(request, _OUT, _ONE, _n_parameters(plan))
     if not fits:
         return BAD_OUT
@@ -177,7 +154,7 @@ def _is_for_one_thread(request, header, plan, rows, outputs):
 
     Those of one row are flat only where there is one output.
     """
-    single = outputs == 1 and plan[0, layout.LOSS] != CROSS_ENTROPY
+    single = outputs == 1 and plan[0, P.LOSS] != CROSS_ENTROPY
     shaped = request[ASK_LABELS] == 1 or request[ASK_Y + _NDIM] == 2 or single
     return shaped and rows <= header[SINGLE_THREAD_ROWS]
 
@@ -185,20 +162,20 @@ def _is_for_one_thread(request, header, plan, rows, outputs):
 @kernel
 def _check(request, header, plan, rows, inputs):
     """The status of an ask, from shapes and addresses alone."""
-    outputs = plan[plan[0, layout.LAST], layout.OUTPUTS]
+    outputs = plan[plan[0, P.LAST], P.OUTPUTS]
     if rows < 1 or rows > header[MOST_ROWS]:
         return BAD_X
     if request[ASK_TASK] == TRAIN_IF_SERIAL and not _is_for_one_thread(
         request, header, plan, rows, outputs
     ):
         return REFUSED
-    if request[ASK_TASK] != INFER and not _targets_fit(request, plan, rows, outputs):
+    if request[ASK_TASK] != J.INFER and not _targets_fit(request, plan, rows, outputs):
         return BAD_Y
     return _out_status(request, plan, rows, inputs, outputs, header[ITEMSIZE])
 
 
 @kernel
-def _describe(job, data, address, rows, columns, itemsize, code):
+def _fill_descriptor(job, data, address, rows, columns, itemsize, code):
     """Describe a C-contiguous array (rows, columns) for the gather."""
     job[data + ADDRESS] = address
     job[data + ROW_BYTES] = columns * itemsize
@@ -214,19 +191,19 @@ def _code_of(itemsize):
 
 
 @kernel
-def _begin(job, task, request, itemsize, rows, inputs):
+def _fill_job(job, task, request, itemsize, rows, inputs):
     """One batch of these rows as they lie."""
-    job[TASK] = task
-    job[ROWS] = rows
-    job[BATCH] = rows
-    job[EPOCH] = 0
-    job[EPOCHS] = 1
-    job[BUDGET] = 1
-    job[START] = 0
-    job[ORDER] = 0
-    job[STATUS] = JOB_IS_FINE
-    job[OUT] = request[ASK_OUT]
-    _describe(job, _JOB_X, request[ASK_X], rows, inputs, itemsize, _code_of(itemsize))
+    job[J.TASK] = task
+    job[J.ROWS] = rows
+    job[J.BATCH] = rows
+    job[J.EPOCH] = 0
+    job[J.EPOCHS] = 1
+    job[J.BUDGET] = 1
+    job[J.START] = 0
+    job[J.ORDER] = 0
+    job[J.STATUS] = J.OK
+    job[J.OUT] = request[ASK_OUT]
+    _fill_descriptor(job, _JOB_X, request[ASK_X], rows, inputs, itemsize, _code_of(itemsize))
 
 
 @kernel
@@ -240,17 +217,17 @@ def _thread(here):
 def _predict(here, request, header, rows, inputs):
     """Run an inference in a free slot."""
     flags = pointer_to(header[HERE] + 8 * (FIRST_SLOT + BUSY), types.int64)
-    slot = take_one(flags, SLOT_STRIDE, header[SLOTS], _thread(here))
+    slot = acquire(flags, SLOT_STRIDE, header[SLOTS], _thread(here))
     place = header[HERE] + 8 * (FIRST_SLOT + slot * SLOT_STRIDE)
     job = typed_pointer_at(place, types.int64)
-    job[SLOT_STATUS] = JOB_IS_FINE
-    _begin(job, _INFER, request, header[ITEMSIZE], rows, inputs)
-    call_code(header[CODE], place, RUN, 0, 1)
+    job[SLOT_STATUS] = J.OK
+    _fill_job(job, _INFER, request, header[ITEMSIZE], rows, inputs)
+    call_code(header[CODE], place, J.RUN, 0, 1)
     status = OK
-    if job[SLOT_STATUS] != JOB_IS_FINE:
+    if job[SLOT_STATUS] != J.OK:
         status = REFUSED
-        _fill(job[OUT], _bytes(request, _OUT, _ONE), header[ITEMSIZE], math.nan)
-    give_back(offset(flags, slot * SLOT_STRIDE))
+        _fill(job[J.OUT], _bytes(request, _OUT, _ONE), header[ITEMSIZE], math.nan)
+    release(offset(flags, slot * SLOT_STRIDE))
     return status
 
 
@@ -263,17 +240,17 @@ def _write_natural(plan, arena, out, words):
     arena, out: pointers to words, of which an element has so many.
     """
     w, at = lanes(arena), 0
-    for layer in range(1, plan[0, layout.LAST] + 1):
-        inputs, units = plan[layer, layout.INPUTS], plan[layer, layout.OUTPUTS] * words
+    for layer in range(1, plan[0, P.LAST] + 1):
+        inputs, units = plan[layer, P.INPUTS], plan[layer, P.OUTPUTS] * words
         for u in range(0, units, w):
-            stride = plan[layer, layout.WEIGHT_STRIDE] * words
-            panel = offset(arena, plan[layer, layout.WEIGHTS] * words + u // w * stride)
+            stride = plan[layer, P.WEIGHT_STRIDE] * words
+            panel = offset(arena, plan[layer, P.WEIGHTS] * words + u // w * stride)
             for i in range(inputs):
                 for j in range(min(w, units - u)):
                     put(out, at + i * units + u + j, get(panel, i * w + j))
         at += inputs * units
-        for kind in range(plan[layer, layout.PER_UNIT]):
-            start = plan[layer, layout.BIAS] + kind * plan[layer, layout.PER_UNIT_STRIDE]
+        for kind in range(plan[layer, P.PER_UNIT]):
+            start = plan[layer, P.BIAS] + kind * plan[layer, P.PER_UNIT_STRIDE]
             for u in range(units):
                 put(out, at + u, get(arena, start * words + u))
             at += units
@@ -302,26 +279,26 @@ def _train(request, header, plan, rows, inputs):
     task, itemsize = request[ASK_TASK], header[ITEMSIZE]
     place = header[HERE] + 8 * TRAINING
     job = typed_pointer_at(place, types.int64)
-    _begin(job, TRAIN if task == TRAIN_IF_SERIAL else task, request, itemsize, rows, inputs)
+    _fill_job(job, J.TRAIN if task == TRAIN_IF_SERIAL else task, request, itemsize, rows, inputs)
     if request[ASK_LABELS] == 1:
-        _describe(job, _JOB_Y, request[ASK_Y], rows, _ONE, _ITEM, _I64)
+        _fill_descriptor(job, _JOB_Y, request[ASK_Y], rows, _ONE, _ITEM, _I64)
     else:
         columns, code = (
             request[ASK_Y + _ROWS] * request[ASK_Y + _COLUMNS] // rows,
             _code_of(itemsize),
         )
-        _describe(job, _JOB_Y, request[ASK_Y], rows, columns, itemsize, code)
+        _fill_descriptor(job, _JOB_Y, request[ASK_Y], rows, columns, itemsize, code)
     header[LOSS_SUM] = header[WEIGHT_SUM] = 0  # and 0.0
-    job[MOMENTS] = header[OPTIMIZER_MOMENTS]
-    if task == GRADIENTS:
-        job[MOMENTS] = header[GRADIENT_ARENA]
-        _fill(job[MOMENTS], plan[0, layout.PARAMETERS], itemsize, 0.0)
-    call_code(header[CODE], place, RUN, 0, 1)
-    if job[STATUS] != JOB_IS_FINE:
-        if task == INPUT_GRADIENT:
-            _fill(job[OUT], rows * inputs, itemsize, math.nan)
+    job[J.MOMENTS] = header[OPTIMIZER_MOMENTS]
+    if task == J.GRADIENTS:
+        job[J.MOMENTS] = header[GRADIENT_ARENA]
+        _fill(job[J.MOMENTS], plan[0, P.PARAMETERS], itemsize, 0.0)
+    call_code(header[CODE], place, J.RUN, 0, 1)
+    if job[J.STATUS] != J.OK:
+        if task == J.INPUT_GRADIENT:
+            _fill(job[J.OUT], rows * inputs, itemsize, math.nan)
         return REFUSED
-    if task == GRADIENTS:
+    if task == J.GRADIENTS:
         arena, out = _words(header[GRADIENT_ARENA]), _words(request[ASK_OUT])
         _write_natural(plan, arena, out, itemsize // WORD)
     return OK
@@ -335,22 +312,22 @@ def _serve(place):
     """
     request = typed_pointer_at(place, types.int64)
     header = typed_pointer_at(request[ASK_HEADER], types.int64)
-    plan = plan_at(header[TRAINING + PLAN])
-    inputs = plan[1, layout.INPUTS]
+    plan = plan_at(header[TRAINING + J.PLAN])
+    inputs = plan[1, P.INPUTS]
     rows = _rows_of_x(request, inputs)
     status = _check(request, header, plan, rows, inputs)
     if status == OK:
-        if request[ASK_TASK] == INFER:
+        if request[ASK_TASK] == J.INFER:
             status = _predict(place, request, header, rows, inputs)
         else:
             status = _train(request, header, plan, rows, inputs)
     request[ASK_STATUS] = status
     if status != OK:
         return math.nan
-    if request[ASK_TASK] == INFER:
+    if request[ASK_TASK] == J.INFER:
         return 0.0
     sums = pointer_to(header[HERE] + 8 * LOSS_SUM, types.float64)
-    if plan[0, layout.EXTENDED] == 1:
+    if plan[0, P.EXTENDED] == 1:
         weight = get(sums, WEIGHT_SUM - LOSS_SUM)
         return get(sums, 0) / weight if weight > 0.0 else 0.0
     return get(sums, 0) / rows

@@ -13,7 +13,7 @@ from numba import prange, types
 from ..base.jit import c_function, parallel_entry
 from ..ir.simd import address, call_code
 from ..ir.typed_pointers import extended_plan_at, plan_at, typed_pointer_at
-from ..tables.job_table import ADVANCE, NOTHING, PLAN
+from ..tables import job_table as J
 from .step import call
 
 _SIGNATURE = types.int64(types.int64, types.int64, types.int64, types.int64)
@@ -22,22 +22,22 @@ _PARALLEL_ARGUMENTS = types.int64[::1], types.int64, types.int64
 
 def _call_float32(address, request, worker, workers):
     job = typed_pointer_at(address, types.int64)
-    return call(plan_at(job[PLAN]), job, request, worker, workers, types.float32)
+    return call(plan_at(job[J.PLAN]), job, request, worker, workers, types.float32)
 
 
 def _call_float64(address, request, worker, workers):
     job = typed_pointer_at(address, types.int64)
-    return call(plan_at(job[PLAN]), job, request, worker, workers, types.float64)
+    return call(plan_at(job[J.PLAN]), job, request, worker, workers, types.float64)
 
 
 def _call_extended_float32(address, request, worker, workers):
     job = typed_pointer_at(address, types.int64)
-    return call(extended_plan_at(job[PLAN]), job, request, worker, workers, types.float32)
+    return call(extended_plan_at(job[J.PLAN]), job, request, worker, workers, types.float32)
 
 
 def _call_extended_float64(address, request, worker, workers):
     job = typed_pointer_at(address, types.int64)
-    return call(extended_plan_at(job[PLAN]), job, request, worker, workers, types.float64)
+    return call(extended_plan_at(job[J.PLAN]), job, request, worker, workers, types.float64)
 
 
 _CALLS = {
@@ -73,11 +73,11 @@ def parallel(job, code, workers):
 
     code: ``code(itemsize, extended)``. The same bits as ``serial``.
     """
-    stage = call_code(code, address(job), ADVANCE, NOTHING, workers)
-    while stage != NOTHING:
+    stage = call_code(code, address(job), J.ADVANCE, J.NOTHING, workers)
+    while stage != J.NOTHING:
         for worker in prange(workers):
             call_code(code, address(job), stage, worker, workers)
-        stage = call_code(code, address(job), ADVANCE, stage, workers)
+        stage = call_code(code, address(job), J.ADVANCE, stage, workers)
 
 
 def load(itemsize: int) -> None:

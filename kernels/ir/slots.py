@@ -17,7 +17,7 @@ from .simd import offset
 
 
 @intrinsic
-def _take(typingctx: Any, flag: Any) -> Any:
+def _try_acquire(typingctx: Any, flag: Any) -> Any:
     """Make the int64 flag 1; whether it was 0."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
@@ -28,7 +28,7 @@ def _take(typingctx: Any, flag: Any) -> Any:
 
 
 @intrinsic
-def give_back(typingctx: Any, flag: Any) -> Any:
+def release(typingctx: Any, flag: Any) -> Any:
     """Make the int64 flag 0 again."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
@@ -39,7 +39,7 @@ def give_back(typingctx: Any, flag: Any) -> Any:
 
 
 @kernel
-def take_one(flags, stride, count, wish):
+def acquire(flags, stride, count, wish):
     """The number of a free slot among ``count``, now busy; waits while there is none.
 
     flags: pointer to the first slot's int64 flag, 0 while it is free; the others lie ``stride``
@@ -47,6 +47,6 @@ def take_one(flags, stride, count, wish):
     that threads seldom write the same cache line.
     """
     slot = wish % count
-    while not _take(offset(flags, slot * stride)):
+    while not _try_acquire(offset(flags, slot * stride)):
         slot = (slot + 1) % count
     return slot

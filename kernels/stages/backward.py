@@ -5,21 +5,7 @@ import numpy as np
 from ..base.jit import kernel
 from ..ir.simd import lanes, offset, transpose
 from ..primitives.gemm import multiply_across
-from ..tables.layout import (
-    BLOCK,
-    DELTA,
-    DELTA_PANEL_STRIDE,
-    DELTA_PANELS,
-    DELTA_STRIDE,
-    IN,
-    INPUTS,
-    LAST,
-    OUTPUTS,
-    WEIGHT_STRIDE,
-    WEIGHTS,
-    A,
-    Z,
-)
+from ..tables import layout as P
 from .dropout import counter
 from .forward import padded
 from .hidden import slope_units
@@ -31,8 +17,8 @@ _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its ca
 @kernel
 def delta_of(plan, work, vector, layer):
     """Where the delta (units, lanes) of a layer lies in a vector's block: the two take turns."""
-    place = plan[0, DELTA] + layer % 2 * plan[0, DELTA_STRIDE]
-    return offset(work, vector * plan[0, BLOCK] + place)
+    place = plan[0, P.DELTA] + layer % 2 * plan[0, P.DELTA_STRIDE]
+    return offset(work, vector * plan[0, P.BLOCK] + place)
 
 
 @kernel
@@ -42,10 +28,10 @@ def to_panels(plan, work, layer, first, last, low, high):
     For the vectors of rows ``first`` to ``last``, and the panels that hold the units ``low``, a
     multiple of the lanes, to ``high``.
     """
-    w, stride = lanes(work), plan[layer, DELTA_PANEL_STRIDE]
+    w, stride = lanes(work), plan[layer, P.DELTA_PANEL_STRIDE]
     for v in range(first, last):
         delta = delta_of(plan, work, v, layer)
-        panels = offset(work, plan[layer, DELTA_PANELS] + v * w * w)
+        panels = offset(work, plan[layer, P.DELTA_PANELS] + v * w * w)
         for p in range(low // w, padded(high, w) // w):
             transpose(offset(delta, p * w * w), w, offset(panels, p * stride), w)
 
@@ -57,19 +43,19 @@ def backward_layer(plan, params, work, layer, first, last, low, high):
     plan, params, work: layout.py. For the vectors of rows ``first`` to ``last``. low: a multiple of
     the lanes. Leaves it in its panels, DELTA_PANELS, too. Twin: ``backward``.
     """
-    w, block, below = lanes(work), plan[0, BLOCK], layer - 1
+    w, block, below = lanes(work), plan[0, P.BLOCK], layer - 1
     multiply_across(
-        offset(params, plan[layer, WEIGHTS] + low * w),
-        plan[layer, WEIGHT_STRIDE],
+        offset(params, plan[layer, P.WEIGHTS] + low * w),
+        plan[layer, P.WEIGHT_STRIDE],
         delta_of(plan, work, first, layer),
         block,
         offset(delta_of(plan, work, first, below), low * w),
         block,
         high - low,
         last - first,
-        plan[layer, OUTPUTS],
+        plan[layer, P.OUTPUTS],
     )
-    units, count = plan[below, OUTPUTS], high - low
+    units, count = plan[below, P.OUTPUTS], high - low
     for v in range(first, last):
         row = offset(work, v * block)
         slope_units(
@@ -79,8 +65,8 @@ def backward_layer(plan, params, work, layer, first, last, low, high):
             below,
             v,
             offset(delta_of(plan, work, v, below), low * w),
-            offset(row, plan[below, Z] + low * w),
-            offset(row, plan[below, A] + low * w),
+            offset(row, plan[below, P.Z] + low * w),
+            offset(row, plan[below, P.A] + low * w),
             count,
             padded(count, w),
             counter(plan, v * w, low, units),
@@ -96,20 +82,20 @@ def error_of_inputs(plan, params, work, first, last):
 
     plan, params, work: layout.py. Reads the delta of layer 1. Twin: same name.
     """
-    block = plan[0, BLOCK]
+    block = plan[0, P.BLOCK]
     multiply_across(
-        offset(params, plan[1, WEIGHTS]),
-        plan[1, WEIGHT_STRIDE],
+        offset(params, plan[1, P.WEIGHTS]),
+        plan[1, P.WEIGHT_STRIDE],
         delta_of(plan, work, first, 1),
         block,
-        offset(work, first * block + plan[1, IN]),
+        offset(work, first * block + plan[1, P.IN]),
         block,
-        plan[1, INPUTS],
+        plan[1, P.INPUTS],
         last - first,
-        plan[1, OUTPUTS],
+        plan[1, P.OUTPUTS],
     )
     for v in range(first, last):
-        carry_error_to_inputs(plan, work, v, offset(work, v * block + plan[1, IN]))
+        carry_error_to_inputs(plan, work, v, offset(work, v * block + plan[1, P.IN]))
 
 
 @kernel
@@ -119,7 +105,7 @@ def backward(plan, params, work, first, last):
     plan, params, work: layout.py. Reads the delta of the last layer and every z and a; leaves each
     layer's delta in its panels, DELTA_PANELS. Twin: same name.
     """
-    top = plan[0, LAST]
-    to_panels(plan, work, top, first, last, _ZERO, plan[top, OUTPUTS])
+    top = plan[0, P.LAST]
+    to_panels(plan, work, top, first, last, _ZERO, plan[top, P.OUTPUTS])
     for layer in range(top, 1, -1):
-        backward_layer(plan, params, work, layer, first, last, _ZERO, plan[layer, INPUTS])
+        backward_layer(plan, params, work, layer, first, last, _ZERO, plan[layer, P.INPUTS])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..base.codes import CROSS_ENTROPY, F64
+from ..base.codes import CROSS_ENTROPY, F16, F32, F64
 from ..base.jit import kernel
 from ..ir.simd import (
     get,
@@ -18,28 +18,8 @@ from ..primitives.gather import (
     gather,
     gather_rows,
 )
-from ..tables.job_table import (
-    BAD_INPUT,
-    BAD_TARGET,
-    FROM_OUTPUT,
-    INPUT_GRADIENT,
-    KINDS,
-    OK,
-    TASK,
-    X,
-    Y,
-)
-from ..tables.layout import (
-    BLOCK,
-    IN,
-    INPUTS,
-    LAST,
-    LOSS,
-    PARAMETERS,
-    SCRATCH,
-    TARGET,
-    TARGETS,
-)
+from ..tables import job_table as J
+from ..tables import layout as P
 from .custom_activation import fill_lanes
 from .forward import activate_outputs, padded
 from .losses import invalid_target
@@ -56,20 +36,21 @@ WIDE = 65536
 rows and layer by layer: 128 x 128 29 and 33 us, 256 x 256 100 and 98, 1024 x 1024 2265 and 1858."""
 
 # NumPy integers, where a constant is an argument: Numba compiles anew for each Python one.
-_X, _Y = np.int64(X), np.int64(Y)
+_X, _Y = np.int64(J.X), np.int64(J.Y)
 
 
 @kernel
 def has_labels(plan, job):
     """Whether y is one column of integer class labels."""
-    one_column = job[Y + N_COLUMNS] == 1 and job[Y + DTYPE] > F64
-    return plan[0, LOSS] == CROSS_ENTROPY and one_column
+    dtype = job[J.Y + DTYPE]
+    integers = dtype != F16 and dtype != F32 and dtype != F64
+    return plan[0, P.LOSS] == CROSS_ENTROPY and job[J.Y + N_COLUMNS] == 1 and integers
 
 
 @kernel
 def has_output_gradient(job):
     """Whether y holds the gradient of a loss of the user's own."""
-    return job[TASK] == FROM_OUTPUT or job[TASK] == INPUT_GRADIENT
+    return job[J.TASK] == J.FROM_OUTPUT or job[J.TASK] == J.INPUT_GRADIENT
 
 
 @kernel
@@ -86,35 +67,36 @@ def goes_by_layers(plan, work, rows, workers):
     if by_rows_alone(plan):
         return False
     left = vectors < 2 * workers and vectors % workers != 0
-    wide = plan[0, PARAMETERS] > WIDE * plan[0, LAST]
+    wide = plan[0, P.PARAMETERS] > WIDE * plan[0, P.LAST]
     return workers > 1 and wide and (left or vectors <= workers)
 
 
 @kernel
 def _take_targets(plan, job, order, first, valid, block, scratch):
     """Bring y of one vector of rows into its block, if there is one; the status."""
-    if job[Y + ADDRESS] != 0:
-        y, outputs = offset(block, plan[0, TARGET]), plan[0, TARGETS]
+    if job[J.Y + ADDRESS] != 0:
+        y, outputs = offset(block, plan[0, P.TARGET]), plan[0, P.TARGETS]
         if gather(job, _Y, order, first, valid, y, scratch):
-            return BAD_TARGET
+            return J.BAD_TARGET
         if has_output_gradient(job):
             scale_output_gradient(plan, y)
-            return OK
-        if invalid_target(plan[0, LOSS], y, has_labels(plan, job), valid, outputs):
-            return BAD_TARGET
+            return J.OK
+        kind = plan[plan[0, P.LAST], P.TARGET_KIND]
+        if invalid_target(kind, y, has_labels(plan, job), valid, outputs):
+            return J.BAD_TARGET
         standardize_targets(plan, y)
-    return OK
+    return J.OK
 
 
 @kernel
 def take_rows(plan, work, job, order, first, valid, vector, scratch):
     """Bring one vector of rows of X, and of y if there is one, into its block; the status."""
-    block = offset(work, vector * plan[0, BLOCK])
-    x = offset(block, plan[1, IN])
+    block = offset(work, vector * plan[0, P.BLOCK])
+    x = offset(block, plan[1, P.IN])
     if gather(job, _X, order, first, valid, x, scratch):
-        return BAD_INPUT
+        return J.BAD_INPUT
     standardize_inputs(plan, x)
-    fill_lanes(plan, x, plan[1, INPUTS], valid)
+    fill_lanes(plan, x, plan[1, P.INPUTS], valid)
     return _take_targets(plan, job, order, first, valid, block, scratch)
 
 
@@ -124,19 +106,19 @@ def take_batch(plan, work, job, order, first, rows):
 
     That of an inference: kind + KINDS * the first row of the vector.
     """
-    w, scratch = lanes(work), offset(work, plan[0, SCRATCH])
+    w, scratch = lanes(work), offset(work, plan[0, P.SCRATCH])
     if is_small_batch(plan, rows, w):
-        x = offset(work, plan[1, IN])
+        x = offset(work, plan[1, P.IN])
         if gather_rows(job, _X, order, first, rows, x):
-            return BAD_INPUT
+            return J.BAD_INPUT
         standardize_input_rows(plan, x, rows)
         return _take_targets(plan, job, order, first, rows, work, scratch)
     for v in range(padded(rows, w) // w):
         valid = min(w, rows - v * w)
         status = take_rows(plan, work, job, order, first + v * w, valid, v, scratch)
-        if status != OK:
-            return status + KINDS * v * w
-    return OK
+        if status != J.OK:
+            return status + J.KINDS * v * w
+    return J.OK
 
 
 @kernel

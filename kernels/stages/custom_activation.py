@@ -25,7 +25,7 @@ from ..ir.simd import (
     store,
 )
 from ..primitives.elementwise import activate
-from ..tables.layout import ACTIVATION, FUNCTION
+from ..tables import layout as P
 
 
 @intrinsic
@@ -42,7 +42,7 @@ def _call(typingctx: Any, code: Any, z: Any, a: Any, count: Any) -> Any:
 
 @kernel
 def _activate_by_code(plan, layer, z, a, units, padded):
-    activate(plan[layer, ACTIVATION], z, a, units, padded)
+    activate(plan[layer, P.ACTIVATION], z, a, units, padded)
 
 
 @kernel
@@ -51,11 +51,11 @@ def activate_any(plan, layer, z, a, units, padded):
 
     z and a are not the same where it is an own one, and then z becomes da/dz.
     """
-    if plan[layer, ACTIVATION] != CUSTOM_ACTIVATION:
-        activate(plan[layer, ACTIVATION], z, a, units, padded)
+    if plan[layer, P.ACTIVATION] != CUSTOM_ACTIVATION:
+        activate(plan[layer, P.ACTIVATION], z, a, units, padded)
         return
     w = lanes(a)
-    _call(plan[layer, FUNCTION], z, a, units * w)
+    _call(plan[layer, P.FUNCTION], z, a, units * w)
     for i in range(units * w, padded * w, w):
         store(a, i, splat(a, 0.0))
 

@@ -23,7 +23,7 @@ from ..ir.simd import (
 )
 from ..ir.vector import Mask
 from ..primitives.shuffle import GOLDEN, mix
-from ..tables.layout import DROPOUT, DROPPING, FIRST_ROW, KEY
+from ..tables import layout as P
 
 FIRST_MULTIPLIER, SECOND_MULTIPLIER = 0x7FEB352D, 0x846CA68B
 
@@ -71,13 +71,15 @@ def update_key(seed, update):
 
 @kernel
 def _layer_key(plan, layer):
-    return types.int64(mix(types.uint64(plan[0, KEY]) + types.uint64(layer) * types.uint64(GOLDEN)))
+    return types.int64(
+        mix(types.uint64(plan[0, P.KEY]) + types.uint64(layer) * types.uint64(GOLDEN))
+    )
 
 
 @kernel
 def counter(plan, row, unit, units):
     """The number of a unit of a row of the batch in work."""
-    return (plan[0, FIRST_ROW] + row) * units + unit
+    return (plan[0, P.FIRST_ROW] + row) * units + unit
 
 
 @kernel
@@ -88,7 +90,7 @@ def drop(plan, layer, x, target, vectors, first, vector_step, lane_step):
     first + i vector_step + j lane_step. NaN and infinity survive as NaN. Twin: ``dropout_factors``.
     """
     w, key = lanes(x), _layer_key(plan, layer)
-    threshold = plan[layer, DROPOUT] if plan[0, DROPPING] == 1 else 0
+    threshold = plan[layer, P.DROPOUT] if plan[0, P.DROPPING] == 1 else 0
     scale = splat(x, 4294967296.0 / (4294967296.0 - threshold))
     for i in range(vectors):
         kept = _kept(x, first + i * vector_step, lane_step, key, threshold)

@@ -22,21 +22,9 @@ from ..ir.simd import (
 )
 from ..ir.typed_pointers import typed_pointer_at
 from ..primitives.elementwise import derivative, exp, log
-from ..tables.job_table import HYPER, INFER, TASK
-from ..tables.layout import (
-    ACTIVATION,
-    BLOCK,
-    CUSTOM_LOSS,
-    CUSTOM_ROWS,
-    LAST,
-    LOSS,
-    OUTPUTS,
-    ROW_LOSS,
-    TARGET,
-    A,
-    Z,
-)
-from ..tables.settings import LOSS_PARAMETER, SMOOTHING
+from ..tables import job_table as J
+from ..tables import layout as P
+from ..tables import settings as H
 from .backward import delta_of
 from .batch import has_labels
 from .forward import padded
@@ -111,13 +99,13 @@ def _call_own(typingctx: Any, code: Any, p: Any, y: Any, dloss: Any, units: Any)
 @kernel
 def custom_loss_and_delta(plan, work, vector, valid, rows):
     """``output_loss`` by the user's own loss, row by row. Twin: the function itself."""
-    w, last = lanes(work), plan[0, LAST]
-    block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
-    p, y = offset(block, plan[last, A]), offset(block, plan[0, TARGET])
+    w, last = lanes(work), plan[0, P.LAST]
+    block, units = offset(work, vector * plan[0, P.BLOCK]), plan[last, P.OUTPUTS]
+    p, y = offset(block, plan[last, P.A]), offset(block, plan[0, P.TARGET])
     delta, v = delta_of(plan, work, vector, last), delta_of(plan, work, vector, last - 1)
-    own_p = offset(block, plan[0, CUSTOM_ROWS])
+    own_p = offset(block, plan[0, P.CUSTOM_ROWS])
     own_y, own_v = offset(own_p, units), offset(own_p, 2 * units)
-    whole, row_loss = padded(units, w), offset(block, plan[0, ROW_LOSS])
+    whole, row_loss = padded(units, w), offset(block, plan[0, P.ROW_LOSS])
     for i in range(0, whole * w, w):
         store(v, i, splat(v, 0.0))
     for r in range(valid):
@@ -125,30 +113,31 @@ def custom_loss_and_delta(plan, work, vector, valid, rows):
             put(own_p, u, get(p, u * w + r))
             put(own_y, u, get(y, u * w + r))
             put(own_v, u, 0.0)
-        value = _call_own(plan[0, CUSTOM_LOSS], own_p, own_y, own_v, units)
+        value = _call_own(plan[0, P.CUSTOM_LOSS], own_p, own_y, own_v, units)
         for u in range(units):
             put(v, u * w + r, get(own_v, u) / rows)
             value += get(own_v, u) * 0.0  # NaN, where the gradient is not finite
         put(delta, r, value)
-    value, z = load(delta, 0), offset(block, plan[last, Z])
-    delta_from_output(plan[last, ACTIVATION], z, p, v, delta, units, whole, row_loss)
+    value, z = load(delta, 0), offset(block, plan[last, P.Z])
+    delta_from_output(plan[last, P.ACTIVATION], z, p, v, delta, units, whole, row_loss)
     clear_padding(value, delta, units, whole, valid, row_loss)
 
 
 @kernel
 def extended_loss_and_delta(plan, work, job, vector, valid, rows):
     """``output_loss`` of extended plans: of all losses, with label smoothing."""
-    loss, last = plan[0, LOSS], plan[0, LAST]
+    loss, last = plan[0, P.LOSS], plan[0, P.LAST]
     if loss == codes.CUSTOM_LOSS:
         custom_loss_and_delta(plan, work, vector, valid, rows)
         return
-    block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
-    z, p = offset(block, plan[last, Z]), offset(block, plan[last, A])
-    y, delta = offset(block, plan[0, TARGET]), delta_of(plan, work, vector, last)
-    code, row_loss = plan[last, ACTIVATION], offset(block, plan[0, ROW_LOSS])
-    whole, hyper = padded(units, lanes(work)), typed_pointer_at(job[HYPER], types.float64)
-    if loss < codes.MAE:
-        smoothing = 0.0 if job[TASK] == INFER else hyper[SMOOTHING]
+    block, units = offset(work, vector * plan[0, P.BLOCK]), plan[last, P.OUTPUTS]
+    z, p = offset(block, plan[last, P.Z]), offset(block, plan[last, P.A])
+    y, delta = offset(block, plan[0, P.TARGET]), delta_of(plan, work, vector, last)
+    code, row_loss = plan[last, P.ACTIVATION], offset(block, plan[0, P.ROW_LOSS])
+    whole, hyper = padded(units, lanes(work)), typed_pointer_at(job[J.HYPER], types.float64)
+    plain = loss == codes.MSE or loss == codes.SQUARED_ERROR or loss == codes.BCE
+    if plain or loss == codes.CROSS_ENTROPY:
+        smoothing = 0.0 if job[J.TASK] == J.INFER else hyper[H.SMOOTHING]
         middle = 1.0 / units if loss == codes.CROSS_ENTROPY else 0.5
         smooth = (1.0 - smoothing, smoothing * middle)
         labels = has_labels(plan, job)
@@ -159,5 +148,5 @@ def extended_loss_and_delta(plan, work, job, vector, valid, rows):
     if loss == codes.GAUSSIAN_NLL:
         value = _gaussian(p, y, delta, units, 1.0 / rows)
     else:
-        value = _by_output(loss, hyper[LOSS_PARAMETER], code, z, p, y, delta, units, 1.0 / rows)
+        value = _by_output(loss, hyper[H.LOSS_PARAMETER], code, z, p, y, delta, units, 1.0 / rows)
     clear_padding(value, delta, units, whole, valid, row_loss)

@@ -9,61 +9,29 @@ from ..base.jit import kernel
 from ..base.variants import by_plan
 from ..ir.simd import get, offset, pointer_to
 from ..ir.typed_pointers import typed_pointer_at
-from ..tables.job_table import (
-    APPLY,
-    BATCH,
-    BY_WEIGHTS,
-    FINISH,
-    GRADIENTS,
-    HYPER,
-    INPUT_GRADIENT,
-    MEASURE,
-    NOT_FINITE,
-    NOTHING,
-    ROWS,
-    START,
-    STATUS,
-    TASK,
-    TRAIN,
-    WEIGHT_SUMS,
-)
-from ..tables.layout import (
-    DROPPING,
-    FIRST_ROW,
-    GRADIENT,
-    KEY,
-    OPTIMIZER,
-    PARAMETERS,
-    SEED,
-)
+from ..tables import job_table as J
+from ..tables import layout as P
+from ..tables import settings as H
 from ..tables.schedules import scheduled
-from ..tables.settings import (
-    CLIP_SCALE,
-    MU_PRODUCT,
-    ROW_SCALE,
-    SCHEDULE,
-    STEP_LR,
-    STEP_MOMENTUM,
-    UPDATES,
-)
 from .dropout import update_key
 from .regularization import clip_scale, finish_gradients, measure_gradient, measure_weights
-from .update import apply_part, beta1_or_momentum, nadam_momentum
+from .update import apply_part
+from .update_rules import momentum_of, next_state
 
 
 @kernel
 def _prepare(plan, job):
-    hyper = typed_pointer_at(job[HYPER], types.float64)
-    updates = hyper[UPDATES]
-    plan[0, FIRST_ROW] = job[START] if job[TASK] == GRADIENTS else 0
+    hyper = typed_pointer_at(job[J.HYPER], types.float64)
+    updates = hyper[H.UPDATES]
+    plan[0, P.FIRST_ROW] = job[J.START] if job[J.TASK] == J.GRADIENTS else 0
     # The user's own gradient is one of the outputs that predict gave.
-    plan[0, DROPPING] = 1 if job[TASK] == TRAIN or job[TASK] == GRADIENTS else 0
-    plan[0, KEY] = update_key(plan[0, SEED], int(updates))
-    factor, momentum = scheduled(hyper, SCHEDULE, updates)
-    hyper[STEP_LR] = hyper[codes.LR] * factor
-    own = beta1_or_momentum(plan[0, OPTIMIZER], hyper)
-    hyper[STEP_MOMENTUM] = own if math.isnan(momentum) else momentum
-    hyper[ROW_SCALE] = hyper[CLIP_SCALE] = 1.0
+    plan[0, P.DROPPING] = 1 if job[J.TASK] == J.TRAIN or job[J.TASK] == J.GRADIENTS else 0
+    plan[0, P.KEY] = update_key(plan[0, P.SEED], int(updates))
+    factor, momentum = scheduled(hyper, H.SCHEDULE, updates)
+    hyper[H.STEP_LR] = hyper[codes.LR] * factor
+    own = momentum_of(hyper)
+    hyper[H.STEP_MOMENTUM] = own if math.isnan(momentum) else momentum
+    hyper[H.ROW_SCALE] = hyper[H.CLIP_SCALE] = 1.0
 
 
 prepare = by_plan(None, _prepare)
@@ -72,7 +40,7 @@ prepare = by_plan(None, _prepare)
 
 @kernel
 def _measure_layer(plan, params, work, job, layer, worker, workers):
-    hyper = typed_pointer_at(job[HYPER], types.float64)
+    hyper = typed_pointer_at(job[J.HYPER], types.float64)
     measure_weights(plan, params, work, hyper, layer, worker, workers)
 
 
@@ -90,7 +58,7 @@ def _stores_none(plan):
 
 @kernel
 def _stores_gradient(plan):
-    return plan[0, GRADIENT] >= 0
+    return plan[0, P.GRADIENT] >= 0
 
 
 stores_gradient = by_plan(_stores_none, _stores_gradient)
@@ -104,7 +72,7 @@ def _no_arena(plan, moments):
 
 @kernel
 def _gradient_arena(plan, moments):
-    return offset(moments, plan[0, GRADIENT] * plan[0, PARAMETERS])
+    return offset(moments, plan[0, P.GRADIENT] * plan[0, P.PARAMETERS])
 
 
 gradient_arena = by_plan(_no_arena, _gradient_arena)
@@ -113,26 +81,26 @@ gradient_arena = by_plan(_no_arena, _gradient_arena)
 
 @kernel
 def _update_is_made(plan, work, hyper, job, after):
-    return NOTHING
+    return J.NOTHING
 
 
 @kernel
 def _after_weights(plan, work, hyper, job, after):
-    if job[TASK] == GRADIENTS:
-        if after == FINISH or job[START] + job[BATCH] < job[ROWS]:
-            return NOTHING
-        weight = get(pointer_to(job[WEIGHT_SUMS], types.float64), 0)
-        hyper[ROW_SCALE] = job[ROWS] / weight if weight > 0.0 else 0.0
-        return FINISH
-    if after == BY_WEIGHTS and plan[0, GRADIENT] >= 0 and job[TASK] != INPUT_GRADIENT:
-        return MEASURE
-    if after == MEASURE:
-        hyper[CLIP_SCALE] = clip_scale(plan, work, hyper)
-        if not math.isfinite(hyper[CLIP_SCALE]):
-            job[STATUS] = NOT_FINITE
-            return NOTHING
-        return APPLY
-    return NOTHING
+    if job[J.TASK] == J.GRADIENTS:
+        if after == J.FINISH or job[J.START] + job[J.BATCH] < job[J.ROWS]:
+            return J.NOTHING
+        weight = get(pointer_to(job[J.WEIGHT_SUMS], types.float64), 0)
+        hyper[H.ROW_SCALE] = job[J.ROWS] / weight if weight > 0.0 else 0.0
+        return J.FINISH
+    if after == J.BY_WEIGHTS and plan[0, P.GRADIENT] >= 0 and job[J.TASK] != J.INPUT_GRADIENT:
+        return J.MEASURE
+    if after == J.MEASURE:
+        hyper[H.CLIP_SCALE] = clip_scale(plan, work, hyper)
+        if not math.isfinite(hyper[H.CLIP_SCALE]):
+            job[J.STATUS] = J.NOT_FINITE
+            return J.NOTHING
+        return J.APPLY
+    return J.NOTHING
 
 
 after_weights = by_plan(_update_is_made, _after_weights)
@@ -144,11 +112,11 @@ after_weights = by_plan(_update_is_made, _after_weights)
 
 @kernel
 def _extra_stage(plan, params, moments, work, hyper, stage, worker, workers):
-    if stage == FINISH:
+    if stage == J.FINISH:
         finish_gradients(plan, params, moments, hyper, worker, workers)
         return
     gradient = _gradient_arena(plan, moments)
-    if stage == MEASURE:
+    if stage == J.MEASURE:
         measure_gradient(plan, params, gradient, work, hyper, worker, workers)
     else:
         apply_part(plan, params, moments, gradient, hyper, worker, workers)
@@ -163,15 +131,14 @@ extra_stage = by_plan(None, _extra_stage)
 
 @kernel
 def _count(plan, hyper):
-    hyper[UPDATES] += 1.0
+    hyper[H.UPDATES] += 1.0
 
 
 @kernel
-def _count_and_decay(plan, hyper):
-    if plan[0, OPTIMIZER] == codes.NADAM:
-        hyper[MU_PRODUCT] *= nadam_momentum(hyper, hyper[UPDATES] + 1.0)
-    hyper[UPDATES] += 1.0
+def _count_and_keep_state(plan, hyper):
+    hyper[H.OPTIMIZER_STATE] = next_state(plan[0, P.OPTIMIZER], hyper)
+    hyper[H.UPDATES] += 1.0
 
 
-count_update = by_plan(_count, _count_and_decay)
+count_update = by_plan(_count, _count_and_keep_state)
 """Count an update that was made: (plan, hyper)."""

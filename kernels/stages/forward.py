@@ -6,19 +6,7 @@ from ..base import codes
 from ..base.jit import kernel
 from ..ir.simd import lanes, offset
 from ..primitives.gemm import multiply_down
-from ..tables.layout import (
-    ACTIVATION,
-    BIAS,
-    BLOCK,
-    IN,
-    INPUTS,
-    LAST,
-    OUTPUTS,
-    WEIGHT_STRIDE,
-    WEIGHTS,
-    A,
-    Z,
-)
+from ..tables import layout as P
 from .custom_activation import activate_layer
 from .dropout import counter
 from .hidden import activate_units
@@ -41,26 +29,26 @@ def forward_layer(plan, params, work, layer, first, last, low, high):
     plan, params, work: layout.py. low: a multiple of the lanes. With the activations, too, but for
     the last layer, whose softmax couples its units: ``activate_outputs``. Twin: ``forward``.
     """
-    w, block = lanes(work), plan[0, BLOCK]
+    w, block = lanes(work), plan[0, P.BLOCK]
     base = offset(work, first * block)
     multiply_down(
-        offset(params, plan[layer, WEIGHTS] + low // w * plan[layer, WEIGHT_STRIDE]),
-        plan[layer, WEIGHT_STRIDE],
-        offset(base, plan[layer, IN]),
+        offset(params, plan[layer, P.WEIGHTS] + low // w * plan[layer, P.WEIGHT_STRIDE]),
+        plan[layer, P.WEIGHT_STRIDE],
+        offset(base, plan[layer, P.IN]),
         block,
         offset(base, linear_place(plan, layer) + low * w),
         block,
         high - low,
         last - first,
-        plan[layer, INPUTS],
-        offset(params, plan[layer, BIAS] + low),
+        plan[layer, P.INPUTS],
+        offset(params, plan[layer, P.BIAS] + low),
     )
-    if layer == plan[0, LAST]:
+    if layer == plan[0, P.LAST]:
         return
-    units, count = plan[layer, OUTPUTS], high - low
+    units, count = plan[layer, P.OUTPUTS], high - low
     for v in range(first, last):
-        z = offset(work, v * block + plan[layer, Z] + low * w)
-        a = offset(work, v * block + plan[layer, A] + low * w)
+        z = offset(work, v * block + plan[layer, P.Z] + low * w)
+        a = offset(work, v * block + plan[layer, P.A] + low * w)
         number = counter(plan, v * w, low, units)
         activate_units(
             plan, params, work, layer, v, z, a, count, padded(count, w), number, _ONE, units
@@ -70,11 +58,11 @@ def forward_layer(plan, params, work, layer, first, last, low, high):
 @kernel
 def activate_outputs(plan, work, vector):
     """The outputs of one vector of rows, from z of the last layer."""
-    layer = plan[0, LAST]
-    units, w = plan[layer, OUTPUTS], lanes(work)
-    block = offset(work, vector * plan[0, BLOCK])
-    z, a = offset(block, plan[layer, Z]), offset(block, plan[layer, A])
-    if plan[layer, ACTIVATION] == codes.SOFTMAX:
+    layer = plan[0, P.LAST]
+    units, w = plan[layer, P.OUTPUTS], lanes(work)
+    block = offset(work, vector * plan[0, P.BLOCK])
+    z, a = offset(block, plan[layer, P.Z]), offset(block, plan[layer, P.A])
+    if plan[layer, P.ACTIVATION] == codes.SOFTMAX:
         softmax(z, a, units, padded(units, w))
     else:
         activate_layer(plan, layer, z, a, units, padded(units, w))
@@ -86,7 +74,7 @@ def forward(plan, params, work, first, last):
 
     plan, params, work: layout.py. Reads the activations IN of layer 1. Twin: same name.
     """
-    for layer in range(1, plan[0, LAST] + 1):
-        forward_layer(plan, params, work, layer, first, last, _ZERO, plan[layer, OUTPUTS])
+    for layer in range(1, plan[0, P.LAST] + 1):
+        forward_layer(plan, params, work, layer, first, last, _ZERO, plan[layer, P.OUTPUTS])
     for v in range(first, last):
         activate_outputs(plan, work, v)

@@ -11,11 +11,11 @@ from ..base.jit import kernel
 from ..base.variants import by_plan
 from ..ir.simd import lanes, offset, splat, store
 from ..primitives.elementwise import activate, times_derivative
-from ..tables.layout import ACTIVATION, DROPOUT, OUTPUTS, RESIDUAL
+from ..tables import layout as P
 from .custom_activation import activate_any
 from .dropout import counter, drop
 from .norm import normalize, normalize_back
-from .residual import add_inputs, carry_error, keeps_z
+from .residual import add_inputs, carry_error
 
 _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
 
@@ -24,17 +24,17 @@ _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its ca
 def _activate(
     plan, params, work, layer, vector, z, a, units, padded, first, vector_step, lane_step
 ):
-    activate(plan[layer, ACTIVATION], z, a, units, padded)
+    activate(plan[layer, P.ACTIVATION], z, a, units, padded)
 
 
 @kernel
 def _activate_and_drop(plan, layer, z, a, units, padded, first, vector_step, lane_step):
-    if plan[layer, DROPOUT] == 0 and plan[layer, RESIDUAL] == 0:
+    if plan[layer, P.DROPOUT] == 0 and plan[layer, P.RESIDUAL] == 0:
         activate_any(plan, layer, z, a, units, padded)
         return
-    whole = a if keeps_z(plan, layer) else z
+    whole = a if plan[layer, P.NEEDS_Z] == 1 else z
     activate_any(plan, layer, z, whole, units, padded)
-    if plan[layer, DROPOUT] > 0:
+    if plan[layer, P.DROPOUT] > 0:
         drop(plan, layer, whole, a, units, first, vector_step, lane_step)
     w = lanes(a)
     for i in range(units * w, padded * w, w):
@@ -62,12 +62,12 @@ first, vector_step, lane_step: of ``dropout.drop``.
 @kernel
 def _activate_panels(plan, layer, z, a, first, last, rows):
     count = (last - first) * rows
-    activate(plan[layer, ACTIVATION], z, a, count, count)
+    activate(plan[layer, P.ACTIVATION], z, a, count, count)
 
 
 @kernel
 def _activate_and_drop_panels(plan, layer, z, a, first, last, rows):
-    w, units = lanes(a), plan[layer, OUTPUTS]
+    w, units = lanes(a), plan[layer, P.OUTPUTS]
     for p in range(first, last):
         panel, number = (p - first) * rows * w, counter(plan, _ZERO, p * w, units)
         z_p, a_p = offset(z, panel), offset(a, panel)
@@ -82,16 +82,16 @@ activate_panels = by_plan(_activate_panels, _activate_and_drop_panels)
 def _derivative(
     plan, params, work, layer, vector, delta, z, a, units, padded, first, vector_step, lane_step
 ):
-    times_derivative(plan[layer, ACTIVATION], delta, z, a, units, padded)
+    times_derivative(plan[layer, P.ACTIVATION], delta, z, a, units, padded)
 
 
 @kernel
 def _derivative_and_drop(plan, layer, delta, z, a, units, padded, first, vector_step, lane_step):
-    if plan[layer, DROPOUT] == 0 and plan[layer, RESIDUAL] == 0:
-        times_derivative(plan[layer, ACTIVATION], delta, z, a, units, padded)
+    if plan[layer, P.DROPOUT] == 0 and plan[layer, P.RESIDUAL] == 0:
+        times_derivative(plan[layer, P.ACTIVATION], delta, z, a, units, padded)
         return
-    times_derivative(plan[layer, ACTIVATION], delta, z, z, units, padded)
-    if plan[layer, DROPOUT] > 0:
+    times_derivative(plan[layer, P.ACTIVATION], delta, z, z, units, padded)
+    if plan[layer, P.DROPOUT] > 0:
         drop(plan, layer, delta, delta, units, first, vector_step, lane_step)
 
 

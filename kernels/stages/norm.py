@@ -21,16 +21,7 @@ from ..ir.simd import (
     transpose,
 )
 from ..primitives.elementwise import sum_of_vectors
-from ..tables.layout import (
-    BIAS,
-    BLOCK,
-    INVERSE,
-    LINEAR,
-    OUTPUTS,
-    PER_UNIT,
-    PER_UNIT_STRIDE,
-    Z,
-)
+from ..tables import layout as P
 
 EPS = 1e-5
 """Added to the variance (torch's default)."""
@@ -38,12 +29,12 @@ EPS = 1e-5
 
 @kernel
 def _z(plan, layer):
-    return plan[layer, Z]
+    return plan[layer, P.Z]
 
 
 @kernel
 def _linear(plan, layer):
-    return plan[layer, LINEAR]
+    return plan[layer, P.LINEAR]
 
 
 linear_place = by_plan(_z, _linear)
@@ -80,15 +71,15 @@ def normalize(plan, params, work, layer, vector):
 
     plan, params, work: layout.py. vector: the number of a vector of rows. Twin: ``layer_norm``.
     """
-    if plan[layer, PER_UNIT] == 1:
+    if plan[layer, P.PER_UNIT] == 1:
         return
-    w, units, block = lanes(work), plan[layer, OUTPUTS], offset(work, vector * plan[0, BLOCK])
-    z, u = offset(block, plan[layer, LINEAR]), offset(block, plan[layer, Z])
-    gain = offset(params, plan[layer, BIAS] + plan[layer, PER_UNIT_STRIDE])
-    shift = offset(gain, plan[layer, PER_UNIT_STRIDE])
+    w, units, block = lanes(work), plan[layer, P.OUTPUTS], offset(work, vector * plan[0, P.BLOCK])
+    z, u = offset(block, plan[layer, P.LINEAR]), offset(block, plan[layer, P.Z])
+    gain = offset(params, plan[layer, P.BIAS] + plan[layer, P.PER_UNIT_STRIDE])
+    shift = offset(gain, plan[layer, P.PER_UNIT_STRIDE])
     mean = sum_of_vectors(z, units) * (1.0 / units)
     rest, inverse = _inverse_deviation(z, mean, units)
-    store(block, plan[layer, INVERSE], inverse)
+    store(block, plan[layer, P.INVERSE], inverse)
     for i in range(units):
         n = (load(z, i * w) - mean - rest) * inverse
         store(z, i * w, n)
@@ -103,11 +94,11 @@ def normalize_back(plan, params, work, layer, vector, delta):
     plan, params, work: layout.py. vector: the number of a vector of rows. delta: its (units,
     lanes). Twin: ``layer_norm_gradients``.
     """
-    if plan[layer, PER_UNIT] == 1:
+    if plan[layer, P.PER_UNIT] == 1:
         return
-    w, units, block = lanes(work), plan[layer, OUTPUTS], offset(work, vector * plan[0, BLOCK])
-    n, du = offset(block, plan[layer, LINEAR]), offset(block, plan[layer, Z])
-    gain = offset(params, plan[layer, BIAS] + plan[layer, PER_UNIT_STRIDE])
+    w, units, block = lanes(work), plan[layer, P.OUTPUTS], offset(work, vector * plan[0, P.BLOCK])
+    n, du = offset(block, plan[layer, P.LINEAR]), offset(block, plan[layer, P.Z])
+    gain = offset(params, plan[layer, P.BIAS] + plan[layer, P.PER_UNIT_STRIDE])
     mean = along = splat(delta, 0.0)
     for i in range(units):
         d = load(delta, i * w)
@@ -115,7 +106,7 @@ def normalize_back(plan, params, work, layer, vector, delta):
         d = d * get(gain, i)
         mean, along = mean + d, fma(d, load(n, i * w), along)
     mean, along = mean * (1.0 / units), along * (1.0 / units)
-    inverse = load(block, plan[layer, INVERSE])
+    inverse = load(block, plan[layer, P.INVERSE])
     for i in range(units):
         d = load(delta, i * w) * get(gain, i) - mean
         store(delta, i * w, fma(load(n, i * w), -along, d) * inverse)
@@ -134,9 +125,9 @@ def norm_gradients(plan, work, layer, panel, vectors, scratch):
         at = (panel * w + unit) * w
         gain = shift = splat(work, 0.0)
         for v in range(vectors):
-            block = offset(work, v * plan[0, BLOCK])
-            du = load(block, plan[layer, Z] + at)
-            gain = fma(du, load(block, plan[layer, LINEAR] + at), gain)
+            block = offset(work, v * plan[0, P.BLOCK])
+            du = load(block, plan[layer, P.Z] + at)
+            gain = fma(du, load(block, plan[layer, P.LINEAR] + at), gain)
             shift = shift + du
         store(scratch, unit * w, gain)
         store(scratch, (w + unit) * w, shift)

@@ -14,21 +14,9 @@ from ..ir.simd import (
     store,
 )
 from ..ir.typed_pointers import typed_pointer_at
-from ..tables import settings
-from ..tables.job_table import HYPER, ORDER, ROW_WEIGHTS, START
-from ..tables.layout import (
-    ACTIVATION,
-    BLOCK,
-    CLASSES,
-    LAST,
-    LOSS,
-    OUTPUTS,
-    ROW_LOSS,
-    ROW_WEIGHT,
-    TARGET,
-    A,
-    Z,
-)
+from ..tables import job_table as J
+from ..tables import layout as P
+from ..tables import settings as H
 from .backward import delta_of
 from .batch import has_labels, has_output_gradient
 from .extended_losses import extended_loss_and_delta
@@ -38,21 +26,21 @@ from .losses import loss_and_delta
 
 @kernel
 def _loss_and_delta(plan, work, job, vector, valid, rows):
-    last = plan[0, LAST]
-    block, units = offset(work, vector * plan[0, BLOCK]), plan[last, OUTPUTS]
+    last = plan[0, P.LAST]
+    block, units = offset(work, vector * plan[0, P.BLOCK]), plan[last, P.OUTPUTS]
     loss_and_delta(
-        plan[0, LOSS],
-        plan[last, ACTIVATION],
-        offset(block, plan[last, Z]),
-        offset(block, plan[last, A]),
-        offset(block, plan[0, TARGET]),
+        plan[0, P.LOSS],
+        plan[last, P.ACTIVATION],
+        offset(block, plan[last, P.Z]),
+        offset(block, plan[last, P.A]),
+        offset(block, plan[0, P.TARGET]),
         has_labels(plan, job),
         delta_of(plan, work, vector, last),
         units,
         padded(units, lanes(work)),
         valid,
         rows,
-        offset(block, plan[0, ROW_LOSS]),
+        offset(block, plan[0, P.ROW_LOSS]),
         None,
     )
 
@@ -67,9 +55,9 @@ output_loss = by_plan(_loss_and_delta, extended_loss_and_delta)
 @kernel
 def _times_class_weights(plan, job, block, weight):
     """weight (lanes,) *= the weight of each row's class, or the mean of them by y."""
-    w, last, hyper = lanes(block), plan[0, LAST], typed_pointer_at(job[HYPER], types.float64)
-    y, units = offset(block, plan[0, TARGET]), plan[last, OUTPUTS]
-    first, labels = settings.class_weights(last), has_labels(plan, job)
+    w, last, hyper = lanes(block), plan[0, P.LAST], typed_pointer_at(job[J.HYPER], types.float64)
+    y, units = offset(block, plan[0, P.TARGET]), plan[last, P.OUTPUTS]
+    first, labels = H.class_weights(last), has_labels(plan, job)
     for lane in range(w):
         if labels:
             own = hyper[first + int(get(y, lane))]
@@ -94,23 +82,23 @@ def _times_weights(weight, delta, units, row_loss):
 
 @kernel
 def _weigh_rows(plan, work, job, vector, valid):
-    last, w = plan[0, LAST], lanes(work)
-    block = offset(work, vector * plan[0, BLOCK])
-    weight = offset(block, plan[0, ROW_WEIGHT])
-    by_class = plan[0, CLASSES] == 1 and not has_output_gradient(job)
+    last, w = plan[0, P.LAST], lanes(work)
+    block = offset(work, vector * plan[0, P.BLOCK])
+    weight = offset(block, plan[0, P.ROW_WEIGHT])
+    by_class = plan[0, P.CLASSES] == 1 and not has_output_gradient(job)
     for lane in range(w):
         put(weight, lane, 1.0 if lane < valid else 0.0)
-    if job[ROW_WEIGHTS] != 0:
-        given = pointer_to(job[ROW_WEIGHTS], types.float64)
-        order = pointer_to(job[ORDER], types.int64)
+    if job[J.ROW_WEIGHTS] != 0:
+        given = pointer_to(job[J.ROW_WEIGHTS], types.float64)
+        order = pointer_to(job[J.ORDER], types.int64)
         for lane in range(valid):
-            row = job[START] + vector * w + lane
-            put(weight, lane, get(given, get(order, row) if job[ORDER] != 0 else row))
+            row = job[J.START] + vector * w + lane
+            put(weight, lane, get(given, get(order, row) if job[J.ORDER] != 0 else row))
     if by_class:
         _times_class_weights(plan, job, block, weight)
-    if job[ROW_WEIGHTS] != 0 or by_class:
+    if job[J.ROW_WEIGHTS] != 0 or by_class:
         delta = delta_of(plan, work, vector, last)
-        _times_weights(weight, delta, plan[last, OUTPUTS], offset(block, plan[0, ROW_LOSS]))
+        _times_weights(weight, delta, plan[last, P.OUTPUTS], offset(block, plan[0, P.ROW_LOSS]))
 
 
 apply_row_weights = by_plan(None, _weigh_rows)

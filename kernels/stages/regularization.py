@@ -20,30 +20,8 @@ from ..ir.simd import (
     splat,
     store,
 )
-from ..tables.layout import (
-    BIAS,
-    FIRST_PANEL,
-    INPUTS,
-    LAST,
-    OUTPUTS,
-    PANEL_SUMS,
-    PER_UNIT,
-    PER_UNIT_STRIDE,
-    WEIGHT_STRIDE,
-    WEIGHTS,
-)
-from ..tables.settings import (
-    AVERAGING,
-    CLIP_NORM,
-    CLIP_SCALE,
-    CLIP_VALUE,
-    L1,
-    L2,
-    LR_FACTOR,
-    ROW_SCALE,
-    UPDATES,
-    of_layer,
-)
+from ..tables import layout as P
+from ..tables import settings as H
 from .forward import padded
 
 NORM_EPS = 1e-6
@@ -63,12 +41,12 @@ def part(count, worker, workers):
 def common_coefficients(hyper):
     """The scalars that all layers share."""
     return (
-        hyper[ROW_SCALE],
-        hyper[L1],
-        hyper[L2],
-        hyper[CLIP_VALUE],
-        hyper[CLIP_SCALE],
-        hyper[AVERAGING] if hyper[UPDATES] > 0.0 else 0.0,
+        hyper[H.ROW_SCALE],
+        hyper[H.L1],
+        hyper[H.L2],
+        hyper[H.CLIP_VALUE],
+        hyper[H.CLIP_SCALE],
+        hyper[H.AVERAGING] if hyper[H.UPDATES] > 0.0 else 0.0,
     )
 
 
@@ -108,13 +86,14 @@ def move_average(decay, w, average, count):
 @kernel
 def _sums_of(plan, work, layer, panel):
     """Two vectors for a panel's sums."""
-    return offset(work, plan[0, PANEL_SUMS] + 2 * lanes(work) * (plan[layer, FIRST_PANEL] + panel))
+    number = plan[layer, P.FIRST_PANEL] + panel
+    return offset(work, plan[0, P.PANEL_SUMS] + 2 * lanes(work) * number)
 
 
 @kernel
 def has_penalty(hyper):
     """Whether weights have a price."""
-    return hyper[L1] != 0.0 or hyper[L2] != 0.0
+    return hyper[H.L1] != 0.0 or hyper[H.L2] != 0.0
 
 
 @kernel
@@ -123,11 +102,11 @@ def measure_weights(plan, params, work, hyper, layer, worker, workers):
     if not has_penalty(hyper):
         return
     w = lanes(work)
-    first, last = part(padded(plan[layer, OUTPUTS], w) // w, worker, workers)
+    first, last = part(padded(plan[layer, P.OUTPUTS], w) // w, worker, workers)
     for panel in range(first, last):
-        p = offset(params, plan[layer, WEIGHTS] + panel * plan[layer, WEIGHT_STRIDE])
+        p = offset(params, plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE])
         sizes = squares = splat(p, 0.0)
-        for i in range(0, plan[layer, INPUTS] * w, w):
+        for i in range(0, plan[layer, P.INPUTS] * w, w):
             x = load(p, i)
             sizes, squares = sizes + fabs(x), fma(x, x, squares)
         store(_sums_of(plan, work, layer, panel), 0, sizes)
@@ -138,19 +117,19 @@ def measure_weights(plan, params, work, hyper, layer, worker, workers):
 def measure_gradient(plan, params, gradient, work, hyper, worker, workers):
     """Sums of the squares of the final gradient over one share's panels, with their biases."""
     w, c = lanes(work), common_coefficients(hyper)
-    for layer in range(1, plan[0, LAST] + 1):
-        first, last = part(padded(plan[layer, OUTPUTS], w) // w, worker, workers)
-        frozen = hyper[of_layer(layer, LR_FACTOR)] == 0.0
+    for layer in range(1, plan[0, P.LAST] + 1):
+        first, last = part(padded(plan[layer, P.OUTPUTS], w) // w, worker, workers)
+        frozen = hyper[H.of_layer(layer, H.LR_FACTOR)] == 0.0
         for panel in range(first, last):
-            at = plan[layer, WEIGHTS] + panel * plan[layer, WEIGHT_STRIDE]
+            at = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE]
             p, g = offset(params, at), offset(gradient, at)
             squares = splat(p, 0.0)
             if not frozen:
-                for i in range(0, plan[layer, INPUTS] * w, w):
+                for i in range(0, plan[layer, P.INPUTS] * w, w):
                     x = _final(c, load(p, i), load(g, i), True)
                     squares = fma(x, x, squares)
-                for kind in range(plan[layer, PER_UNIT]):
-                    at = plan[layer, BIAS] + kind * plan[layer, PER_UNIT_STRIDE] + panel * w
+                for kind in range(plan[layer, P.PER_UNIT]):
+                    at = plan[layer, P.BIAS] + kind * plan[layer, P.PER_UNIT_STRIDE] + panel * w
                     x = _final(c, load(params, at), load(gradient, at), False)
                     squares = fma(x, x, squares)
             store(_sums_of(plan, work, layer, panel), 0, squares)
@@ -159,9 +138,9 @@ def measure_gradient(plan, params, gradient, work, hyper, worker, workers):
 @kernel
 def _total(plan, work, which):
     """The sum over all panels of one of their two sums, float64."""
-    w, last = lanes(work), plan[0, LAST]
-    panels = plan[last, FIRST_PANEL] + padded(plan[last, OUTPUTS], w) // w
-    sums = offset(work, plan[0, PANEL_SUMS] + which * w)
+    w, last = lanes(work), plan[0, P.LAST]
+    panels = plan[last, P.FIRST_PANEL] + padded(plan[last, P.OUTPUTS], w) // w
+    sums = offset(work, plan[0, P.PANEL_SUMS] + which * w)
     lane_sums = splat(work, 0.0)
     for i in range(0, panels * 2 * w, 2 * w):
         lane_sums = lane_sums + load(sums, i)
@@ -176,10 +155,10 @@ def _total(plan, work, which):
 def penalty(plan, work, hyper):
     """L1 sum |w| + L2 / 2 sum w^2, from what ``measure_weights`` left. Twin: same name."""
     value = 0.0
-    if hyper[L1] != 0.0:  # 0 times what has overflowed is no number
-        value += hyper[L1] * _total(plan, work, 0)
-    if hyper[L2] != 0.0:
-        value += 0.5 * hyper[L2] * _total(plan, work, 1)
+    if hyper[H.L1] != 0.0:  # 0 times what has overflowed is no number
+        value += hyper[H.L1] * _total(plan, work, 0)
+    if hyper[H.L2] != 0.0:
+        value += 0.5 * hyper[H.L2] * _total(plan, work, 1)
     return value
 
 
@@ -190,7 +169,7 @@ def clip_scale(plan, work, hyper):
     Not finite where the gradient is not. Twin: same name.
     """
     norm = math.sqrt(_total(plan, work, 0))
-    scale = hyper[CLIP_NORM] / (norm + NORM_EPS)
+    scale = hyper[H.CLIP_NORM] / (norm + NORM_EPS)
     return min(1.0, scale) if math.isfinite(norm) else math.nan
 
 
@@ -198,14 +177,14 @@ def clip_scale(plan, work, hyper):
 def finish_gradients(plan, params, gradient, hyper, worker, workers):
     """Scale one share's panels of a kept gradient, and add that of the penalties."""
     w = lanes(params)
-    some = 1.0 if hyper[ROW_SCALE] > 0.0 else 0.0  # where no row has weight, nothing has a price
-    c = (hyper[ROW_SCALE], some * hyper[L1], some * hyper[L2], 0.0, 1.0, 0.0)
-    for layer in range(1, plan[0, LAST] + 1):
-        first, last = part(padded(plan[layer, OUTPUTS], w) // w, worker, workers)
+    some = 1.0 if hyper[H.ROW_SCALE] > 0.0 else 0.0  # where no row has weight, nothing has a price
+    c = (hyper[H.ROW_SCALE], some * hyper[H.L1], some * hyper[H.L2], 0.0, 1.0, 0.0)
+    for layer in range(1, plan[0, P.LAST] + 1):
+        first, last = part(padded(plan[layer, P.OUTPUTS], w) // w, worker, workers)
         for panel in range(first, last):
-            at = plan[layer, WEIGHTS] + panel * plan[layer, WEIGHT_STRIDE]
-            count = plan[layer, INPUTS] * w
+            at = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE]
+            count = plan[layer, P.INPUTS] * w
             final_gradient(c, offset(params, at), offset(gradient, at), count, True)
-            for kind in range(plan[layer, PER_UNIT]):
-                at = plan[layer, BIAS] + kind * plan[layer, PER_UNIT_STRIDE] + panel * w
+            for kind in range(plan[layer, P.PER_UNIT]):
+                at = plan[layer, P.BIAS] + kind * plan[layer, P.PER_UNIT_STRIDE] + panel * w
                 final_gradient(c, offset(params, at), offset(gradient, at), w, False)

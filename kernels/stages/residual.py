@@ -6,31 +6,12 @@ the layer's own delta is made of it.
 
 import numpy as np
 
-from ..base.codes import CUSTOM_ACTIVATION, GELU, SILU
 from ..base.jit import kernel
 from ..base.variants import by_plan
 from ..ir.simd import lanes, load, offset, store
-from ..tables.layout import (
-    ACTIVATION,
-    BLOCK,
-    DROPOUT,
-    ERROR,
-    IN,
-    INPUTS,
-    OUTPUTS,
-    RESIDUAL,
-    A,
-    Z,
-)
+from ..tables import layout as P
 
 _ONE = np.int64(1)  # a Python constant would compile its callee once more
-
-
-@kernel
-def keeps_z(plan, layer):
-    """Whether the layer's activation is one of ``layout.KEEPS_Z``."""
-    code = plan[layer, ACTIVATION]
-    return code == SILU or code == GELU or code == CUSTOM_ACTIVATION
 
 
 @kernel
@@ -39,13 +20,13 @@ def add_inputs(plan, work, layer, vector):
 
     plan, work: layout.py. vector: the number of a vector of rows. Twin: ``forward``.
     """
-    if plan[layer, RESIDUAL] == 0:
+    if plan[layer, P.RESIDUAL] == 0:
         return
-    w, block = lanes(work), offset(work, vector * plan[0, BLOCK])
-    in_place = keeps_z(plan, layer) or plan[layer, DROPOUT] > 0  # hidden.py
-    own = offset(block, plan[layer, A] if in_place else plan[layer, Z])
-    inputs, a = offset(block, plan[layer, IN]), offset(block, plan[layer, A])
-    for i in range(0, plan[layer, OUTPUTS] * w, w):
+    w, block = lanes(work), offset(work, vector * plan[0, P.BLOCK])
+    in_place = plan[layer, P.NEEDS_Z] == 1 or plan[layer, P.DROPOUT] > 0  # hidden.py
+    own = offset(block, plan[layer, P.A] if in_place else plan[layer, P.Z])
+    inputs, a = offset(block, plan[layer, P.IN]), offset(block, plan[layer, P.A])
+    for i in range(0, plan[layer, P.OUTPUTS] * w, w):
         store(a, i, load(own, i) + load(inputs, i))
 
 
@@ -56,12 +37,12 @@ def carry_error(plan, work, layer, vector, error):
     plan, work: layout.py. error: (units below, lanes) of the vector of rows of that number. Twin:
     ``errors``.
     """
-    takes, keeps = plan[layer, RESIDUAL] == 1, layer > 1 and plan[layer - 1, RESIDUAL] == 1
+    takes, keeps = plan[layer, P.RESIDUAL] == 1, layer > 1 and plan[layer - 1, P.RESIDUAL] == 1
     if not takes and not keeps:
         return
     w = lanes(work)
-    kept = offset(work, vector * plan[0, BLOCK] + plan[0, ERROR])
-    for i in range(0, plan[layer, INPUTS] * w, w):
+    kept = offset(work, vector * plan[0, P.BLOCK] + plan[0, P.ERROR])
+    for i in range(0, plan[layer, P.INPUTS] * w, w):
         e = load(error, i)
         if takes:
             e = e + load(kept, i)

@@ -1,7 +1,7 @@
 """Units: inputs, targets and outputs as the user has them, and as the network has them.
 
 A network with a scaling has its *scales* behind its parameters: six vectors of the element type,
-each padded with zeros to whole vectors (``layout.read_scales``). Of the inputs, and then of the
+each padded with zeros to whole vectors (``arenas.read_scales``). Of the inputs, and then of the
 targets, the mean and 1 / scale; of the outputs a factor, and what is then added. Where only inputs
 are scaled, the others are 0 and 1: x - 0, x * 1 and x + 0 have the bits of x.
 
@@ -20,24 +20,18 @@ from ..ir.simd import (
     pointer_to,
     store,
 )
-from ..tables.layout import (
-    INPUTS,
-    LAST,
-    OUTPUTS,
-    SCALING,
-    TARGETS,
-)
+from ..tables import layout as P
 from .forward import padded
 
 
 @kernel
 def _of_inputs(plan, x):
-    return pointer_to(plan[0, SCALING], x)
+    return pointer_to(plan[0, P.SCALING], x)
 
 
 @kernel
 def _of_targets(plan, x):
-    return offset(_of_inputs(plan, x), 2 * padded(plan[1, INPUTS], lanes(x)))
+    return offset(_of_inputs(plan, x), 2 * padded(plan[1, P.INPUTS], lanes(x)))
 
 
 @kernel
@@ -47,7 +41,7 @@ def _of_outputs(plan, x):
 
 @kernel
 def _outputs(plan, x):
-    return padded(plan[plan[0, LAST], OUTPUTS], lanes(x))
+    return padded(plan[plan[0, P.LAST], P.OUTPUTS], lanes(x))
 
 
 @kernel
@@ -69,8 +63,8 @@ def _times(x, factors, units):
 
 @kernel
 def _standardize_inputs(plan, x):
-    if plan[0, SCALING] != 0:
-        inputs = plan[1, INPUTS]
+    if plan[0, P.SCALING] != 0:
+        inputs = plan[1, P.INPUTS]
         _standardize(x, _of_inputs(plan, x), padded(inputs, lanes(x)), inputs)
 
 
@@ -80,9 +74,9 @@ standardize_inputs = by_plan(None, _standardize_inputs)
 
 @kernel
 def _standardize_input_rows(plan, x, rows):
-    if plan[0, SCALING] == 0:
+    if plan[0, P.SCALING] == 0:
         return
-    w, inputs, means = lanes(x), plan[1, INPUTS], _of_inputs(plan, x)
+    w, inputs, means = lanes(x), plan[1, P.INPUTS], _of_inputs(plan, x)
     factors = offset(means, padded(inputs, w))
     for u in range(0, inputs, w):
         mean, factor = load(means, u), load(factors, u)
@@ -96,8 +90,8 @@ standardize_input_rows = by_plan(None, _standardize_input_rows)
 
 @kernel
 def _standardize_targets(plan, y):
-    if plan[0, SCALING] != 0:
-        _standardize(y, _of_targets(plan, y), _outputs(plan, y), plan[0, TARGETS])
+    if plan[0, P.SCALING] != 0:
+        _standardize(y, _of_targets(plan, y), _outputs(plan, y), plan[0, P.TARGETS])
 
 
 standardize_targets = by_plan(None, _standardize_targets)
@@ -109,8 +103,8 @@ No targets are scaled where y is labels: they stay as they are.
 
 @kernel
 def _scale_output_gradient(plan, v):
-    if plan[0, SCALING] != 0:
-        _times(v, _of_outputs(plan, v), plan[plan[0, LAST], OUTPUTS])
+    if plan[0, P.SCALING] != 0:
+        _times(v, _of_outputs(plan, v), plan[plan[0, P.LAST], P.OUTPUTS])
 
 
 scale_output_gradient = by_plan(None, _scale_output_gradient)
@@ -119,11 +113,11 @@ scale_output_gradient = by_plan(None, _scale_output_gradient)
 
 @kernel
 def _to_raw_outputs(plan, p):
-    if plan[0, SCALING] == 0:
+    if plan[0, P.SCALING] == 0:
         return
     w, factors = lanes(p), _of_outputs(plan, p)
     shifts = offset(factors, _outputs(plan, p))
-    for u in range(plan[plan[0, LAST], OUTPUTS]):
+    for u in range(plan[plan[0, P.LAST], P.OUTPUTS]):
         store(p, u * w, fma(load(p, u * w), get(factors, u), get(shifts, u)))
 
 
@@ -136,7 +130,7 @@ Twin: ``in_raw_units``.
 
 @kernel
 def _to_raw_output_panel(plan, p, rows, unit):
-    if plan[0, SCALING] == 0:
+    if plan[0, P.SCALING] == 0:
         return
     factors = offset(_of_outputs(plan, p), unit)
     factor, shift = load(factors, 0), load(factors, _outputs(plan, p))
@@ -153,8 +147,8 @@ to_raw_output_panel = by_plan(None, _to_raw_output_panel)
 
 @kernel
 def _to_raw_input_gradient(plan, error):
-    if plan[0, SCALING] != 0:
-        inputs = plan[1, INPUTS]
+    if plan[0, P.SCALING] != 0:
+        inputs = plan[1, P.INPUTS]
         factors = offset(_of_inputs(plan, error), padded(inputs, lanes(error)))
         _times(error, factors, inputs)
 
@@ -165,9 +159,9 @@ to_raw_input_gradient = by_plan(None, _to_raw_input_gradient)
 
 @kernel
 def _to_raw_input_gradient_panel(plan, error, rows, unit):
-    if plan[0, SCALING] == 0:
+    if plan[0, P.SCALING] == 0:
         return
-    factors = offset(_of_inputs(plan, error), padded(plan[1, INPUTS], lanes(error)))
+    factors = offset(_of_inputs(plan, error), padded(plan[1, P.INPUTS], lanes(error)))
     factor = load(factors, unit)
     for i in range(0, rows * lanes(error), lanes(error)):
         store(error, i, load(error, i) * factor)

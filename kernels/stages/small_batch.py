@@ -23,21 +23,7 @@ from ..ir.simd import (
 )
 from ..primitives.elementwise import activate
 from ..primitives.gemv import multiply_rows, multiply_rows_back
-from ..tables.layout import (
-    ACTIVATION,
-    BIAS,
-    DELTA_PANEL_STRIDE,
-    DELTA_PANELS,
-    IN,
-    INPUTS,
-    LAST,
-    OUTPUTS,
-    ROWS_ONLY,
-    WEIGHT_STRIDE,
-    WEIGHTS,
-    A,
-    Z,
-)
+from ..tables import layout as P
 from .dropout import counter
 from .hidden import activate_panels, slope_units
 from .scaling import to_raw_output_panel
@@ -52,7 +38,7 @@ def _goes_any_way(plan):
 
 @kernel
 def _is_rows_only(plan):
-    return plan[0, ROWS_ONLY] == 1
+    return plan[0, P.ROWS_ONLY] == 1
 
 
 by_rows_alone = by_plan(_goes_any_way, _is_rows_only)
@@ -92,26 +78,26 @@ def forward_small_batch(plan, params, work, layer, rows, first, last):
     plan, params, work: layout.py. Of the last layer z alone, each row in the first rows of a whole
     panel (lanes, lanes): ``outputs_small_batch`` goes on. Twin: ``forward``.
     """
-    w, units = lanes(work), plan[layer, OUTPUTS]
-    is_last = layer == plan[0, LAST]
+    w, units = lanes(work), plan[layer, P.OUTPUTS]
+    is_last = layer == plan[0, P.LAST]
     stride = w * w if is_last else rows * w
-    z = offset(work, plan[layer, Z] + first * stride)
+    z = offset(work, plan[layer, P.Z] + first * stride)
     for p in range(first, last):
-        bias = load(offset(params, plan[layer, BIAS]), p * w)
+        bias = load(offset(params, plan[layer, P.BIAS]), p * w)
         for r in range(rows):
             store(z, (p - first) * stride + r * w, bias)
     multiply_rows(
         rows,
-        offset(work, plan[layer, IN]),
-        offset(params, plan[layer, WEIGHTS] + first * plan[layer, WEIGHT_STRIDE]),
-        plan[layer, WEIGHT_STRIDE],
+        offset(work, plan[layer, P.IN]),
+        offset(params, plan[layer, P.WEIGHTS] + first * plan[layer, P.WEIGHT_STRIDE]),
+        plan[layer, P.WEIGHT_STRIDE],
         z,
         stride,
         last - first,
-        plan[layer, INPUTS],
+        plan[layer, P.INPUTS],
     )
     if not is_last:
-        a = offset(work, plan[layer, A] + first * stride)
+        a = offset(work, plan[layer, P.A] + first * stride)
         activate_panels(plan, layer, z, a, first, last, rows)
         if last * w > units:
             _clear_lanes(offset(a, (last - 1 - first) * stride), rows, units - (last - 1) * w)
@@ -120,8 +106,8 @@ def forward_small_batch(plan, params, work, layer, rows, first, last):
 @kernel
 def outputs_small_batch(plan, work, rows):
     """z of the last layer as (units, lanes): what a large batch has after its last product."""
-    layer = plan[0, LAST]
-    _turn(offset(work, plan[layer, Z]), rows, -(-plan[layer, OUTPUTS] // lanes(work)))
+    layer = plan[0, P.LAST]
+    _turn(offset(work, plan[layer, P.Z]), rows, -(-plan[layer, P.OUTPUTS] // lanes(work)))
 
 
 @kernel
@@ -131,11 +117,11 @@ def write_outputs_small_batch(plan, work, rows, out):
     For outputs that know nothing of one another, and are made of z in place: neither for softmax
     nor for an own activation.
     """
-    w, layer = lanes(work), plan[0, LAST]
-    units, z = plan[layer, OUTPUTS], offset(work, plan[layer, Z])
+    w, layer = lanes(work), plan[0, P.LAST]
+    units, z = plan[layer, P.OUTPUTS], offset(work, plan[layer, P.Z])
     for u in range(0, units, w):
         panel = offset(z, u * w)
-        activate(plan[layer, ACTIVATION], panel, panel, rows, rows)
+        activate(plan[layer, P.ACTIVATION], panel, panel, rows, rows)
         to_raw_output_panel(plan, panel, rows, u)
         for r in range(rows):
             for i in range(min(w, units - u)):
@@ -149,21 +135,21 @@ def backward_small_batch(plan, params, work, layer, rows, first, last):
     plan, params, work: layout.py. Both deltas lie in DELTA_PANELS. Twin: ``backward``.
     """
     w, below = lanes(work), layer - 1
-    stride = plan[below, DELTA_PANEL_STRIDE]
-    delta = offset(work, plan[below, DELTA_PANELS])
+    stride = plan[below, P.DELTA_PANEL_STRIDE]
+    delta = offset(work, plan[below, P.DELTA_PANELS])
     multiply_rows_back(
         rows,
-        offset(params, plan[layer, WEIGHTS]),
-        plan[layer, WEIGHT_STRIDE],
-        offset(work, plan[layer, DELTA_PANELS]),
-        plan[layer, DELTA_PANEL_STRIDE],
-        -(-plan[layer, OUTPUTS] // w),
+        offset(params, plan[layer, P.WEIGHTS]),
+        plan[layer, P.WEIGHT_STRIDE],
+        offset(work, plan[layer, P.DELTA_PANELS]),
+        plan[layer, P.DELTA_PANEL_STRIDE],
+        -(-plan[layer, P.OUTPUTS] // w),
         delta,
         stride,
         first,
         last,
     )
-    units = plan[below, OUTPUTS]
+    units = plan[below, P.OUTPUTS]
     for p in range(first, last):
         slope_units(
             plan,
@@ -172,8 +158,8 @@ def backward_small_batch(plan, params, work, layer, rows, first, last):
             below,
             _ZERO,
             offset(delta, p * stride),
-            offset(work, plan[below, Z] + p * rows * w),
-            offset(work, plan[below, A] + p * rows * w),
+            offset(work, plan[below, P.Z] + p * rows * w),
+            offset(work, plan[below, P.A] + p * rows * w),
             rows,
             rows,
             counter(plan, _ZERO, p * w, units),
@@ -192,12 +178,12 @@ def error_of_inputs_small_batch(plan, params, work, rows, first, last):
     w = lanes(work)
     multiply_rows_back(
         rows,
-        offset(params, plan[1, WEIGHTS]),
-        plan[1, WEIGHT_STRIDE],
-        offset(work, plan[1, DELTA_PANELS]),
-        plan[1, DELTA_PANEL_STRIDE],
-        -(-plan[1, OUTPUTS] // w),
-        offset(work, plan[1, IN]),
+        offset(params, plan[1, P.WEIGHTS]),
+        plan[1, P.WEIGHT_STRIDE],
+        offset(work, plan[1, P.DELTA_PANELS]),
+        plan[1, P.DELTA_PANEL_STRIDE],
+        -(-plan[1, P.OUTPUTS] // w),
+        offset(work, plan[1, P.IN]),
         rows * w,
         first,
         last,

@@ -20,10 +20,8 @@ delta 0 and finite a.
 elements, and every offset, stride and length is a whole number of cache lines.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,10 +88,9 @@ from ..base.sizes import COLUMNS, ROWS, WIDEST
     INVERSE,  # in a block: 1 / standard deviation of each row of LINEAR
     RESIDUAL,  # 1: a of the layer before is added to a
     FUNCTION,  # address of the user's own activation
-) = range(19)
-
-KEEPS_Z = (codes.SILU, codes.GELU, codes.CUSTOM_ACTIVATION)
-"""Activations whose slope cannot be had from a alone. An own one leaves the slope itself in Z."""
+    NEEDS_Z,  # 1: the derivative is computed from z; a custom one lies in the place of z
+    TARGET_KIND,  # of the last layer, in plain plans too: what targets may be (codes.REAL, ...)
+) = range(21)
 
 SMALL_BATCH_VECTORS = 64
 """Vectors of a weight gradient that a batch of few rows has in scratch at a time."""
@@ -101,10 +98,12 @@ SMALL_BATCH_VECTORS = 64
 MOST_BYTES = 2**56
 """More than any machine has. Sums of some such numbers are still int64."""
 
-_LINE = 64
+LINE = 64
+"""Bytes of a cache line."""
 
 
-def _rounded(count: int, step: int) -> int:
+def rounded(count: int, step: int) -> int:
+    """``count`` rounded up to a multiple of ``step``."""
     return -(-count // step) * step
 
 
@@ -120,7 +119,7 @@ class PlanSpec:
     activations: tuple[int, ...]
     itemsize: int
     loss: int = codes.MSE
-    optimizer: int = codes.SGD
+    optimizer: int = 0
     moments: int = 0
     capacity: int = 1
     workers: int = 1
@@ -159,30 +158,16 @@ class PlanSpec:
         return width.lanes(self.itemsize)
 
 
-class Scales(NamedTuple):
-    """What scaling.py multiplies by and adds, in natural shapes, (inputs,) or (outputs,) each.
-
-    Of targets only as many elements count as there are.
-    """
-
-    input_mean: NDArray[Any]
-    input_factor: NDArray[Any]
-    target_mean: NDArray[Any]
-    target_factor: NDArray[Any]
-    output_factor: NDArray[Any]
-    output_shift: NDArray[Any]
-
-
 class _Space:
     """Hands out offsets one after another, each a whole number of cache lines."""
 
     def __init__(self, itemsize: int) -> None:
-        self.line = _LINE // itemsize
+        self.line = LINE // itemsize
         self.end = 0
 
     def take(self, count: int) -> int:
         start = self.end
-        self.end += _rounded(count, self.line)
+        self.end += rounded(count, self.line)
         return start
 
     def odd(self, count: int) -> int:
@@ -200,9 +185,9 @@ def check_room(shape: PlanSpec) -> None:
     The bound is above what a plan takes: every width has more than its padding added, and the block
     and the panels of a row hold each layer fewer than 8 times.
     """
-    units = [size + _LINE for size in shape.sizes]
+    units = [size + LINE for size in shape.sizes]
     weights = sum(inputs * outputs for inputs, outputs in pairwise(units))
-    rows = 8 * sum(units) * (shape.capacity + _LINE)
+    rows = 8 * sum(units) * (shape.capacity + LINE)
     if shape.itemsize * (weights + rows) > MOST_BYTES:
         raise MemoryError(
             f"sizes {list(shape.sizes)}, {shape.capacity} rows at a time, take more memory than "
@@ -229,7 +214,7 @@ def _extend(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     header[EXTENDED], header[SEED] = shape.extended, shape.seed
     header[CUSTOM_LOSS], header[CLASSES] = shape.custom_loss, shape.weighs_classes
     header[SCALING] = shape.scaling
-    header[TARGETS] = outputs // 2 if shape.loss == codes.GAUSSIAN_NLL else outputs
+    header[TARGETS] = outputs // codes.LOSS_OF[shape.loss].outputs_per_target
     header[[AVERAGE, GRADIENT]] = -1
     if shape.averages:
         header[AVERAGE] = shape.moments
@@ -240,6 +225,8 @@ def _extend(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     plan[1:, PER_UNIT] = [3 if normalized else 1 for normalized in shape.normalized]
     plan[1:, RESIDUAL] = shape.adds_inputs
     plan[1:, FUNCTION] = shape.custom_activations or 0
+    plan[1:, NEEDS_Z] = [codes.ACTIVATION_OF[code].needs_z for code in shape.activations]
+    plan[-1, TARGET_KIND] = codes.LOSS_OF[shape.loss].targets
     header[ROWS_ONLY] = any(shape.normalized + shape.adds_inputs)
 
 
@@ -249,10 +236,10 @@ def _place_parameters(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     for row, inputs, outputs in zip(plan[1:], shape.sizes[:-1], shape.sizes[1:], strict=True):
         panels = -(-outputs // lanes)
         row[FIRST_PANEL], before = before, before + panels
-        stride = space.odd(_rounded(inputs, lanes) * lanes)
+        stride = space.odd(rounded(inputs, lanes) * lanes)
         row[[INPUTS, OUTPUTS, WEIGHT_STRIDE]] = inputs, outputs, stride
         row[WEIGHTS] = space.take(panels * stride)
-        row[PER_UNIT_STRIDE] = _rounded(panels * lanes, space.line)
+        row[PER_UNIT_STRIDE] = rounded(panels * lanes, space.line)
         row[BIAS] = space.take(row[PER_UNIT] * row[PER_UNIT_STRIDE])
     plan[0, PARAMETERS] = space.end
 
@@ -261,14 +248,14 @@ def _place_block(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     space, lanes = _Space(shape.itemsize), shape.lanes
 
     def units(count: int) -> int:
-        return space.take(_rounded(count, lanes) * lanes)
+        return space.take(rounded(count, lanes) * lanes)
 
     header, last = plan[0], len(plan) - 1
     header[TARGET] = units(shape.sizes[-1])
     before = units(shape.sizes[0])
     for layer in range(1, len(plan)):
         row, code = plan[layer], shape.activations[layer - 1]
-        kept = code in KEEPS_Z or (layer == last and code in (codes.SIGMOID, codes.SOFTMAX))
+        kept = row[NEEDS_Z] == 1 or (layer == last and code in (codes.SIGMOID, codes.SOFTMAX))
         kept = kept or row[DROPOUT] > 0  # a before units are dropped
         kept = kept or row[RESIDUAL] == 1 or row[PER_UNIT] > 1
         row[ACTIVATION], row[IN] = code, before
@@ -276,7 +263,7 @@ def _place_block(plan: NDArray[np.int64], shape: PlanSpec) -> None:
         row[LINEAR] = row[Z] = units(row[OUTPUTS]) if kept else row[A]
         if row[PER_UNIT] > 1:
             row[LINEAR], row[INVERSE] = units(row[OUTPUTS]), space.take(lanes)
-    header[DELTA_STRIDE] = space.odd(_rounded(max(shape.sizes[1:]), lanes) * lanes)
+    header[DELTA_STRIDE] = space.odd(rounded(max(shape.sizes[1:]), lanes) * lanes)
     header[DELTA] = space.take(2 * header[DELTA_STRIDE])
     for column in (ROW_LOSS, ROW_CORRECT, ROW_STATUS, *((ROW_WEIGHT,) if shape.extended else ())):
         header[column] = space.take(lanes)
@@ -289,7 +276,7 @@ def _place_block(plan: NDArray[np.int64], shape: PlanSpec) -> None:
 
 def _place_work(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     space, lanes, header = _Space(shape.itemsize), shape.lanes, plan[0]
-    rows = _rounded(shape.capacity, lanes)
+    rows = rounded(shape.capacity, lanes)
     space.take(rows // lanes * header[BLOCK])
     for row in plan[1:]:
         row[DELTA_PANEL_STRIDE] = space.odd(rows * lanes)
@@ -300,65 +287,3 @@ def _place_work(plan: NDArray[np.int64], shape: PlanSpec) -> None:
         panels = plan[-1, FIRST_PANEL] + -(-shape.sizes[-1] // lanes)
         header[PANEL_SUMS] = space.take(2 * panels * lanes)
     header[WORK] = space.end
-
-
-def allocate(count: int, dtype: Any) -> NDArray[Any]:
-    """Zeros, aligned to a cache line."""
-    itemsize = np.dtype(dtype).itemsize
-    raw = np.zeros(count * itemsize + _LINE, np.uint8)
-    start = -raw.__array_interface__["data"][0] % _LINE
-    return raw[start : start + count * itemsize].view(dtype)
-
-
-def _panels(arena: NDArray[Any], row: NDArray[np.int64], lanes: int) -> NDArray[Any]:
-    """The weights of one layer in place, as (panels, inputs, lanes)."""
-    count, stride = -(-int(row[OUTPUTS]) // lanes), int(row[WEIGHT_STRIDE])
-    start = int(row[WEIGHTS])
-    flat = arena[start : start + count * stride].reshape(count, stride)
-    return flat[:, : int(row[INPUTS]) * lanes].reshape(count, int(row[INPUTS]), lanes)
-
-
-def _per_unit(arena: NDArray[Any], row: NDArray[np.int64]) -> list[NDArray[Any]]:
-    """The biases of one layer in place, (O,), and its gains and shifts if it has them."""
-    count, stride = int(row[PER_UNIT]), int(row[PER_UNIT_STRIDE])
-    starts = range(int(row[BIAS]), int(row[BIAS]) + count * stride, stride)
-    return [arena[start : start + int(row[OUTPUTS])] for start in starts]
-
-
-Layer: TypeAlias = tuple[NDArray[Any], ...]
-"""(W, b) in natural shapes, (I, O) and (O,); (W, b, gains, shifts) of a normalized layer."""
-
-
-def read_layers(plan: NDArray[np.int64], arena: NDArray[Any]) -> Iterator[Layer]:
-    """Fresh copies of the parameters of every layer."""
-    lanes = width.lanes(arena.itemsize)
-    for row in plan[1:]:
-        panels = _panels(arena, row, lanes)
-        wide = panels.transpose(1, 0, 2).reshape(panels.shape[1], -1)
-        yield wide[:, : row[OUTPUTS]].copy(), *(part.copy() for part in _per_unit(arena, row))
-
-
-def write_layers(plan: NDArray[np.int64], arena: NDArray[Any], layers: Sequence[Layer]) -> None:
-    """Copy the parameters of every layer into an arena; padding stays 0."""
-    lanes = width.lanes(arena.itemsize)
-    for row, (weights, *per_unit) in zip(plan[1:], layers, strict=True):
-        panels = _panels(arena, row, lanes)
-        for p, panel in enumerate(panels):
-            columns = weights[:, p * lanes : (p + 1) * lanes]
-            panel[:, : columns.shape[1]] = columns
-        for place, values in zip(_per_unit(arena, row), per_unit, strict=True):
-            place[:] = values
-
-
-def scales_length(shape: PlanSpec) -> int:
-    """Elements of the scales of a network."""
-    inputs, outputs = (_rounded(count, shape.lanes) for count in (shape.sizes[0], shape.sizes[-1]))
-    return 2 * inputs + 4 * outputs
-
-
-def read_scales(shape: PlanSpec, scales: NDArray[Any]) -> Scales:
-    """The scales of a network (scaling.py) in place."""
-    counts = (shape.sizes[0],) * 2 + (shape.sizes[-1],) * 4
-    ends = np.cumsum([_rounded(count, shape.lanes) for count in counts])
-    parts = np.split(scales, ends[:-1])
-    return Scales(*(part[:count] for part, count in zip(parts, counts, strict=True)))

@@ -6,7 +6,7 @@ import pytest
 import fastbp
 from fastbp.kernels import reference
 from fastbp.kernels.base import width
-from fastbp.kernels.tables import layout
+from fastbp.kernels.tables import arenas, layout
 from fastbp.runtime import compiled_engine
 from support import torch_record
 from support.cases import CASES, each_case, each_dtype, flat
@@ -106,7 +106,7 @@ def rest_of(arena, trainer):
     """A parameter arena without its parameters: what padding holds."""
     rest = arena.copy()
     zeros = [tuple(map(np.zeros_like, layer)) for layer in parameters(trainer)]
-    layout.write_layers(trainer.net._plan, rest, zeros)
+    arenas.write_layers(trainer.net._plan, rest, zeros)
     return rest
 
 

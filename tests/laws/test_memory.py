@@ -21,7 +21,7 @@ import fastbp
 from fastbp.common import types
 from fastbp.components import options
 from fastbp.kernels.entry import run
-from fastbp.kernels.tables import layout
+from fastbp.kernels.tables import arenas, layout
 from fastbp.model import network
 from fastbp.runtime import compiled_engine, job
 from fastbp.training import core, trainer
@@ -252,8 +252,8 @@ SHAPES = (
 
 def guard_everything(guard):
     """Every array that the kernels are given is made by ``guard``."""
-    layout.allocate = guard.zeros
-    for module in (core, trainer, compiled_engine, job, network, options, types, layout):
+    arenas.allocate = guard.zeros
+    for module in (core, trainer, compiled_engine, job, network, options, types, arenas, layout):
         module.np = guard
 
 

@@ -18,7 +18,7 @@ from support.features import EVERY, MANY, OPTIMIZERS, OTHERS, Feature, each_feat
 CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 
 
-LASTING = [codes.LR, settings.UPDATES, settings.MU_PRODUCT]
+LASTING = [codes.LR, settings.UPDATES, settings.OPTIMIZER_STATE]
 
 
 def state(trainer):

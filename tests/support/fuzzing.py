@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import fastbp
-from fastbp.kernels.tables import layout, settings
+from fastbp.kernels.tables import arenas, settings
 from support.strange_values import Frame, array_like
 
 ROWS, INPUTS, OUTPUTS, BATCH = 6, 3, 2, 8
@@ -78,7 +78,7 @@ def state_of(trainer):
     units = (net.input_mean, net.input_scale, net.target_mean, net.target_scale)
     scaling = [part if part is None else part.tobytes() for part in units]
     hyper, kept = state.hyper.copy(), state.shape.moments + state.shape.averages
-    hyper[settings.STEP_LR : settings.MU_PRODUCT] = 0  # every batch works them out anew
+    hyper[settings.STEP_LR : settings.OPTIMIZER_STATE] = 0  # every batch works them out anew
     hyper[settings.FIRST_LAYER + settings.KEPT_SCALE :: settings.PER_LAYER] = 0  # likewise
     arenas = [part.tobytes() for part in (net._parameters, state.moments[:kept], hyper)]
     scales = [part.tobytes() for part in net._scales]
@@ -112,7 +112,7 @@ def check_padding(trainer):
     for arena in (trainer.net._parameters, *trainer._state.moments):
         rest = arena.copy()
         zeros = [tuple(map(np.zeros_like, layer)) for layer in trainer.net._layers()]
-        layout.write_layers(trainer.net._plan, rest, zeros)
+        arenas.write_layers(trainer.net._plan, rest, zeros)
         assert not rest.any()
 
 

@@ -1,0 +1,108 @@
+"""Emits a request about an embedded model: int64 words on the caller's stack (embed_server.py)."""
+
+import math
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ..base import jit
+from ..ir.llvm_ir import I64
+from . import embed_server
+from .embed_server import (
+    ASK,
+    ASK_HEADER,
+    ASK_LABELS,
+    ASK_OUT,
+    ASK_STATUS,
+    ASK_TASK,
+    ASK_X,
+    ASK_Y,
+    ENTRY,
+    HERE,
+    NO_MODEL,
+    STAMP,
+)
+from .embed_types import is_label
+
+_DOUBLE = ir.DoubleType()
+
+
+def _facts(context: Any, builder: Any, kind: Any, value: Any, dtype: Any) -> list[Any]:
+    """Address, dimensions, rows and columns of an argument, as they stand in an ask."""
+    if kind == types.none:
+        return [I64(0)] * 4
+    if isinstance(kind, types.Array):
+        array = context.make_array(kind)(context, builder, value)
+        shape = cgutils.unpack_tuple(builder, array.shape)
+        columns = shape[1] if kind.ndim == 2 else I64(1)
+        return [builder.ptrtoint(array.data, I64), I64(kind.ndim), shape[0], columns]
+    wanted = types.int64 if isinstance(kind, types.Integer) else dtype
+    place = cgutils.alloca_once_value(builder, context.cast(builder, value, kind, wanted))
+    return [builder.ptrtoint(place, I64), I64(0), I64(1), I64(1)]
+
+
+def _is_for_these_kernels(builder: Any, header: Any) -> Any:
+    """Whether the header lies where it was made, and was made for what ``ask`` was compiled for."""
+    here, stamp = (builder.load(builder.gep(header, [I64(i)])) for i in (HERE, STAMP))
+    place = builder.icmp_unsigned("==", here, builder.ptrtoint(header, I64))
+    return builder.and_(place, builder.icmp_unsigned("==", stamp, I64(jit.stamp())))
+
+
+def _call(builder: Any, header: Any, length: Any, elements: dict[int, Any]) -> tuple[Any, Any]:
+    """Serve an ask of these elements; its status, and what ``serve`` returns.
+
+    length: of the header, as far as is known.
+    """
+    block = cgutils.alloca_once(builder, I64, size=ASK)
+    result = cgutils.alloca_once(builder, _DOUBLE)
+    for i, element in elements.items():
+        builder.store(element, builder.gep(block, [I64(i)]))
+    status = builder.gep(block, [I64(ASK_STATUS)])
+    builder.store(I64(NO_MODEL), status)
+    builder.store(_DOUBLE(math.nan), result)
+    long_enough = builder.icmp_signed(">", length, I64(max(ENTRY, STAMP, HERE)))
+    with builder.if_then(long_enough), builder.if_then(_is_for_these_kernels(builder, header)):
+        kind = ir.FunctionType(_DOUBLE, [block.type]).as_pointer()
+        code = builder.inttoptr(builder.load(builder.gep(header, [I64(ENTRY)])), kind)
+        builder.store(builder.call(code, [block]), result)
+    return builder.load(status), builder.load(result)
+
+
+RESULT = types.Tuple((types.int64, types.float64))
+
+
+def emit(context: Any, builder: Any, sig: Any, args: Any, task: Any, dtype: Any) -> Any:
+    """(status, value) of an ask about a header, or the header at an address, and X, y, out."""
+    kinds = sig.args
+    if isinstance(kinds[0], types.Integer):
+        header, length = builder.inttoptr(args[0], I64.as_pointer()), I64(embed_server.FIRST_SLOT)
+    else:
+        array = context.make_array(kinds[0])(context, builder, args[0])
+        header, (length,) = array.data, cgutils.unpack_tuple(builder, array.shape)
+    elements = {
+        ASK_HEADER: builder.ptrtoint(header, I64),
+        ASK_TASK: task,
+        ASK_LABELS: I64(int(is_label(kinds[2]))),
+    }
+    for at, kind, value in zip((ASK_X, ASK_Y, ASK_OUT), kinds[1:], args[1:], strict=True):
+        facts = _facts(context, builder, kind, value, dtype)
+        elements |= {at + i: fact for i, fact in enumerate(facts)}
+    return context.make_tuple(builder, RESULT, _call(builder, header, length, elements))
+
+
+@intrinsic
+def request(typingctx: Any, task: Any, header: Any, X: Any, y: Any, out: Any) -> Any:
+    """(status, value) of an ask (served.py). Types are the caller's to check."""
+    if not isinstance(X, types.Array):
+        return None
+    kinds = [types.unliteral(kind) for kind in (header, X, y, out)]
+    dtype = X.dtype
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        inner = sig.return_type(*sig.args[1:])
+        return emit(context, builder, inner, args[1:], args[0], dtype)
+
+    return RESULT(types.int64, *kinds), codegen

@@ -1,0 +1,60 @@
+"""Plain NumPy twins of the compiled stages, in natural shapes: the oracle and ``engine="numpy"``.
+
+Arrays have one row a sample: X (B, I), W (I, O), b (O,), z, a and delta (B, O). Every function
+keeps the dtype it is given (float32 or float64) unless it says otherwise. Uses base and tables,
+and the codes of stages/update_rules.py.
+"""
+
+from .activations import activation, custom_activation, derivative
+from .losses import (
+    correct,
+    custom_losses,
+    delta_from_output,
+    output_delta,
+    row_losses,
+    smoothed,
+)
+from .network import (
+    backward,
+    dropout_factors,
+    error_of_inputs,
+    errors,
+    forward,
+    gradients,
+    in_raw_units,
+    layer_norm,
+    layer_norm_gradients,
+    standardized,
+)
+from .scheduling import scheduled
+from .shuffling import shuffled
+from .updates import clip_scale, final_gradient, nadam_momentum, penalty, update
+
+__all__ = [
+    "activation",
+    "backward",
+    "clip_scale",
+    "correct",
+    "custom_activation",
+    "custom_losses",
+    "delta_from_output",
+    "derivative",
+    "dropout_factors",
+    "error_of_inputs",
+    "errors",
+    "final_gradient",
+    "forward",
+    "gradients",
+    "in_raw_units",
+    "layer_norm",
+    "layer_norm_gradients",
+    "nadam_momentum",
+    "output_delta",
+    "penalty",
+    "row_losses",
+    "scheduled",
+    "shuffled",
+    "smoothed",
+    "standardized",
+    "update",
+]

@@ -1,0 +1,44 @@
+"""The learning rate and the momentum that a schedule gives."""
+
+import math
+
+import numpy as np
+
+from ..tables import schedules
+
+
+def scheduled(values, t):
+    """(factor of the learning rate, momentum or NaN) after t updates; see schedules.py.
+
+    ``values`` are the cells of a schedule, (N_SCHEDULE,) float64.
+    """
+    values, t = np.asarray(values).tolist(), float(t)
+    warmup, first = values[schedules.WARMUP], values[schedules.START_FACTOR]
+    rise = first + (1 - first) * t / warmup if t < warmup else 1.0
+    factor, momentum = _SCHEDULES[values[schedules.CODE]](values, max(t - warmup, 0.0))
+    return rise * factor, momentum
+
+
+def _anneal(anneal):
+    def annealed(values, t):
+        first, peak, end, last, outer, inner = values[schedules.FIRST : schedules.N_SCHEDULE]
+        if t < peak:
+            return anneal(first, 1.0, t / peak), anneal(outer, inner, t / peak)
+        worker = min(1.0, (t - peak) / (last - peak))
+        return anneal(1.0, end, worker), anneal(inner, outer, worker)
+
+    return annealed
+
+
+_SCHEDULES = {
+    schedules.CONSTANT: lambda _values, _t: (1.0, math.nan),
+    schedules.STEPS: lambda values, t: (
+        values[schedules.GAMMA] ** (t // values[schedules.EVERY]),
+        math.nan,
+    ),
+    schedules.INVERSE: lambda values, t: ((t + 1) ** -values[schedules.POWER], math.nan),
+    schedules.COSINE: _anneal(
+        lambda begin, end, worker: end + (begin - end) / 2 * (math.cos(math.pi * worker) + 1)
+    ),
+    schedules.LINEAR: _anneal(lambda begin, end, worker: begin + (end - begin) * worker),
+}

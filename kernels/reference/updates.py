@@ -1,0 +1,109 @@
+"""Penalties, clipping, and the optimizers' update rules."""
+
+import math
+
+import numpy as np
+
+from ..base import codes
+from ..stages import update_rules as rules
+
+
+def penalty(weights, l1, l2):
+    """What weights, [W (I, O), ...], cost: l1 sum |w| + l2 / 2 sum w^2."""
+    sizes = sum(np.abs(W).sum(dtype=np.float64) for W in weights)
+    return l1 * sizes + 0.5 * l2 * sum(np.square(W).sum(dtype=np.float64) for W in weights)
+
+
+def final_gradient(w, g, scale, l1, l2, largest):
+    """The gradient g of the rows' losses, scaled, with that of penalties, clipped if largest > 0.
+
+    l1 = l2 = 0 for biases.
+    """
+    g = g * w.dtype.type(scale)
+    if l1 or l2:
+        g = g + w.dtype.type(l2) * w + w.dtype.type(l1) * np.sign(w)
+    return np.clip(g, -largest, largest) if largest else g
+
+
+def clip_scale(gradients, largest):
+    """What brings the norm of all gradients down to ``largest``; NaN if it is not finite."""
+    norm = math.sqrt(sum(float(np.square(g, dtype=np.float64).sum()) for g in gradients))
+    return min(1.0, largest / (norm + 1e-6)) if math.isfinite(norm) else math.nan
+
+
+def update(optimizer, hyper, t, w, g, m, v):
+    """One update of the parameters w with the gradient g, in place on w, m and v.
+
+    ``hyper`` is the float64 vector of codes.py, ``t`` the number of this update, from 1. m and v
+    have the shape of w and start at 0; one that the optimizer does not use is not touched. torch's
+    rules in torch's order of operations: scalars in double precision, arrays in their own.
+    """
+    hyper, t = hyper.tolist(), int(t)
+    if optimizer == rules.ADAMW:
+        w *= 1 - hyper[codes.LR] * hyper[codes.WEIGHT_DECAY]
+    elif hyper[codes.WEIGHT_DECAY]:
+        g = g + hyper[codes.WEIGHT_DECAY] * w
+    _UPDATES[optimizer](hyper, t, w, g, m, v)
+
+
+def _sgd(hyper, _t, w, g, m, _v):
+    if hyper[codes.MOMENTUM]:
+        m *= hyper[codes.MOMENTUM]
+        m += g
+        g = g + hyper[codes.MOMENTUM] * m if hyper[codes.NESTEROV] else m
+    w -= hyper[codes.LR] * g
+
+
+def _adam(hyper, t, w, g, m, v):
+    beta1, beta2 = hyper[codes.BETA1], hyper[codes.BETA2]
+    m += (1 - beta1) * (g - m)
+    v *= beta2
+    v += (1 - beta2) * g * g
+    step_size = hyper[codes.LR] / (1 - beta1**t)
+    w -= step_size * (m / (np.sqrt(v) / math.sqrt(1 - beta2**t) + hyper[codes.EPS]))
+
+
+def _rmsprop(hyper, _t, w, g, m, v):
+    alpha = hyper[codes.BETA2]
+    v *= alpha
+    v += (1 - alpha) * g * g
+    g = g / (np.sqrt(v) + hyper[codes.EPS])
+    if hyper[codes.MOMENTUM]:
+        m *= hyper[codes.MOMENTUM]
+        m += g
+        g = m
+    w -= hyper[codes.LR] * g
+
+
+def nadam_momentum(hyper, t):
+    """NAdam's momentum at update t, from 1."""
+    return hyper[codes.BETA1] * (1 - 0.5 * 0.96 ** (t * hyper[codes.DECAY]))
+
+
+def _nadam(hyper, t, w, g, m, v):
+    beta1, beta2 = hyper[codes.BETA1], hyper[codes.BETA2]
+    mu, later = nadam_momentum(hyper, t), nadam_momentum(hyper, t + 1)
+    product = math.prod(nadam_momentum(hyper, i) for i in range(1, t + 1))
+    m += (1 - beta1) * (g - m)
+    v *= beta2
+    v += (1 - beta2) * g * g
+    root = np.sqrt(v) / math.sqrt(1 - beta2**t) + hyper[codes.EPS]
+    w -= hyper[codes.LR] * (1 - mu) / (1 - product) * (g / root)
+    w -= hyper[codes.LR] * later / (1 - product * later) * (m / root)
+
+
+def _adagrad(hyper, t, w, g, _m, v):
+    v += g * g
+    w -= (
+        hyper[codes.LR] / (1 + (t - 1) * hyper[codes.DECAY]) * (g / (np.sqrt(v) + hyper[codes.EPS]))
+    )
+
+
+_UPDATES = {
+    rules.SGD: _sgd,
+    rules.ADAM: _adam,
+    rules.ADAMW: _adam,
+    rules.RMSPROP: _rmsprop,
+    rules.ADAGRAD: _adagrad,
+    rules.NADAM: _nadam,
+}

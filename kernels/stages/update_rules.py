@@ -1,0 +1,175 @@
+"""The optimizers' update rules on whole vectors of parameters."""
+
+import math
+
+from ..base import codes
+from ..base.jit import kernel
+from ..ir.simd import fma, lanes, load, sqrt, store
+from ..tables import settings as H
+
+SGD = 0
+ADAM = 1
+ADAMW = 2
+RMSPROP = 3
+ADAGRAD = 4
+NADAM = 5
+"""Codes. Moments: SGD keeps its velocity in m; ADAM, ADAMW and NADAM keep m and v; RMSPROP keeps
+the mean square in v and its velocity in m; ADAGRAD keeps the sum of squares in v."""
+
+LR, MOMENTUM, NESTEROV, DECAY, SHRINK, BETA1, BETA2, EPS, UNBIAS, GRADIENT_LR = range(10)
+"""What ``coefficients`` returns: LR is the step size, SHRINK AdamW's factor on the weights, UNBIAS
+the factor on sqrt(v). GRADIENT_LR, of ``extended_coefficients_of``, is the step size of NAdam's
+plain gradient."""
+
+
+@kernel
+def coefficients(optimizer, hyper, lr, momentum):
+    """The scalars of one update, computed once in float64.
+
+    hyper: settings.py. lr, momentum: of this update; momentum stands for beta1 where there is one.
+    """
+    decay, shrink, unbias, step = hyper[codes.WEIGHT_DECAY], 1.0, 1.0, lr
+    if optimizer == ADAM or optimizer == ADAMW:
+        t = hyper[H.UPDATES] + 1.0
+        step = lr / (1.0 - momentum**t)
+        unbias = 1.0 / math.sqrt(1.0 - hyper[codes.BETA2] ** t)
+        if optimizer == ADAMW:
+            decay, shrink = 0.0, 1.0 - lr * decay
+    return (
+        step,
+        momentum,
+        hyper[codes.NESTEROV],
+        decay,
+        shrink,
+        momentum,
+        hyper[codes.BETA2],
+        hyper[codes.EPS],
+        unbias,
+    )
+
+
+@kernel
+def extended_coefficients_of(optimizer, hyper, lr, momentum):
+    """``coefficients`` for the optimizers of extended plans, too, and GRADIENT_LR."""
+    t, step, ahead = hyper[H.UPDATES] + 1.0, lr, 0.0
+    own = coefficients(optimizer, hyper, lr, momentum)
+    step, unbias = own[LR], own[UNBIAS]
+    if optimizer == NADAM:
+        mu, later = nadam_momentum(hyper, t), nadam_momentum(hyper, t + 1.0)
+        product = hyper[H.OPTIMIZER_STATE] * mu
+        ahead = lr * (1.0 - mu) / (1.0 - product)
+        step = lr * later / (1.0 - product * later)
+        unbias = 1.0 / math.sqrt(1.0 - hyper[codes.BETA2] ** t)
+    elif optimizer == ADAGRAD:
+        step = lr / (1.0 + (t - 1.0) * hyper[codes.DECAY])
+    return (step, *own[MOMENTUM:UNBIAS], unbias, ahead)
+
+
+@kernel
+def nadam_momentum(hyper, t):
+    """NAdam's momentum at update t, from 1 (Dozat, 2016)."""
+    return hyper[codes.BETA1] * (1.0 - 0.5 * 0.96 ** (t * hyper[codes.DECAY]))
+
+
+@kernel
+def _sgd(k, w, g, m, count):
+    for at in range(0, count, lanes(w)):
+        p = load(w, at)
+        d = fma(p, k[DECAY], load(g, at))
+        if k[MOMENTUM] != 0.0:
+            velocity = fma(load(m, at), k[MOMENTUM], d)
+            store(m, at, velocity)
+            d = fma(velocity, k[MOMENTUM], d) if k[NESTEROV] != 0.0 else velocity
+        store(w, at, fma(d, -k[LR], p))
+
+
+@kernel
+def _adam(k, w, g, m, v, count):
+    for at in range(0, count, lanes(w)):
+        p = load(w, at)
+        d = fma(p, k[DECAY], load(g, at))
+        mean = load(m, at)
+        mean = fma(d - mean, 1.0 - k[BETA1], mean)
+        square = fma(d * d, 1.0 - k[BETA2], load(v, at) * k[BETA2])
+        store(m, at, mean)
+        store(v, at, square)
+        store(w, at, fma(mean / fma(sqrt(square), k[UNBIAS], k[EPS]), -k[LR], p * k[SHRINK]))
+
+
+@kernel
+def _rmsprop(k, w, g, m, v, count):
+    for at in range(0, count, lanes(w)):
+        p = load(w, at)
+        d = fma(p, k[DECAY], load(g, at))
+        square = fma(d * d, 1.0 - k[BETA2], load(v, at) * k[BETA2])
+        store(v, at, square)
+        d = d / (sqrt(square) + k[EPS])
+        if k[MOMENTUM] != 0.0:
+            d = fma(load(m, at), k[MOMENTUM], d)
+            store(m, at, d)
+        store(w, at, fma(d, -k[LR], p))
+
+
+@kernel
+def _nadam(k, w, g, m, v, count):
+    for at in range(0, count, lanes(w)):
+        p = load(w, at)
+        d = fma(p, k[DECAY], load(g, at))
+        mean = load(m, at)
+        mean = fma(d - mean, 1.0 - k[BETA1], mean)
+        square = fma(d * d, 1.0 - k[BETA2], load(v, at) * k[BETA2])
+        store(m, at, mean)
+        store(v, at, square)
+        step = fma(mean, k[LR], d * k[GRADIENT_LR])
+        store(w, at, p - step / fma(sqrt(square), k[UNBIAS], k[EPS]))
+
+
+@kernel
+def _adagrad(k, w, g, v, count):
+    for at in range(0, count, lanes(w)):
+        p = load(w, at)
+        d = fma(p, k[DECAY], load(g, at))
+        square = fma(d, d, load(v, at))
+        store(v, at, square)
+        store(w, at, fma(d / (sqrt(square) + k[EPS]), -k[LR], p))
+
+
+@kernel
+def update(optimizer, k, w, g, m, v, count):
+    """One update of ``count`` elements, whole vectors, of the parameters w by the gradient g.
+
+    k: ``coefficients``. m, v: moments, as the codes say. No two may alias. Twin:
+    same name; torch's rules.
+    """
+    if optimizer == SGD:
+        _sgd(k, w, g, m, count)
+    elif optimizer == RMSPROP:
+        _rmsprop(k, w, g, m, v, count)
+    else:
+        _adam(k, w, g, m, v, count)
+
+
+@kernel
+def update_extended(optimizer, k, w, g, m, v, count):
+    """``update`` for the optimizers of extended plans, too."""
+    if optimizer == NADAM:
+        _nadam(k, w, g, m, v, count)
+    elif optimizer == ADAGRAD:
+        _adagrad(k, w, g, v, count)
+    else:
+        update(optimizer, k, w, g, m, v, count)
+
+
+@kernel
+def momentum_of(hyper):
+    """Momentum or beta1, which a schedule may replace: one of them, and the other is 0."""
+    return hyper[codes.BETA1] + hyper[codes.MOMENTUM]
+
+
+@kernel
+def next_state(optimizer, hyper):
+    """OPTIMIZER_STATE after this update."""
+    state = hyper[H.OPTIMIZER_STATE]
+    if optimizer == NADAM:
+        return state * nadam_momentum(hyper, hyper[H.UPDATES] + 1.0)
+    return state

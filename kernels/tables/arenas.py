@@ -1,0 +1,100 @@
+"""Arenas from Python: their memory, and parameters and scales in natural shapes.
+
+layout.py says where a plan puts them.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base import width
+from .layout import (
+    BIAS,
+    INPUTS,
+    LINE,
+    OUTPUTS,
+    PER_UNIT,
+    PER_UNIT_STRIDE,
+    WEIGHT_STRIDE,
+    WEIGHTS,
+    PlanSpec,
+    rounded,
+)
+
+
+def allocate(count: int, dtype: Any) -> NDArray[Any]:
+    """Zeros, aligned to a cache line."""
+    itemsize = np.dtype(dtype).itemsize
+    raw = np.zeros(count * itemsize + LINE, np.uint8)
+    start = -raw.__array_interface__["data"][0] % LINE
+    return raw[start : start + count * itemsize].view(dtype)
+
+
+def _panels(arena: NDArray[Any], row: NDArray[np.int64], lanes: int) -> NDArray[Any]:
+    """The weights of one layer in place, as (panels, inputs, lanes)."""
+    count, stride = -(-int(row[OUTPUTS]) // lanes), int(row[WEIGHT_STRIDE])
+    start = int(row[WEIGHTS])
+    flat = arena[start : start + count * stride].reshape(count, stride)
+    return flat[:, : int(row[INPUTS]) * lanes].reshape(count, int(row[INPUTS]), lanes)
+
+
+def _per_unit(arena: NDArray[Any], row: NDArray[np.int64]) -> list[NDArray[Any]]:
+    """The biases of one layer in place, (O,), and its gains and shifts if it has them."""
+    count, stride = int(row[PER_UNIT]), int(row[PER_UNIT_STRIDE])
+    starts = range(int(row[BIAS]), int(row[BIAS]) + count * stride, stride)
+    return [arena[start : start + int(row[OUTPUTS])] for start in starts]
+
+
+Layer: TypeAlias = tuple[NDArray[Any], ...]
+"""(W, b) in natural shapes, (I, O) and (O,); (W, b, gains, shifts) of a normalized layer."""
+
+
+def read_layers(plan: NDArray[np.int64], arena: NDArray[Any]) -> Iterator[Layer]:
+    """Fresh copies of the parameters of every layer."""
+    lanes = width.lanes(arena.itemsize)
+    for row in plan[1:]:
+        panels = _panels(arena, row, lanes)
+        wide = panels.transpose(1, 0, 2).reshape(panels.shape[1], -1)
+        yield wide[:, : row[OUTPUTS]].copy(), *(part.copy() for part in _per_unit(arena, row))
+
+
+def write_layers(plan: NDArray[np.int64], arena: NDArray[Any], layers: Sequence[Layer]) -> None:
+    """Copy the parameters of every layer into an arena; padding stays 0."""
+    lanes = width.lanes(arena.itemsize)
+    for row, (weights, *per_unit) in zip(plan[1:], layers, strict=True):
+        panels = _panels(arena, row, lanes)
+        for p, panel in enumerate(panels):
+            columns = weights[:, p * lanes : (p + 1) * lanes]
+            panel[:, : columns.shape[1]] = columns
+        for place, values in zip(_per_unit(arena, row), per_unit, strict=True):
+            place[:] = values
+
+
+class Scales(NamedTuple):
+    """What scaling.py multiplies by and adds, in natural shapes, (inputs,) or (outputs,) each.
+
+    Of targets only as many elements count as there are.
+    """
+
+    input_mean: NDArray[Any]
+    input_factor: NDArray[Any]
+    target_mean: NDArray[Any]
+    target_factor: NDArray[Any]
+    output_factor: NDArray[Any]
+    output_shift: NDArray[Any]
+
+
+def scales_length(shape: PlanSpec) -> int:
+    """Elements of the scales of a network."""
+    inputs, outputs = (rounded(count, shape.lanes) for count in (shape.sizes[0], shape.sizes[-1]))
+    return 2 * inputs + 4 * outputs
+
+
+def read_scales(shape: PlanSpec, scales: NDArray[Any]) -> Scales:
+    """The scales of a network (scaling.py) in place."""
+    counts = (shape.sizes[0],) * 2 + (shape.sizes[-1],) * 4
+    ends = np.cumsum([rounded(count, shape.lanes) for count in counts])
+    parts = np.split(scales, ends[:-1])
+    return Scales(*(part[:count] for part, count in zip(parts, counts, strict=True)))
