@@ -62,8 +62,8 @@ def measure_races(options, results, keep):
     for task in measures.tasks(wanted, options.cases, options.optimizers):
         race = measures.measure(task, names, options.threads, options.pairs)
         results.add(race)
-        told = ", ".join(f"{name} {race.ratio(name):.2f}x" for name in race.others)
-        say(f"{task}: {table.significant(race.microseconds(OURS))} µs; {told}")
+        ratios = ", ".join(f"{name} {race.ratio(name):.2f}x" for name in race.others)
+        say(f"{task}: {table.significant(race.microseconds(OURS))} µs; {ratios}")
         keep()
 
 
@@ -90,7 +90,7 @@ def render(results):
 
     found = sweep.load()
     plots.draw(results, found, FIGURES)
-    table.insert(table.PAGE, report.page(results, FIGURES, sweep.told(found)))
+    table.insert(table.PAGE, report.page(results, FIGURES, sweep.report_lines(found)))
     table.insert(table.PAGE, reached.page(), reached.SECTION)
     table.insert(table.FRONT, report.summary(results, FIGURES), table.SUMMARY)
 

@@ -1,6 +1,6 @@
 """The network a competent NumPy user writes: plain, vectorized, float32, updated in place.
 
-It is what fastbp is compared with, so it is meant to be fast. It shares no code with fastbp.
+fastbp is compared with it, so it is meant to be fast. It shares no code with fastbp.
 """
 
 import numpy as np
@@ -61,7 +61,7 @@ class Baseline:
         return loss
 
     def fit(self, X, y, epochs, shuffle=True):
-        """Train for some epochs; returns the loss of each."""
+        """Train for some epochs; return the loss of each."""
         if len(X) <= self.batch_size:
             return [self.step(X, y) for _ in range(epochs)]
         return [self.epoch(X, y, shuffle) for _ in range(epochs)]

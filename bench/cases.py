@@ -1,4 +1,4 @@
-"""The networks that everything in bench/ runs on, and the data for them."""
+"""The networks that all commands of bench/ run, and their data."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,7 +9,7 @@ denormal arithmetic, not training, that gets timed."""
 
 LEARNING_RATES = {"sgd": 1e-2, "adam": 1e-3}
 MOMENTS = {"sgd": 1, "adam": 2}
-"""Moments that the optimizers keep: SGD has momentum everywhere."""
+"""Moments that each optimizer keeps. SGD has momentum everywhere."""
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,17 @@ class Case:
     batch: int
     loss: str
     epochs: int = 0
-    """Above 0 it is trained as such networks are: full-batch `fit` calls of this many epochs."""
+    """Epochs of one full-batch `fit` call; 0: the case is trained by steps."""
     predict_rows: int = 0
-    """Rows of a prediction; 0 for one batch."""
+    """Rows of a prediction; 0: one batch."""
     pairs: int = 15
     """Windows of each side in a race."""
     epoch_batches: int = N_BATCHES
-    """Batches of the data set that an epoch goes through."""
+    """Batches of an epoch."""
     lr_factor: float = 1.0
-    """Updates of single rows, or of very many weights, need a smaller step: the weights would run
-    away, and where an output is 0 scikit-learn reports a smaller loss than it descends."""
+    """Factor on the learning rates. Updates of single rows, and of very many weights, need a
+    smaller step: otherwise the weights diverge, and where an output is 0 scikit-learn reports a
+    smaller loss than the one it descends."""
 
     def lr(self, optimizer):
         """The learning rate of every side."""
@@ -48,7 +49,7 @@ class Case:
 
     @property
     def weights(self):
-        """How many weights there are, biases left out."""
+        """Number of weights, without biases."""
         return sum(n_in * n_out for n_in, n_out in self.layers)
 
     @property
@@ -62,9 +63,9 @@ class Case:
     def bytes_moved(self, optimizer):
         """Bytes of weights, moments and activations that a step reads or writes, in float32.
 
-        Each weight is read by forward and by backward (but in the first layer), read and written
-        by the update, and so is each moment. Each activation is written once and read by the next
-        layer and by the gradient; each delta likewise; X is read and written once by the gather.
+        Forward and backward read each weight (backward not those of the first layer); the update
+        reads and writes each weight and moment. Each activation is written once, and read by the
+        next layer and by the gradient; each delta likewise. The gather reads and writes X once.
         """
         first = self.sizes[0] * self.sizes[1]
         weights = (4 + 2 * MOMENTS[optimizer]) * self.weights - first
@@ -72,7 +73,7 @@ class Case:
         return 4 * (weights + self.batch * units)
 
     def parameters(self, seed=0):
-        """The weights (n_in, n_out), He's, and biases (n_out,) that every side starts from."""
+        """He's initial weights (n_in, n_out) and biases (n_out,), the same for every side."""
         import numpy as np  # not before the environment is settled
 
         rng = np.random.default_rng(seed)
@@ -83,12 +84,12 @@ class Case:
         return weights, [np.zeros(n_out, np.float32) for n_out in self.sizes[1:]]
 
     def data(self, n_batches=N_BATCHES, seed=0):
-        """Rows for so many batches: X float32 (n, n_in), y int64 (n,) or float32 (n, n_out)."""
+        """Rows of ``count`` batches: X float32 (n, n_in), y int64 (n,) or float32 (n, n_out)."""
         return self.rows(n_batches * self.batch, seed)
 
     @lru_cache(maxsize=2)  # noqa: B019, cases live as long as the process
     def rows(self, n, seed=0):
-        """So many rows, as ``data``; every class occurs if there are enough."""
+        """``n`` rows, as ``data`` gives them; every class occurs if there are enough rows."""
         import numpy as np
 
         rng = np.random.default_rng(seed)
@@ -131,4 +132,4 @@ CASES = {
 }
 
 ONE_ROW = Case("one row", (8, 64, 64, 1), 1, "mse", lr_factor=0.02)
-"""What lies within a loop of someone else's: one row at a time."""
+"""A case of single rows, as in the loop of a simulation."""

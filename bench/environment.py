@@ -1,4 +1,4 @@
-"""What the environment must say before NumPy is imported, so that all sides run on equal terms."""
+"""Environment variables that give all sides equal terms, set before NumPy is imported."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREA
 
 
 def available_cpus():
-    """How many CPUs this process may run on."""
+    """Number of CPUs that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -30,13 +30,13 @@ def run_in(environ, module):
     if environ == dict(os.environ):
         return
     command = [sys.executable, "-m", module, *sys.argv[1:]]
-    if os.name == "nt":  # where exec returns to the shell before the new process is done
+    if os.name == "nt":  # there exec returns to the shell before the new process is done
         sys.exit(subprocess.call(command, env=environ))
     os.execve(sys.executable, command, environ)
 
 
 def machine(threads):
-    """What the figures depend on."""
+    """Processor, system, threads and versions: the figures depend on them."""
     import llvmlite.binding as llvm
 
     about = {

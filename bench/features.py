@@ -1,8 +1,8 @@
-"""What each feature of training costs: a step with it over a step without, interleaved.
+"""Cost of each feature of training: time of a step with it over one without, interleaved.
 
 ``python -m bench.features`` races one trainer for each feature against a plain one on medium and
-large, on all threads, and prints the median of the ratios of neighboring windows, and the ratio of
-two plain trainers, which says how far to trust the others.
+large, on all threads, and prints the median of the ratios of neighboring windows. The ratio of two
+plain trainers is the noise.
 """
 
 import argparse
@@ -70,7 +70,7 @@ FEATURES = {
 }
 ALL = {name: value for options in FEATURES.values() for name, value in options.items()}
 FEATURES |= {"own loss": {"loss": custom_loss}, "all but an own loss": ALL}
-"""A function makes what it takes fastbp or numba to make."""
+"""Options of each feature. A function makes an option that needs fastbp or numba."""
 
 PLAIN, OF_NETWORK = "plain", ("activation", "layer_norm", "residual")
 
@@ -97,7 +97,7 @@ def trainer(case, optimizer, threads, options):
 
 
 def features_of(case):
-    """Those that the case's network can have: residual takes two hidden layers of one width."""
+    """The features that fit the case: residual needs two hidden layers of one width."""
     hidden = case.sizes[:-1]
     if any(one == other for one, other in pairwise(hidden)):
         return FEATURES
@@ -107,7 +107,7 @@ def features_of(case):
 
 
 def batches_for(case, options):
-    """What its step takes: X, y and, where rows have weights, these."""
+    """Arguments of a step: X, y and, for a feature that weighs rows, the weights."""
     batches = [(X.astype("f4"), y) for X, y in case.batches(8)]
     if "loss" in options:
         batches = [(X, np.eye(case.sizes[-1], dtype="f4")[y]) for X, y in batches]

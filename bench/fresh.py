@@ -1,4 +1,4 @@
-"""Programs in processes of their own, and what they print."""
+"""Runs a program in a fresh process, and reads the result that it prints."""
 
 import json
 import os

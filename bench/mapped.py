@@ -1,11 +1,11 @@
-"""How fast data that lies in a file trains: memory-mapped beside in memory, interleaved.
+"""Rate of training on memory-mapped data over that on data in memory, interleaved.
 
 ``python -m bench.mapped`` writes images of the size of MNIST's to a temporary folder, as float32
 and as bytes (which ``net.set_scaling`` scales), and times epochs of shuffled fit on them: mapped
-once and kept; mapped anew for each epoch, whose pages the system must then find again; and as
+once and kept; mapped anew for each epoch, so that the system must find the pages again; and as
 fit_batches of slices in order. It prints medians of the ratios of their rates to that of the same
-data in memory, and the ratio of two sides in memory, which says how far to trust the others. The
-page cache must hold the files, 235 MB.
+data in memory. The ratio of two sides in memory is the noise. The page cache must hold the files,
+235 MB.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What is measured: for each measure, what a side does in a lap, and how the sides are made."""
+"""The measures: the work of a lap for each, and how its sides are made."""
 
 import itertools
 import math
@@ -15,7 +15,7 @@ from bench.results import Result
 
 SAME_STEPS = 3
 SAME_LOSS = 1e-3
-"""Relative difference of losses and outputs within which the sides do the same work."""
+"""Largest relative difference of losses and outputs between sides that do the same work."""
 
 PREDICT_BLOCKS = 8
 STREAM_ROWS = 256
@@ -26,7 +26,7 @@ def owned(side, batches):
 
 
 def step(side):
-    """One update; where the case is trained full-batch, one whole fit."""
+    """Laps of one update each; of one whole fit, if the case is trained full-batch."""
     case = side.case
     lap = partial(side.fit, epochs=case.epochs) if case.epochs else side.step
     return lap, owned(side, case.batches()), case.epochs or 1
@@ -84,10 +84,10 @@ def outputs_after_stream(side):
 
 @dataclass(frozen=True)
 class Measure:
-    """What is timed, and what shows that all sides do it.
+    """A timed unit of work, and the evidence that all sides do the same work.
 
-    laps: side -> (lap, batches without end, units in a lap). evidence: side -> what a side that
-    does the same work computes alike.
+    laps: side -> (lap, batches without end, units in a lap). evidence: side -> numbers that are
+    equal for all sides that do the same work.
     """
 
     laps: object
@@ -111,8 +111,8 @@ MEASURES = {
     "one row": Measure(predict, "call", (ONE_ROW,), outputs, trains=False),
     "row by row": Measure(row_by_row, "row", (ONE_ROW,), outputs_by_row, trains=False),
 }
-"""online, one row and row by row stand for loops of someone else's: the first and the last for
-compiled ones, of @njit for fastbp and of a scan for JAX, and the other for Python's."""
+"""online, row by row and one row stand for loops of a user's program. In the first two the loop is
+compiled: @njit for fastbp, a scan for JAX. In the last it is a Python loop."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Task:
 
 
 def tasks(measures, cases, optimizers):
-    """Every race of these; predictions know no optimizer, and run once."""
+    """Every race of these measures, cases and optimizers; predictions run without an optimizer."""
     for name in measures:
         measure = MEASURES[name]
         for case in measure.cases:
@@ -156,7 +156,7 @@ class Entry:
 
 
 def enter(task, name, threads, laps=None):
-    """One side with so many threads; compiled and warm. laps: in place of the measure's."""
+    """One side on a number of threads, compiled and warm. laps: replaces that of the measure."""
     side = load(name)(task.case, task.optimizer, threads)
     side.enter()
     shown = MEASURES[task.measure].evidence(side)
@@ -166,21 +166,21 @@ def enter(task, name, threads, laps=None):
 
 
 def best(task, name, threads, laps=None):
-    """The side with the better number of threads, where the library lets one choose."""
+    """The side on one thread or all, whichever is faster, if the library lets one choose."""
     counts = {1, threads} if load(name).choose_threads else {threads}
     entries = [enter(task, name, count, laps) for count in sorted(counts)]
     return min(entries, key=trial) if len(entries) > 1 else entries[0]
 
 
 def trial(entry):
-    """Seconds a lap, from a short run; a long lap has been timed when it warmed up."""
+    """Seconds a lap, from a short run; a long lap was timed in its warm-up."""
     if entry.racer.latest > 10 * race.WINDOW_SECONDS:
         return entry.racer.latest
     return min(entry.racer.window() for _ in range(2))
 
 
 def entries_of(task, names, threads):
-    """The sides that can run this task; of each that cannot, stderr says why."""
+    """The sides that can run this task; stderr says why another cannot."""
     entries = []
     for name in names:
         if MEASURES[task.measure].trains and name in PREDICT_ONLY:
@@ -211,7 +211,7 @@ def check_same_work(task, entries):
 
 
 def measure(task, names, threads, pairs=None):
-    """Run one race; returns its Result."""
+    """Run one race; return its Result."""
     kind = MEASURES[task.measure]
     entries = entries_of(task, names, threads)
     laps, peaks = race.run([e.racer for e in entries], pairs or task.case.pairs, threads)

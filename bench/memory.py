@@ -1,4 +1,4 @@
-"""Memory of training, each library in a process of its own: peak RSS, and what a step allocates."""
+"""Memory of training, each library in its own process: peak RSS, and what a step allocates."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ CASE, OPTIMIZER = "large", "adam"
 STEPS, BATCHES = 20, 4
 
 VISIBLE = ("fastbp", "numpy", "scikit-learn")
-"""Sides whose arrays tracemalloc sees: NumPy's are, those of torch and JAX are not."""
+"""Sides whose arrays tracemalloc sees. It sees NumPy's, and not those of torch and JAX."""
 
 PROGRAM = """
 import json
@@ -18,7 +18,7 @@ print(json.dumps(memory.of({name!r})))
 
 
 def peak_rss():
-    """Bytes of memory that this process had at most."""
+    """Peak bytes of memory of this process."""
     status = Path("/proc/self/status")
     if status.exists():  # ru_maxrss of a child begins with its parent's
         line = next(s for s in status.read_text().splitlines() if s.startswith("VmHWM"))
@@ -48,7 +48,7 @@ def of(name):
 
 
 def allocated(side, batch):
-    """The bytes that a step has allocated at once, at most."""
+    """Largest number of bytes that a step has allocated at once."""
     import tracemalloc
 
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""What fit costs beyond the compiled steps that it runs.
+"""Time of fit beyond its compiled steps.
 
 ``python -m bench.overhead`` times fit and one bare compiled call that makes the same updates, in
 turns in one process, and prints medians in microseconds an update.

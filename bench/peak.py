@@ -1,4 +1,4 @@
-"""The most arithmetic this machine can do: a loop of fused multiply-adds on registers alone.
+"""The arithmetic peak of this machine: a loop of fused multiply-adds on registers alone.
 
 ``python -m bench.peak`` prints it for one thread and for all of them.
 """
@@ -67,7 +67,7 @@ def run_chains(steps, factor, term):
 
 
 def seconds(steps):
-    """How long this thread takes for so many steps."""
+    """Seconds that this thread takes for a number of steps."""
     start = time.perf_counter()
     run_chains(steps, 0.5, 0.5)  # the sums go to 1: neither denormal nor infinite
     return time.perf_counter() - start
@@ -80,7 +80,7 @@ def best_rate(steps, start):
 
 
 def measure(threads=1):
-    """GFLOP/s in float32 of so many threads at once."""
+    """GFLOP/s in float32 of a number of threads at once."""
     seconds(1)
     steps = max(1, int(1e5 * BURST_SECONDS / seconds(100_000)))
     start = threading.Barrier(threads)

@@ -1,7 +1,7 @@
-"""All sides do the same work: short windows in turn, and the FMA peak in between.
+"""Races: all sides do the same work in short windows by turns, with the FMA peak in between.
 
-The clock of a machine wanders, so only what ran within the same second is compared: a ratio is
-the median of the ratios of neighboring windows.
+The clock of a machine varies, so only windows of the same second are compared: a ratio is the
+median of the ratios of neighboring windows.
 """
 
 import time
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 WINDOW_SECONDS = 0.02
 REST_SECONDS = 0.01
 SETTLE_SECONDS = 0.5
-"""How long a rest is, and how long to rest at most before a window."""
+"""Seconds of a rest, and of all rests before a window at most."""
 
 
 def check_fields():
     """Rest until no thread of this process is busy.
 
-    After a product OpenBLAS's threads spin for a tenth of a second in wait of the next (libgomp's
-    for 2 ms): they would take CPUs away from whoever comes next.
+    After a product the threads of OpenBLAS spin for a tenth of a second, waiting for the next one
+    (those of libgomp for 2 ms). They would take CPUs from the side that comes next.
     """
     end = time.perf_counter() + SETTLE_SECONDS
     while time.perf_counter() < end:
@@ -30,7 +30,7 @@ def check_fields():
 
 @dataclass
 class Racer:
-    """One competitor: what it does with the next batch (a lap), without end."""
+    """One competitor: a lap is its work on the next batch, and laps have no end."""
 
     name: str
     lap: Callable
@@ -39,7 +39,7 @@ class Racer:
     latest: float = 0.0
 
     def run(self, seconds):
-        """Go round for so long, one lap at least; returns the seconds a lap."""
+        """Run laps for a number of seconds, at least one lap; return the seconds a lap."""
         lap, batches, clock = self.lap, self.batches, time.perf_counter
         laps, elapsed, start = 0, 0.0, clock()
         while not laps or elapsed < seconds:
@@ -50,7 +50,7 @@ class Racer:
         return self.latest
 
     def window(self):
-        """Seconds a lap in one window. A lap of many windows' length needs no warming up."""
+        """Seconds a lap in one window. A lap that is longer than many windows needs no warm-up."""
         check_fields()
         self.enter()
         if self.latest < 10 * WINDOW_SECONDS:
@@ -69,5 +69,5 @@ def run(racers, pairs, threads):
         peaks.append(peak.measure(threads))
         for racer in order:
             seconds[racer.name].append(racer.window())
-        order.reverse()  # whatever comes of going first, each has it every other time
+        order.reverse()  # the effect of going first cancels
     return seconds, peaks

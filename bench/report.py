@@ -21,6 +21,8 @@ TITLES = {
 }
 """Title of each measure, in the order of the page. Other measures follow under their own names."""
 
+TINY = "tiny is timed per update of full-batch fits of 1000."
+
 UNITS = {"epoch": "µs an update"}
 """Unit of the times of a measure, where it is not plain µs."""
 
@@ -146,9 +148,8 @@ def caption(results):
     return (
         f"Medians of {pairs[0]} to {pairs[-1]} rounds of windows, all sides in turn in one run; a "
         "ratio is the median of the ratios of neighboring windows, and above 1 fastbp is faster. "
-        "tiny is timed per update of full-batch fits of 1000. Peak is a loop of fused "
-        f"multiply-adds on registers alone, measured in between: {median(peaks):.0f} GFLOP/s on "
-        f"the median. {facts}."
+        f"{TINY} Peak is a loop of fused multiply-adds on registers alone, measured in between: "
+        f"{median(peaks):.0f} GFLOP/s on the median. {facts}."
     )
 
 
@@ -175,13 +176,21 @@ def page(results, folder, sweep_lines=()):
 
 
 def summary(results, folder):
-    """The text between the markers of README.md: one figure and one table."""
+    """The text between the markers of README.md: one figure, one table, and the losses."""
     machine = results.notes["machine"]
     facts = ", ".join(f"{name} {machine[name]}" for name in ("cpu", "threads") if name in machine)
     steps = results.of("step")
     text = (
         f"Time of one training step ({facts}). `vs` is the time of a peer over the time of fastbp: "
-        "above 1 fastbp is faster."
+        f"above 1 fastbp is faster. {TINY}"
     )
     parts = [text, *figures(folder, ["ratios.png"], "bench/figures")]
-    return "\n\n".join([*parts, markdown(race_rows(steps))] if steps else parts)
+    if steps:
+        parts.append(markdown(race_rows(steps)))
+    return "\n\n".join([*parts, *_where_behind(losses(results), results.notes)])
+
+
+def _where_behind(lines, notes):
+    """A paragraph on the cases in which a peer is ahead; nothing where there are none."""
+    found = [*lines, *resource_losses(notes)]
+    return ["Where fastbp loses here:\n\n" + "\n".join(found)] if found else []

@@ -40,7 +40,7 @@ than fastbp and its peers, and cost little, since no other library's threads spi
 NOISE = 0.03
 """Below this, a difference between the same code on one thread and on several says nothing."""
 
-TOLD = 8
+MOST_LISTED = 8
 """Points that bench/README.md lists, at most."""
 
 
@@ -180,19 +180,19 @@ def hurt_by_threads(points):
     return [described(p, p.gain) for p in hurt]
 
 
-def told(points):
+def report_lines(points):
     """The lines of bench/README.md on the sweep."""
     if not points:
         return []
     behind, hurt = slower(points), hurt_by_threads(points)
     lines = [
         f"- sweep: a peer is faster at {len(behind)} of {len(points)} sizes"
-        + (f"; the worst are {'; '.join(behind[:TOLD])}" if behind else "")
+        + (f"; the worst are {'; '.join(behind[:MOST_LISTED])}" if behind else "")
     ]
     if hurt:
         lines.append(
             f"- sweep: several threads are over {NOISE:.0%} slower than one at {len(hurt)} sizes; "
-            f"the worst are {'; '.join(hurt[:TOLD])}"
+            f"the worst are {'; '.join(hurt[:MOST_LISTED])}"
         )
     return lines
 

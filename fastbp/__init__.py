@@ -1,4 +1,7 @@
-"""Trains multilayer perceptrons on the CPU as fast as the silicon allows."""
+"""Trains multilayer perceptrons on the CPU as fast as the silicon allows.
+
+The examples in docstrings assume ``import numpy as np`` and ``import fastbp``.
+"""
 
 from importlib.metadata import version
 

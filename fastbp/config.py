@@ -1,4 +1,4 @@
-"""What fastbp runs on."""
+"""Versions and hardware that fastbp runs on."""
 
 import platform
 
@@ -11,7 +11,13 @@ from .runtime import threads
 
 
 def show_config() -> None:
-    """Print versions, processor, vector width, threads, threading layer and the kernel cache."""
+    """Print versions, processor, vector width, threads, threading layer and the kernel cache.
+
+    >>> fastbp.show_config()
+    fastbp: ...
+    vector width: ...
+    threads: ...
+    """
     from . import __version__
 
     _, cpu, _ = numba.core.registry.cpu_target.target_context.codegen().magic_tuple()

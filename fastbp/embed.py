@@ -1,23 +1,34 @@
 """Predict and train from inside your own ``@njit`` code, millions of times.
 
 ``model = trainer.compiled()`` is a tuple of arrays that compiled code can take. The functions below
-take it, from Python and from ``@njit`` functions alike. They allocate nothing, start no threads,
-and compile nothing for another network of the same dtype. The results are those of the trainer, bit
-for bit: training through the model and through the trainer is the same training.
+take it, both from Python and from ``@njit`` functions. They allocate nothing, start no threads, and
+compile nothing for another network of the same dtype. The results equal those of the trainer bit
+for bit: the model and the trainer share parameters, moments and counters.
 
-In all of them X is (B, inputs), or (inputs,) for one row: a C-contiguous array of the network's
+In all functions X is (B, inputs), or (inputs,) for one row: a C-contiguous array of the network's
 dtype, with B at most the trainer's ``batch_size``. Other arrays are C-contiguous and of that dtype,
-too, and may be flat where B is 1 or their other length is 1. A wrong shape is a ValueError, in
-compiled code, too (of one within a ``prange`` Numba makes a SystemError); a wrong type a
-TypingError, where the call is compiled.
+too, and may be flat where B is 1 or their other length is 1. A wrong shape raises ValueError, in
+compiled code, too (Numba turns an error within a ``prange`` into a SystemError). A wrong type
+raises TypingError when the caller is compiled.
 
 Where the network scales (``Network.standardize``), X, y, outputs, and the gradients by X and by
-outputs are all in the user's units. Losses are of scaled targets, as the trainer's, and so are the
-gradients of ``gradients``. A model from before the network's first scaling is refused: ValueError.
+outputs are in the user's units. Losses are of scaled targets, like the trainer's, and so are the
+gradients of ``gradients``. A model from before the network's first scaling raises ValueError.
 
-One model is for one thread at a time; ``predict`` alone can be called from many at once, such as
-those of a ``prange``. Models of several trainers do not touch one another, unless they share a
-network.
+One thread at a time uses a model; only ``predict`` can be called from many threads at once, such as
+those of a ``prange``. Models of several trainers are independent, unless they share a network.
+
+>>> from numba import njit
+>>> net = fastbp.Network([1, 1], init="zeros")
+>>> model = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.25)).compiled()
+>>> @njit
+... def train(model, X, y, updates):
+...     for _ in range(updates):
+...         loss = fastbp.embed.step(model, X, y)
+...     return loss
+>>> X, y = np.ones((1, 1), np.float32), np.full((1, 1), 2, np.float32)
+>>> train(model, X, y, 10)
+0.0
 """
 
 from typing import Any
@@ -27,22 +38,29 @@ from .kernels.entry import embed_calls
 from .runtime.compiled_model import Model
 
 LR = 0
-"""Element of ``model.hyper`` that is the learning rate of the next update."""
+"""Index in ``model.hyper`` of the learning rate of the next update; it can be set."""
 
 
 @embed_calls.PREDICT.here
 def predict(model: Model, X: Array, out: Array) -> None:
     """Fill out (B, outputs) with the outputs of the rows of X.
 
-    Safe from many threads at once. NaN everywhere if X has NaN or Inf.
-
-    >>> @njit(parallel=True)
-    ... def many(model, X, out):
-    ...     for i in prange(len(X)):
-    ...         fastbp.embed.predict(model, X[i], out[i])
+    Safe from many threads at once. All of out becomes NaN if X has NaN or Inf.
 
     Raises:
         ValueError: X or out has another shape, or they share memory.
+
+    >>> from numba import njit, prange
+    >>> net = fastbp.Network([3, 8, 2], seed=0)
+    >>> model = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.1)).compiled()
+    >>> @njit(parallel=True)
+    ... def predict_all(model, X, out):
+    ...     for i in prange(len(X)):
+    ...         fastbp.embed.predict(model, X[i], out[i])
+    >>> X, out = np.ones((100, 3), np.float32), np.empty((100, 2), np.float32)
+    >>> predict_all(model, X, out)
+    >>> np.allclose(out, net.predict(X))
+    True
 
     """
     embed_calls.predict(model, X, out)
@@ -50,19 +68,24 @@ def predict(model: Model, X: Array, out: Array) -> None:
 
 @embed_calls.STEP.here
 def step(model: Model, X: Array, y: Any) -> float:
-    """One update on the rows of X, as ``Trainer.step``; the loss before it.
+    """Make one update on the rows of X, like ``Trainer.step``, and return the loss before it.
 
-    NaN, and nothing has changed, if the loss is not finite or if X or y has a value that the
-    trainer would refuse.
+    The result is NaN, and nothing changes, if the loss is not finite or if X or y has a value that
+    the trainer would refuse.
 
     Args:
         model: of a trainer.
         X: (B, inputs) or (inputs,).
-        y: targets (B, outputs), a number for one row and one output; for loss "cross_entropy" also
-            integer labels, int64 (B,), or an integer for one row.
+        y: targets (B, outputs), or a number for one row and one output; for loss "cross_entropy"
+            also integer labels, int64 (B,), or an integer for one row.
 
     Raises:
-        ValueError: X or y has another shape, or y is labels for another loss.
+        ValueError: X or y has another shape, or y holds labels and the loss takes none.
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> model = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.25)).compiled()
+    >>> fastbp.embed.step(model, np.ones((1, 1), np.float32), 2.0)
+    4.0
 
     """
     return embed_calls.step(model, X, y)  # type: ignore[no-any-return]
@@ -70,13 +93,21 @@ def step(model: Model, X: Array, y: Any) -> float:
 
 @embed_calls.LOSS_AND_GRADIENTS.here
 def gradients(model: Model, X: Array, y: Any, out: Array) -> float:
-    """Fill out (n_parameters,) with the gradient of the mean loss over X; the loss.
+    """Fill out (n_parameters,) with the gradient of the mean loss over X, and return the loss.
 
-    out: W (inputs, outputs), row by row, then b, layer by layer; of a layer that is normalized then
-    its gains and its shifts. NaN, and out is as it was, where ``step`` would return NaN.
+    out has for each layer W (inputs, outputs), row by row, then b, then the gains and shifts of a
+    normalized layer. Where ``step`` would return NaN, the result is NaN and out is unchanged.
 
     Raises:
         ValueError: X, y or out has another shape, or out shares memory with the others.
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> model = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.25)).compiled()
+    >>> out = np.empty(2, np.float32)
+    >>> fastbp.embed.gradients(model, np.ones((1, 1), np.float32), 2.0, out)
+    4.0
+    >>> print(out)
+    [-4. -4.]
 
     """
     return embed_calls.gradients(model, X, y, out)  # type: ignore[no-any-return]
@@ -86,12 +117,21 @@ def gradients(model: Model, X: Array, y: Any, out: Array) -> float:
 def input_gradient(model: Model, X: Array, v: Array, out: Array) -> None:
     """Fill out (B, inputs) with vector-Jacobian products: out[r] = J(X[r])^T v[r].
 
-    J (outputs, inputs) is the derivative of the outputs by the inputs, v (B, outputs). With v the
-    gradient of a function of the outputs, out is its gradient by the inputs. NaN everywhere if X,
-    v or the outputs are not finite.
+    J (outputs, inputs) is the derivative of the outputs by the inputs, v is (B, outputs). If v is
+    the gradient of a function of the outputs, out is its gradient by the inputs. All of out becomes
+    NaN if X, v or the outputs are not finite.
 
     Raises:
         ValueError: X, v or out has another shape, or out shares memory with the others.
+
+    >>> net = fastbp.Network([2, 1])
+    >>> net.set_parameters([[[2.0], [3.0]]], [[0.0]])
+    >>> model = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.1)).compiled()
+    >>> X, v, out = np.ones((3, 2, 2), np.float32)
+    >>> fastbp.embed.input_gradient(model, X, v[:, :1].copy(), out)
+    >>> print(out)
+    [[2. 3.]
+     [2. 3.]]
 
     """
     embed_calls.input_gradient(model, X, v, out)
@@ -99,19 +139,12 @@ def input_gradient(model: Model, X: Array, v: Array, out: Array) -> None:
 
 @embed_calls.STEP_FROM.here
 def step_from(model: Model, X: Array, dloss_dp: Array) -> bool:
-    """One update by a loss of your own, given its gradient by the outputs p of X.
+    """Make one update by your own loss, given its gradient by the outputs p of X.
 
-    dloss_dp: (B, outputs), dLoss/dp, after the output activation (softmax, too), of the outputs
-    that ``predict`` gives: this update drops no units, whatever the trainer's dropout. It is taken
-    as it is: for a mean over rows divide by B. Counts as an update of the trainer's optimizer,
-    whose loss plays no part.
-
-    For a policy with softmax outputs and returns G of the actions that were taken, REINFORCE is
-
-    >>> dloss_dp[:] = 0
-    >>> for r in range(B):
-    ...     dloss_dp[r, action[r]] = -G[r] / (B * p[r, action[r]])
-    >>> fastbp.embed.step_from(model, X, dloss_dp)
+    dloss_dp (B, outputs) is dLoss/dp after the output activation, softmax included. p is the result
+    of ``predict``: this update drops no units, whatever the trainer's dropout. The gradient is not
+    divided by B. It counts as an update of the trainer's optimizer; the trainer's loss has no
+    influence.
 
     Returns:
         Whether the update was made; False, and nothing has changed, if X, dloss_dp, the outputs or
@@ -119,6 +152,21 @@ def step_from(model: Model, X: Array, dloss_dp: Array) -> bool:
 
     Raises:
         ValueError: X or dloss_dp has another shape.
+
+    REINFORCE (Williams, 1992) for a policy with softmax outputs and returns G of actions:
+
+    >>> net = fastbp.Network([1, 2], output="softmax", init="zeros")
+    >>> sgd = fastbp.SGD(lr=1.0)
+    >>> model = fastbp.Trainer(net, loss="cross_entropy", optimizer=sgd).compiled()
+    >>> X, p, action, G = np.ones((1, 1), np.float32), np.empty((1, 2), np.float32), [0], [1.0]
+    >>> fastbp.embed.predict(model, X, p)
+    >>> dloss_dp = np.zeros_like(p)
+    >>> for r in range(len(X)):
+    ...     dloss_dp[r, action[r]] = -G[r] / (len(X) * p[r, action[r]])
+    >>> fastbp.embed.step_from(model, X, dloss_dp)
+    True
+    >>> print(net.predict(X).round(2))
+    [[0.88 0.12]]
 
     """
     return embed_calls.step_from(model, X, dloss_dp)  # type: ignore[no-any-return]

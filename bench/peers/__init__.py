@@ -1,6 +1,7 @@
 """The sides of a race. Each has its library's best settings, and does the same work as the others.
 
-A library is imported when its side is first made: it takes seconds, and it need not be there.
+A library is imported when its side is first made: the import takes seconds, and the library may be
+missing.
 """
 
 from importlib import import_module
@@ -20,7 +21,7 @@ PREDICT_ONLY = ("onnxruntime",)
 TRAINING = [name for name in SIDES if name not in PREDICT_ONLY]
 
 DISTRIBUTIONS = {"torch.compile": "torch", "onnxruntime": "onnx onnxruntime"}
-"""What pip calls a library, where it is not the side's own name."""
+"""The name of a library on the package index, where it differs from the side's."""
 
 
 class MissingError(Exception):

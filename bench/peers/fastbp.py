@@ -1,4 +1,4 @@
-"""fastbp itself; where it stands in for a loop of someone else's, that loop is compiled."""
+"""fastbp itself. Where a measure stands for a loop of a user's program, that loop is compiled."""
 
 import numpy as np
 from numba import njit

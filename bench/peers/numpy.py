@@ -9,7 +9,7 @@ from bench.peers.side import Side
 
 
 class OnBlas(Side):
-    """Where threadpoolctl is not installed, the environment alone says how many threads."""
+    """Without threadpoolctl, the environment alone sets the number of threads."""
 
     choose_threads = find_spec("threadpoolctl") is not None
     in_use = int(os.environ.get(BLAS_THREADS[0], "0"))

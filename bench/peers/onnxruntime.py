@@ -6,7 +6,7 @@ from onnx import TensorProto, checker, helper, numpy_helper
 from bench.peers.side import Side
 
 OPSET, IR_VERSION = 17, 9
-"""Old enough for every onnxruntime that is about."""
+"""Opset: old enough for every onnxruntime in use."""
 
 
 class OnnxRuntime(Side):

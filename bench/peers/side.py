@@ -1,4 +1,4 @@
-"""What every side can do, and how it does it unless its library has a better way."""
+"""Base class of all sides: plain implementations, which a library overrides by better ones."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ class Side:
     """
 
     choose_threads = False
-    """Whether it is worth trying both one thread and all."""
+    """Whether a trial of one thread against all is worth its time."""
 
     def __init__(self, case, optimizer, threads):
         self.case = case
@@ -27,14 +27,14 @@ class Side:
         raise NotImplementedError
 
     def enter(self):
-        """Before each window: set what the library keeps for the whole process."""
+        """Called before each window: set the library's process-wide settings."""
 
     def own(self, array):
-        """The array as the library's own kind."""
+        """The array as the library's own kind of array."""
         return array
 
     def step(self, X, y):
-        """One update on these rows; the loss before it, as something that float takes."""
+        """One update on these rows; the loss before it, as a value that float() accepts."""
         raise NotImplementedError
 
     def fit(self, X, y, epochs):

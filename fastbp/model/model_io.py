@@ -41,23 +41,28 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
 def load(
     path: str | os.PathLike[str], verify: bool = True, functions: Functions | None = None
 ) -> Network:
-    """The network that ``Network.save`` wrote. On the same machine it predicts the same bits.
+    """Load the network that ``Network.save`` wrote; on the same machine it predicts the same bits.
 
-    Nothing that is in the file is run, and nothing is imported by a name that is in it: a file from
-    someone else can be wrong, but do nothing.
+    Loading runs no code from the file and imports nothing by a name in it: a file from someone else
+    can be wrong, but cannot do harm.
 
     Args:
         path: the file.
-        verify: refuse a file whose content does not have the checksum that it tells. Without it
-            what is in the file must still be a network.
-        functions: activations of your own, njit functions by the names that they had when the model
-            was saved; ones that it does not have are ignored.
+        verify: compare the checksum of the content with the one in the file. Without it the content
+            must still be a valid network.
+        functions: your own activations, njit functions by the names that they had when the model
+            was saved; further functions are ignored.
 
     Raises:
-        ValueError: it is no model file, was damaged, or is of a newer format, or ``functions``
-            lacks one: the message says which.
+        ValueError: the file is not a model file, is damaged or of a newer format, or ``functions``
+            lacks a function.
         TypeError: an argument is not as above.
         OSError: the file cannot be read.
+
+    >>> net = fastbp.Network([3, 8, 2], seed=0)
+    >>> net.save("model.safetensors")
+    >>> np.array_equal(fastbp.load("model.safetensors").weights[0], net.weights[0])
+    True
 
     """
     if functions is not None and not isinstance(functions, Mapping):
@@ -70,21 +75,29 @@ def load(
 
 
 def from_torch(module: Any) -> Network:
-    """The network that predicts what a torch.nn.Sequential does in evaluation, of its parameters.
+    """Make a network with the parameters and the predictions of a torch.nn.Sequential in eval mode.
 
-    Sequentials, nested ones too, of Linear, each followed by LayerNorm or not and by one of
-    fastbp's activations or none; Flatten and Identity; and the modules of ``Network.to_torch``. A
-    Linear without bias gets biases of 0, a LayerNorm without weights gains of 1 and shifts of 0,
-    which training then changes. Dropout is left out: pass its p to ``Trainer(dropout=...)``.
+    A Sequential may have Linear layers, each followed by an optional LayerNorm and an optional
+    activation that fastbp has; Flatten and Identity; nested Sequentials; and the modules of
+    ``Network.to_torch``. A Linear without bias gets biases of 0; a LayerNorm without weights gets
+    gains of 1 and shifts of 0. Training then changes them. Dropout is left out: pass its p to
+    ``Trainer(dropout=...)``.
 
-    torch's classifiers often end with a Linear: add Softmax(dim=1), or Sigmoid, for probabilities,
-    and for the losses "cross_entropy" and "bce". ModuleNotFoundError without torch.
+    torch's classifiers often end with a Linear: add Softmax(dim=1), or Sigmoid, for probabilities
+    and for the losses "cross_entropy" and "bce".
 
     Raises:
-        TypeError: module is no Sequential.
-        ValueError: it has something else, or something of this that fastbp has not: GELU with tanh,
-            other slopes, alpha, beta and eps than torch's defaults, LayerNorm after some hidden
-            layers alone, half precision, parameters that are not finite.
+        TypeError: module is not a Sequential.
+        ValueError: it has another module, or one that fastbp lacks: GELU with tanh, slopes, alpha,
+            beta and eps other than torch's defaults, LayerNorm after only some hidden layers, half
+            precision, parameters that are not finite.
+        ModuleNotFoundError: torch is not installed.
+
+    >>> from torch import nn
+    >>> module = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2), nn.Softmax(dim=1))
+    >>> net = fastbp.from_torch(module)
+    >>> net.sizes, net.activations
+    ((3, 8, 2), ('relu', 'softmax'))
 
     """
     need("torch", "torch", "from_torch")

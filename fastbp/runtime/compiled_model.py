@@ -3,6 +3,8 @@
 from typing import Any, NamedTuple, NoReturn
 
 from ..common.types import Array, Floats, Ints
+from ..kernels.base import codes
+from ..kernels.entry import embed_server
 
 
 class Model(NamedTuple):
@@ -23,6 +25,10 @@ class Model(NamedTuple):
     """Memory of one training step."""
     scratch: Array
     """Memory of predictions, for each thread its own."""
+
+    def __repr__(self) -> str:
+        rows, lr = self.header[embed_server.MOST_ROWS], self.hyper[codes.LR]
+        return f"<fastbp model: {self.parameters.dtype}, at most {rows} rows, lr {lr:g}>"
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError(

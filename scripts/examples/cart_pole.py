@@ -22,7 +22,7 @@ FORCES = np.array([-10.0, 0.0, 10.0], np.float32)
 SIZES = [5, 32, 32, 4]
 LR = 1e-3
 SCALE = np.array([1.0, 2.0, 0.2, 2.0], np.float32)
-"""Of the state (x, x', angle, angle'): the network sees states and their changes divided by it."""
+"""Scale of the state (x, x', angle, angle'): the network sees states and changes divided by it."""
 
 CHANGE = np.float32(10.0)
 """The network's outputs are changes of the scaled state times this."""
@@ -37,10 +37,10 @@ def change(s, force):
 
 
 def cost(s, p):
-    """Return how bad the state is that the model expects after s, two ticks on."""
+    """Return the cost of the state that the model expects two ticks after s."""
     x, angle = s[0] + p[0] / CHANGE, s[2] + p[2] / CHANGE
     speed, spin = s[1] + p[1] / CHANGE, s[3] + p[3] / CHANGE
-    # One number: a cart that is off to the right must first lean to the left.
+    # One number: a cart right of the center must first lean to the left.
     return abs(0.2 * angle + 0.5 * spin + 0.04 * x + 0.16 * speed)
 
 

@@ -62,7 +62,7 @@ def chain_rule(
 
 
 def seconds(train: Callable[[fastbp.Trainer, np.ndarray], None], trainer: fastbp.Trainer) -> float:
-    """Return how long 40000 updates take, the compilation of the kernels apart."""
+    """Return the seconds of 40000 updates, without the compilation of the kernels."""
     train(new_network()[1], random_rows(1))
     start = perf_counter()
     train(trainer, random_rows())

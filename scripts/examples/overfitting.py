@@ -1,11 +1,11 @@
 """A network that overfits, and three remedies: L2 regularization, dropout, early stopping.
 
 Noisy XOR: is the product of the two inputs negative? A tenth of the answers are wrong. A network
-with far more weights than there are rows learns the wrong answers by heart: its loss falls on, and
-its validation loss rises.
+with far more weights than rows learns the wrong answers by heart: its loss keeps falling, and its
+validation loss rises.
 
-Right: the L2 penalty is on weights and not on biases; dropout scales what it leaves by 1 / (1 -
-share), and is off where outputs are judged; early stopping brings back the weights of the best
+Right: the L2 penalty is on weights and not on biases; dropout scales the remaining units by 1 / (1
+- rate), and is off in evaluation; early stopping brings back the weights of the best
 epoch, and not those of the last.
 """
 
@@ -24,7 +24,7 @@ REMEDIES = {
     "dropout": {"dropout": 0.6},
     "early stopping": {},
 }
-"""Options of the trainer; early stopping is a callback of fit."""
+"""Options of the trainer for each remedy. Early stopping is a callback of fit instead."""
 
 
 def rows(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -57,7 +57,7 @@ def train(remedy: str, seed: int = 0) -> tuple[fastbp.History, float]:
     return history, trainer.evaluate(*validation)["loss"]
 
 
-def told(seeds: range) -> Iterator[str]:
+def lines(seeds: range) -> Iterator[str]:
     """Yield a line for each remedy: means over the seeds."""
     for remedy in REMEDIES:
         runs = [train(remedy, seed) for seed in seeds]
@@ -69,7 +69,7 @@ def told(seeds: range) -> Iterator[str]:
 
 def main() -> None:
     print(f"{ROWS} rows, {WRONG:.0%} of the answers wrong; means of five seeds")
-    for line in told(range(5)):
+    for line in lines(range(5)):
         print(line)
 
 

@@ -1,8 +1,8 @@
 """A policy gradient by `step_from`: REINFORCE on a cart-pole, all of it in one ``@njit`` loop.
 
 The loss is -mean over the steps of G ln p(action), where G is the discounted return of the step
-less the mean and over the deviation of the batch; its gradient by the outputs p of the softmax is
--G / (B p(action)) at the action that was taken and 0 elsewhere (Williams 1992). An episode ends
+minus the mean of the batch, divided by its deviation. The gradient by the outputs p of the softmax
+is -G / (B p(action)) at the action that was taken and 0 elsewhere (Williams, 1992). An episode ends
 when the pole or the cart is lost, or after 200 ticks; each tick is a reward of 1.
 """
 
@@ -16,7 +16,7 @@ import fastbp
 from fastbp import embed
 
 TICKS = 200
-"""Of an episode, at most."""
+"""Ticks of an episode, at most."""
 
 BATCH = 2000
 """Ticks of an update, at most: whole episodes."""

@@ -1,8 +1,8 @@
 """A surrogate of the right-hand side of an ODE, called inside an ``@njit`` RK4 integrator.
 
 The network learns (x, v) -> dv/dt of the Van der Pol oscillator from random states; then the
-integrator runs on the surrogate, four calls of `predict` a time step, and its trajectory is held
-against the true one.
+integrator runs on the surrogate, four calls of `predict` a time step, and its trajectory is
+compared with the true one.
 """
 
 from time import perf_counter
@@ -29,7 +29,7 @@ def acceleration(x, v):
 
 @njit
 def surrogate(model, x, v, row, p):
-    """Return dv/dt as the network knows it; row (2,) and p (1,) are scratch."""
+    """Return dv/dt by the network; row (2,) and p (1,) are scratch."""
     row[0], row[1] = x / SCALE[0], v / SCALE[1]
     embed.predict(model, row, p)
     return UNIT * p[0]

@@ -1,6 +1,6 @@
 """XOR with a 2-4-1 network of sigmoids, by plain gradient descent on the mean squared error.
 
-Right: the sigmoid's slope is a (1 - a) of the activation a = s(z), never z (1 - z) of z itself.
+Right: the sigmoid's derivative is a (1 - a) of the activation a = s(z), never z (1 - z) of z.
 """
 
 import numpy as np

@@ -99,3 +99,23 @@ def test_a_class_of_the_users_own_has_no_path():
         lr: float = 0.5
 
     assert repr(Mine(eps=0.1)) == "Mine(eps=0.1)"
+
+
+def test_a_compiled_model_is_short():
+    net = fastbp.Network([3, 4, 2], seed=0, dtype="float64")
+    trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.25), batch_size=7)
+    model = trainer.compiled()
+    trainer.lr = 0.5
+    assert repr(model) == "<fastbp model: float64, at most 7 rows, lr 0.5>"
+
+
+def test_a_curve_of_learning_rates_is_short():
+    net = fastbp.Network([1, 1], init="zeros")
+    trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.1), engine="numpy")
+    curve = trainer.find_lr([[1.0]], [1.0], start_lr=1e-3, end_lr=0.1, updates=5)
+    expected = "<LRCurve: 5 updates, lr 0.001 to 0.1, suggestion 0.01>"
+    assert repr(curve) == expected
+
+
+def test_a_history_is_a_dict():
+    assert repr(fastbp.History(loss=[0.5])) == "{'loss': [0.5]}"

@@ -30,19 +30,13 @@ is_installed = importlib.util.find_spec("torch") is not None
 @pytest.fixture(params=["stand-in", *(["torch"] if is_installed else [])])
 def torch(request, monkeypatch):
     """torch, as fastbp imports it."""
-    forget()
+    fake_torch.forget()
     if request.param == "torch":
         with warnings.catch_warnings(action="ignore"):
             yield importlib.import_module("torch")
     else:
         yield fake_torch.install(monkeypatch)
-    forget()
-
-
-def forget():
-    """Let fastbp import torch anew: it may be the other one."""
-    sys.modules.pop("fastbp.model.torch_modules", None)
-    vars(fastbp).pop("torch_modules", None)
+    fake_torch.forget()
 
 
 def outputs(torch, module, X):

@@ -16,8 +16,8 @@ def test_a_program_finds_what_is_put_into_its_environment():
 
 def test_a_failure_is_told_and_is_no_answer(capfd):
     assert fresh.answer("x = 1\nimport nothing_of_this_name") is None
-    n_notified = capfd.readouterr().err
-    assert n_notified.startswith("import nothing_of_this_name: failed: ModuleNotFoundError")
+    stderr = capfd.readouterr().err
+    assert stderr.startswith("import nothing_of_this_name: failed: ModuleNotFoundError")
 
 
 def test_a_program_that_fails_is_left_out_and_a_round_is_one_of_each():

@@ -109,6 +109,14 @@ def test_what_rooms_are_imported_is_seen(tmp_path, monkeypatch):
     assert found == {"common", "embed", "data", "model", "training"}
 
 
+def test_pages_show_the_rooms_in_their_order():
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    design = (ROOT / "kernels" / "README.md").read_text(encoding="utf-8")
+    for rooms in ROOMS.values():
+        assert " < ".join(rooms) in readme
+        assert " --> ".join(rooms) in design
+
+
 @pytest.mark.parametrize("folder", ROOMS)
 def test_rooms_import_downwards(folder):
     order, wrong = ROOMS[folder], set()

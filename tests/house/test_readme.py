@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fastbp
+from fastbp.components import activations, losses, optimizers
+
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("fastbp", "kernels", "tests", "bench", "scripts")
 PAGES = sorted(
@@ -94,6 +97,20 @@ def test_the_long_run_is_resumed():
     assert again["history"] == whole["history"]
     weights = (names["trainer"].net.weights[0] for names in (whole, again))
     assert np.array_equal(*weights)
+
+
+NAMES = {
+    **dict.fromkeys(activations.ACTIVATIONS, "activation"),
+    **dict.fromkeys(losses.LOSSES, "loss"),
+    **dict.fromkeys(optimizers.OPTIMIZERS, "optimizer"),
+    **dict.fromkeys(fastbp.schedules.SCHEDULES, "schedule"),
+    **dict.fromkeys(fastbp.__all__, "name"),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_guide_has_every_name(name):
+    assert re.search(rf"\b{name}\b", text_of(GUIDE)), f"fastbp/README.md: no {NAMES[name]} {name}"
 
 
 def test_every_example_is_in_the_gallery():

@@ -43,18 +43,18 @@ def test_slower_points_are_told_the_worst_first():
         "width 7, 2 layers, batch 8: 0.50x of jax",
         "width 64, 2 layers, batch 8: 0.90x of numpy",
     ]
-    assert "a peer is faster at 2 of 3 sizes; the worst are width 7" in sweep.n_notified(points)[0]
+    assert "a peer is faster at 2 of 3 sizes; the worst are width 7" in sweep.report_lines(points)[0]
 
 
 def test_threads_that_hurt_are_told_beyond_noise():
     points = [point(one=0.99, numpy=2.0), point(one=0.8, numpy=2.0), point(one=1.9, numpy=2.0)]
     assert sweep.hurt_by_threads(points) == ["width 64, 2 layers, batch 8: 0.80x"]
-    assert len(sweep.n_notified(points)) == 2
-    assert sweep.n_notified(points[:1]) == ["- sweep: a peer is faster at 0 of 1 sizes"]
+    assert len(sweep.report_lines(points)) == 2
+    assert sweep.report_lines(points[:1]) == ["- sweep: a peer is faster at 0 of 1 sizes"]
 
 
 def test_nothing_measured_is_nothing_told():
-    assert sweep.n_notified([]) == []
+    assert sweep.report_lines([]) == []
 
 
 @pytest.mark.parametrize("name", ["large", "xlarge"])

@@ -193,3 +193,9 @@ def install(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.setitem(sys.modules, "torch.nn", nn)
     return torch
+
+
+def forget():
+    """Let fastbp import torch anew, which may be another one than before."""
+    sys.modules.pop("fastbp.model.torch_modules", None)
+    vars(sys.modules["fastbp.model"]).pop("torch_modules", None)

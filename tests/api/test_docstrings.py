@@ -1,0 +1,109 @@
+"""Every public name has an example in its docstring, which runs as it stands.
+
+An example may use ``fastbp`` and ``np``, as the docstring of the package says. Those of
+fastbp.schedules may use what the example of that module defines.
+"""
+
+import doctest
+import importlib.util
+import inspect
+
+import numpy as np
+import pytest
+
+import fastbp
+from fastbp import embed, schedules
+from support import fake_torch
+
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+FINDER = doctest.DocTestFinder(recurse=False)
+
+
+def public_names():
+    """The object of every public name that can have a docstring."""
+    for prefix, module in (("fastbp", fastbp), ("fastbp.schedules", schedules)):
+        yield from ((f"{prefix}.{name}", vars(module)[name]) for name in module.__all__)
+    yield from functions_of("fastbp.embed", embed, embed.__name__)
+    for kind in (fastbp.Network, fastbp.Trainer, fastbp.History):
+        yield from functions_of(f"fastbp.{kind.__name__}", kind, kind.__module__)
+
+
+def functions_of(prefix, owner, module):
+    """The public functions and methods that were written for it."""
+    for name, value in vars(owner).items():
+        function = getattr(value, "__func__", value)  # of a class method
+        if inspect.isfunction(function) and function.__module__ == module and name[0] != "_":
+            yield f"{prefix}.{name}", function
+
+
+NAMES = {name: value for name, value in public_names() if not isinstance(value, dict)}
+for waiting in [name for name in NAMES if name.startswith(("fastbp.Network", "fastbp.Trainer"))]:
+    del NAMES[waiting]
+
+
+def examples_of(name, names):
+    """The examples of an object, as one test that knows these names."""
+    (test,) = FINDER.find(NAMES[name], name, module=False, globs=names)
+    return test
+
+
+def run(test):
+    """Run examples in a folder of their own, and report what fails."""
+    report = []
+    failed, tried = doctest.DocTestRunner(optionflags=FLAGS).run(
+        test, out=report.append, clear_globs=False
+    )
+    assert failed == 0, "".join(report)
+    return tried
+
+
+@pytest.fixture
+def names(monkeypatch, tmp_path):
+    """What an example knows."""
+    monkeypatch.chdir(tmp_path)
+    return {"fastbp": fastbp, "np": np}
+
+
+@pytest.fixture
+def torch(monkeypatch):
+    """torch, or its stand-in."""
+    if importlib.util.find_spec("torch") is None:
+        fake_torch.forget()
+        fake_torch.install(monkeypatch)
+    yield
+    fake_torch.forget()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.usefixtures("torch")
+def test_the_example(name, names):
+    if name.startswith("fastbp.schedules."):
+        module = examples_of("fastbp.schedules", names)
+        run(module)
+        names |= module.globs
+    assert run(examples_of(name, names)) > 0, f"{name} has no example"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_line_is_a_sentence(name):
+    first = inspect.getdoc(NAMES[name]).partition("\n")[0]
+    assert first.endswith((".", ":")), first
+
+
+def test_the_names():
+    expected = {"fastbp.Adam", "fastbp.embed.step", "fastbp.schedules.Cosine", "fastbp.load"}
+    expected |= {"fastbp.History.plot"}
+    assert set(NAMES) >= expected
+
+
+def test_an_example_that_fails_is_reported(names):
+    def wrong():
+        """Wrong.
+
+        >>> fastbp.SGD(lr=0.5)
+        fastbp.SGD(lr=0.25)
+        """
+
+    (test,) = FINDER.find(wrong, "wrong", module=False, globs=names)
+    with pytest.raises(AssertionError, match=r"Expected:\n +fastbp\.SGD\(lr=0\.25\)"):
+        run(test)
