@@ -43,7 +43,8 @@ def test_slower_points_are_told_the_worst_first():
         "width 7, 2 layers, batch 8: 0.50x of jax",
         "width 64, 2 layers, batch 8: 0.90x of numpy",
     ]
-    assert "a peer is faster at 2 of 3 sizes; the worst are width 7" in sweep.report_lines(points)[0]
+    first = sweep.report_lines(points)[0]
+    assert "a peer is faster at 2 of 3 sizes; the worst are width 7" in first
 
 
 def test_threads_that_hurt_are_told_beyond_noise():
