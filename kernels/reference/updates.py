@@ -1,11 +1,11 @@
-"""Penalties, clipping, and the optimizers' update rules."""
+"""Penalties, clipping, and the optimizers' update """
 
 import math
 
 import numpy as np
 
 from ..base import codes
-from ..stages import update_rules as rules
+from ..stages.update_rules import ADAGRAD, ADAM, ADAMW, NADAM, RMSPROP, SGD
 
 
 def penalty(weights, l1, l2):
@@ -39,7 +39,7 @@ def update(optimizer, hyper, t, w, g, m, v):
     rules in torch's order of operations: scalars in double precision, arrays in their own.
     """
     hyper, t = hyper.tolist(), int(t)
-    if optimizer == rules.ADAMW:
+    if optimizer == ADAMW:
         w *= 1 - hyper[codes.LR] * hyper[codes.WEIGHT_DECAY]
     elif hyper[codes.WEIGHT_DECAY]:
         g = g + hyper[codes.WEIGHT_DECAY] * w
@@ -100,10 +100,10 @@ def _adagrad(hyper, t, w, g, _m, v):
 
 
 _UPDATES = {
-    rules.SGD: _sgd,
-    rules.ADAM: _adam,
-    rules.ADAMW: _adam,
-    rules.RMSPROP: _rmsprop,
-    rules.ADAGRAD: _adagrad,
-    rules.NADAM: _nadam,
+    SGD: _sgd,
+    ADAM: _adam,
+    ADAMW: _adam,
+    RMSPROP: _rmsprop,
+    ADAGRAD: _adagrad,
+    NADAM: _nadam,
 }
