@@ -1,4 +1,4 @@
-"""Penalties, clipping, and the optimizers' update """
+"""Penalties, clipping, and the update rules of the optimizers."""
 
 import math
 

@@ -26,12 +26,12 @@ from fastbp.model import network
 from fastbp.runtime import compiled_engine, job
 from fastbp.training import core, trainer
 from support import processes
+from support.cases import HIDDEN
 from support.guards import PAGE, SIDES, Guard
 
 SHARES = (1, 2)
 STEPS = 1000
 OUTPUT = {"mse": "identity", "squared_error": "tanh", "bce": "sigmoid", "cross_entropy": "softmax"}
-HIDDEN = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu")
 OPTIMIZERS = (
     fastbp.SGD(lr=0.01),
     fastbp.SGD(lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.1),
