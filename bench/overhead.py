@@ -24,6 +24,7 @@ def contestants(case, epochs):
     import fastbp
     from fastbp.kernels.tables import job_table
     from fastbp.runtime.job import Job
+    from fastbp.training.datasets import as_dataset
 
     def trainer():
         net = fastbp.Network(case.sizes, output=case.output, seed=0)
@@ -32,12 +33,14 @@ def contestants(case, epochs):
 
     X, y = case.data(batches(case))
     fitted, bare = trainer(), trainer()
-    data = bare._data(X, y)
+    data = as_dataset(bare._core, X, y)
+
+    engine, moments = bare._core.engine, bare._core.arrays.moments
 
     def run():
         job = Job(job_table.TRAIN, data.rows, case.batch, np.zeros(epochs))
         job[job_table.EPOCHS] = epochs
-        bare._engine.train(data, job, bare._state.moments)
+        engine.train(data, job, moments)
 
     return lambda: fitted.fit(X, y, epochs=epochs, shuffle=False, progress=False), run
 

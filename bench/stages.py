@@ -96,13 +96,14 @@ class Model:
         from fastbp.kernels.tables import job_table, layout, settings
         from fastbp.kernels.tables.arenas import allocate
         from fastbp.runtime.job import Job
+        from fastbp.training.datasets import as_dataset
 
         self.workers, self.batch = workers, case.batch
         self.side = FastBP(case, optimizer, workers)
         trainer = self.side.trainer
-        self.data = trainer._data(*case.data())
-        self.state = trainer._state
-        shape = replace(self.state.shape, capacity=case.batch, workers=workers)
+        self.data = as_dataset(trainer._core, *case.data())
+        self.state = trainer._core.arrays
+        shape = replace(self.state.spec, capacity=case.batch, workers=workers)
         plan = layout.make_plan(shape)
         work = allocate(plan[0, layout.WORK], np.float32)
         order = np.random.default_rng(0).permutation(self.data.rows)

@@ -3,7 +3,7 @@
 import numpy.typing as npt
 
 from .kernels.entry import embed_calls, run
-from .model.network import as_dtype
+from .model.network_checks import as_dtype
 
 
 def warmup(dtype: npt.DTypeLike = "float32") -> None:

@@ -87,11 +87,6 @@ class FitState:
     step_loss: float = math.nan
     error: BaseException | None = None
 
-    def _advance(self, epochs: int, row: int, batch: int) -> None:
-        """Set the counters: complete epochs, and rows of the next one, in batches of this size."""
-        self.samples = epochs * self.rows + row
-        self.steps = epochs * -(-self.rows // batch) + row // batch
-
     @property
     def epoch(self) -> int:
         """Number of complete epochs."""
@@ -224,37 +219,45 @@ def as_callbacks(callbacks: Any) -> list[Callback]:
 
 
 class CallbackList:
-    """The callbacks of one fit, and its bar; as a context, what ends with the fit.
+    """The callbacks of one fit and its bar. As a context, it calls on_fit_end at the end.
 
-    is_on: whether there are any, or a bar. each_epoch: whether one of them hears of each epoch.
-    step_interval: some hear of updates, at multiples of it; 0 if none does. stopped: whether one
-    has raised StopTraining; for_good: and a fit that is resumed would end, too. event: STEP or
-    EPOCH while they are told of one, else empty; told: how many of its listeners have been, or are.
+    is_on: whether there are callbacks or a bar. each_epoch: whether a callback has on_epoch_end.
+    step_interval: callbacks hear of updates at multiples of it; 0 where none does. stopped: whether
+    a callback has raised StopTraining. stopped_permanently: whether a resumed fit stops as well.
+    event: STEP or EPOCH while callbacks are told of one, else empty. n_notified: the number of its
+    listeners that have been told, or are being told.
     """
 
     def __init__(self, callbacks: Sequence[Callback], bar: "Bar | None", state: FitState) -> None:
-        self.state, self.stopped, self.for_good = state, False, False
+        self.state = state
+        self.stopped = self.stopped_permanently = False
         self.event, self.n_notified = "", 0
         self.callbacks = sorted(callbacks, key=_runs_last)
         self._bar = bar
         # The bar begins last and ends first: what others print then stands below it.
         self._all = [*self.callbacks, bar] if bar else self.callbacks
         of_steps = [c for c in _overriding(STEP, self._all) if c.step_interval]
-        self._hearers = {STEP: of_steps, EPOCH: _overriding(EPOCH, self._all)}
+        self._listeners = {STEP: of_steps, EPOCH: _overriding(EPOCH, self._all)}
         self._begun: list[Callback] = []
-        self._awaited: list[dict[str, Any]] = []
-        self.is_on, self.each_epoch = bool(self._all), bool(self._hearers[EPOCH])
+        self._saved_states: list[dict[str, Any]] = []
+        self.is_on, self.each_epoch = bool(self._all), bool(self._listeners[EPOCH])
         self.step_interval = math.gcd(*(callback.step_interval for callback in of_steps))
 
     def begin(self) -> None:
-        """Tell them that fit begins; of a fit that is resumed, give them their states."""
+        """Tell them that fit begins; where it is resumed, give them their saved states."""
         for callback in self._all:
             self._tell(callback.on_fit_begin)
             self._begun.append(callback)
-        if self._awaited:
-            for callback, state in zip(self.callbacks, self._awaited, strict=True):
+        if self._saved_states:
+            for callback, state in zip(self.callbacks, self._saved_states, strict=True):
                 callback.load_state_dict(state)
-            self._awaited = []
+            self._saved_states = []
+
+    def advance(self, epochs: int, row: int, batch: int) -> None:
+        """Set the FitState's counts: epochs that have ended, and rows taken of the next one."""
+        state = self.state
+        state.samples = epochs * state.rows + row
+        state.steps = epochs * -(-state.rows // batch) + row // batch
 
     def end_step(self) -> None:
         """Tell them of an update."""
@@ -267,30 +270,30 @@ class CallbackList:
     def describe(self) -> dict[str, Any]:
         """What a checkpoint has of them."""
         return {
-            "stopped": self.for_good,
+            "stopped": self.stopped_permanently,
             "event": self.event,
             "told": self.n_notified,
             "step_loss": self.state.step_loss,
-            "states": self._awaited or [callback.state_dict() for callback in self.callbacks],
+            "states": self._saved_states or [callback.state_dict() for callback in self.callbacks],
         }
 
-    def take_up(self, described: dict[str, Any]) -> None:
-        """Stand where ``describe`` was called. ValueError for what it cannot have returned."""
+    def restore(self, described: dict[str, Any]) -> None:
+        """Return to where ``describe`` was called; ValueError for what it cannot have returned."""
         get = partial(tree_codec.get, described)
         stopped, step_loss = get("stopped", bool), get("step_loss", float)
         event = get("event", lambda value: value in ("", STEP, EPOCH))
         n_notified = get("told", lambda value: type(value) is int and value >= 0)
         states = get("states", lambda value: is_states(value, len(self.callbacks)))
-        self.stopped = self.for_good = stopped
-        self.event, self.n_notified, self.state.step_loss, self._awaited = (
+        self.stopped = self.stopped_permanently = stopped
+        self.event, self.n_notified, self.state.step_loss, self._saved_states = (
             event,
             n_notified,
             step_loss,
             states,
         )
 
-    def go_on(self) -> None:
-        """Tell those of the event who were not told before the checkpoint was written."""
+    def finish_event(self) -> None:
+        """Tell the listeners of the saved event that had not been told before the checkpoint."""
         if self.event:
             self._announce(self.event, self.n_notified)
 
@@ -301,7 +304,7 @@ class CallbackList:
 
     def _announce(self, event: str, n_notified: int) -> None:
         self.event, self.n_notified = event, n_notified
-        for callback in self._hearers[event][n_notified:]:
+        for callback in self._listeners[event][n_notified:]:
             self.n_notified += 1
             if event == EPOCH or self.state.steps % callback.step_interval == 0:
                 self._tell(getattr(callback, event))
@@ -312,7 +315,7 @@ class CallbackList:
             method(self.state)
         except StopTraining as stop:
             self.stopped = True
-            self.for_good |= not stop.resumable
+            self.stopped_permanently |= not stop.resumable
 
     def __enter__(self) -> "CallbackList":
         return self

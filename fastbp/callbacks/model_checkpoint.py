@@ -162,7 +162,7 @@ def _are_counts(value: Any) -> bool:
 
 def _check_updates(state: FitState) -> None:
     optimizer = state.trainer.optimizer
-    if state.trainer._full_batch:
+    if not optimizer.makes_updates:
         raise ValueError(
             f"every_updates is given, but optimizer {optimizer!r} makes none by batches: give "
             "every_epochs, which counts its iterations"

@@ -134,14 +134,14 @@ class EarlyStopping(Callback):
         if self._monitor.better(value, self.best, self._min_delta):
             self.best, self.best_epoch = value, state.epoch
             if self._restore_best:
-                self._parameters = state.trainer.net._layers()
+                self._parameters = state.trainer.net.arrays.layers()
         elif state.epoch - self.best_epoch >= self._patience:
             raise StopTraining
 
     def on_fit_end(self, state: FitState) -> None:
         """Restore the best parameters."""
         if self._parameters:
-            state.trainer.net._set_layers(self._parameters)
+            state.trainer.net.arrays.set_layers(self._parameters)
             self._parameters = None
 
 

@@ -15,9 +15,25 @@ from .losses import Loss
 from .optimizers import Optimizer
 
 
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """The options of a Trainer as its caller gave them; ``Trainer`` says what each means."""
+
+    l1: float
+    l2: float
+    dropout: float | Sequence[float]
+    label_smoothing: float
+    clip_value: float | None
+    clip_norm: float | None
+    ema_decay: float | None
+    class_weight: str | Mapping[int, float] | None
+    schedule: schedules.Schedule | None
+    lr_factors: float | Sequence[float]
+
+
 @dataclass(frozen=True)
 class Options:
-    """The options of a Trainer, checked (fastbp/trainer.py says what each means)."""
+    """The options of a Trainer, checked."""
 
     l1: float
     l2: float
@@ -69,45 +85,34 @@ class Options:
         return hyper
 
 
-def check(
-    n_layers: int,
-    n_out: int,
-    loss: Loss,
-    *,
-    l1: Any,
-    l2: Any,
-    dropout: Any,
-    label_smoothing: Any,
-    clip_value: Any,
-    clip_norm: Any,
-    ema_decay: Any,
-    class_weight: Any,
-    schedule: Any,
-    lr_factors: Any,
-) -> Options:
+def check(n_layers: int, n_out: int, loss: Loss, given: Arguments) -> Options:
     """The options of a trainer; ValueError or TypeError for one that is not as it must be."""
-    smoothing = checks.from_zero_below_one(label_smoothing, "label_smoothing")
+    smoothing = checks.from_zero_below_one(given.label_smoothing, "label_smoothing")
     if smoothing and not loss.has_classes:
         raise ValueError(
             f"label_smoothing is {smoothing}, but loss {loss.name!r} has no labels: use it with "
             "'cross_entropy' or 'bce'"
         )
     return Options(
-        l1=checks.not_negative(l1, "l1"),
-        l2=checks.not_negative(l2, "l2"),
+        l1=checks.not_negative(given.l1, "l1"),
+        l2=checks.not_negative(given.l2, "l2"),
         dropout=(
             *_per_layer(
-                dropout, n_layers - 1, "dropout", "hidden layer", checks.from_zero_below_one
+                given.dropout, n_layers - 1, "dropout", "hidden layer", checks.from_zero_below_one
             ),
             0.0,
         ),
         label_smoothing=smoothing,
-        clip_value=0.0 if clip_value is None else checks.positive(clip_value, "clip_value"),
-        clip_norm=0.0 if clip_norm is None else checks.positive(clip_norm, "clip_norm"),
-        averaging=0.0 if ema_decay is None else _decay(ema_decay),
-        class_weight=_class_weight(class_weight, loss, n_out),
-        schedule=None if schedule is None else schedules.check(schedule),
-        lr_factors=_per_layer(lr_factors, n_layers, "lr_factors", "layer", checks.not_negative),
+        clip_value=0.0
+        if given.clip_value is None
+        else checks.positive(given.clip_value, "clip_value"),
+        clip_norm=0.0 if given.clip_norm is None else checks.positive(given.clip_norm, "clip_norm"),
+        averaging=0.0 if given.ema_decay is None else _decay(given.ema_decay),
+        class_weight=_class_weight(given.class_weight, loss, n_out),
+        schedule=None if given.schedule is None else schedules.check(given.schedule),
+        lr_factors=_per_layer(
+            given.lr_factors, n_layers, "lr_factors", "layer", checks.not_negative
+        ),
     )
 
 

@@ -23,7 +23,8 @@ from ..common.types import Array
 from ..data import scaling
 from ..storage import model_file
 from ..storage.safetensors_format import short
-from .network import DTYPES, Network
+from .network import Network
+from .network_checks import DTYPES
 
 Functions: TypeAlias = Mapping[str, Callable[..., Any]]
 Shapes: TypeAlias = dict[str, tuple[int, ...]]
@@ -122,7 +123,7 @@ def tensors(net: Network) -> dict[str, Array]:
     """Fresh copies of all parameters, and the scaling. ValueError where one is not finite."""
     found = {
         f"layers.{i}.{part}": array
-        for i, layer in enumerate(net._layers())
+        for i, layer in enumerate(net.arrays.layers())
         for part, array in zip(PARTS, layer, strict=False)
     }
     for name, array in found.items():
@@ -145,7 +146,7 @@ def build(
     _check_arguments(**arguments)
     _check_tensors(tensors, sizes, meta["dtype"], meta["layer_norm"])
     net = Network(sizes, kinds[:-1], kinds[-1], init="zeros", **arguments)
-    net._set_layers(_layers(tensors, len(sizes) - 1))
+    net.arrays.set_layers(_layers(tensors, len(sizes) - 1))
     units = {name: tensors[name] for name in UNITS if name in tensors}
     if units:
         net.set_scaling(**units)

@@ -2,41 +2,26 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import pairwise
-from typing import Any, Protocol
-from weakref import WeakSet
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numpy import empty, ndarray
 
-from ..common import checks, registry
+from ..common import checks
 from ..common.optional import need
-from ..common.types import Array, Floats, Ints
-from ..components import activations, initializers, losses, user_functions
+from ..common.types import Array, Floats
+from ..components import activations, initializers, user_functions
 from ..data import scaling
 from ..data.scaling import Scaling
-from ..data.tables import address, as_array, as_inputs
-from ..kernels.tables import arenas, layout, settings
+from ..data.tables import as_inputs
+from ..kernels.tables import arenas, layout
 from ..runtime import compiled_engine, fast_path, threads
-from ..runtime.arrays import Dataset, TrainingArrays, raise_status
-from ..runtime.locking import exclusive, new_lock
-
-
-class Follower(Protocol):
-    """A trainer, as far as its network knows it."""
-
-    def check_scaling(self, targets: scaling.Units | None) -> None:
-        """ValueError if its loss goes with no targets that are scaled so."""
-
-    def follow_scaling(self) -> None:
-        """The network scales from now on."""
-
-
-_NOTHING = np.empty(0)
-
-DTYPES = {name: np.dtype(name) for name in ("float32", "float64")}
+from ..runtime.arrays import Dataset, raise_status
+from ..runtime.locking import exclusive
+from . import network_checks
+from .network_arrays import NetworkArrays
 
 
 class Network:
@@ -80,26 +65,26 @@ class Network:
         layer_norm: bool = False,
         residual: bool = False,
     ) -> None:
-        self._sizes = _sizes(sizes)
-        hidden = _hidden(activation, len(self.sizes) - 2)
+        self._sizes = network_checks.as_sizes(sizes)
+        hidden = network_checks.as_hidden(activation, len(self.sizes) - 2)
         self._activations = (*hidden, activations.lookup(output, "output"))
         for one in self._activations:
             initializers.lookup(init, one.rectifier)
         self._seed = checks.seed(seed)
-        self._dtype = as_dtype(dtype)
+        self._dtype = network_checks.as_dtype(dtype)
         self._layer_norm = checks.flag(layer_norm, "layer_norm")
         self._residual = checks.flag(residual, "residual")
-        _check_layers(self._new_shape())
+        network_checks.check_options(self._spec())
         try:
-            layout.check_room(self._new_shape())
-            self._place(self._initial(init))
+            layout.check_room(self._spec())
+            self._make_arrays(self._initial(init), Scaling())
         except MemoryError as error:
             raise MemoryError(
                 f"sizes {list(self.sizes)} make {self.n_parameters} parameters, and there is no "
                 "memory for so many: make the layers smaller"
             ) from error
 
-    def _new_shape(self) -> layout.PlanSpec:
+    def _spec(self) -> layout.PlanSpec:
         return layout.PlanSpec(
             self.sizes,
             tuple(a.code for a in self._activations),
@@ -113,28 +98,9 @@ class Network:
             ),
         )
 
-    def _place(self, layers: list[arenas.Layer]) -> None:
-        """Lay out the parameters of every layer for this machine's kernels."""
-        self._shape = self._new_shape()
-        self._plan: Ints = layout.make_plan(self._shape)
-        count = int(self._plan[0, layout.PARAMETERS])
-        memory = arenas.allocate(count + arenas.scales_length(self._shape), self.dtype)
-        self._parameters = memory[:count]  # what holds it holds the scales, too
-        self._scales = arenas.read_scales(self._shape, memory[count:])
-        arenas.write_layers(self._plan, self._parameters, layers)
-        scaling.fill(self._scaling, self._scales)
-        # What extended kernels read of an inference; the quick way has its address.
-        self._hyper = np.zeros(settings.length(len(self.sizes) - 1, 0))
-        if self._scaling.any:
-            self._extend()
-        self._trainers: WeakSet[Follower] = WeakSet()
-        self._lock = new_lock()
-
-    def _extend(self) -> None:
-        """Use the extended kernels, which scale; other threads may predict meanwhile."""
-        scales = address(self._scales.input_mean)
-        self._shape = replace(self._shape, extended=True, scaling=scales)
-        self._fast_path = None
+    def _make_arrays(self, layers: list[arenas.Layer], scaled: Scaling) -> None:
+        self.arrays = NetworkArrays(self._spec(), self._activations, layers, scaled)
+        self._fast_path: fast_path.Prediction | None = None
 
     def _initial(self, init: str) -> list[arenas.Layer]:
         rng = np.random.default_rng(self.seed)
@@ -147,20 +113,16 @@ class Network:
         hidden = [(W, b, np.ones(len(b)), np.zeros(len(b))) for W, b in layers[:-1]]
         return [*hidden, layers[-1]]
 
-    _fast_path: fast_path.Prediction | None = None
-    _scaling = Scaling()
-
     def __getstate__(self) -> dict[str, Any]:
-        """With parameters in natural shapes: their layout is this machine's."""
-        of_this_machine = {"_shape", "_plan", "_parameters", "_scales", "_hyper"}
-        of_this_machine |= {"_trainers", "_fast_path", "_lock"}
-        with exclusive(self._lock):
-            state = {key: value for key, value in vars(self).items() if key not in of_this_machine}
-            return state | {"layers": self._layers()}
+        """Parameters are in natural shapes. Keys are those of 0.1.0, whose pickles load."""
+        state = {k: v for k, v in vars(self).items() if k not in ("arrays", "_fast_path")}
+        with exclusive(self.arrays.lock):
+            return state | {"layers": self.arrays.layers(), "_scaling": self.arrays.scaling}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update((key, value) for key, value in state.items() if key != "layers")
-        self._place(state["layers"])
+        of_arrays = ("layers", "_scaling")
+        vars(self).update((key, value) for key, value in state.items() if key not in of_arrays)
+        self._make_arrays(state["layers"], state.get("_scaling", Scaling()))
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -234,18 +196,7 @@ class Network:
         return self._copies(3)
 
     def _copies(self, part: int) -> list[Array]:
-        return [_read_only(layer[part]) for layer in self._layers() if len(layer) > part]
-
-    def _layers(self) -> list[arenas.Layer]:
-        """Fresh copies of all parameters, layer by layer."""
-        return list(arenas.read_layers(self._plan, self._parameters))
-
-    def _set_layers(self, layers: Sequence[arenas.Layer]) -> None:
-        """``set_parameters`` to what ``_layers`` gave."""
-        weights, biases, gains, shifts = (
-            [layer[part] for layer in layers if len(layer) > part] for part in range(4)
-        )
-        self.set_parameters(weights, biases, gains or None, shifts or None)
+        return [_read_only(array) for array in self.arrays.part(part)]
 
     def set_parameters(
         self,
@@ -260,47 +211,7 @@ class Network:
         leaves them. Optimizer moments of a trainer stay. ValueError or TypeError, with nothing
         changed, where a count, shape or dtype does not fit or a value is not finite.
         """
-        shapes = list(pairwise(self.sizes))
-        of_units = [shape[1:] for shape in shapes]
-        normalized = of_units[:-1] if self.layer_norm else []
-        columns = [
-            self._checked(weights, shapes, "weights", "layer"),
-            self._checked(biases, of_units, "biases", "layer"),
-            self.gains if gains is None else self._norms(gains, normalized, "gains"),
-            self.shifts if shifts is None else self._norms(shifts, normalized, "shifts"),
-        ]
-        layers = [
-            tuple(column[i] for column in columns if i < len(column)) for i in range(len(shapes))
-        ]
-        with exclusive(self._lock):
-            self._parameters.fill(0)  # padding, too: 0 times a delta that was infinite is NaN
-            arenas.write_layers(self._plan, self._parameters, layers)
-
-    def _norms(self, arrays: Any, shapes: Sequence[tuple[int, ...]], name: str) -> list[Array]:
-        if not self.layer_norm:
-            raise ValueError(
-                f"{name} are given, but the layers are not normalized: make the Network with "
-                "layer_norm=True, or leave them out"
-            )
-        return self._checked(arrays, shapes, name, "hidden layer")
-
-    def _checked(
-        self, arrays: Any, shapes: Sequence[tuple[int, ...]], name: str, layer: str
-    ) -> list[Array]:
-        """One array for each shape."""
-        try:
-            count = len(arrays)
-        except TypeError:
-            raise TypeError(
-                f"{name} is {type(arrays).__name__}, expected a sequence of {len(shapes)} arrays, "
-                f"one per {layer}"
-            ) from None
-        if count != len(shapes):
-            raise ValueError(f"{name} has {count} arrays, expected {len(shapes)}, one per {layer}")
-        return [
-            _parameter(array, shape, self.dtype, f"{name}[{i}]")
-            for i, (array, shape) in enumerate(zip(arrays, shapes, strict=True))
-        ]
+        self.arrays.set_parameters(weights, biases, gains, shifts)
 
     def standardize(self, X: Any, y: Any = None) -> None:
         """Standardize inputs, and with y targets, by the mean and standard deviation of these.
@@ -329,7 +240,7 @@ class Network:
 
         """
         x = as_inputs(X, self.sizes[0])
-        targets = self._scaling.targets
+        targets = self.arrays.scaling.targets
         if y is not None:
             columns = scaling.as_columns(y, self.sizes[-1], len(x.array))
             targets = scaling.estimated(as_inputs(columns, columns.shape[1], "y"), self.dtype, "y")
@@ -364,37 +275,30 @@ class Network:
         self._scale(Scaling(inputs, scaling.given(target_mean, target_scale, counts, "target")))
 
     def _scale(self, wanted: Scaling) -> None:
-        scaling.check(wanted.inputs, self.dtype, "input")
-        scaling.check(wanted.targets, self.dtype, "target")
-        with exclusive(self._lock):
-            for trainer in self._trainers:
-                trainer.check_scaling(wanted.targets)
-            if not self._shape.scaling:
-                self._extend()
-            for trainer in self._trainers:
-                trainer.follow_scaling()
-            self._scaling = wanted
-            scaling.fill(wanted, self._scales)
+        try:
+            self.arrays.set_scaling(wanted)
+        finally:
+            self._fast_path = None  # it may be that of the plain kernels
 
     @property
     def input_mean(self) -> Floats | None:
         """What is subtracted from inputs: a read-only copy, (n_in,), or None."""
-        return _copy_of(self._scaling.inputs, "mean")
+        return _copy_of(self.arrays.scaling.inputs, "mean")
 
     @property
     def input_scale(self) -> Floats | None:
         """What inputs are then divided by: a read-only copy, (n_in,), or None."""
-        return _copy_of(self._scaling.inputs, "scale")
+        return _copy_of(self.arrays.scaling.inputs, "scale")
 
     @property
     def target_mean(self) -> Floats | None:
         """What is subtracted from targets: a read-only copy, one for each, or None."""
-        return _copy_of(self._scaling.targets, "mean")
+        return _copy_of(self.arrays.scaling.targets, "mean")
 
     @property
     def target_scale(self) -> Floats | None:
         """What targets are then divided by: a read-only copy, one for each, or None."""
-        return _copy_of(self._scaling.targets, "scale")
+        return _copy_of(self.arrays.scaling.targets, "scale")
 
     def predict(self, X: Any, out: Array | None = None) -> Array:
         """Outputs (n, n_out) of the rows of X (n, n_in); safe from many threads at once.
@@ -411,8 +315,8 @@ class Network:
                 out may have been written to.
 
         """
-        p = self._predict_fast_path(X, out)
-        return self._predict_carefully(X, out) if p is None else p
+        p = self.fast_outputs(X, out)
+        return self._checked_outputs(X, out) if p is None else p
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a file, from which ``fastbp.load`` makes it again.
@@ -446,20 +350,18 @@ class Network:
 
         return torch_modules.to_torch(self)
 
-    def _predict_carefully(self, X: Any, out: Array | None) -> Array:
+    def _checked_outputs(self, X: Any, out: Array | None) -> Array:
         data = Dataset(as_inputs(X, self.sizes[0]))
-        out = self._out(out, data)
+        out = network_checks.as_out(out, data.x, self.sizes[-1], self.dtype)
         flops = 2.0 * data.rows * self.n_parameters
         workers = threads.workers(threads.maximum("auto"), flops)
-        state = self._state()
-        statuses = compiled_engine.infer(
-            state, workers, data, np.asarray(out), compiled_engine.NO_VALUES
-        )
-        raise_status(statuses, data, state)
+        arrays, nothing = self.arrays.for_inference(), compiled_engine.NO_VALUES
+        statuses = compiled_engine.infer(arrays, workers, data, np.asarray(out), nothing)
+        raise_status(statuses, data, arrays)
         return out
 
-    def _predict_fast_path(self, X: Any, out: Array | None) -> Array | None:
-        """``predict`` by the short way (quick.py), or None where only the careful way will do."""
+    def fast_outputs(self, X: Any, out: Array | None) -> Array | None:
+        """``predict`` by the fast path, for fastbp itself; None where X or out must be checked."""
         if type(X) is not ndarray or X.dtype is not self._dtype or not X.flags.carray:
             return None
         code, header, _memory = self._fast_path or self._make_fast_path()
@@ -473,35 +375,11 @@ class Network:
             return None
 
     def _make_fast_path(self) -> fast_path.Prediction:
-        state = self._state()
-        self._fast_path = made = fast_path.prediction(state, self.n_parameters)
-        if self._shape is not state.shape:  # another thread has just begun to scale
+        arrays = self.arrays.for_inference()
+        self._fast_path = made = fast_path.prediction(arrays, self.n_parameters)
+        if self.arrays.spec is not arrays.spec:  # another thread has just begun to scale
             self._fast_path = None
         return made
-
-    def _state(self) -> TrainingArrays:
-        """For an inference."""
-        loss = losses.LOSSES["mse"]
-        arrays = self._parameters, _NOTHING, self._hyper
-        return TrainingArrays(self._shape, *arrays, loss, self._scales, self.custom_activations)
-
-    def _out(self, out: Array | None, data: Dataset) -> Array:
-        shape = (data.rows, self.sizes[-1])
-        if out is None:
-            return np.empty(shape, self.dtype)
-        if not isinstance(out, np.ndarray):
-            raise TypeError(f"out is a {type(out).__name__}, expected a NumPy array {shape}")
-        array = np.asarray(out)  # what a class of the user's says of itself may be anything
-        if array.shape != shape or array.dtype != self.dtype or not array.flags.carray:
-            raise ValueError(
-                f"out has shape {array.shape} and dtype {array.dtype}, C-contiguous and writeable: "
-                f"{array.flags.carray}; expected shape {shape}, dtype {self.dtype}, True"
-            )
-        if np.ma.is_masked(out):
-            raise ValueError("out has masked entries, which would stay masked: pass out.data")
-        if np.may_share_memory(array, data.x.array):
-            raise ValueError("out lies in the memory of X, expected memory of its own: pass a copy")
-        return out
 
 
 def _read_only(array: Array) -> Array:
@@ -511,76 +389,3 @@ def _read_only(array: Array) -> Array:
 
 def _copy_of(units: scaling.Units | None, part: str) -> Floats | None:
     return None if units is None else _read_only(getattr(units, part).copy())
-
-
-def _sizes(sizes: Any) -> tuple[int, ...]:
-    try:
-        units = None if isinstance(sizes, str | bytes) else iter(sizes)
-    except TypeError:  # an array without dimensions has an __iter__, too
-        units = None
-    if units is None:
-        raise TypeError(
-            f"sizes is {sizes!r}, expected a sequence of integers, inputs first: [784, 512, 10]"
-        )
-    checked = tuple(checks.count(n, f"sizes[{i}]") for i, n in enumerate(units))
-    if len(checked) < 2:
-        raise ValueError(f"sizes is {list(checked)}, expected at least inputs and outputs: [4, 1]")
-    return checked
-
-
-def _check_layers(shape: layout.PlanSpec) -> None:
-    """Refuse what would be without effect."""
-    sizes = list(shape.sizes)
-    if shape.layer_norm and len(sizes) == 2:
-        raise ValueError(
-            f"layer_norm is True, but sizes {sizes} has no hidden layer, which is what it "
-            "normalizes: add one, or leave layer_norm out"
-        )
-    if shape.residual and not any(shape.adds_inputs):
-        raise ValueError(
-            f"residual is True, but in sizes {sizes} no hidden layer is as wide as the layer "
-            "before: make some equal, or leave residual out"
-        )
-
-
-def _hidden(activation: Any, count: int) -> tuple[activations.Activation, ...]:
-    if isinstance(activation, str) or callable(activation):
-        return (activations.lookup_hidden(activation),) * count
-    if isinstance(activation, bytes) or not isinstance(activation, Sequence):
-        raise TypeError(
-            f"activation is {activation!r}, of type {type(activation).__name__}, expected a name "
-            "or a function that numba.njit has compiled, or one of these per hidden layer"
-        )
-    if len(activation) != count:
-        raise ValueError(
-            f"activation has {len(activation)} names, expected {count}, one per hidden layer"
-        )
-    return tuple(
-        activations.lookup_hidden(name, f"activation[{i}]") for i, name in enumerate(activation)
-    )
-
-
-def as_dtype(dtype: Any) -> np.dtype[Any]:
-    """``dtype`` as NumPy's; ValueError or TypeError for what no network has."""
-    name = (
-        dtype
-        if isinstance(dtype, str)
-        else getattr(dtype, "__name__", getattr(dtype, "name", dtype))
-    )
-    return registry.lookup(DTYPES, name, "dtype")
-
-
-def _parameter(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array:
-    array = as_array(value, name)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} has dtype {array.dtype}, expected real numbers")
-    if array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
-    with np.errstate(over="ignore"):
-        converted = array.astype(dtype)
-    if not np.isfinite(converted).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(converted))[0])
-        raise ValueError(
-            f"{name} has {array[place]} at {place}, expected numbers that are finite in {dtype}"
-        )
-    return converted

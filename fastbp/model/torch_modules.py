@@ -79,7 +79,9 @@ def to_torch(net: Network) -> Any:
     modules: list[Any] = []
     if net.input_mean is not None:
         modules.append(Standardize(*_units(net, net.input_mean, net.input_scale)))
-    for name, residual, parts in zip(net.activations, [*adds, False], net._layers(), strict=True):
+    for name, residual, parts in zip(
+        net.activations, [*adds, False], net.arrays.layers(), strict=True
+    ):
         layer = [*_linear_and_norm(*parts), *_activation(name)]
         modules.extend([Residual(*layer)] if residual else layer)
     if net.target_mean is not None:
@@ -145,7 +147,8 @@ def from_torch(module: Any) -> Network:
 
 def _flat(module: Any, name: str = "module") -> Iterator[tuple[str, Any]]:
     """Names and modules, those of nested Sequentials in their place; no Dropout and the like."""
-    for key, child in module._modules.items():  # named_children leaves out what occurs again
+    # named_children leaves a module out where it occurs again.
+    for key, child in module._modules.items():  # noqa: SLF001
         place = f"{name}[{key}]"
         if type(child) is nn.Sequential:
             yield from _flat(child, place)

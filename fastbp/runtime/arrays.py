@@ -42,14 +42,14 @@ class Dataset:
 class TrainingArrays:
     """A trainer's arrays over a network's parameters (layouts: kernels/layout.py)."""
 
-    shape: layout.PlanSpec
+    spec: layout.PlanSpec
     parameters: Array
     """The network's own arena."""
     moments: Array
     hyper: Floats
     loss: Loss
     scales: arenas.Scales
-    """The network's; only a shape with ``scaling`` uses them."""
+    """The network's; only a spec with ``scaling`` uses them."""
     custom_activations: tuple[Callable[..., Any] | None, ...]
     """The network's functions, one a layer."""
 
@@ -70,19 +70,19 @@ class Engine(Protocol):
         """Fill values (n, 2) with loss and hits of each row. Returns statuses likewise."""
 
 
-def raise_status(statuses: Ints, data: Dataset, state: TrainingArrays) -> None:
+def raise_status(statuses: Ints, data: Dataset, arrays: TrainingArrays) -> None:
     """ValueError for the first invalid value that an inference met."""
     met = statuses[statuses != job_table.OK]
     if not len(met):
         return
     status, start = int(met[0]) % job_table.KINDS, int(met[0]) // job_table.KINDS
-    raise_invalid(status, np.arange(start, min(data.rows, start + 1024)), data, state)
+    raise_invalid(status, np.arange(start, min(data.rows, start + 1024)), data, arrays)
 
 
-def raise_invalid(status: int, rows: Ints, data: Dataset, state: TrainingArrays) -> None:
+def raise_invalid(status: int, rows: Ints, data: Dataset, arrays: TrainingArrays) -> None:
     """ValueError for the invalid value that a kernel met among these rows."""
-    dtype, (x_name, y_name) = state.parameters.dtype, data.names
+    dtype, (x_name, y_name) = arrays.parameters.dtype, data.names
     if status == job_table.BAD_INPUT:
         raise_bad_inputs(data.x, rows, dtype, x_name)
     if status == job_table.BAD_TARGET and data.y is not None:
-        raise_bad_targets(data.y, rows, state.loss, state.shape.sizes[-1], dtype, y_name)
+        raise_bad_targets(data.y, rows, arrays.loss, arrays.spec.sizes[-1], dtype, y_name)

@@ -27,7 +27,7 @@ def next_count(count: int, seconds: float) -> int:
 
 
 @lru_cache(maxsize=64)
-def first_rows(shape: layout.PlanSpec) -> int:
+def first_rows(spec: layout.PlanSpec) -> int:
     """Rows of an inference's first call."""
-    weights = sum(a * b for a, b in zip(shape.sizes[:-1], shape.sizes[1:], strict=True))
-    return max(1, int(FIRST_CHUNK_COST / (2 * weights + UNIT_COST * sum(shape.sizes))))
+    weights = sum(a * b for a, b in zip(spec.sizes[:-1], spec.sizes[1:], strict=True))
+    return max(1, int(FIRST_CHUNK_COST / (2 * weights + UNIT_COST * sum(spec.sizes))))

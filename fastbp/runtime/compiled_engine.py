@@ -30,44 +30,44 @@ NO_VALUES = np.empty((0, 2))
 
 
 @lru_cache(maxsize=64)
-def _plan(shape: layout.PlanSpec) -> Ints:
-    return layout.make_plan(shape)
+def _plan(spec: layout.PlanSpec) -> Ints:
+    return layout.make_plan(spec)
 
 
 class CompiledEngine:
     """Runs the kernels, in as many shares as the work is worth."""
 
-    def __init__(self, state: TrainingArrays, limit: int) -> None:
-        self.state = state
+    def __init__(self, arrays: TrainingArrays, limit: int) -> None:
+        self.arrays = arrays
         self.limit = limit
         self.forced_workers = 0
-        self._shape = replace(state.shape, capacity=0)
+        self._spec = replace(arrays.spec, capacity=0)
         self._plan: Ints
         self._work: Array
         self._pointers: tuple[int, ...]
-        self._weights = sum(a * b for a, b in pairwise(state.shape.sizes))
+        self._weights = sum(a * b for a, b in pairwise(arrays.spec.sizes))
 
     def _workers(self, flops: float) -> int:
         return self.forced_workers or threads.workers(self.limit, flops)
 
     def _make_room(self, rows: int, workers: int) -> None:
-        shape = self._shape
-        if rows > shape.capacity or workers > shape.workers:
-            capacity, workers = max(rows, shape.capacity), max(workers, shape.workers)
-            shape = replace(shape, capacity=capacity, workers=workers)
-            plan = _plan(shape).copy() if shape.extended else _plan(shape)  # a batch writes in it
-            self._work = arenas.allocate(plan[0, layout.WORK], self.state.parameters.dtype)
-            self._shape, self._plan = shape, plan
-            self._pointers = _pointers(self.state, plan, self._work)
+        spec = self._spec
+        if rows > spec.capacity or workers > spec.workers:
+            capacity, workers = max(rows, spec.capacity), max(workers, spec.workers)
+            spec = replace(spec, capacity=capacity, workers=workers)
+            plan = _plan(spec).copy() if spec.extended else _plan(spec)  # a batch writes in it
+            self._work = arenas.allocate(plan[0, layout.WORK], self.arrays.parameters.dtype)
+            self._spec, self._plan = spec, plan
+            self._pointers = _pointers(self.arrays, plan, self._work)
 
     def train(self, data: Dataset, job: Job, into: Array) -> float:
         """See ``Engine``."""
         workers = self._workers(6.0 * job.batch * self._weights)
         self._make_room(job.batch, workers)
         job.point(self._pointers, data.x, data.y, data.weights)
-        if into is not self.state.moments:
+        if into is not self.arrays.moments:
             job[job_table.MOMENTS] = address(into)
-        return _run(job, self.state, workers)
+        return _run(job, self.arrays, workers)
 
     def header(self, batch_size: int) -> ModelHandle:
         """The header of a model that trains in this engine's memory. MemoryError if it has none."""
@@ -78,9 +78,9 @@ class CompiledEngine:
                 f"batch_size is {batch_size}, and there is no memory for a step of so many rows: "
                 "make the Trainer with a smaller one"
             ) from error
-        plans = inference_plan(self.state.shape, batch_size, 1), self._plan
+        plans = inference_plan(self.arrays.spec, batch_size, 1), self._plan
         return training_handle(
-            self.state, batch_size, self.max_single_thread_rows(), plans, self._work
+            self.arrays, batch_size, self.max_single_thread_rows(), plans, self._work
         )
 
     def max_single_thread_rows(self) -> int:
@@ -90,30 +90,35 @@ class CompiledEngine:
         return threads.max_single_thread_rows(self.limit, 6.0 * self._weights)
 
     @property
+    def plan(self) -> Ints:
+        """The plan of a step, once there is one."""
+        return self._plan
+
+    @property
     def work(self) -> Array:
         """The memory of a step, once there is some."""
         return self._work
 
     def outputs(self, data: Dataset, out: Array) -> Ints:
         """See ``Engine``."""
-        return infer(self.state, self._inference_workers(data), data, out, NO_VALUES)
+        return infer(self.arrays, self._inference_workers(data), data, out, NO_VALUES)
 
     def evaluate_rows(self, data: Dataset, values: Floats) -> Ints:
         """See ``Engine``."""
-        nothing = np.empty(0, self.state.parameters.dtype)
-        return infer(self.state, self._inference_workers(data), data, nothing, values)
+        nothing = np.empty(0, self.arrays.parameters.dtype)
+        return infer(self.arrays, self._inference_workers(data), data, nothing, values)
 
     def _inference_workers(self, data: Dataset) -> int:
         return self._workers(2.0 * data.rows * self._weights)
 
 
-def inference_plan(shape: layout.PlanSpec, rows: int, workers: int) -> Ints:
+def inference_plan(spec: layout.PlanSpec, rows: int, workers: int) -> Ints:
     """For so many rows, a few vectors of them at a time."""
-    largest = max(a * b for a, b in pairwise(shape.sizes))
+    largest = max(a * b for a, b in pairwise(spec.sizes))
     blocks = BLOCKS if largest <= CACHED_WEIGHTS else BLOCKS_FROM_MEMORY
-    vectors = min(blocks, -(-rows // (shape.lanes * workers)))
-    capacity = vectors * shape.lanes * workers
-    return _plan(replace(shape, capacity=capacity, workers=workers, dropout=()))
+    vectors = min(blocks, -(-rows // (spec.lanes * workers)))
+    capacity = vectors * spec.lanes * workers
+    return _plan(replace(spec, capacity=capacity, workers=workers, dropout=()))
 
 
 _SPARE: list[Array] = []
@@ -138,17 +143,17 @@ def _give_back(arena: Array) -> None:
         _SPARE[:] = [arena]
 
 
-def infer(state: TrainingArrays, workers: int, data: Dataset, out: Array, values: Floats) -> Ints:
+def infer(arrays: TrainingArrays, workers: int, data: Dataset, out: Array, values: Floats) -> Ints:
     """Outputs or judgments of all rows, with memory of its own: safe from many threads at once.
 
     Many rows go in several calls of the kernels, each of whole blocks, so that none is one that
     goes another way for having few rows.
     """
-    state = replace(state)  # another thread may go over to the extended kernels meanwhile
-    plan = inference_plan(state.shape, data.rows, workers)
-    work = _borrow(int(plan[0, layout.WORK]) * state.parameters.itemsize)
+    arrays = replace(arrays)  # another thread may go over to the extended kernels meanwhile
+    plan = inference_plan(arrays.spec, data.rows, workers)
+    work = _borrow(int(plan[0, layout.WORK]) * arrays.parameters.itemsize)
     try:
-        return _infer_in(_pointers(state, plan, work), plan, state, workers, data, out, values)
+        return _infer_in(_pointers(arrays, plan, work), plan, arrays, workers, data, out, values)
     finally:
         _give_back(work)
 
@@ -156,14 +161,14 @@ def infer(state: TrainingArrays, workers: int, data: Dataset, out: Array, values
 def _infer_in(
     pointers: tuple[int, ...],
     plan: Ints,
-    state: TrainingArrays,
+    arrays: TrainingArrays,
     workers: int,
     data: Dataset,
     out: Array,
     values: Floats,
 ) -> Ints:
     block = int(plan[0, layout.CAPACITY])
-    start, count = 0, chunking.first_rows(state.shape)
+    start, count = 0, chunking.first_rows(arrays.spec)
     while True:
         count = max(block, count // block * block)
         stop = start + count if data.rows - start >= 2 * count else data.rows
@@ -171,7 +176,7 @@ def _infer_in(
         job = _inference(pointers, data.part(start, stop), out[start:stop], values[start:stop])
         statuses = np.zeros(workers, np.int64)
         job[job_table.STATUSES] = address(statuses)
-        waited = _run(job, state, workers)
+        waited = _run(job, arrays, workers)
         if stop == data.rows or statuses.any():
             return np.where(statuses == job_table.OK, statuses, statuses + job_table.KINDS * start)
         count = chunking.next_count(count, time.perf_counter() - began - waited)
@@ -186,16 +191,16 @@ def _inference(pointers: tuple[int, ...], data: Dataset, out: Array, values: Flo
     return job
 
 
-def _run(job: Job, state: TrainingArrays, workers: int) -> float:
+def _run(job: Job, arrays: TrainingArrays, workers: int) -> float:
     """Run a job; returns the seconds that it had to wait for other threads."""
-    kind = state.parameters.itemsize, state.shape.extended
+    kind = arrays.parameters.itemsize, arrays.spec.extended
     if workers == 1 or not forks.can_split():
         run.serial(*kind)(job.address, job_table.RUN, 0, 1)
         return 0.0
     return threads.run_exclusive(workers, run.parallel, job.array, run.code(*kind), workers)
 
 
-def _pointers(state: TrainingArrays, plan: Ints, work: Array) -> tuple[int, ...]:
+def _pointers(arrays: TrainingArrays, plan: Ints, work: Array) -> tuple[int, ...]:
     """The elements of a job from PLAN to HYPER."""
-    arrays = (state.parameters, state.moments, work, state.hyper)
-    return (address(plan), *map(address, arrays))
+    parts = (arrays.parameters, arrays.moments, work, arrays.hyper)
+    return (address(plan), *map(address, parts))

@@ -26,14 +26,14 @@ Step: TypeAlias = tuple[Callable[[int, Array, Array], float], int, object]
 or NaN if nothing has changed."""
 
 
-def prediction(state: TrainingArrays, n_parameters: int) -> Prediction:
+def prediction(arrays: TrainingArrays, n_parameters: int) -> Prediction:
     """For a network, of as many rows as are not worth a second thread, or cutting into chunks."""
     rows = threads.max_single_thread_rows(threads.maximum("auto"), 2.0 * n_parameters)
-    rows = min(rows, chunking.first_rows(state.shape))
+    rows = min(rows, chunking.first_rows(arrays.spec))
     if rows == 0:
         return _no_prediction, 0, None
-    header = inference_handle(state, rows, compiled_engine.inference_plan(state.shape, rows, 1))
-    return embed_calls.fast_predict(state.parameters.itemsize), address(header.array), header
+    header = inference_handle(arrays, rows, compiled_engine.inference_plan(arrays.spec, rows, 1))
+    return embed_calls.fast_predict(arrays.parameters.itemsize), address(header.array), header
 
 
 def step(model: Model) -> Step:

@@ -46,7 +46,7 @@ def can_split() -> bool:
 
 def _locks() -> tuple[Any, ...]:
     """What a child would wait for without end if another thread of its parent had it."""
-    return threads._NEXT_TURN, threads._PARALLEL_REGION, global_compiler_lock
+    return threads.NEXT_TURN, threads.PARALLEL_REGION, global_compiler_lock
 
 
 def _wait() -> None:

@@ -28,13 +28,13 @@ class ModelHandle(NamedTuple):
     scratch: Array
 
 
-def inference_handle(state: TrainingArrays, most_rows: int, plan: Ints) -> ModelHandle:
+def inference_handle(arrays: TrainingArrays, most_rows: int, plan: Ints) -> ModelHandle:
     """A header that serves predictions of at most so many rows; plan: of a thread's own memory."""
-    return _header(state, most_rows, (plan, plan))
+    return _header(arrays, most_rows, (plan, plan))
 
 
 def training_handle(
-    state: TrainingArrays,
+    arrays: TrainingArrays,
     most_rows: int,
     single_thread_rows: int,
     plans: tuple[Ints, Ints],
@@ -45,10 +45,10 @@ def training_handle(
     single_thread_rows: the most rows of a step that is not worth a second thread. plans: of a
     prediction, and of a step, which ``work`` is for.
     """
-    header = _header(state, most_rows, plans)
+    header = _header(arrays, most_rows, plans)
     array = header.array
     array[embed_server.SINGLE_THREAD_ROWS] = single_thread_rows
-    array[embed_server.OPTIMIZER_MOMENTS] = address(state.moments)
+    array[embed_server.OPTIMIZER_MOMENTS] = address(arrays.moments)
     array[embed_server.TRAINING + job_table.WORK] = address(work)
     array[embed_server.TRAINING + job_table.LOSSES] = (
         address(array) + array.itemsize * embed_server.LOSS_SUM
@@ -59,31 +59,31 @@ def training_handle(
     return header
 
 
-def _header(state: TrainingArrays, most_rows: int, plans: tuple[Ints, Ints]) -> ModelHandle:
+def _header(arrays: TrainingArrays, most_rows: int, plans: tuple[Ints, Ints]) -> ModelHandle:
     """plans: of the slots, and of the training job, which is left without work."""
     plan, training_plan = plans
     slots = numba.config.NUMBA_NUM_THREADS + MORE_SLOTS
     arena, work = int(plan[0, layout.PARAMETERS]), int(plan[0, layout.WORK])
     end = embed_server.FIRST_SLOT + slots * embed_server.SLOT_STRIDE
     # Memory that no call has touched yet is none of the machine's.
-    scratch = arenas.allocate(arena + slots * work, state.parameters.dtype)
+    scratch = arenas.allocate(arena + slots * work, arrays.parameters.dtype)
     array = arenas.allocate(end + plan.size + training_plan.size, np.int64)
-    here, itemsize = address(array), state.parameters.itemsize
+    here, itemsize = address(array), arrays.parameters.itemsize
     array[embed_server.ENTRY], array[embed_server.STAMP], array[embed_server.HERE] = (
         embed_server.serve(),
         jit.stamp(),
         here,
     )
     array[embed_server.CODE], array[embed_server.ITEMSIZE] = (
-        run.code(itemsize, state.shape.extended),
+        run.code(itemsize, arrays.spec.extended),
         itemsize,
     )
     array[embed_server.MOST_ROWS], array[embed_server.SLOTS] = most_rows, slots
     array[embed_server.GRADIENT_ARENA] = address(scratch)
     array[end:] = np.concatenate([plan, training_plan], axis=None)
     pointers = {
-        job_table.PARAMS: address(state.parameters),
-        job_table.HYPER: address(state.hyper),
+        job_table.PARAMS: address(arrays.parameters),
+        job_table.HYPER: address(arrays.hyper),
     }
     training = {job_table.PLAN: here + array.itemsize * (end + plan.size)}
     _set(array, embed_server.TRAINING, pointers | training)

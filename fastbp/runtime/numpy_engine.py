@@ -1,4 +1,4 @@
-"""The twin engine: ``engine="numpy"``, kernels/reference alone. Nothing is compiled."""
+"""The twin engine: ``engine="numpy"``, kernels/reference.py alone. Nothing is compiled."""
 
 import math
 from collections.abc import Iterator
@@ -23,11 +23,11 @@ Layers = list[arenas.Layer]
 class NumpyEngine:
     """Runs the NumPy twins on copies in natural shapes of the same arenas."""
 
-    def __init__(self, state: TrainingArrays) -> None:
-        self.state = state
-        self._plan = layout.make_plan(state.shape)
-        self._outputs = state.shape.sizes[-1]
-        each = zip(state.custom_activations, state.shape.activations, strict=True)
+    def __init__(self, arrays: TrainingArrays) -> None:
+        self.arrays = arrays
+        self._plan = layout.make_plan(arrays.spec)
+        self._outputs = arrays.spec.sizes[-1]
+        each = zip(arrays.custom_activations, arrays.spec.activations, strict=True)
         self._activations = [function or code for function, code in each]
         self._updated = False
 
@@ -37,25 +37,25 @@ class NumpyEngine:
     def _forward(
         self, x: Array, layers: Layers, factors: list[Array | None] | None = None
     ) -> tuple[list[Array], list[Array]]:
-        shape, matrices, biases = (
-            self.state.shape,
+        spec, matrices, biases = (
+            self.arrays.spec,
             *zip(*(pair[:2] for pair in layers), strict=True),
         )
-        more = factors, _norms(layers), shape.adds_inputs
+        more = factors, _norms(layers), spec.adds_inputs
         with np.errstate(over="ignore", invalid="ignore"):
             zs, outs = reference.forward(matrices, biases, self._activations, x, *more)
         return zs, outs
 
     def _take(self, data: Dataset, rows: Ints) -> tuple[int, Array, Array]:
         """Status, X and y of these rows."""
-        dtype, loss = self.state.parameters.dtype, self.state.loss
+        dtype, loss = self.arrays.parameters.dtype, self.arrays.loss
         x = data.x.array[rows]
         with np.errstate(over="ignore"):
             # Integers take the way of the gather, through float64.
             x = (x.astype(np.float64) if x.dtype.kind in "iu" else x).astype(dtype)
         if not np.isfinite(x).all():
             return job_table.BAD_INPUT, x, x
-        x = self._standardized(x, *self.state.scales[:2])
+        x = self._standardized(x, *self.arrays.scales[:2])
         if data.y is None:
             return job_table.OK, x, x
         try:
@@ -65,10 +65,10 @@ class NumpyEngine:
         y = data.y.array[rows]
         if loss.takes_labels and y.shape[1] == 1 and y.dtype.kind in "iu":
             return job_table.OK, x, y[:, 0]
-        return job_table.OK, x, self._standardized(y.astype(dtype), *self.state.scales[2:4])
+        return job_table.OK, x, self._standardized(y.astype(dtype), *self.arrays.scales[2:4])
 
     def _standardized(self, x: Array, mean: Array, factor: Array) -> Array:
-        if not self.state.shape.scaling:
+        if not self.arrays.spec.scaling:
             return x
         columns = x.shape[1]
         with np.errstate(over="ignore"):
@@ -77,14 +77,14 @@ class NumpyEngine:
 
     def train(self, data: Dataset, job: Job, into: Array) -> float:
         """See ``Engine``."""
-        layers = self._layers(self.state.parameters)
+        layers = self._layers(self.arrays.parameters)
         moments = [self._layers(arena) for arena in into]
         try:
             for rows in self._batches(job):
                 if not self._step(data, rows, job, layers, moments):
                     break
         finally:
-            arenas.write_layers(self._plan, self.state.parameters, layers)
+            arenas.write_layers(self._plan, self.arrays.parameters, layers)
             for arena, moment in zip(into, moments, strict=True):
                 arenas.write_layers(self._plan, arena, moment)
         return 0.0
@@ -100,7 +100,7 @@ class NumpyEngine:
             stop = min(n, start + job[job_table.BATCH])
             job[job_table.BUDGET] -= 1
             yield np.arange(start, stop) if order is None else order[start:stop]
-            self.state.hyper[settings.UPDATES] += (
+            self.arrays.hyper[settings.UPDATES] += (
                 job[job_table.TASK] == job_table.TRAIN and self._updated
             )
             job[job_table.START] = 0 if stop == n else stop
@@ -144,11 +144,11 @@ class NumpyEngine:
 
     def _row_weights(self, data: Dataset, rows: Ints, y: Array) -> Floats:
         """The weight of each row of a batch, times that of its class."""
-        state = self.state
+        arrays = self.arrays
         weights: Floats = np.ones(len(rows)) if data.weights is None else data.weights[rows]
-        if not state.shape.weighs_classes:
+        if not arrays.spec.weighs_classes:
             return weights
-        table = state.hyper[settings.class_weights(len(state.shape.sizes) - 1) :]
+        table = arrays.hyper[settings.class_weights(len(arrays.spec.sizes) - 1) :]
         if y.ndim == 1:
             weights = weights * table[y]
         elif y.shape[1] == 1:
@@ -161,14 +161,14 @@ class NumpyEngine:
         self, x: Array, y: Array, places: Ints, n: int, weights: Floats, layers: Layers
     ) -> tuple[Array, Layers]:
         """Row losses, and the gradient of sum(weights * losses) / n."""
-        shape, hyper = self.state.shape, self.state.hyper
+        spec, hyper = self.arrays.spec, self.arrays.hyper
         factors = self._dropout(places, x.dtype)
         zs, outs = self._forward(x, layers, factors)
         smoothing = float(hyper[settings.SMOOTHING])
         losses, delta = self._evaluate_rows(zs[-1], outs[-1], y, n, smoothing)
-        if shape.extended:
+        if spec.extended:
             delta = delta * weights[:, None].astype(delta.dtype)
-        matrices, more = [W for W, *_ in layers], (factors, _norms(layers), shape.adds_inputs)
+        matrices, more = [W for W, *_ in layers], (factors, _norms(layers), spec.adds_inputs)
         deltas, of_norms, _ = reference.errors(matrices, self._activations, zs, outs, delta, *more)
         pairs = zip(reference.gradients(outs, deltas), of_norms, strict=True)
         return losses, [(*pair, *(of_norm or ())) for pair, of_norm in pairs]
@@ -177,7 +177,7 @@ class NumpyEngine:
         self, z: Array, p: Array, y: Array, n: int, smoothing: float
     ) -> tuple[Array, Array]:
         """Row losses, and dLoss/dz of their sum over n."""
-        loss, output = self.state.loss, self._activations[-1]
+        loss, output = self.arrays.loss, self._activations[-1]
         if loss.function is not None:
             losses, rates = reference.custom_losses(loss.function, p, y)
             return losses, reference.delta_from_output(output, z, p, rates / rates.dtype.type(n))
@@ -186,17 +186,17 @@ class NumpyEngine:
         return losses, delta
 
     def _dropout(self, places: Ints, dtype: Any) -> list[Array | None]:
-        shape, updates = self.state.shape, int(self.state.hyper[settings.UPDATES])
-        rates = shape.dropout or (0.0,) * len(shape.activations)
+        spec, updates = self.arrays.spec, int(self.arrays.hyper[settings.UPDATES])
+        rates = spec.dropout or (0.0,) * len(spec.activations)
         return [
-            reference.dropout_factors(shape.seed, updates, layer, places, units, rate).astype(dtype)
+            reference.dropout_factors(spec.seed, updates, layer, places, units, rate).astype(dtype)
             if rate
             else None
-            for layer, (units, rate) in enumerate(zip(shape.sizes[1:], rates, strict=True), 1)
+            for layer, (units, rate) in enumerate(zip(spec.sizes[1:], rates, strict=True), 1)
         ]
 
     def _penalty(self, layers: Layers) -> float:
-        l1, l2 = self.state.hyper[[settings.L1, settings.L2]]
+        l1, l2 = self.arrays.hyper[[settings.L1, settings.L2]]
         return float(reference.penalty([w for w, *_ in layers], l1, l2)) if l1 or l2 else 0.0
 
     @staticmethod
@@ -219,8 +219,8 @@ class NumpyEngine:
                 total[part][...] = gradient
 
     def _final(self, gradients: Layers, layers: Layers, scale: float, clipped: bool) -> Layers:
-        hyper = self.state.hyper.tolist()
-        if not self.state.shape.extended:
+        hyper = self.arrays.hyper.tolist()
+        if not self.arrays.spec.extended:
             return gradients
         largest = hyper[settings.CLIP_VALUE] if clipped else 0.0
         l1, l2 = (hyper[i] if scale else 0.0 for i in (settings.L1, settings.L2))
@@ -237,12 +237,12 @@ class NumpyEngine:
         self, gradients: Layers, scale: float, layers: Layers, moments: list[Layers]
     ) -> bool:
         """One update. False, and nothing has changed, where the gradient's norm is not finite."""
-        shape, hyper = self.state.shape, self.state.hyper
+        spec, hyper = self.arrays.spec, self.arrays.hyper
         gradients = self._final(gradients, layers, scale, clipped=True)
         factors = [
             float(hyper[settings.of_layer(i + 1, settings.LR_FACTOR)]) for i in range(len(layers))
         ]
-        if shape.clips_norm:
+        if spec.clips_norm:
             live = [g for f, pair in zip(factors, gradients, strict=True) if f for g in pair]
             clipping = reference.clip_scale(live, float(hyper[settings.CLIP_NORM]))
             if not math.isfinite(clipping):
@@ -258,7 +258,7 @@ class NumpyEngine:
 
     def _now(self, factor: float) -> Floats:
         """The hyperparameters of this update and a layer with this factor on its learning rate."""
-        hyper = self.state.hyper.copy()
+        hyper = self.arrays.hyper.copy()
         encoded = hyper[settings.SCHEDULE : settings.STEP_LR]
         scheduled, momentum = reference.scheduled(encoded, hyper[settings.UPDATES])
         hyper[codes.LR] *= scheduled * factor
@@ -275,14 +275,14 @@ class NumpyEngine:
         layers: Layers,
         moments: list[Layers],
     ) -> None:
-        shape = self.state.shape
+        spec = self.arrays.spec
         for part, gradient in enumerate(gradients):
             w = layers[layer][part]
-            kept = [moments[i][layer][part] for i in range(shape.moments)] or [w]
-            reference.update(shape.optimizer, hyper, t, w, gradient, kept[0], kept[-1])
-            if shape.averages:
+            kept = [moments[i][layer][part] for i in range(spec.moments)] or [w]
+            reference.update(spec.optimizer, hyper, t, w, gradient, kept[0], kept[-1])
+            if spec.averages:
                 average, decay = (
-                    moments[shape.moments][layer][part],
+                    moments[spec.moments][layer][part],
                     w.dtype.type(hyper[settings.AVERAGING] if t > 1 else 0),
                 )
                 average[...] = w + decay * (average - w)
@@ -296,7 +296,7 @@ class NumpyEngine:
         return self._infer(data, None, values)
 
     def _infer(self, data: Dataset, out: Array | None, values: Floats | None) -> Ints:
-        layers, loss = self._layers(self.state.parameters), self.state.loss
+        layers, loss = self._layers(self.arrays.parameters), self.arrays.loss
         for start in range(0, data.rows, BLOCK):
             rows = np.arange(start, min(data.rows, start + BLOCK))
             status, x, y = self._take(data, rows)
@@ -314,10 +314,10 @@ class NumpyEngine:
 
     def _raw(self, p: Array) -> Array:
         """Outputs in the user's units."""
-        if not self.state.shape.scaling:
+        if not self.arrays.spec.scaling:
             return p
         with np.errstate(all="ignore"):
-            raw: Array = reference.in_raw_units(p, *self.state.scales[4:])
+            raw: Array = reference.in_raw_units(p, *self.arrays.scales[4:])
         return raw
 
 

@@ -19,10 +19,10 @@ NO_LIMIT = 2**62
 
 _GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
-_PARALLEL_REGION, _NEXT_TURN = threading.RLock(), threading.RLock()
+PARALLEL_REGION, NEXT_TURN = threading.RLock(), threading.RLock()
 """Numba's workqueue layer aborts the process when two Python threads enter a region at once; with
 any layer, two regions at once would only share the same cores. Who waits for the region holds
-_NEXT_TURN: a thread that leaves a region and wants the next one at once cannot overtake. An RLock
+NEXT_TURN: a thread that leaves a region and wants the next one at once cannot overtake. An RLock
 knows whose it is, so that what Ctrl-C interrupts can tell whether it had it yet; and a signal
 handler that forks (forks.py) never waits for its own thread."""
 
@@ -120,7 +120,7 @@ def run_exclusive(count: int, region: Callable[..., object], *arguments: Any) ->
     finally:
         # No contextlib.suppress: Ctrl-C may end any call that is made before the release.
         try:  # noqa: SIM105
-            _PARALLEL_REGION.release()
+            PARALLEL_REGION.release()
         except RuntimeError:  # not ours: Ctrl-C ended the wait
             pass
     return waited
@@ -128,6 +128,6 @@ def run_exclusive(count: int, region: Callable[..., object], *arguments: Any) ->
 
 def _take_turn() -> float:
     asked = time.perf_counter()
-    with _NEXT_TURN:
-        _PARALLEL_REGION.acquire()
+    with NEXT_TURN:
+        PARALLEL_REGION.acquire()
     return time.perf_counter() - asked

@@ -1,10 +1,10 @@
-"""Checkpoints: a trainer, its network, and the fit that it is in, as one file (files.py)."""
+"""Checkpoints: a trainer, its network, and the fit that it is in, as one file (model_file.py)."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,47 +13,41 @@ from ..common import checks, specs
 from ..common.types import Array
 from ..components import losses, optimizers, options
 from ..components.lbfgs import LBFGS
-from ..kernels.base import codes
 from ..kernels.tables import arenas, settings
 from ..model import model_io
 from ..model.network import Network
 from ..storage import model_file, tree_codec
-
-if TYPE_CHECKING:
-    from .core import TrainerCore
+from .core import TrainerCore
 
 Functions = Mapping[str, Callable[..., Any]]
 
 OPTIMIZERS = optimizers.OPTIMIZERS | {"LBFGS": LBFGS}
 
 
-def write(trainer: "TrainerCore", path: str | os.PathLike[str]) -> None:
+def write(core: TrainerCore, path: str | os.PathLike[str]) -> None:
     """``Trainer.save``."""
-    model_io.check_names(trainer._custom_functions())
+    model_io.check_names(core.functions())
     tree = {
-        "network": {
-            "meta": model_io.describe(trainer._net),
-            "tensors": model_io.tensors(trainer._net),
-        },
-        "arguments": arguments(trainer),
-        "learned": _learned(trainer),
-        "history": _columns(trainer._history),
-        "fit": trainer._fit and trainer._fit.describe(),
+        "network": {"meta": model_io.describe(core.net), "tensors": model_io.tensors(core.net)},
+        "arguments": arguments(core),
+        "learned": _state(core),
+        "history": _columns(core.history),
+        "fit": core.fit and core.fit.describe(),
     }
     tensors: dict[str, Array] = {}
     packed = {key: tree_codec.pack(value, key, tensors) for key, value in tree.items()}
     model_file.write(path, "checkpoint", packed, tensors)
 
 
-def arguments(trainer: "TrainerCore") -> dict[str, Any]:
+def arguments(core: TrainerCore) -> dict[str, Any]:
     """What the trainer was made with, but its network and threads, as JSON has it."""
     return {
-        "loss": losses.to_dict(trainer._loss),
-        "optimizer": specs.to_dict(trainer._optimizer),
-        "batch_size": trainer._batch_size,
-        "seed": trainer._seed,
-        "engine": trainer._engine_name,
-        **options.to_dict(trainer._options),
+        "loss": losses.to_dict(core.loss),
+        "optimizer": specs.to_dict(core.optimizer),
+        "batch_size": core.batch_size,
+        "seed": core.seed,
+        "engine": core.engine_name,
+        **options.to_dict(core.options),
     }
 
 
@@ -63,19 +57,18 @@ def _columns(history: History) -> dict[str, Any]:
     return {"keys": list(history), "columns": columns}
 
 
-def _learned(trainer: "TrainerCore") -> dict[str, Any]:
-    """What updates have changed, and fit, beside the network's parameters."""
-    state = trainer._state
-    kept = state.moments[: state.shape.moments + state.shape.averages]
-    first_class = settings.class_weights(len(trainer._net.sizes) - 1)
+def _state(core: TrainerCore) -> dict[str, Any]:
+    """What training has changed, besides the network's parameters."""
+    arrays, plan = core.arrays, core.net.arrays.plan
+    kept = arrays.moments[: arrays.spec.moments + arrays.spec.averages]
     return {
-        "lr": float(state.hyper[codes.LR]),
-        "updates": int(state.hyper[settings.UPDATES]),
-        "mu_product": float(state.hyper[settings.OPTIMIZER_STATE]),
-        "class_weights": state.hyper[first_class:] if trainer._is_balanced else None,
-        "weighs_rows": trainer._weighs_rows,
-        "epoch": trainer._epoch,
-        "moments": [list(arenas.read_layers(trainer._net._plan, arena)) for arena in kept],
+        "lr": core.lr,
+        "updates": core.updates,
+        "mu_product": float(arrays.hyper[settings.OPTIMIZER_STATE]),
+        "class_weights": core.class_weights if core.is_balanced else None,
+        "weighs_rows": core.weighs_rows,
+        "epoch": core.epoch,
+        "moments": [list(arenas.read_layers(plan, arena)) for arena in kept],
     }
 
 
@@ -96,28 +89,28 @@ class Checkpoint:
         given["optimizer"] = specs.from_dict(given.get("optimizer"), OPTIMIZERS, "optimizer")
         return given | options.from_dict(given)
 
-    def check(self, trainer: "TrainerCore") -> "Learned":
-        """What there is for this trainer to take over. ValueError if it is not for it."""
-        learned, balanced = self.learned, trainer._options.class_weight == "balanced"
+    def check(self, core: TrainerCore) -> "SavedState":
+        """The state for this trainer to take over. ValueError if it is not for it."""
+        learned, balanced = self.learned, core.options.class_weight == "balanced"
         updates, epoch = (tree_codec.get(learned, key, _is_count) for key in ("updates", "epoch"))
-        check_lr = checks.not_negative if trainer._full_batch else checks.positive
-        return Learned(
+        check_lr = checks.positive if core.optimizer.makes_updates else checks.not_negative
+        return SavedState(
             lr=check_lr(tree_codec.get(learned, "lr", float), "lr"),
             updates=updates,
             mu_product=checks.not_negative(
                 tree_codec.get(learned, "mu_product", float), "mu_product"
             ),
-            class_weights=_class_weights(learned, trainer) if balanced else None,
+            class_weights=_class_weights(learned, core) if balanced else None,
             weighs_rows=tree_codec.get(learned, "weighs_rows", bool),
             epoch=epoch,
-            moments=_moments(learned, trainer),
-            layers=self.net._layers(),
+            moments=_moments(learned, core),
+            layers=self.net.arrays.layers(),
             history=self.history,
         )
 
 
 @dataclass
-class Learned:
+class SavedState:
     """What a checkpoint has of a trainer, checked against it."""
 
     lr: float
@@ -130,40 +123,39 @@ class Learned:
     layers: list[arenas.Layer]
     history: History
 
-    def restore(self, trainer: "TrainerCore") -> None:
-        """Let the trainer and its network go on from there."""
-        net, state = trainer._net, trainer._state
-        net._set_layers(self.layers)
-        for arena, layers in zip(state.moments, self.moments, strict=False):
-            arenas.write_layers(net._plan, arena, layers)
-        state.hyper[codes.LR] = self.lr
-        state.hyper[settings.UPDATES] = self.updates
-        state.hyper[settings.OPTIMIZER_STATE] = self.mu_product
+    def restore(self, core: TrainerCore) -> None:
+        """Bring the trainer and its network to this state."""
+        net, hyper = core.net.arrays, core.arrays.hyper
+        net.set_layers(self.layers)
+        for arena, layers in zip(core.arrays.moments, self.moments, strict=False):
+            arenas.write_layers(net.plan, arena, layers)
+        core.lr = self.lr
+        hyper[settings.UPDATES] = self.updates
+        hyper[settings.OPTIMIZER_STATE] = self.mu_product
         if self.class_weights is not None:
-            trainer._set_class_weights(self.class_weights)
+            core.class_weights = self.class_weights
         if self.weighs_rows:
-            trainer._weigh_rows()
-        trainer._epoch, trainer._history = self.epoch, self.history
+            core.weigh_rows()
+        core.epoch, core.history = self.epoch, self.history
 
 
 def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**53
 
 
-def _class_weights(learned: dict[str, Any], trainer: "TrainerCore") -> Array | None:
-    first_class = settings.class_weights(len(trainer._net.sizes) - 1)
-    expected = trainer._state.hyper[first_class:]
+def _class_weights(learned: dict[str, Any], core: TrainerCore) -> Array | None:
+    expected = core.class_weights
     weights: Array | None = tree_codec.get(
         learned, "class_weights", lambda a: a is None or (_is_like(a, expected) and (a >= 0).all())
     )
     return weights
 
 
-def _moments(learned: dict[str, Any], trainer: "TrainerCore") -> list[list[arenas.Layer]]:
+def _moments(learned: dict[str, Any], core: TrainerCore) -> list[list[arenas.Layer]]:
     """Moments and the average, if they have the shapes of the trainer's."""
-    shape, like = trainer._state.shape, trainer._net._layers()
+    spec, like = core.arrays.spec, core.net.arrays.layers()
     arenas = tree_codec.get(learned, "moments", list)
-    count = shape.moments + shape.averages
+    count = spec.moments + spec.averages
     fits = len(arenas) == count and all(_are_like(layers, like) for layers in arenas)
     if not fits:
         raise ValueError(
@@ -229,7 +221,10 @@ def _history(described: dict[str, Any]) -> History:
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Let errors about what is in a file name it. Of a wrong type, too: no caller passed that."""
+    """Re-raise ValueError and TypeError as a ValueError that begins with the file's path.
+
+    Bad content of a file is no TypeError of the caller.
+    """
     with model_file.naming(path):
         try:
             yield

@@ -1,362 +1,388 @@
-"""What a trainer is made of: its arrays, its engine, its lock, and how it runs a batch."""
+"""The core of a trainer: its arrays, its engine, its lock, and how it runs batches."""
 
+import copy
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn
-from weakref import ref
+from typing import Any, NoReturn, Protocol, Self
+from weakref import WeakMethod, ref
 
 import numpy as np
 
 from ..callbacks.history import History
-from ..common import checks, registry
+from ..common import checks
 from ..common.types import Array, Floats, Ints
-from ..components import (
-    losses,
-    optimizers,
-    options,
-    schedules,
-    user_functions,
-)
-from ..data.scaling import Units
-from ..data.scaling import check_loss as check_scaling
+from ..components import optimizers, options, schedules
+from ..data.scaling import Units, check_loss
 from ..data.tables import check_targets
 from ..kernels import reference
 from ..kernels.base import codes
 from ..kernels.entry import embed_server
-from ..kernels.tables import arenas, job_table, layout, settings
+from ..kernels.tables import arenas, job_table, settings
 from ..model.network import Network
 from ..runtime import chunking, fast_path
-from ..runtime.arrays import Dataset, Engine, TrainingArrays, raise_invalid, raise_status
+from ..runtime.arrays import Dataset, Engine, TrainingArrays, raise_invalid
 from ..runtime.compiled_engine import CompiledEngine
 from ..runtime.compiled_model import Model
 from ..runtime.job import Job
 from ..runtime.locking import exclusive
 from ..runtime.numpy_engine import NumpyEngine
 from ..runtime.threads import maximum
+from . import setup
+from .row_order import RowOrder
+from .setup import Arguments
 
-if TYPE_CHECKING:
-    from .fitting import Fit
+PICKLED = (
+    *("net", "loss", "optimizer", "options", "batch_size", "seed", "threads", "engine_name"),
+    *("weighs_rows", "is_balanced", "epoch", "history"),
+)
+"""The attributes of a core that a pickle has, each under its name after an underscore."""
 
-ENGINES = {"numba": "compiled kernels", "numpy": "their NumPy twins, nothing compiled"}
+
+class RunningFit(Protocol):
+    """A call of fit that is running, as far as a checkpoint needs it."""
+
+    def describe(self) -> dict[str, Any] | None:
+        """What a checkpoint needs to resume the fit; None where it cannot be resumed."""
 
 
 class TrainerCore:
-    """What ``Trainer`` (trainer.py) makes its calls of. Its arguments are the trainer's."""
+    """What the rooms of fastbp use of a trainer; users have the methods of ``Trainer``.
 
-    _fit: "Fit | None" = None
-    """The call of fit that is running."""
+    net, loss, optimizer, options, batch_size, seed, threads, engine_name: what the trainer was
+    made with, checked. arrays: the parameters, moments and hyperparameters. lock: the network's.
+    compiled: the engine of compiled code. engine: the same, or the NumPy twins. epoch: epochs of
+    fit made so far; with the seed it decides the order of rows. history: of the last fit. fit: the
+    call of fit that is running. weighs_rows: whether a call has had weights of rows. is_balanced:
+    whether the weights of "balanced" classes are known.
+    """
 
-    def __init__(
-        self,
-        net: Network,
-        loss: losses.LossLike,
-        optimizer: optimizers.Optimizer,
-        asked: Mapping[str, Any],
-        **how: Any,
-    ) -> None:
-        if not isinstance(net, Network):
-            raise TypeError(f"net is a {type(net).__name__}, expected a fastbp.Network")
-        self._net = net
-        self._dtype = net.dtype
-        self._loss = _loss_of(net, loss)
-        self._optimizer = optimizers.check(optimizer)
-        self._options = options.check(len(net.sizes) - 1, net.sizes[-1], self._loss, **asked)
-        if self._full_batch:
-            options.check_full_batch(self._options)
-        elif self._options.schedule is not None:
-            schedules.check_momentum(self._options.schedule, self._optimizer)
-        self._batch_size = checks.integer(how["batch_size"], "batch_size", 1)
-        self._seed = checks.seed(how["seed"])
-        self._threads = maximum(how["threads"])
-        registry.lookup(ENGINES, how["engine"], "engine")
-        self._engine_name = how["engine"]
-        self._weighs_rows = self._is_balanced = False
-        self._epoch = 0
-        self._history = History()
-        self._state = self._new_state()
+    fit: RunningFit | None = None
+    engine: Engine
+    _on_change: Callable[[], Callable[[], None] | None] | None = None
+
+    def __init__(self, net: Network, given: Arguments) -> None:
+        self.net = setup.as_network(net)
+        self.loss = setup.as_loss(net, given.loss)
+        self.optimizer = optimizers.check(given.optimizer)
+        self.options = setup.as_options(net, self.loss, self.optimizer, given)
+        self.batch_size = checks.integer(given.batch_size, "batch_size", 1)
+        self.seed = checks.seed(given.seed)
+        self.threads = maximum(given.threads)
+        self.engine_name = setup.as_engine(given.engine)
+        self.weighs_rows = self.is_balanced = False
+        self.epoch = 0
+        self.history = History()
+        self._make_arrays()
+
+    def _make_arrays(self) -> None:
+        self.arrays = setup.new_arrays(
+            self.net, self.loss, self.optimizer, self.options, self.seed, self.weighs_rows
+        )
         self._headers: list[ref[Ints]] = []
         self._make_engine()
 
     def _make_engine(self) -> None:
-        """What belongs to this process: compiled code and addresses."""
-        self._lock = self._net._lock
-        self._net._trainers.add(self)
-        self._compiled = CompiledEngine(self._state, self._threads)
-        twin = self._engine_name == "numpy"
-        self._engine: Engine = NumpyEngine(self._state) if twin else self._compiled
+        """Make what belongs to this process: compiled code and addresses."""
+        self.lock = self.net.arrays.lock
+        self.net.arrays.followers.add(self)
+        self.compiled = CompiledEngine(self.arrays, self.threads)
+        twin = self.engine_name == "numpy"
+        self.engine = NumpyEngine(self.arrays) if twin else self.compiled
         self._step_job = Job(job_table.TRAIN, 1, 1, np.zeros(1))
+        self._renew()
+
+    def new_engine(self, arrays: TrainingArrays) -> Engine:
+        """An engine of the same kind over other arrays."""
+        twin = self.engine_name == "numpy"
+        return NumpyEngine(arrays) if twin else CompiledEngine(arrays, self.threads)
+
+    def call_on_change(self, method: Callable[[], None]) -> None:
+        """Call a bound method whenever ``fast_step`` would return something else than before."""
+        self._on_change = WeakMethod(method)
+
+    def _renew(self) -> None:
         self._model: Model | None = None
-        self._fast_path: fast_path.Step | None = None
+        method = self._on_change and self._on_change()
+        if method is not None:
+            method()
 
-    def __getstate__(self) -> dict[str, Any]:
-        """With moments in natural shapes: their layout is this machine's."""
-        made_anew = ("_state", "_compiled", "_engine", "_step_job", "_lock", "_model", "_fast_path")
-        left = (*made_anew, "_fit", "_headers")
-        with self._exclusive():
-            state = {key: value for key, value in vars(self).items() if key not in left}
-            moments = [list(arenas.read_layers(self._net._plan, m)) for m in self._state.moments]
-            return state | {"moments": moments, "hyper": self._state.hyper.copy()}
+    # Copies and pickles
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        of_state = ("moments", "hyper")
-        vars(self).update((key, value) for key, value in state.items() if key not in of_state)
-        self._state = self._new_state()
-        self._state.hyper[:] = state["hyper"]
-        for arena, layers in zip(self._state.moments, state["moments"], strict=True):
-            arenas.write_layers(self._net._plan, arena, layers)
-        self._headers = []
-        self._make_engine()
+    def state(self) -> dict[str, Any]:
+        """What a pickle has, with moments in natural shapes. Keys are those of 0.1.0."""
+        with self.exclusive():
+            plan, arrays = self.net.arrays.plan, self.arrays
+            state = {f"_{name}": getattr(self, name) for name in PICKLED}
+            moments = [list(arenas.read_layers(plan, arena)) for arena in arrays.moments]
+            return state | {"moments": moments, "hyper": arrays.hyper.copy()}
 
-    def _exclusive(self) -> AbstractContextManager[None]:
-        """Refuse a second thread while one trains or evaluates."""
-        return exclusive(self._lock)
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> Self:
+        """The core that ``state`` describes, with arrays of its own."""
+        core = cls.__new__(cls)
+        for name in PICKLED:
+            setattr(core, name, state[f"_{name}"])
+        core.restore_arrays(state["moments"], state["hyper"])
+        return core
 
-    def _new_state(self) -> TrainingArrays:
-        net, optimizer, loss, asked = self._net, self._optimizer, self._loss, self._options
-        custom_loss = 0
-        if loss.function is not None:
-            custom_loss = user_functions.loss_address(loss.function, net.dtype.itemsize)
-        shape = replace(
-            net._shape,
-            loss=loss.code,
-            optimizer=optimizer.code,
-            moments=optimizer.n_moments,
-            extended=net._shape.extended
-            or self._weighs_rows
-            or loss.extended
-            or optimizer.extended
-            or asked.any,
-            dropout=asked.dropout,
-            averages=asked.averaging > 0,
-            clips_norm=asked.clip_norm > 0,
-            weighs_classes=asked.class_weight is not None,
-            custom_loss=custom_loss,
-            seed=self._seed,
-        )
-        classes = loss.n_classes(net.sizes[-1])
-        hyper = asked.hyper(optimizer, loss, classes)
-        arena = self._arena(shape.arenas)
-        own_ones = net.custom_activations
-        return TrainingArrays(shape, net._parameters, arena, hyper, loss, net._scales, own_ones)
+    def restore_arrays(self, moments: list[list[arenas.Layer]], hyper: Floats) -> None:
+        """Make new arrays that have these moments and hyperparameters."""
+        self._make_arrays()
+        self.arrays.hyper[:] = hyper
+        for arena, layers in zip(self.arrays.moments, moments, strict=True):
+            arenas.write_layers(self.net.arrays.plan, arena, layers)
+
+    def copied(self) -> "TrainerCore":
+        """A core that goes on from here on its own, with a network of its own."""
+        return TrainerCore.of_state(copy.deepcopy(self.state()))
 
     @property
-    def _average(self) -> Array:
-        """The arena of the moving average."""
-        average: Array = self._state.moments[self._state.shape.moments]
-        return average
+    def extended(self) -> bool:
+        """Whether the kernels are the extended ones."""
+        return self.arrays.spec.extended
 
-    def _complete_average(self) -> None:
-        """Where updates leave the average alone: before the first one, and in frozen layers."""
-        net, started = self._net, self._state.hyper[settings.UPDATES] > 0
-        starts = [*net._plan[1:, layout.WEIGHTS], len(net._parameters)]
-        for factor, start, stop in zip(
-            self._options.lr_factors, starts[:-1], starts[1:], strict=True
-        ):
-            if factor == 0 or not started:
-                self._average[start:stop] = net._parameters[start:stop]
-
-    def _weigh_rows(self) -> None:
-        """Go over to the extended kernels: from now on rows have weights."""
-        if not self._state.shape.extended:
-            self._weighs_rows = True
-            self._extend(self._state.shape.scaling)
+    def weigh_rows(self) -> None:
+        """Go over to the extended kernels: rows have weights from now on."""
+        if not self.arrays.spec.extended:
+            self.weighs_rows = True
+            self._extend(self.arrays.spec.scaling)
 
     def check_scaling(self, targets: Units | None) -> None:
-        """ValueError if the loss goes with no targets that are scaled so."""
-        check_scaling(self._loss, targets, self._net.sizes[-1])
+        """ValueError if the loss cannot have targets that are scaled like this."""
+        check_loss(self.loss, targets, self.net.sizes[-1])
 
     def follow_scaling(self) -> None:
-        """Go over to the extended kernels: from now on the network scales."""
-        if self._state.shape.scaling:
+        """Go over to the extended kernels: the network scales from now on."""
+        if self.arrays.spec.scaling:
             return
-        with self._exclusive():
+        with self.exclusive():
             for held in self._headers:
                 header = held()
                 if header is not None:
-                    header[embed_server.HERE] = 0  # plain kernels would go on as before
+                    header[embed_server.HERE] = 0  # plain kernels would go on without scaling
             self._headers.clear()
-            self._extend(self._net._shape.scaling)
+            self._extend(self.net.arrays.spec.scaling)
 
     def _extend(self, scales: int) -> None:
-        self._state.shape = replace(self._state.shape, extended=True, scaling=scales)
-        workers = self._workers
+        self.arrays.spec = replace(self.arrays.spec, extended=True, scaling=scales)
+        workers = self.workers
         self._make_engine()
-        self._workers = workers
-
-    def _arena(self, count: int) -> Array:
-        size = len(self._net._parameters)
-        return arenas.allocate(count * size, self._net.dtype).reshape(count, size)
+        self.workers = workers
 
     @property
-    def _workers(self) -> int:
-        return self._compiled.forced_workers
+    def workers(self) -> int:
+        """Workers of every region, whatever its work is worth; 0 to decide by the work."""
+        return self.compiled.forced_workers
 
-    @_workers.setter
-    def _workers(self, count: int) -> None:
-        """Force every region into so many shares, for tests: 0 leaves it to the work."""
-        self._compiled.forced_workers = count
-        self._model = self._fast_path = None
+    @workers.setter
+    def workers(self, count: int) -> None:
+        self.compiled.forced_workers = count
+        self._renew()
 
-    def _new_model(self) -> Model:
-        header, state = self._compiled.header(self._batch_size), self._state
-        self._headers.append(ref(header.array))
-        return Model(
-            header.array,
-            state.parameters,
-            state.moments,
-            state.hyper,
-            self._compiled.work,
-            header.scratch,
-        )
+    # Batches
 
-    def _chunk(self, data: Dataset, job: Job, caller: str, into: Array | None = None) -> float:
-        """Take a job some batches further, in one compiled call. Returns the seconds it took."""
-        job[job_table.BUDGET] = job.chunk
-        started = time.perf_counter()
-        waited = self._run(data, job, caller, into)
-        taken = time.perf_counter() - started
-        made = job.chunk - job[job_table.BUDGET]  # fewer where the epochs asked for ended before
-        job.chunk = chunking.next_count(made, taken - waited)
-        return taken
+    def exclusive(self) -> AbstractContextManager[None]:
+        """A block for one thread: a second one gets a RuntimeError."""
+        return exclusive(self.lock)
 
-    def _run(self, data: Dataset, job: Job, caller: str, into: Array | None = None) -> float:
+    def run(self, data: Dataset, job: Job, caller: str, into: Array | None = None) -> float:
+        """Run a job; raise what explains why a batch was refused.
+
+        caller: the public method, for messages. into: takes the gradients, where the job is for
+        them. Returns the seconds that it waited for other threads.
+        """
         if data.weights is not None:
-            self._weigh_rows()
-        waited = self._engine.train(data, job, self._state.moments if into is None else into)
+            self.weigh_rows()
+        waited = self.engine.train(data, job, self.arrays.moments if into is None else into)
         if job.array[job_table.STATUS] != job_table.OK:
             self._refuse(data, job, caller)
         return waited
 
+    def chunk(self, data: Dataset, job: Job, caller: str, into: Array | None = None) -> None:
+        """Run ``job.chunk`` batches of a job, and set its next chunk by the time they took."""
+        job[job_table.BUDGET] = job.chunk
+        started = time.perf_counter()
+        waited = self.run(data, job, caller, into)
+        taken = time.perf_counter() - started
+        made = job.chunk - job[job_table.BUDGET]  # fewer where the epochs asked for ended before
+        job.chunk = chunking.next_count(made, taken - waited)
+
+    def run_to_end(self, data: Dataset, job: Job, caller: str, into: Array | None = None) -> None:
+        """Run all epochs that a job has left, chunk by chunk."""
+        while job[job_table.EPOCH] < job[job_table.EPOCHS]:
+            self.chunk(data, job, caller, into)
+
+    def update(self, data: Dataset, caller: str) -> tuple[float, float]:
+        """One update on all rows of ``data``; returns the sums that ``next_batch`` returns."""
+        job = self._step_job
+        job.begin(job_table.TRAIN, data.rows, data.rows)
+        return self._sums(data, job, data.rows, caller)
+
+    def next_batch(self, data: Dataset, job: Job, caller: str) -> tuple[float, float]:
+        """One update on the next batch of a job.
+
+        Returns the sum of the losses of its rows before the update, times their weights, and the
+        sum of the weights.
+        """
+        rows = min(job.batch, job[job_table.ROWS] - job[job_table.START])
+        job[job_table.FIRST], job[job_table.EPOCHS] = job[job_table.EPOCH], job[job_table.EPOCH] + 1
+        job[job_table.BUDGET] = 1
+        return self._sums(data, job, rows, caller)
+
+    def _sums(self, data: Dataset, job: Job, rows: int, caller: str) -> tuple[float, float]:
+        job.losses[0] = job.weights[0] = 0.0
+        self.run(data, job, caller)
+        return float(job.losses[0]), float(job.weights[0] if self.extended else rows)
+
+    def gradients(self, order: RowOrder) -> tuple[float, list[arenas.Layer]]:
+        """``Trainer.loss_and_gradients`` of these rows."""
+        job, gradients = order.job(self.batch_size, self.seed, 1), setup.new_arenas(self.net, 1)
+        job[job_table.TASK] = job_table.GRADIENTS
+        with self.exclusive():
+            self.run_to_end(order.data, job, "loss_and_gradients", gradients)
+        layers = arenas.read_layers(self.net.arrays.plan, gradients[0])
+        return float(job.means(self.extended)[0]), list(layers)
+
     def _refuse(self, data: Dataset, job: Job, caller: str) -> NoReturn:
-        """Raise what explains why a batch was not applied."""
+        """Raise what explains why a batch was refused."""
         start, batch = job[job_table.START], job[job_table.BATCH]
         rows = np.arange(start, min(start + batch, job[job_table.ROWS]))
         rows = rows if job.order is None else job.order[rows]
-        raise_invalid(job[job_table.STATUS], rows, data, self._state)
+        raise_invalid(job[job_table.STATUS], rows, data, self.arrays)
         if job[job_table.TASK] == job_table.GRADIENTS:
             raise FloatingPointError(
                 "the loss is not finite on these rows: there is no gradient. Scale the inputs, or "
                 "look for very large weights"
             )
-        what = "loss" if not self._state.shape.clips_norm else "loss, or the norm of its gradient,"
+        what = "loss" if not self.arrays.spec.clips_norm else "loss, or the norm of its gradient,"
         place = "these rows"
         if caller == "fit":
             epoch = job.epochs_taken + job[job_table.EPOCH] - job[job_table.FIRST] + 1
             place = f"epoch {epoch}, step {start // batch + 1}"
-        lr = self._scheduled_lr
         raise FloatingPointError(
-            f"the {what} is not finite in {caller} at {place}, with lr = {lr:g}: the update was "
-            "not made. Lower lr, scale the inputs, or look for very large weights"
+            f"the {what} is not finite in {caller} at {place}, with lr = {self.scheduled_lr:g}: "
+            "the update was not made. Lower lr, scale the inputs, or look for very large weights"
         )
 
+    # The learning rate
+
     @property
-    def _scheduled_lr(self) -> float:
-        """Of the next update."""
-        hyper = self._state.hyper
+    def lr(self) -> float:
+        """The learning rate, which a schedule multiplies."""
+        return float(self.arrays.hyper[codes.LR])
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self.arrays.hyper[codes.LR] = value
+
+    @property
+    def scheduled_lr(self) -> float:
+        """The learning rate of the next update."""
+        hyper = self.arrays.hyper
         encoded = hyper[settings.SCHEDULE : settings.STEP_LR]
         factor, _ = reference.scheduled(encoded, hyper[settings.UPDATES])
         return float(hyper[codes.LR] * factor)
 
-    def _judge(self, data: Dataset, averaged: bool = False) -> dict[str, float]:
-        values = np.zeros((data.rows, 2))
-        statuses = self._engine_of(averaged).evaluate_rows(data, values)
-        raise_status(statuses, data, self._state)
-        if data.weights is not None and not data.weights.any():
-            raise ValueError("sample_weight is 0 for every row: there is no mean over none")
-        loss, n_correct = np.average(values, axis=0, weights=data.weights)
-        if self._has_accuracy:
-            return {"loss": float(loss), "accuracy": float(n_correct)}
-        return {"loss": float(loss)}
+    @property
+    def updates(self) -> int:
+        """Updates made so far."""
+        return int(self.arrays.hyper[settings.UPDATES])
 
     @property
-    def _has_accuracy(self) -> bool:
-        return self._loss.has_classes
+    def has_accuracy(self) -> bool:
+        """Whether ``evaluate`` returns an accuracy."""
+        return self.loss.has_classes
 
-    def _engine_of(self, averaged: bool) -> Engine:
-        """The engine, or one over the moving average of the parameters."""
-        if averaged is False or not checks.flag(averaged, "averaged"):
-            return self._engine
-        if not self._state.shape.averages:
+    # Compiled code
+
+    def model(self) -> Model:
+        """``Trainer.compiled``."""
+        if self.engine_name == "numpy":
             raise ValueError(
-                "averaged is True, but this trainer keeps no moving average: make it with "
-                "ema_decay=0.999, say"
+                "engine is 'numpy', which compiles nothing: make the Trainer with engine='numba'"
             )
-        self._complete_average()
-        state = replace(self._state, parameters=self._average)
-        twin = self._engine_name == "numpy"
-        return NumpyEngine(state) if twin else CompiledEngine(state, self._threads)
+        self.check_balanced()
+        self.check_updates("compiled")
+        with self.exclusive():
+            if self._model is None:
+                self._model = self._new_model()
+            return self._model
 
-    def _outputs(self, data: Dataset, engine: Engine, out: Array | None = None) -> Array:
-        out = self._net._out(out, data)
-        raise_status(engine.outputs(data, np.asarray(out)), data, self._state)
-        return out
+    def _new_model(self) -> Model:
+        handle, arrays = self.compiled.header(self.batch_size), self.arrays
+        self._headers.append(ref(handle.array))
+        return Model(
+            handle.array,
+            arrays.parameters,
+            arrays.moments,
+            arrays.hyper,
+            self.compiled.work,
+            handle.scratch,
+        )
 
-    @property
-    def _extended(self) -> bool:
-        return self._state.shape.extended
+    def fast_step(self) -> fast_path.Step:
+        """The fast path of ``Trainer.step``; ``NO_STEP`` where there is none."""
+        unbalanced = self.options.class_weight == "balanced" and not self.is_balanced
+        if self.engine is not self.compiled or self.compiled.max_single_thread_rows() == 0:
+            return fast_path.NO_STEP
+        if unbalanced or not self.optimizer.makes_updates:
+            return fast_path.NO_STEP
+        with suppress(MemoryError):  # a step takes its own rows only, a model batch_size
+            return fast_path.step(self.model())
+        return fast_path.NO_STEP
 
-    def _balance(self, data: Dataset, rows: Ints | None = None) -> None:
-        """Where class weights are "balanced", take them from the labels of these rows, or all."""
-        if self._options.class_weight != "balanced" or data.y is None:
+    # Class weights, schedules, the user's functions
+
+    def balance(self, data: Dataset, rows: Ints | None = None) -> None:
+        """Where class weights are "balanced", set them by the labels of these rows, or of all."""
+        if self.options.class_weight != "balanced" or data.y is None:
             return
-        labels, classes = data.y.array[:, 0], self._loss.n_classes(self._net.sizes[-1])
+        labels, classes = data.y.array[:, 0], self.loss.n_classes(self.net.sizes[-1])
         rows = np.arange(data.rows) if rows is None else rows
-        check_targets(data.y, rows, self._loss, self._net.sizes[-1], self._dtype)
+        check_targets(data.y, rows, self.loss, self.net.sizes[-1], self.net.dtype)
         labels = labels[rows]
         if data.y.array.shape[1] != 1 or (labels.dtype.kind == "f" and (labels % 1).any()):
             raise ValueError(
                 "class_weight is 'balanced', but y holds no labels: pass integer labels (n,), or "
                 "a dict of weights"
             )
-        self._set_class_weights(options.balanced(labels.astype(np.int64), classes))
-
-    def _set_class_weights(self, weights: Floats) -> None:
-        """Those that "balanced" stands for."""
-        first = settings.class_weights(len(self._net.sizes) - 1)
-        self._state.hyper[first:] = weights
-        self._is_balanced, self._fast_path = True, None
-
-    def _check_schedule(self, made: int, more: int) -> None:
-        """ValueError if the schedule is for fewer updates than will have been made."""
-        if self._options.schedule is not None:
-            schedules.check_length(self._options.schedule, made, more)
-
-    def _functions(self) -> dict[str, Callable[..., Any]]:
-        """The user's own that it is made with, by name."""
-        return {function.__name__: function for function in self._custom_functions()}
-
-    def _custom_functions(self) -> list[Callable[..., Any]]:
-        functions = (self._loss.function, *self._net.custom_activations)
-        return [function for function in functions if function is not None]
+        self.class_weights = options.balanced(labels.astype(np.int64), classes)
 
     @property
-    def _full_batch(self) -> bool:
-        return not self._optimizer.makes_updates
+    def class_weights(self) -> Floats:
+        """The weight of each class, (classes,)."""
+        return self.arrays.hyper[settings.class_weights(len(self.net.sizes) - 1) :]
 
-    def _check_updates(self, call: str) -> None:
-        """ValueError where the optimizer makes no updates by batches."""
-        if self._full_batch:
-            raise ValueError(
-                f"{call} makes updates by batches, and optimizer {self._optimizer!r} none: call "
-                "fit, or make the Trainer with another optimizer"
-            )
+    @class_weights.setter
+    def class_weights(self, weights: Floats) -> None:
+        self.class_weights[:] = weights
+        self.is_balanced = True
+        self._renew()
 
-    def _check_balanced(self) -> None:
-        if self._options.class_weight == "balanced" and not self._is_balanced:
+    def check_balanced(self) -> None:
+        """ValueError where class weights are "balanced" and not known yet."""
+        if self.options.class_weight == "balanced" and not self.is_balanced:
             raise ValueError(
                 "class_weight is 'balanced', which takes the weights from the labels of fit, and "
                 "fit has not been called: pass a dict of weights"
             )
 
+    def check_schedule(self, made: int, more: int) -> None:
+        """ValueError if the schedule ends before ``made + more`` updates."""
+        if self.options.schedule is not None:
+            schedules.check_length(self.options.schedule, made, more)
 
-def _loss_of(net: Network, loss: losses.LossLike) -> losses.Loss:
-    """The loss that is meant; ValueError unless it goes with the network."""
-    meant = losses.lookup(loss)
-    output = net._activations[-1]
-    losses.check_pair(meant, output, net.sizes[-1])
-    check_scaling(meant, net._scaling.targets, net.sizes[-1])
-    if meant.function is not None:
-        user_functions.check_loss(meant.function, net.sizes[-1], output.code == codes.SOFTMAX)
-    return meant
+    def check_updates(self, call: str) -> None:
+        """ValueError where the optimizer makes no updates by batches."""
+        if not self.optimizer.makes_updates:
+            raise ValueError(
+                f"{call} makes updates by batches, and optimizer {self.optimizer!r} none: call "
+                "fit, or make the Trainer with another optimizer"
+            )
+
+    def functions(self) -> list[Callable[..., Any]]:
+        """The user's own functions: a loss, activations."""
+        functions = (self.loss.function, *self.net.custom_activations)
+        return [function for function in functions if function is not None]

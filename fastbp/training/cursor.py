@@ -1,4 +1,4 @@
-"""Where a fit stands between two compiled calls: what it takes to go on from there."""
+"""How far a fit has come between two compiled calls: what a checkpoint has of it."""
 
 import math
 from dataclasses import dataclass, field
@@ -17,9 +17,10 @@ from ..storage import tree_codec
 class FitCursor:
     """How far a fit has come.
 
-    epochs: those that have ended. row: rows taken of the next. loss, weight: sums over these rows,
-    of their losses times weights, and of their weights. seconds: what they took. ended: mean losses
-    of epochs that have ended and are not in History yet; ended_seconds: what each of those took.
+    epochs: the number that have ended. row: rows taken of the next epoch. loss, weight: sums over
+    these rows, of their losses times weights, and of their weights. seconds: the time they took.
+    ended: mean losses of epochs that have ended and are not in History yet. ended_seconds: the time
+    that each of those took.
     """
 
     epochs: int = 0
@@ -31,7 +32,7 @@ class FitCursor:
     ended_seconds: float = 0.0
 
     def follow(self, job: Job) -> None:
-        """Take what the job says, whose losses of ended epochs have been taken."""
+        """Stand where the job stands. The losses of its ended epochs have been taken."""
         self.epochs, self.row = job.epochs_taken, job[job_table.START]
         self.loss, self.weight = float(job.losses[0]), float(job.weights[0])
 
@@ -44,8 +45,11 @@ class FitCursor:
 
 
 def from_tree(tree: Any, rows: int, batch: int, epochs: int) -> FitCursor:
-    """A position among so many rows in such batches. ValueError for what can be none."""
-    position = FitCursor(
+    """The cursor that a checkpoint has; ValueError where no fit could have it.
+
+    rows: of an epoch, in batches of ``batch``. epochs: those that the fit is to make in all.
+    """
+    cursor = FitCursor(
         epochs=tree_codec.get(tree, "epochs", int),
         row=tree_codec.get(tree, "row", int),
         loss=tree_codec.get(tree, "loss", _is_finite),
@@ -56,18 +60,16 @@ def from_tree(tree: Any, rows: int, batch: int, epochs: int) -> FitCursor:
             tree_codec.get(tree, "ended_seconds", float), "ended_seconds"
         ),
     )
-    if len(position.ended) and position.ended_seconds == 0:
+    if len(cursor.ended) and cursor.ended_seconds == 0:
         raise ValueError("epochs have ended that took no time")
-    if not 0 <= position.row < rows or position.row % batch:
+    if not 0 <= cursor.row < rows or cursor.row % batch:
+        raise ValueError(f"row {cursor.row} is no place between batches of {batch} of {rows} rows")
+    if not len(cursor.ended) <= cursor.epochs <= epochs:
         raise ValueError(
-            f"row {position.row} is no place between batches of {batch} of {rows} rows"
-        )
-    if not len(position.ended) <= position.epochs <= epochs:
-        raise ValueError(
-            f"{position.epochs} epochs have been made, and epochs is {epochs}: it counts those of "
+            f"{cursor.epochs} epochs have been made, and epochs is {epochs}: it counts those of "
             "the whole run, those before the checkpoint included"
         )
-    return position
+    return cursor
 
 
 def _is_finite(value: Any) -> bool:

@@ -86,7 +86,8 @@ class _Search:
         self, net: Network, gradients: Gradients, callback: Callable[[int, float], None] | None
     ) -> None:
         self.net, self.gradients, self.callback = net, gradients, callback
-        start, self.shapes = _flat(net._layers()), [_shapes(layer) for layer in net._layers()]
+        layers = net.arrays.layers()
+        start, self.shapes = _flat(layers), [_shapes(layer) for layer in layers]
         self.at = self.latest = _Point(start, math.nan, np.zeros_like(start))
         self.losses: list[float] = []
 
@@ -136,7 +137,7 @@ class _Search:
             *flat, left = np.split(left, np.cumsum([math.prod(shape) for shape in shapes]))
             pairs = zip(flat, shapes, strict=True)
             layers.append(tuple(part.reshape(shape) for part, shape in pairs))
-        self.net._set_layers(layers)
+        self.net.arrays.set_layers(layers)
 
     def reason(self, rule: LBFGS, iterations: int) -> str:
         """Why it ended; see ``Outcome``."""

@@ -14,15 +14,14 @@ import numpy as np
 from ..common import checks
 from ..common.optional import need
 from ..common.types import Floats
-from ..kernels.tables import job_table
+from ..kernels.tables import job_table, settings
 from ..runtime.arrays import Dataset
 from ..runtime.job import Job
+from .core import TrainerCore
+from .row_order import RowOrder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from .trainer import Trainer
-
 
 SMOOTHING = 0.98
 """Share of the running mean that stays at every batch: fastai's."""
@@ -81,17 +80,20 @@ def learning_rates(start_lr: Any, end_lr: Any, updates: Any) -> Floats:
         raise MemoryError(f"updates is {count}: so many learning rates fit no memory") from error
 
 
-def sweep(trainer: "Trainer", data: Dataset, lrs: Floats) -> LRCurve:
-    """Train on one batch for each of ``lrs``, until the loss diverges. Changes ``trainer``.
+def sweep(core: TrainerCore, data: Dataset, lrs: Floats) -> LRCurve:
+    """Train a copy on one batch for each of ``lrs``, until the loss diverges.
 
     Raises:
         FloatingPointError: the very first loss is not finite.
 
     """
+    core = core.copied()
+    core.balance(data)
+    core.arrays.hyper[settings.SCHEDULE : settings.STEP_LR] = 0  # lr alone is what counts
     losses: list[float] = []
     smoothed: list[float] = []
     mean = 0.0
-    for loss in _losses(trainer, data, lrs):
+    for loss in _losses(core, data, lrs):
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
         losses.append(loss)
         smoothed.append(mean / (1 - SMOOTHING ** len(losses)))
@@ -110,36 +112,29 @@ def divergence(smoothed: Any) -> float:
     return lowest + 3 * max(abs(lowest), float(smoothed[0]) - lowest)
 
 
-def _losses(trainer: "Trainer", data: Dataset, lrs: Floats) -> Iterator[float]:
+def _losses(core: TrainerCore, data: Dataset, lrs: Floats) -> Iterator[float]:
     """The loss of each batch before its update, in the order in which fit takes them.
 
     Ends where one is not finite, unless it is the first.
     """
-    order = np.empty(data.rows, np.int64)
-    job = Job(job_table.TRAIN, data.rows, trainer.batch_size, np.zeros(1), order)
-    job[job_table.SHUFFLED], job[job_table.SEED] = 1, trainer.seed
-    job[job_table.EPOCH] = trainer._epoch
+    job = RowOrder(data, shuffle=True).job(core.batch_size, core.seed, 1)
+    job[job_table.EPOCH] = core.epoch
     for count, lr in enumerate(lrs):
-        trainer.lr = float(lr)
-        rows = min(job.batch, data.rows - job[job_table.START])
+        core.lr = float(lr)
         try:
-            _update(trainer, data, job)
+            yield _next_loss(core, data, job)
         except FloatingPointError:
             if count == 0:
                 raise
             return
-        yield float(job.losses[0]) / (float(job.weights[0]) if trainer._extended else rows)
 
 
-def _update(trainer: "Trainer", data: Dataset, job: Job) -> None:
-    """The next update: batches without weight, at most an epoch of them, make none."""
+def _next_loss(core: TrainerCore, data: Dataset, job: Job) -> float:
+    """The loss of the next batch that has weight, before its update."""
     for _ in range(-(-data.rows // job.batch)):
-        job[job_table.FIRST], job[job_table.EPOCHS] = job[job_table.EPOCH], job[job_table.EPOCH] + 1
-        job[job_table.BUDGET] = 1
-        job.losses[0] = job.weights[0] = 0.0
-        trainer._run(data, job, "find_lr")
-        if job.weights[0] or not trainer._extended:
-            return
+        loss, weight = core.next_batch(data, job, "find_lr")
+        if weight:
+            return loss / weight
     raise ValueError(
         "find_lr met an epoch of batches without weight: give more rows a sample_weight or a "
         "class_weight above 0"

@@ -1,38 +1,39 @@
-"""A fit as a checkpoint has it, and what a later fit takes up of it."""
+"""A fit as a checkpoint has it, and how a later fit resumes it."""
 
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..callbacks.history import History
 from ..data.tables import Table
 from ..model import model_io
+from ..model.network import Network
 from ..storage import tree_codec
 from . import checkpoints, cursor
 from .cursor import FitCursor
+from .row_order import RowOrder
 
 if TYPE_CHECKING:
     from .fitting import Fit
 
 
-def describe(fit: "Fit") -> dict[str, Any]:
-    """Where a fit stands, and what it was asked for."""
+def describe(fit: "Fit", order: RowOrder) -> dict[str, Any]:
+    """How far a fit has come, and its arguments."""
     return {
-        "asked": _asked(fit),
-        "position": vars(fit.position),
+        "asked": _arguments(fit, order),
+        "position": vars(fit.cursor),
         "callbacks": fit.watch.describe(),
     }
 
 
-def _asked(fit: "Fit") -> dict[str, Any]:
-    """What must be the same again, as JSON has it; arrays by shape and dtype."""
-    data, held_out = fit.order.data, fit.held_out
+def _arguments(fit: "Fit", order: RowOrder) -> dict[str, Any]:
+    """What must be the same when the fit is resumed, as JSON has it; arrays by shape and dtype."""
+    data, held_out = order.data, fit.held_out
     return {
         "X": _table(data.x),
         "y": data.y and _table(data.y),
         "sample_weight": data.weights is not None,
-        "shuffle": fit.order.shuffle,
-        "rows to train on": fit.order.rows,
+        "shuffle": order.shuffle,
+        "rows to train on": order.rows,
         "rows of validation": held_out.data.rows if held_out else 0,
         "metrics": sorted(fit.metrics),
         "callbacks": [type(callback).__name__ for callback in fit.watch.callbacks],
@@ -44,55 +45,52 @@ def _table(table: Table) -> list[Any]:
 
 
 @dataclass
-class Resumed:
-    """What a fit takes up."""
+class ResumePoint:
+    """What a fit resumes from: the trainer as it was saved, and how far the fit had come."""
 
-    learned: "checkpoints.Learned"
-    position: FitCursor
-
-    @property
-    def history(self) -> History:
-        """Of the epochs before."""
-        return self.learned.history
+    saved: checkpoints.SavedState
+    cursor: FitCursor
 
 
-def read(path: str | os.PathLike[str], fit: "Fit") -> Resumed:
+def read(path: str | os.PathLike[str], fit: "Fit", order: RowOrder) -> ResumePoint:
     """What the file has for this fit to go on from; nothing has changed yet.
 
     ValueError where the file is no checkpoint of a fit, or trainer, data or callbacks are not as
     they were. OSError where it cannot be read.
     """
-    trainer = fit.trainer
-    checkpoint = checkpoints.read(path, trainer._functions())
+    core = fit.core
+    functions = {function.__name__: function for function in core.functions()}
+    checkpoint = checkpoints.read(path, functions)
     with checkpoints.naming(path):
         if checkpoint.fit is None:
             raise ValueError(
                 "it was not written within fit by batches, and there is nothing to resume: load "
                 "it with fastbp.Trainer.load, and call fit"
             )
-        _compare(_of_network(checkpoint.net), _of_network(trainer._net), "the network's ")
-        _compare(checkpoint.arguments, checkpoints.arguments(trainer), "the trainer's ")
-        _compare(tree_codec.get(checkpoint.fit, "asked", dict), _asked(fit), "")
-        return _resumed(checkpoint, fit)
+        _compare(_network(checkpoint.net), _network(core.net), "the network's ")
+        _compare(checkpoint.arguments, checkpoints.arguments(core), "the trainer's ")
+        asked = tree_codec.get(checkpoint.fit, "asked", dict)
+        _compare(asked, _arguments(fit, order), "")
+        return _resume_point(checkpoint, fit, order)
 
 
-def _resumed(checkpoint: "checkpoints.Checkpoint", fit: "Fit") -> Resumed:
-    described, rows = checkpoint.fit, fit.order.rows
-    batch, epochs = min(fit.trainer.batch_size, rows), fit.watch.state.epochs
+def _resume_point(checkpoint: checkpoints.Checkpoint, fit: "Fit", order: RowOrder) -> ResumePoint:
+    described, rows = checkpoint.fit, order.rows
+    batch, epochs = min(fit.core.batch_size, rows), fit.watch.state.epochs
     place = tree_codec.get(described, "position", dict)
-    resumed = Resumed(
-        learned=checkpoint.check(fit.trainer),
-        position=cursor.from_tree(place, rows, batch, epochs),
+    point = ResumePoint(
+        saved=checkpoint.check(fit.core),
+        cursor=cursor.from_tree(place, rows, batch, epochs),
     )
-    made = resumed.position.epochs - len(resumed.position.ended)
-    if len(resumed.history.get("loss", ())) != made:
+    made = point.cursor.epochs - len(point.cursor.ended)
+    if len(point.saved.history.get("loss", ())) != made:
         raise ValueError(f"its history is not of the {made} epochs that were made")
-    fit.watch.take_up(tree_codec.get(described, "callbacks", dict))
-    return resumed
+    fit.watch.restore(tree_codec.get(described, "callbacks", dict))
+    return point
 
 
-def _of_network(net: Any) -> dict[str, Any]:
-    """What must be the same; the seed made its first weights, which are long gone."""
+def _network(net: Network) -> dict[str, Any]:
+    """What must be the same of a network. Its seed only made the first weights."""
     scales = [None if s is None else s.tolist() for s in (net.input_mean, net.input_scale)]
     scales += [None if s is None else s.tolist() for s in (net.target_mean, net.target_scale)]
     description = {key: value for key, value in model_io.describe(net).items() if key != "seed"}

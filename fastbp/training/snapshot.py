@@ -1,88 +1,86 @@
-"""The trainer at the end of an epoch, for fit to go back to where a later batch is refused."""
+"""A copy of the trainer at the end of an epoch: fit goes back to it where a batch is refused."""
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..common.types import Array
 from ..kernels.tables import job_table
+from .core import TrainerCore
 from .cursor import FitCursor
 from .row_order import RowOrder
 
-if TYPE_CHECKING:
-    from .core import TrainerCore
-
 WORTH = 20
-"""A copy is taken when this many times as long as one takes has passed since the last: where an
-epoch is shorter, it is 5% of the time, and the epochs since then can be made again."""
+"""A copy is taken when this many times the duration of a copy has passed since the last one. Where
+epochs are shorter, copies take 5% of the time, and the epochs since the last one are made again."""
 
 
 class Snapshot:
     """A copy of what updates change: parameters, moments, hyperparameters.
 
     Args:
-        trainer: the trainer.
-        order: of its fit.
-        repeats: whether epochs made again are the same: nobody was called that may have changed
-            something between them.
+        core: of the trainer.
+        order: the rows of the fit.
+        repeats: whether an epoch that is made again ends as before. A callback may have changed
+            something between epochs.
 
     """
 
-    def __init__(self, trainer: "TrainerCore", order: RowOrder, repeats: bool) -> None:
-        self._trainer, self._order, self._repeats = trainer, order, repeats
+    def __init__(self, core: TrainerCore, order: RowOrder, repeats: bool) -> None:
+        self._core, self._order, self._repeats = core, order, repeats
         self._copies: list[Array] = []
         self._epoch, self._next = 0, 0.0
+        self.cursor = FitCursor()
 
     @property
     def is_empty(self) -> bool:
-        """Whether none was taken yet."""
+        """Whether no copy has been taken yet."""
         return not self._copies
 
-    def take(self, position: FitCursor) -> None:
-        """Copy it, now that an epoch begins, or fit does, at this place."""
+    def take(self, cursor: FitCursor) -> None:
+        """Copy the arrays, where a fit or an epoch begins, unless a new copy is not worth it."""
         began = time.perf_counter()
         if self._repeats and began < self._next:
             return
-        arrays = self._arrays()
+        arrays = self.arrays()
         if self.is_empty:
             self._copies = [np.empty_like(array) for array in arrays]
         for copy, array in zip(self._copies, arrays, strict=True):
             np.copyto(copy, array)
-        self._epoch, self._position = self._trainer._epoch, replace(position)
+        self._epoch, self.cursor = self._core.epoch, replace(cursor)
         taken = time.perf_counter()
         self._next = taken + WORTH * (taken - began)
 
     def go_back(self, epochs: int) -> FitCursor:
-        """To the beginning of the trainer's epoch, so many after the fit's first; its place.
+        """Go back to the beginning of the trainer's epoch; the cursor there.
 
-        In the epoch in which a fit was resumed, to where it was.
+        In the epoch in which a fit was resumed, to where it was resumed. epochs: those that the fit
+        has made.
         """
-        epoch = self._trainer._epoch
-        for copy, array in zip(self._copies, self._arrays(), strict=True):
+        core, epoch = self._core, self._core.epoch
+        for copy, array in zip(self._copies, self.arrays(), strict=True):
             np.copyto(array, copy)
-        self._trainer._epoch = self._epoch
+        core.epoch = self._epoch
         if epoch == self._epoch:
-            return replace(self._position)
-        self._repeat(self._position.row)
-        while self._trainer._epoch < epoch:
+            return replace(self.cursor)
+        self._repeat(self.cursor.row)
+        while core.epoch < epoch:
             self._repeat(0)
         return FitCursor(epochs)
 
-    def _arrays(self) -> tuple[Array, ...]:
-        state = self._trainer._state
-        return state.parameters, state.moments, state.hyper
+    def arrays(self) -> tuple[Array, ...]:
+        """What updates change, in place."""
+        arrays = self._core.arrays
+        return arrays.parameters, arrays.moments, arrays.hyper
 
     def _repeat(self, row: int) -> None:
-        """Make an epoch again from a row on, which has been made without an error."""
-        trainer, order = self._trainer, self._order
-        job = order.job(trainer._batch_size, trainer._seed, 1)
-        job[job_table.FIRST] = job[job_table.EPOCH] = trainer._epoch
-        job[job_table.EPOCHS] = trainer._epoch + 1
-        job[job_table.START] = row
+        """Make an epoch again from ``row`` on. No batch of it was refused before."""
+        core, order = self._core, self._order
+        job = order.job(core.batch_size, core.seed, 1)
+        FitCursor(row=row).place(job, core.epoch)
+        job[job_table.EPOCHS] = core.epoch + 1
         order.prepare(job)
         order.resume(job)
-        while job[job_table.EPOCH] == trainer._epoch:
-            trainer._chunk(order.data, job, "fit")
-        trainer._epoch += 1
+        core.run_to_end(order.data, job, "fit")
+        core.epoch += 1

@@ -1,22 +1,13 @@
 """fit_batches: one update for each batch that an iterable gives."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar
 
-from ..callbacks.base import CallbackList
-from ..callbacks.history import History
-from ..components.metrics import Metric
-from ..data.tables import as_inputs, as_row_weights, as_targets
-from ..kernels.tables import job_table
-from ..runtime.arrays import Dataset
-from .validation import Validation
+import numpy as np
 
-if TYPE_CHECKING:
-    from .trainer import Trainer
-
-EXPECTED = "a pair (X, y) or a triple (X, y, sample_weight)"
+from .datasets import as_batch
+from .fitting import Fit
 
 
 def source(batches: Any, epochs: int) -> Callable[[], Iterator[Any]]:
@@ -49,88 +40,56 @@ def _iterator(batches: Any, name: str) -> Iterator[Any]:
         ) from None
 
 
-@dataclass
-class Stream:
-    """What fit_batches was asked for, checked."""
+class StreamLoop:
+    """The loop of ``Trainer.fit_batches``; see ``Loop``.
 
-    trainer: "Trainer"
-    begin: Callable[[], Iterator[Any]]
-    """Of ``source``."""
-    watch: CallbackList
-    held_out: Validation | None
-    metrics: Mapping[str, Metric]
+    begin: of ``source``; the iterator over the batches of an epoch.
+    """
 
-    def run(self) -> History:
-        """Train, and tell the callbacks."""
-        watch, state = self.watch, self.watch.state
-        if self.trainer._fit is None:  # else it is called by a callback of that
-            self.trainer._history = state.history
-        with watch:
-            watch.begin()
-            while state.epoch < state.epochs and not watch.stopped:
-                columns = self._epoch()
-                if columns is not None:
-                    state.history.extend(**columns)
-                    watch.end_epoch()
-        return state.history
+    nests: ClassVar[bool] = True
 
-    def _epoch(self) -> dict[str, list[float]] | None:
-        """Make an update for each batch; the epoch's columns of History, None if it is ended."""
-        watch, state = self.watch, self.watch.state
+    def __init__(self, fit: Fit, begin: Callable[[], Iterator[Any]]) -> None:
+        self._fit, self._begin = fit, begin
+
+    def prepare(self) -> None:
+        """See ``Loop``."""
+
+    def describe(self) -> None:
+        """See ``Loop``: batches that have been read do not come again."""
+
+    def run(self) -> None:
+        """See ``Loop``."""
+        watch = self._fit.watch
+        while watch.state.epoch < watch.state.epochs and not watch.stopped:
+            self._run_epoch()
+
+    def _run_epoch(self) -> None:
+        """Make an update of each batch, until there is none left or a callback stops."""
+        fit, state = self._fit, self._fit.watch.state
         started, before = time.perf_counter(), state.samples
-        total = weight = 0.0
-        for number, batch in enumerate(self.begin()):
-            data = as_data(self.trainer, batch, f"batches[{number}]")
-            place = f"epoch {state.epoch + 1}, step {number + 1}"
-            more, more_weight = update(self.trainer, data, place)
-            total, weight = total + more, weight + more_weight
-            state.step_loss = more / more_weight if more_weight else 0.0
-            state.steps, state.samples = state.steps + 1, state.samples + data.rows
-            watch.end_step()
-            watch.end_call()
-            if watch.stopped:
-                return None
+        loss = weight = 0.0
+        for number, batch in enumerate(self._begin()):
+            sums = self._update(number, batch)
+            loss, weight = loss + sums[0], weight + sums[1]
+            fit.end_call(ends_step=True)
+            if fit.watch.stopped:
+                return
         state.rows = state.samples - before
         if state.rows == 0:
             raise ValueError(
                 f"batches had no batch in epoch {state.epoch + 1}: where it is an iterator that "
                 "has been read, pass a new one, or a function that returns one"
             )
-        speed = state.rows / (time.perf_counter() - started)
-        columns = {"loss": [total / weight if weight else 0.0]}
-        if self.held_out is not None:
-            judged = self.trainer._evaluate(self.held_out, self.metrics)
-            columns |= {f"val_{key}": [value] for key, value in judged.items()}
-        return columns | {"samples_per_second": [speed]}
+        fit.cursor.ended = np.array([loss / weight if weight else 0.0])
+        fit.cursor.ended_seconds = time.perf_counter() - started
+        fit.end_epochs()
 
-
-def as_data(trainer: "Trainer", batch: Any, name: str) -> Dataset:
-    """A batch of the user's, checked. ValueError or TypeError where it does not fit."""
-    if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
-        size = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
-        raise TypeError(
-            f"{name} is a {type(batch).__name__}{size}, expected {EXPECTED}; for all of X and y "
-            "in two arrays call fit(X, y)"
-        )
-    sizes, names = trainer.net.sizes, (f"{name}[0]", f"{name}[1]")
-    x = as_inputs(batch[0], sizes[0], names[0])
-    rows = len(x.array)
-    y = as_targets(batch[1], trainer._loss, sizes[-1], rows, names[1])
-    if rows > trainer.batch_size:
-        raise ValueError(
-            f"{names[0]} has {rows} rows, expected at most batch_size = {trainer.batch_size}: "
-            "make smaller batches, or the Trainer with a larger batch_size"
-        )
-    weights = as_row_weights(batch[2] if len(batch) == 3 else None, rows, f"{name}[2]")
-    if weights is not None:
-        trainer._weigh_rows()
-    return Dataset(x, y, names, weights)
-
-
-def update(trainer: "Trainer", data: Dataset, place: str) -> tuple[float, float]:
-    """One update; sums of the rows' losses before it, times their weights, and of their weights."""
-    job = trainer._step_job
-    job.begin(job_table.TRAIN, data.rows, data.rows)
-    job.losses[0] = job.weights[0] = 0.0
-    trainer._run(data, job, f"fit_batches ({place})")
-    return float(job.losses[0]), float(job.weights[0] if trainer._extended else data.rows)
+    def _update(self, number: int, batch: Any) -> tuple[float, float]:
+        """One update; the sums that ``TrainerCore.update`` returns."""
+        core, state = self._fit.core, self._fit.watch.state
+        data = as_batch(core, batch, f"batches[{number}]")
+        place = f"epoch {state.epoch + 1}, step {number + 1}"
+        loss, weight = core.update(data, f"fit_batches ({place})")
+        state.step_loss = loss / weight if weight else 0.0
+        state.steps, state.samples = state.steps + 1, state.samples + data.rows
+        return loss, weight

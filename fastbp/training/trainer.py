@@ -1,10 +1,8 @@
 """The trainer: data comes in here, is checked once, and comes back as numbers."""
 
-import copy
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Self
 
 import numpy as np
@@ -14,28 +12,28 @@ from ..callbacks.base import Callback, CallbackList, FitState, as_callbacks
 from ..callbacks.history import History
 from ..callbacks.progress import bar_for
 from ..common import checks
-from ..common.types import Array
-from ..components import lbfgs, losses, optimizers, schedules
-from ..components.metrics import Metric, apply_metrics, as_metrics
-from ..data.tables import as_inputs, as_row_weights, as_targets
-from ..kernels.base import codes
-from ..kernels.tables import arenas, job_table, settings
+from ..components import losses, optimizers, schedules
+from ..components.lbfgs import LBFGS
+from ..components.metrics import Metric, as_metrics
 from ..model.network import Network
 from ..runtime import fast_path
-from ..runtime.arrays import Dataset
 from ..runtime.compiled_model import Model
-from . import checkpoints, lr_finder, streams
+from . import checkpoints, streams
+from . import resume as resuming
+from .array_loop import ArrayLoop
 from .core import TrainerCore
+from .datasets import as_dataset, as_held_out, as_validation
 from .fitting import Fit
-from .resume import read as read_fit
+from .lbfgs_loop import LbfgsLoop
 from .row_order import RowOrder
-from .snapshot import Snapshot
-from .validation import Validation, check_fraction, check_metrics_have_data, hold_out
+from .setup import Arguments
+from .trainer_queries import TrainerQueries
+from .validation import Validation, check_metrics_have_data
 
 LABELS = np.dtype(np.int64)
 
 
-class Trainer(TrainerCore):
+class Trainer(TrainerQueries):
     """Trains a network with a loss and an optimizer. Owns the optimizer's moments and counters.
 
     Args:
@@ -91,7 +89,7 @@ class Trainer(TrainerCore):
         net: Network,
         *,
         loss: losses.LossLike,
-        optimizer: optimizers.Optimizer | lbfgs.LBFGS,
+        optimizer: optimizers.Optimizer,
         batch_size: int = 32,
         threads: int | str = "auto",
         seed: int | None = None,
@@ -107,59 +105,50 @@ class Trainer(TrainerCore):
         schedule: schedules.Schedule | None = None,
         lr_factors: float | Sequence[float] = 1.0,
     ) -> None:
-        asked = {
-            "l1": l1,
-            "l2": l2,
-            "dropout": dropout,
-            "label_smoothing": label_smoothing,
-            "clip_value": clip_value,
-            "clip_norm": clip_norm,
-            "ema_decay": ema_decay,
-            "class_weight": class_weight,
-            "schedule": schedule,
-            "lr_factors": lr_factors,
-        }
-        how = {"batch_size": batch_size, "threads": threads, "seed": seed, "engine": engine}
-        super().__init__(net, loss, optimizer, asked, **how)
+        given = Arguments(
+            loss=loss,
+            optimizer=optimizer,
+            batch_size=batch_size,
+            threads=threads,
+            seed=seed,
+            engine=engine,
+            l1=l1,
+            l2=l2,
+            dropout=dropout,
+            label_smoothing=label_smoothing,
+            clip_value=clip_value,
+            clip_norm=clip_norm,
+            ema_decay=ema_decay,
+            class_weight=class_weight,
+            schedule=schedule,
+            lr_factors=lr_factors,
+        )
+        self._attach(TrainerCore(net, given))
 
-    @property
-    def net(self) -> Network:
-        """The network."""
-        return self._net
+    def _attach(self, core: TrainerCore) -> None:
+        self._core = core
+        # step has these at hand: an attribute of an attribute would take it longer.
+        self._dtype, self._lock = core.net.dtype, core.lock
+        self._fast_path: fast_path.Step | None = None
+        core.call_on_change(self._forget_fast_path)
 
-    @property
-    def optimizer(self) -> optimizers.Optimizer | lbfgs.LBFGS:
-        """The optimizer, as it was given: its learning rate may have been set since."""
-        return self._optimizer
+    def _forget_fast_path(self) -> None:
+        self._fast_path = None
 
-    @property
-    def batch_size(self) -> int:
-        """Rows of an update."""
-        return self._batch_size
+    def __getstate__(self) -> dict[str, Any]:
+        return self._core.state()
 
-    @property
-    def seed(self) -> int:
-        """The seed of the order of the rows."""
-        return self._seed
-
-    @property
-    def loss(self) -> str:
-        """Name of the loss."""
-        return self._loss.name
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._attach(TrainerCore.of_state(state))
 
     @property
     def lr(self) -> float:
         """The learning rate, which a schedule multiplies; can be set to a finite number above 0."""
-        return float(self._state.hyper[codes.LR])
+        return self._core.lr
 
     @lr.setter
     def lr(self, value: float) -> None:
-        self._state.hyper[codes.LR] = checks.positive(value, "lr")
-
-    @property
-    def scheduled_lr(self) -> float:
-        """The learning rate of the next update: ``lr`` times the factor of the schedule."""
-        return self._scheduled_lr
+        self._core.lr = checks.positive(value, "lr")
 
     def compiled(self) -> Model:
         """What ``fastbp.embed`` and your own njit code train and predict with: this trainer.
@@ -172,16 +161,7 @@ class Trainer(TrainerCore):
             MemoryError: there is not enough for a step of ``batch_size`` rows.
 
         """
-        if self._engine_name == "numpy":
-            raise ValueError(
-                "engine is 'numpy', which compiles nothing: make the Trainer with engine='numba'"
-            )
-        self._check_balanced()
-        self._check_updates("compiled")
-        with self._exclusive():
-            if self._model is None:
-                self._model = self._new_model()
-            return self._model
+        return self._core.model()
 
     def fit(
         self,
@@ -239,29 +219,33 @@ class Trainer(TrainerCore):
         With snapshot=False it keeps the updates before that batch.
 
         """
-        data = self._data(X, y, sample_weight)
+        core, data = self._core, as_dataset(self._core, X, y, sample_weight)
         order = RowOrder(data, checks.flag(shuffle, "shuffle"))
         epochs = checks.integer(epochs, "epochs", 1)
-        held_out = self._held_out(order, y, validation_data, validation_fraction)
-        measured = as_metrics(metrics, self._has_accuracy)
-        check_metrics_have_data(held_out, measured)
-        state = FitState(self, epochs, order.rows)
-        watch = CallbackList(as_callbacks(callbacks), bar_for(progress), state)
-        keeps = checks.flag(snapshot, "snapshot") and not self._full_batch
-        with self._exclusive():
-            fit = Fit(self, order, watch, held_out, measured)
-            fit.resumed = None if resume is None else read_fit(resume, fit)
-            self._check_schedule(*fit.updates())
-            fit.snapshot = Snapshot(self, order, not watch.callbacks) if keeps else None
-            return fit.run()
+        held_out = as_held_out(core, order, y, validation_data, validation_fraction)
+        fit = self._fit_of(
+            held_out, metrics, callbacks, progress, FitState(self, epochs, order.rows)
+        )
+        keeps = checks.flag(snapshot, "snapshot")
+        with core.exclusive():
+            point = None if resume is None else resuming.read(resume, fit, order)
+            if isinstance(core.optimizer, LBFGS):
+                return fit.run(LbfgsLoop(fit, order, core.optimizer))
+            return fit.run(ArrayLoop(fit, order, keeps, point))
 
-    def _held_out(self, order: RowOrder, y: Any, pair: Any, fraction: Any) -> Validation | None:
-        """What fit validates by; where that is a part of the data, the order is of the others."""
-        if fraction is None:
-            return self._validation(pair)
-        fraction = check_fraction(fraction, pair, order.data.rows)
-        order.chosen, held_out = hold_out(order.data, y, fraction, self.seed, self._state)
-        return held_out
+    def _fit_of(
+        self,
+        held_out: Validation | None,
+        metrics: Mapping[str, Metric] | None,
+        callbacks: Iterable[Callback],
+        progress: bool | str,
+        state: FitState,
+    ) -> Fit:
+        """A call of fit, or of fit_batches, with what both take."""
+        measured = as_metrics(metrics, self._core.has_accuracy)
+        check_metrics_have_data(held_out, measured)
+        watch = CallbackList(as_callbacks(callbacks), bar_for(progress), state)
+        return Fit(self._core, watch, held_out, measured)
 
     def fit_batches(
         self,
@@ -299,13 +283,11 @@ class Trainer(TrainerCore):
         """
         epochs = checks.integer(epochs, "epochs", 1)
         begin = streams.source(batches, epochs)
-        held_out = self._validation(validation_data)
-        measured = as_metrics(metrics, self._has_accuracy)
-        check_metrics_have_data(held_out, measured)
-        self._check_balanced()
-        watch = CallbackList(as_callbacks(callbacks), bar_for(progress), FitState(self, epochs, 0))
-        with self._exclusive():
-            return streams.Stream(self, begin, watch, held_out, measured).run()
+        held_out = as_validation(self._core, validation_data)
+        fit = self._fit_of(held_out, metrics, callbacks, progress, FitState(self, epochs, 0))
+        self._core.check_balanced()
+        with self._core.exclusive():
+            return fit.run(streams.StreamLoop(fit, begin))
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """One update on exactly these rows, at most ``batch_size``; the loss before it.
@@ -343,111 +325,21 @@ class Trainer(TrainerCore):
         return self._step_checked(X, y, sample_weight)
 
     def _make_fast_path(self) -> fast_path.Step:
-        unbalanced = self._options.class_weight == "balanced" and not self._is_balanced
-        steps = not (unbalanced or self._full_batch)
-        exclusive = self._engine is self._compiled and self._compiled.max_single_thread_rows() > 0
-        self._fast_path = fast_path.NO_STEP
-        if exclusive and steps:
-            with suppress(MemoryError):  # a step takes its own rows only, a model batch_size
-                self._fast_path = fast_path.step(self.compiled())
-        return self._fast_path
+        self._fast_path = made = self._core.fast_step()
+        return made
 
     def _step_checked(self, X: Any, y: Any, sample_weight: Any) -> float:
-        data = self._data(X, y, sample_weight)
-        self._check_balanced()
-        self._check_updates("step")
-        if data.rows > self.batch_size:
+        core, data = self._core, as_dataset(self._core, X, y, sample_weight)
+        core.check_balanced()
+        core.check_updates("step")
+        if data.rows > core.batch_size:
             raise ValueError(
-                f"X has {data.rows} rows, expected at most batch_size = {self.batch_size}: "
+                f"X has {data.rows} rows, expected at most batch_size = {core.batch_size}: "
                 "make the Trainer with a larger batch_size, or call fit"
             )
-        with self._exclusive():
-            job = self._step_job
-            job.begin(job_table.TRAIN, data.rows, data.rows)
-            job.losses[0] = job.weights[0] = 0.0
-            self._run(data, job, "step")
-            return float(job.means(self._extended)[0])
-
-    def loss_and_gradients(
-        self, X: Any, y: Any, sample_weight: Any = None
-    ) -> tuple[float, list[arenas.Layer]]:
-        """The mean loss over any number of rows, and its gradient; nothing is updated.
-
-        With penalties, label smoothing and the dropout of the next update, but not clipped. Frozen
-        layers have their gradient, too. sample_weight: of each row, (n,), >= 0; None for 1.
-
-        Returns:
-            (loss, [(dW, db), ...]): dW (n_in, n_out) and db (n_out,) of each layer; of one that is
-            normalized (dW, db, dgain, dshift), the last two (n_out,), too.
-
-        Raises:
-            ValueError, TypeError, FloatingPointError: as ``step``.
-
-        """
-        data = self._data(X, y, sample_weight)
-        self._check_balanced()
-        return self._loss_and_gradients(RowOrder(data, shuffle=False))
-
-    def _loss_and_gradients(self, order: RowOrder) -> tuple[float, list[arenas.Layer]]:
-        job, gradients = order.job(self.batch_size, self.seed, 1), self._arena(1)
-        job[job_table.TASK] = job_table.GRADIENTS
-        with self._exclusive():
-            while job[job_table.EPOCH] < job[job_table.EPOCHS]:
-                self._chunk(order.data, job, "loss_and_gradients", gradients)
-        layers = arenas.read_layers(self.net._plan, gradients[0])
-        return float(job.means(self._extended)[0]), list(layers)
-
-    def evaluate(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        averaged: bool = False,
-        metrics: Mapping[str, Metric] | None = None,
-    ) -> dict[str, float]:
-        """Mean loss over any number of rows, accuracy for losses that have one, and your metrics.
-
-        accuracy: for cross_entropy the share of rows whose largest output (the first, on ties) is
-        the label's; for bce the share of entries with (p >= 0.5) == (y >= 0.5).
-
-        Args:
-            X: as for ``fit``.
-            y: as for ``fit``.
-            sample_weight: of each row in the means of loss and accuracy, (n,), >= 0; None for 1.
-            averaged: judge the moving average of the parameters (ema_decay), not the parameters.
-            metrics: by name, functions of (y, p) that return a number, such as scikit-learn's: y is
-                the array that you pass, p (n, n_out) the outputs.
-
-        Raises:
-            ValueError, TypeError: shapes, dtypes or values do not fit, or a metric does not return
-                a number. What a metric raises, with its name in a note.
-
-        """
-        measured = as_metrics(metrics, self._has_accuracy)
-        x = as_inputs(X, self.net.sizes[0])
-        weights = as_row_weights(sample_weight, len(x.array))
-        targets = as_targets(y, self._loss, self.net.sizes[-1], len(x.array))
-        rows = Validation(Dataset(x, targets, weights=weights), np.asarray(y))
-        with self._exclusive():
-            return self._evaluate(rows, measured, averaged)
-
-    def _evaluate(
-        self, rows: Validation, metrics: Mapping[str, Metric], averaged: bool = False
-    ) -> dict[str, float]:
-        judged = self._judge(rows.data, averaged)
-        if metrics:
-            p = self._outputs(rows.data, self._engine_of(averaged))
-            judged |= apply_metrics(metrics, rows.y, p)
-        return judged
-
-    @property
-    def history(self) -> History:
-        """The History of the last fit, also of one that an error or Ctrl-C ended.
-
-        Of the epochs that were made and, with validation, judged.
-        """
-        return self._history
+        with core.exclusive():
+            loss, weight = core.update(data, "step")
+        return loss / weight if weight else 0.0
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint: this trainer and its network, with all that training goes on from.
@@ -464,8 +356,8 @@ class Trainer(TrainerCore):
             OSError: the file cannot be written. What was there is still there.
 
         """
-        with self._exclusive():
-            checkpoints.write(self, path)
+        with self._core.exclusive():
+            checkpoints.write(self._core, path)
 
     @classmethod
     def load(
@@ -493,80 +385,5 @@ class Trainer(TrainerCore):
         with checkpoints.naming(path):
             arguments = checkpoint.trainer_arguments(functions or {})
             trainer = cls(checkpoint.net, threads=threads, **arguments)
-            checkpoint.check(trainer).restore(trainer)
+            checkpoint.check(trainer._core).restore(trainer._core)
         return trainer
-
-    def averaged_network(self) -> Network:
-        """A new network whose parameters are the moving average of this one's (ema_decay)."""
-        with self._exclusive():
-            self._engine_of(averaged=True)
-            net = copy.copy(self.net)
-            net._parameters[:] = self._average
-            return net
-
-    def predict(self, X: Any, out: Array | None = None, *, averaged: bool = False) -> Array:
-        """``net.predict``, by this trainer's engine and threads.
-
-        averaged: by the moving average of the parameters (ema_decay), and not the parameters; this
-        is refused while another thread trains, RuntimeError.
-        """
-        if averaged is not False and checks.flag(averaged, "averaged"):
-            with self._exclusive():
-                return self._outputs(self._inputs(X), self._engine_of(averaged), out)
-        engine = self._engine
-        if engine is self._compiled and not self._compiled.forced_workers:
-            p = self._net._predict_fast_path(X, out)
-            if p is not None:
-                return p
-        return self._outputs(self._inputs(X), engine, out)
-
-    def _inputs(self, X: Any) -> Dataset:
-        return Dataset(as_inputs(X, self.net.sizes[0]))
-
-    def _data(self, X: Any, y: Any, sample_weight: Any = None) -> Dataset:
-        x = as_inputs(X, self.net.sizes[0])
-        rows = len(x.array)
-        targets = as_targets(y, self._loss, self.net.sizes[-1], rows)
-        return Dataset(x, targets, weights=as_row_weights(sample_weight, rows))
-
-    def find_lr(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        sample_weight: Any = None,
-        start_lr: float = 1e-7,
-        end_lr: float = 10.0,
-        updates: int = 100,
-    ) -> lr_finder.LRCurve:
-        """Try learning rates on mini-batches, and suggest one; this trainer stays as it is.
-
-        A copy of this trainer and its network makes up to ``updates`` updates, whose lr grows
-        exponentially from ``start_lr`` to ``end_lr``, until the loss diverges. ``X``, ``y`` and
-        ``sample_weight`` are those of ``fit``. ``trainer.lr = trainer.find_lr(X, y).suggestion``
-        takes the advice.
-
-        Raises:
-            ValueError, TypeError: as ``fit``; no row has weight.
-            FloatingPointError: the loss is not finite to begin with.
-
-        """
-        data = self._data(X, y, sample_weight)
-        lrs = lr_finder.learning_rates(start_lr, end_lr, updates)
-        with self._exclusive():
-            twin = copy.deepcopy(self)
-        twin._balance(data)
-        twin._state.hyper[settings.SCHEDULE : settings.STEP_LR] = 0  # lr alone is what counts
-        return lr_finder.sweep(twin, data, lrs)
-
-    def _validation(self, pair: Any) -> Validation | None:
-        if pair is None:
-            return None
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise TypeError(
-                f"validation_data is a {type(pair).__name__}, expected a pair (X, y) or None"
-            )
-        names = "validation_data[0]", "validation_data[1]"
-        x = as_inputs(pair[0], self.net.sizes[0], names[0])
-        y = as_targets(pair[1], self._loss, self.net.sizes[-1], len(x.array), names[1])
-        return Validation(Dataset(x, y, names), np.asarray(pair[1]))

@@ -25,18 +25,18 @@ class Validation:
 
 
 def hold_out(
-    data: Dataset, y: Any, fraction: float, seed: int, state: TrainingArrays
+    data: Dataset, y: Any, fraction: float, seed: int, arrays: TrainingArrays
 ) -> tuple[Ints, Validation]:
     """The rows to train on, and a copy of the others.
 
     ValueError for a value among the others that does not fit, under its row in the data.
     """
-    rows, others = split(data.rows, fraction, seed, _classes(data, state))
+    rows, others = split(data.rows, fraction, seed, _classes(data, arrays))
     for part in _parts(others):
-        dtype = state.parameters.dtype
+        dtype = arrays.parameters.dtype
         check_inputs(data.x, part, dtype)
         if data.y is not None:
-            check_targets(data.y, part, state.loss, state.shape.sizes[-1], dtype)
+            check_targets(data.y, part, arrays.loss, arrays.spec.sizes[-1], dtype)
     held = Dataset(data.x.take(others), data.y and data.y.take(others), data.names)
     return rows, Validation(held, np.asarray(y)[others])
 
@@ -74,14 +74,14 @@ def _apportion(counts: Ints, held: int) -> Ints:
     return wholes
 
 
-def _classes(data: Dataset, state: TrainingArrays) -> Array | None:
+def _classes(data: Dataset, arrays: TrainingArrays) -> Array | None:
     """The classes of the rows, if their targets are labels, or one output's 0 and 1."""
     y = data.y.array if data.y is not None else None
     if y is None or y.shape[1] != 1:
         return None
-    if not state.loss.has_classes:
+    if not arrays.loss.has_classes:
         return None
-    labels = y.dtype.kind in "iu" if state.loss.takes_labels else np.isin(y, (0, 1)).all()
+    labels = y.dtype.kind in "iu" if arrays.loss.takes_labels else np.isin(y, (0, 1)).all()
     return y[:, 0] if labels else None
 
 

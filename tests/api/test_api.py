@@ -11,6 +11,7 @@ import pytest
 import fastbp
 from fastbp.kernels.base import width
 from support.cases import CASES, Case, each_dtype
+from support.internals import core
 
 CLASSES = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 YES_NO = Case((4, 9, 2), 20, "tanh", "sigmoid", "bce")
@@ -468,7 +469,7 @@ def test_show_config_shows_what_fastbp_runs_on(capsys):
 def test_show_config_names_the_threading_layer_once_it_runs(capsys):
     case = CASES["odd"]
     trainer = case.trainer("float32")
-    trainer._workers = 2
+    core(trainer).workers = 2
     trainer.step(*case.batch())
     fastbp.show_config()
     assert f"threading layer: {numba.threading_layer()}\n" in capsys.readouterr().out

@@ -16,6 +16,7 @@ from fastbp.callbacks.base import EVENTS, Callback, LambdaCallback, StopTraining
 from fastbp.kernels import reference
 from fastbp.runtime import compiled_engine as compiled
 from support.cases import Case, each_case
+from support.internals import core, dataset
 
 CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 BATCH, STEPS = 8, 3
@@ -159,7 +160,7 @@ def callbacks_of(kind):
 def trained(case, engine, **options):
     trainer = make(case, engine=engine)
     losses = trainer.fit(*case.batch(), epochs=3, **options)["loss"]
-    return bits(trainer), losses, trainer._epoch
+    return bits(trainer), losses, core(trainer).epoch
 
 
 @either_engine
@@ -219,7 +220,7 @@ def test_the_loss_of_a_step_with_weights_is_what_step_returns(engine):
     watcher = LambdaCallback(on_step_end=lambda state: losses.append(state.step_loss))
     fit(trainer, sample_weight=WEIGHTS, callbacks=[watcher])
     X, y = CASE.batch()
-    by_hand._balance(by_hand._data(X, y))
+    core(by_hand).balance(dataset(by_hand, X, y))
     parts = [slice(0, 8), slice(8, 16), slice(16, 20)] * 2
     assert losses == [by_hand.step(X[rows], y[rows], WEIGHTS[rows]) for rows in parts]
     assert losses[1] == losses[4] == 0
@@ -276,7 +277,7 @@ def test_an_epoch_that_was_stopped_begins_anew(engine):
     X, y = CASE.batch()
     stopped, by_hand = trainer_of(engine), trainer_of(engine)
     stopped.fit(X, y, epochs=3, callbacks=[Diary("step", 4, stop)])
-    assert stopped._epoch == 1
+    assert core(stopped).epoch == 1
     by_hand.fit(X, y, callbacks=[])
     order = reference.shuffled(0, 1, len(X))[:BATCH]
     by_hand.step(X[order], y[order])
@@ -340,14 +341,14 @@ def test_the_updates_before_a_failure_stay(engine):
         fit(trainer, callbacks=[Diary("step", 4, fail)])
     steps_of(by_hand, 4)
     assert bits(trainer) == bits(by_hand)
-    assert trainer._epoch == 1
+    assert core(trainer).epoch == 1
 
 
 @either_engine
 def test_the_end_is_told_of_a_loss_that_is_not_finite(engine):
     trainer, diary = trainer_of(engine), Diary()
     weights, biases = trainer.net.weights, trainer.net.biases
-    trainer._net._parameters[:] = np.nan
+    trainer.net.arrays.parameters[:] = np.nan
     with pytest.raises(FloatingPointError) as caught:
         fit(trainer, callbacks=[diary])
     assert diary.names() == ["begin", "end"]

@@ -32,6 +32,7 @@ from support.embed_ways import (
     twins,
 )
 from support.guards import SIDES, Guard
+from support.internals import core
 
 OUTPUTS = (*HIDDEN, "softmax")
 
@@ -119,8 +120,8 @@ def test_an_own_gradient_that_is_the_losss_makes_the_same_step(loss, way, dtype)
     assert way.step_from(trainer.compiled(), X, dloss_dp.astype(dtype)) is True
     other.step(X, y)
     allowed = 64 * np.finfo(dtype).eps
-    assert distance(trainer.net._parameters, other.net._parameters) <= allowed
-    np.testing.assert_array_equal(trainer._state.hyper, other._state.hyper)
+    assert distance(trainer.net.arrays.parameters, other.net.arrays.parameters) <= allowed
+    np.testing.assert_array_equal(core(trainer).arrays.hyper, core(other).arrays.hyper)
 
 
 # Against the twins, and central differences
@@ -131,7 +132,7 @@ class Twin:
 
     def __init__(self, trainer, X, v):
         self.weights = trainer.net.weights
-        codes = trainer._state.shape.activations
+        codes = core(trainer).arrays.spec.activations
         zs, outs = reference.forward(self.weights, trainer.net.biases, codes, X)
         self.p = outs[-1]
         self.delta = reference.delta_from_output(codes[-1], zs[-1], outs[-1], v)

@@ -22,6 +22,7 @@ from support.embed_ways import (
     same_state,
 )
 from support.guards import Guard
+from support.internals import core
 
 GOOD = {
     "X": np.ones((6, 4)),
@@ -56,14 +57,14 @@ CASES_OF_WRONG = [
 @pytest.mark.parametrize(("call", "name", "shape"), CASES_OF_WRONG)
 def test_wrong_shapes_are_refused(call, name, shape, way):
     trainer = replace(FLAT, sizes=(4, 9, 2)).trainer()
-    before = trainer.net._parameters.copy()
+    before = trainer.net.arrays.parameters.copy()
     arguments = GOOD | {name: np.ones(shape)}
     said = "out" if name in ("p", "e", "g") else name
     if name == "X" and len(shape) == 2 and shape[1] == 4 and 0 < shape[0] < 7:
         said = {"predict": "out", "input_gradient": "v", "step_from": "dloss_dp"}.get(call, "y")
     with pytest.raises(ValueError, match=rf"^{said} has the wrong .*, expected"):
         getattr(way, call)(trainer.compiled(), *(arguments[n] for n in CALLS[call]))
-    np.testing.assert_array_equal(trainer.net._parameters, before)
+    np.testing.assert_array_equal(trainer.net.arrays.parameters, before)
 
 
 @each_way
@@ -193,13 +194,13 @@ def test_bad_labels_change_nothing(labels, way):
 @each_way
 def test_a_loss_that_is_not_finite_changes_nothing(way):
     trainer = FLAT.trainer(optimizer=ADAM)
-    trainer.net._parameters[0] = np.nan
+    trainer.net.arrays.parameters[0] = np.nan
     before = copy.deepcopy(trainer)
     X, y = FLAT.batch()
     assert np.isnan(way.step(trainer.compiled(), X, y))
     assert not way.step_from(trainer.compiled(), X, y)
-    np.testing.assert_array_equal(trainer._state.moments, before._state.moments)
-    np.testing.assert_array_equal(trainer._state.hyper, before._state.hyper)
+    np.testing.assert_array_equal(core(trainer).arrays.moments, core(before).arrays.moments)
+    np.testing.assert_array_equal(core(trainer).arrays.hyper, core(before).arrays.hyper)
 
 
 @each_way

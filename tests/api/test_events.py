@@ -8,6 +8,7 @@ from test_resume import CASE, EVERY, Crash, Crasher, fit, make, same, timeless
 import fastbp
 from fastbp.callbacks.base import EPOCH, STEP
 from fastbp.kernels.tables import job_table
+from support.internals import core
 
 NAME = "run.safetensors"
 LONGEST = 17
@@ -64,7 +65,7 @@ def callbacks(saver, heard):
 
 def interrupt(trainer, call, instead=KeyboardInterrupt):
     """Let Ctrl-C come while a compiled call runs, of so many: Python learns of it afterwards."""
-    engine, count = trainer._engine, iter(range(1, 10**9))
+    engine, count = core(trainer).engine, iter(range(1, 10**9))
     train = engine.train
 
     def trained(data, job, into):
@@ -85,7 +86,7 @@ def test_who_hears_later_hears_when_the_fit_is_resumed(event, at, tmp_path):
     history = fit(whole, callbacks(Saver(path, event, at), heard))
     resumed = fit(second, callbacks(Saver(path), after), resume=path)
     same(second, resumed, whole, history)
-    first = [n_notified[:2] for n_notified in heard].index((event, at))
+    first = [call[:2] for call in heard].index((event, at))
     assert after == heard[first:]
 
 
@@ -138,7 +139,7 @@ def test_ctrl_c_within_a_chunk_keeps_the_history_of_the_epochs_made(call):
     interrupt(trainer, call)
     with pytest.raises(KeyboardInterrupt):
         fit(trainer, [], epochs=10**6, validation_fraction=None)
-    made = trainer._epoch
+    made = core(trainer).epoch
     assert len(trainer.history.get("loss", ())) == made
     if made:
         history = fit(other, [], epochs=made, validation_fraction=None)
@@ -160,18 +161,18 @@ def test_what_is_saved_after_ctrl_c_can_be_resumed(call, fraction, tmp_path):
 
 def test_a_signal_handler_cannot_save_in_the_middle_of_updates(tmp_path):
     trainer = make(ENDLESS)
-    train = trainer._engine.train
+    train = core(trainer).engine.train
 
     def handled(data, job, into):
         waited = train(data, job, into)
         trainer.save(tmp_path / NAME)
         return waited
 
-    trainer._engine.train = handled
+    core(trainer).engine.train = handled
     with pytest.raises(RuntimeError, match="by a signal handler in the middle of updates"):
         fit(trainer, [])
     assert not (tmp_path / NAME).exists()
-    trainer._engine.train = train
+    core(trainer).engine.train = train
     trainer.save(tmp_path / NAME)
 
 
@@ -186,7 +187,7 @@ def test_what_is_saved_after_a_refused_batch_is_where_the_trainer_went_back_to(
     interrupt(trainer, call, FloatingPointError("not finite"))
     with pytest.raises(FloatingPointError):
         fit(trainer, called, epochs=1000, validation_fraction=None)
-    made = trainer._epoch
+    made = core(trainer).epoch
     if made:
         fit(other, [], epochs=made, validation_fraction=None)
         assert state(trainer) == state(other)
@@ -207,8 +208,8 @@ def test_a_resumed_fit_goes_back_through_the_epoch_that_it_was_resumed_in(tmp_pa
     interrupt(second, 3, FloatingPointError("not finite"))
     with pytest.raises(FloatingPointError):
         fit(second, [AtEnd(tmp_path / "end")], resume=path, **asked)
-    assert second._epoch > 0
-    fit(third, [], **asked | {"epochs": second._epoch})
+    assert core(second).epoch > 0
+    fit(third, [], **asked | {"epochs": core(second).epoch})
     assert state(second) == state(third)
 
 

@@ -10,6 +10,7 @@ import pytest
 import fastbp
 from fastbp import Network, Trainer
 from support.cases import CASES, Case, each_case, each_dtype
+from support.internals import core
 
 ADAM = fastbp.Adam(lr=0.01)
 SMALL = Case((4, 9, 2), 6, "gelu")
@@ -47,8 +48,8 @@ def test_the_bits_of_the_careful_way(case, dtype):
         p = slow.predict(careful(X))
         np.testing.assert_array_equal(quick.predict(X), p)
         np.testing.assert_array_equal(quick.net.predict(X), p)
-    np.testing.assert_array_equal(quick._state.moments, slow._state.moments)
-    np.testing.assert_array_equal(quick._state.hyper, slow._state.hyper)
+    np.testing.assert_array_equal(core(quick).arrays.moments, core(slow).arrays.moments)
+    np.testing.assert_array_equal(core(quick).arrays.hyper, core(slow).arrays.hyper)
 
 
 @each_dtype
@@ -77,7 +78,7 @@ def test_lr_and_parameters_that_were_set_are_taken():
         trainer.net.set_parameters([W + 1 for W in trainer.net.weights], trainer.net.biases)
     np.testing.assert_array_equal(quick.predict(X), slow.predict(careful(X)))
     assert quick.step(X, y) == slow.step(careful(X), careful(y))
-    np.testing.assert_array_equal(quick.net._parameters, slow.net._parameters)
+    np.testing.assert_array_equal(quick.net.arrays.parameters, slow.net.arrays.parameters)
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
@@ -116,7 +117,9 @@ def test_what_the_careful_way_refuses_changes_nothing(bad_X, bad_y, message):
     with pytest.raises(ValueError, match=message):
         trainer.step(bad_X, bad_y)
     for name in ("parameters", "moments", "hyper"):
-        np.testing.assert_array_equal(getattr(trainer._state, name), getattr(before._state, name))
+        np.testing.assert_array_equal(
+            getattr(core(trainer).arrays, name), getattr(core(before).arrays, name)
+        )
     assert trainer.step(X, Y) == before.step(X, Y)
 
 
@@ -129,7 +132,7 @@ def test_labels_in_float_are_refused():
 
 def test_a_loss_that_is_not_finite_is_refused():
     trainer = SMALL.trainer()
-    trainer.net._parameters[:] = np.nan
+    trainer.net.arrays.parameters[:] = np.nan
     with pytest.raises(FloatingPointError, match="not finite"):
         trainer.step(X, Y)
 

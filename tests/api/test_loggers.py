@@ -8,6 +8,7 @@ import pytest
 import fastbp
 from fastbp import CSVLogger, LambdaCallback, TimeLimit
 from support.cases import Case
+from support.internals import core
 
 CASE = Case((4, 9, 3), 20, "tanh")
 
@@ -62,7 +63,7 @@ def test_a_log_that_cannot_be_written_is_an_error_before_fit_begins(tmp_path):
     trainer = trainer_of()
     with pytest.raises(FileNotFoundError):
         trainer.fit(*CASE.batch(), callbacks=[CSVLogger(tmp_path / "none" / "log.csv")])
-    assert trainer._epoch == 0
+    assert core(trainer).epoch == 0
 
 
 # TimeLimit

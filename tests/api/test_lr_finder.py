@@ -9,9 +9,11 @@ import pytest
 
 import fastbp
 from fastbp.kernels import reference
+from fastbp.training.core import TrainerCore
 from fastbp.training.lr_finder import SMOOTHING, LRCurve, divergence
 from support import processes
 from support.cases import CASES
+from support.internals import core
 
 CASE = CASES["one input"]
 BATCH = 5
@@ -30,8 +32,8 @@ def make(optimizer=OPTIMIZERS[0], engine="numba"):
 
 def state(trainer):
     """Everything that a trainer's future depends on, to the bit."""
-    own, arrays = trainer._state, ("parameters", "moments", "hyper")
-    return [getattr(own, name).tobytes() for name in arrays], trainer._epoch, trainer.lr
+    own, arrays = core(trainer).arrays, ("parameters", "moments", "hyper")
+    return [getattr(own, name).tobytes() for name in arrays], core(trainer).epoch, trainer.lr
 
 
 def curve(smoothed):
@@ -93,7 +95,7 @@ def test_the_trainer_stays_as_it_was(optimizer, engine):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 def test_the_trainer_stays_as_it_was_whatever_ends_it(error, monkeypatch):
-    trainer, run, calls = make(), fastbp.Trainer._run, []
+    trainer, run, calls = make(), TrainerCore.run, []
 
     def ends(*arguments):
         calls.append(0)
@@ -102,7 +104,7 @@ def test_the_trainer_stays_as_it_was_whatever_ends_it(error, monkeypatch):
         return run(*arguments)
 
     before = state(trainer)
-    monkeypatch.setattr(fastbp.Trainer, "_run", ends)
+    monkeypatch.setattr(TrainerCore, "run", ends)
     with pytest.raises(error):
         trainer.find_lr(*CASE.batch())
     assert state(trainer) == before

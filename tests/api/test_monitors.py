@@ -7,6 +7,7 @@ import fastbp
 from fastbp import EarlyStopping, LambdaCallback, ModelCheckpoint, ReduceLROnPlateau
 from fastbp.training.validation import split
 from support.cases import Case
+from support.internals import core
 
 CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 NAN = float("nan")
@@ -127,7 +128,7 @@ def test_a_monitor_that_is_not_there_names_those_that_are(kind):
     trainer = trainer_of()
     with pytest.raises(ValueError, match=r"'val_loss', but .* only 'loss', 'samples_per_second'"):
         trainer.fit(*CASE.batch(), 3, callbacks=[kind()])
-    assert trainer._epoch == 1
+    assert core(trainer).epoch == 1
     message = r"'val_auc', but .* only 'loss', 'val_loss', 'val_accuracy', 'val_score', 'samples"
     with pytest.raises(ValueError, match=message):
         follow([1, 2], kind("val_auc", mode="max"))

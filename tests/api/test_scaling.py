@@ -17,6 +17,7 @@ from fastbp.data import scaling
 from support import processes
 from support.cases import Case, each_dtype, flat
 from support.features import EVERY, FEW, MANY, WIDE
+from support.internals import core
 
 LOSSES = ("mse", "squared_error", "mae", "huber", "quantile", "gaussian_nll")
 ADAM = fastbp.Adam(lr=0.01, eps=1e-4)  # see features.OPTIMIZERS
@@ -182,7 +183,7 @@ def test_fit_of_a_scaled_network():
 def test_engines_agree(case, loss, dtype):
     case = numbers(case, loss)
     compiled, twin = (scaled(case, dtype, engine) for engine in ("numba", "numpy"))
-    compiled._workers = 3 if case.rows == WIDE.rows else 0
+    core(compiled).workers = 3 if case.rows == WIDE.rows else 0
     allowed = tolerance(case, dtype) * AMPLIFICATION
     for seed in (2, 3):
         X, y = raw_batch(case, seed)
@@ -236,7 +237,7 @@ def test_the_bits_do_not_depend_on_the_threads(case):
     found = []
     for workers in (1, 2, 3):
         trainer = scaled(case, "float32", optimizer=ADAM)
-        trainer._workers = workers
+        core(trainer).workers = workers
         X, y = raw_batch(case)
         values = [trainer.step(X, y), *trainer.fit(X, y, 2)["loss"], trainer.evaluate(X, y)["loss"]]
         found.append((values, trainer.predict(X).tobytes(), bits(trainer)))
@@ -247,7 +248,7 @@ def test_the_bits_do_not_depend_on_the_threads(case):
 @each_route
 def test_no_scaling_any_more_has_the_bits_of_none_ever(case, dtype):
     plain, once = case.trainer(dtype), scaled(case, dtype)
-    assert not plain._state.shape.extended
+    assert not core(plain).arrays.spec.extended
     once.net.set_scaling()
     assert once.net.input_mean is once.net.target_scale is None
     X, y = case.batch()
@@ -305,7 +306,7 @@ def test_targets_are_scaled_by_hand_without_inputs():
 def test_embed_takes_and_gives_raw_units(case, loss, dtype):
     case = numbers(case, loss)
     one, other = (scaled(case, dtype, optimizer=ADAM) for _ in range(2))
-    one._workers = other._workers = 1
+    core(one).workers = core(other).workers = 1
     X, y = (array.astype(dtype) for array in raw_batch(case))
     model, p = one.compiled(), np.empty((case.rows, case.sizes[-1]), dtype)
     gradient = np.empty(one.net.n_parameters, dtype)
@@ -380,10 +381,10 @@ def test_trainers_that_have_begun_follow(engine):
         trainer.step(*case.batch())
         trainer.predict(X)
     again = pickle.loads(pickle.dumps(late))
-    moments = early._state.moments.copy()
+    moments = core(early).arrays.moments.copy()
     early.net.standardize(X, y)
     again.net.standardize(X, y)
-    np.testing.assert_array_equal(early._state.moments, moments)
+    np.testing.assert_array_equal(core(early).arrays.moments, moments)
     assert early.step(X, y) == again.step(X, y)
     assert early.step(X, y) == again.step(X, y)
     assert bits(early) == bits(again)
@@ -395,7 +396,7 @@ def test_models_from_before_the_first_scaling_say_so():
     X, y = raw_batch(case)
     trainer = case.trainer(engine="numba")
     early, out = trainer.compiled(), np.empty((case.rows, 5))
-    trainer._weigh_rows()
+    core(trainer).weigh_rows()
     later = trainer.compiled()
     trainer.net.standardize(X, y)
     for model in (early, later):
@@ -421,7 +422,7 @@ def test_a_model_holds_the_scales_and_outlives_its_network():
     case = ROUTES["few"]
     trainer, (X, _) = scaled(case), raw_batch(case)
     model, expected = trainer.compiled(), trainer.predict(X)
-    for scales in trainer.net._scales:
+    for scales in trainer.net.arrays.scales:
         assert owner(scales) is owner(model.parameters)
     del trainer
     out = np.empty_like(expected)
@@ -432,9 +433,9 @@ def test_a_model_holds_the_scales_and_outlives_its_network():
 def test_a_network_forgets_its_trainers():
     net = ROUTES["few"].network()
     trainer = fastbp.Trainer(net, loss="bce" if net.output == "sigmoid" else "mse", optimizer=ADAM)
-    assert len(net._trainers) == 1
+    assert len(net.arrays.followers) == 1
     del trainer
-    assert len(net._trainers) == 0
+    assert len(net.arrays.followers) == 0
 
 
 def report_allocations():
@@ -443,7 +444,7 @@ def report_allocations():
 
     for case in ROUTES.values():
         trainer, (X, y) = scaled(case, "float32", optimizer=ADAM), raw_batch(case)
-        trainer._workers = 1
+        core(trainer).workers = 1
         trainer.fit(X, y, 2)
         print(*(test_memory.allocations(lambda: trainer.fit(X, y, 50))))  # noqa: B023
 
@@ -457,7 +458,7 @@ def test_steps_make_no_allocation_of_numbas_run_time():
 
 
 def unchanged(net):
-    return net.input_mean is None and net.target_mean is None and not net._shape.extended
+    return net.input_mean is None and net.target_mean is None and not net.arrays.spec.extended
 
 
 def refuse(net, message, call, error=ValueError):
@@ -604,7 +605,7 @@ def test_scaling_while_another_thread_trains_is_refused():
         done.set()
         worker.join()
     trainer.net.standardize(X, y)
-    assert trainer._state.shape.extended
+    assert core(trainer).arrays.spec.extended
 
 
 def test_one_layer_and_one_of_everything():

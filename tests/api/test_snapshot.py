@@ -8,6 +8,7 @@ import fastbp
 from fastbp.training import snapshot
 from fastbp.training.cursor import FitCursor
 from support.cases import Case
+from support.internals import core
 
 CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 DIVERGES = Case((4, 9, 3), 12)
@@ -29,7 +30,7 @@ def test_a_fit_that_diverges_goes_back_to_the_end_of_an_epoch(engine, called):
     X, y = DIVERGES.batch()
     with pytest.raises(FloatingPointError, match=r"epoch (\d+), step (\d+)") as caught:
         one.fit(X, y, epochs=100, callbacks=called)
-    made = one._epoch
+    made = core(one).epoch
     assert f"epoch {made + 1}, step" in str(caught.value)
     assert "as it was at the end of the epoch before" in caught.value.__notes__[0]
     history = other.fit(X, y, epochs=made)
@@ -72,7 +73,7 @@ def test_an_invalid_value_in_the_data_goes_back_too():
         one.fit(bad, y, epochs=4)
     other.fit(X, y)
     assert state(one) == state(other)
-    assert one._epoch == 1
+    assert core(one).epoch == 1
 
 
 def test_what_a_callback_has_set_is_not_undone():
@@ -86,15 +87,15 @@ def test_what_a_callback_has_set_is_not_undone():
     X, y = DIVERGES.batch()
     with pytest.raises(FloatingPointError):
         one.fit(X, y, epochs=100, callbacks=[halving])
-    other.fit(X, y, epochs=one._epoch, callbacks=[halving])
+    other.fit(X, y, epochs=core(one).epoch, callbacks=[halving])
     assert state(one) == state(other)
 
 
 def test_a_copy_is_rare_where_epochs_can_be_repeated(monkeypatch):
     taken = []
-    arrays = snapshot.Snapshot._arrays
+    arrays = snapshot.Snapshot.arrays
     monkeypatch.setattr(
-        snapshot.Snapshot, "_arrays", lambda self: taken.append(self) or arrays(self)
+        snapshot.Snapshot, "arrays", lambda self: taken.append(self) or arrays(self)
     )
     trainer = CASE.trainer("float32", batch_size=8)
     trainer.fit(*CASE.batch(), epochs=3)
@@ -150,7 +151,7 @@ def test_a_copy_is_taken_again_only_where_it_is_worth_it(monkeypatch, repeats):
     """At once after the first: epochs that can be made again wait."""
     monkeypatch.setattr(snapshot, "WORTH", 1e9)
     trainer = CASE.trainer("float32", batch_size=8)
-    copy = snapshot.Snapshot(trainer, None, repeats)
+    copy = snapshot.Snapshot(core(trainer), None, repeats)
     copy.take(FitCursor(epochs=1))
     copy.take(FitCursor(epochs=2))
-    assert copy._position.epochs == (1 if repeats else 2)
+    assert copy.cursor.epochs == (1 if repeats else 2)

@@ -20,6 +20,7 @@ from fastbp.components import losses
 from support.cases import Case, each_dtype, flat, with_pair
 from support.embed_ways import each_way
 from support.features import softsign
+from support.internals import core
 
 MANY, FEW, ONE, WIDE = (
     Case((7, 19, 33, 3), 21),
@@ -135,7 +136,7 @@ def test_the_bits_do_not_depend_on_the_threads(case):
     case, found = replace(case, hidden=(gelu, softsign), output=tanh), []
     for workers in (1, 2, 3):
         trainer = case.trainer("float32", optimizer=ADAM)
-        trainer._workers = workers
+        core(trainer).workers = workers
         losses = [trainer.step(*case.batch(seed)) for seed in range(2)]
         found.append((losses, bits(trainer), trainer.predict(case.batch()[0]).tobytes()))
     assert found[0] == found[1] == found[2]

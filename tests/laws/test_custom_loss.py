@@ -14,6 +14,7 @@ from test_engines import assert_layers_close, tolerance
 import fastbp
 from fastbp import embed
 from support.cases import Case, each_dtype, flat
+from support.internals import core
 
 ODD = Case((7, 19, 3), 21, "gelu", "tanh")
 FEW = Case((7, 19, 3), 2, "gelu", "sigmoid")
@@ -98,7 +99,7 @@ def test_weights_and_threads_and_embedding():
     found = []
     for workers in (1, 3):
         one = trainer(ODD, log_cosh, "float32")
-        one._workers = workers
+        core(one).workers = workers
         one.step(X, y, np.linspace(0, 1, len(X)))
         one.step(X, y)
         found.append(bits(one))

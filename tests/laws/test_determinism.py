@@ -10,6 +10,7 @@ import fastbp
 from fastbp.kernels import reference
 from support import processes
 from support.cases import CASES, Case, each_case, each_dtype
+from support.internals import core
 
 LARGE = Case((40, 300, 200, 10), 600, "silu", "sigmoid", "squared_error")
 """Work for four threads, in whatever a trainer does."""
@@ -40,7 +41,7 @@ either_order = pytest.mark.parametrize("shuffle", [True, False], ids=["shuffled"
 def bits(trainer):
     """Parameters and moments."""
     net = trainer.net
-    arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, trainer._state.moments)
+    arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, core(trainer).arrays.moments)
     return [a.tobytes() for a in arrays]
 
 
@@ -73,7 +74,7 @@ def test_any_number_of_shares_has_the_same_bits(case, dtype):
     found = []
     for workers in (1, 2, 3, 4, 7):
         trainer = make(case, dtype)
-        trainer._workers = workers
+        core(trainer).workers = workers
         found.append(fingerprint(trainer, *case.batch()))
     assert len(set(found)) == 1, found
 
@@ -141,7 +142,7 @@ def fit_by_steps(trainer, X, y, epochs, shuffle):
 
 def assert_same(one, other):
     assert bits(one) == bits(other)
-    assert np.array_equal(one._state.hyper, other._state.hyper)
+    assert np.array_equal(core(one).arrays.hyper, core(other).arrays.hyper)
 
 
 @either_engine

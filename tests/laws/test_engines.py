@@ -10,6 +10,7 @@ from fastbp.kernels.tables import arenas, layout
 from fastbp.runtime import compiled_engine
 from support import torch_record
 from support.cases import CASES, each_case, each_dtype, flat
+from support.internals import checked_outputs, core
 
 STEPS = 4
 AMPLIFICATION = 32
@@ -38,7 +39,7 @@ def assert_layers_close(actual, expected, allowed):
 
 def parameters(trainer):
     """Those of every layer: (W, b), or (W, b, gains, shifts)."""
-    return trainer.net._layers()
+    return trainer.net.arrays.layers()
 
 
 @each_dtype
@@ -106,7 +107,7 @@ def rest_of(arena, trainer):
     """A parameter arena without its parameters: what padding holds."""
     rest = arena.copy()
     zeros = [tuple(map(np.zeros_like, layer)) for layer in parameters(trainer)]
-    arenas.write_layers(trainer.net._plan, rest, zeros)
+    arenas.write_layers(trainer.net.arrays.plan, rest, zeros)
     return rest
 
 
@@ -114,7 +115,7 @@ class Work:
     """What a step left in the work arena (layout.py)."""
 
     def __init__(self, trainer, rows):
-        self.plan, self.work = trainer._compiled._plan, trainer._compiled._work
+        self.plan, self.work = core(trainer).compiled.plan, core(trainer).compiled.work
         self.lanes = width.lanes(self.work.itemsize)
         self.vectors = -(-rows // self.lanes)
         exclusive = self.plan[0, layout.ROWS_ONLY] == 1
@@ -174,12 +175,12 @@ def test_padding_is_zero_whatever_was_there_before(case, optimizer, dtype):
     X, y = case.batch()
     for one in (trainer, other):
         one.step(X, y)
-    trainer._compiled._work[:] = np.nan
+    core(trainer).compiled.work[:] = np.nan
     for one in (trainer, other):
         one.step(X, y)
     check_padding(trainer, case.rows)
-    np.testing.assert_array_equal(trainer.net._parameters, other.net._parameters)
-    for arena in (trainer.net._parameters, *trainer._state.moments):
+    np.testing.assert_array_equal(trainer.net.arrays.parameters, other.net.arrays.parameters)
+    for arena in (trainer.net.arrays.parameters, *core(trainer).arrays.moments):
         assert not rest_of(arena, trainer).any()
 
 
@@ -189,9 +190,9 @@ def test_what_an_inference_left_in_its_memory_plays_no_part(case, dtype):
     trainer, (X, y) = case.trainer(dtype), case.batch()
     found = []
     for arena in (np.zeros(1 << 22, np.uint8), np.full(1 << 22, 0xFF, np.uint8)):
-        for what in (trainer.net._predict_carefully, lambda X, _: trainer.evaluate(X, y)):
+        for what in (lambda X: checked_outputs(trainer.net, X), lambda X: trainer.evaluate(X, y)):
             compiled_engine._SPARE[:] = [arena.copy()]  # 0xFF: NaN everywhere
-            found.append(what(X, None))
+            found.append(what(X))
             assert not np.array_equal(compiled_engine._SPARE[0], arena)  # it was used
     np.testing.assert_array_equal(found[2], found[0])
     assert found[3] == found[1]

@@ -19,6 +19,7 @@ from support import processes
 from support.cases import Case
 from support.features import CLASSES, EVERY, FEATURES, OPTIMIZERS, OTHERS, SETS, Feature
 from support.guards import SIDES, Guard
+from support.internals import core
 
 STEPS = 50
 LAYERS = {"layer_norm": True, "residual": True}
@@ -67,7 +68,7 @@ class Setting:
         if self.scales:
             target = None if self.case.labels else np.ones(self.case.sizes[-1])
             trainer.net.set_scaling(input_scale=2, target_mean=target)
-        trainer._workers = workers
+        core(trainer).workers = workers
         return trainer
 
 

@@ -25,6 +25,7 @@ from support.features import (
     each_route,
     each_set,
 )
+from support.internals import core
 
 STEPS = 3
 
@@ -114,7 +115,7 @@ def assert_engines_agree(feature, case, dtype, optimizer):
     assert run(compiled, feature, case) == pytest.approx(run(twin, feature, case), rel=allowed)
     assert_layers_close(parameters(compiled), parameters(twin), allowed)
     X, y, weights = feature.batch(case)
-    averaged = compiled._options.averaging > 0
+    averaged = core(compiled).options.averaging > 0
     expected = twin.evaluate(X, y, weights, averaged=averaged)
     assert compiled.evaluate(X, y, weights, averaged=averaged) == pytest.approx(
         expected, rel=allowed
@@ -144,9 +145,9 @@ def test_engines_agree_in_single_precision(feature):
 def test_extended_kernels_without_features_have_the_bits_of_plain_ones(dtype):
     for case in ROUTES.values():
         plain, extended = (case.trainer(dtype) for _ in range(2))
-        extended._weigh_rows()
+        core(extended).weigh_rows()
         for workers in (1, 3):
-            plain._workers = extended._workers = workers
+            core(plain).workers = core(extended).workers = workers
             for seed in range(2):
                 assert plain.step(*case.batch(seed)) == extended.step(*case.batch(seed))
             assert bits(plain) == bits(extended)
@@ -162,7 +163,7 @@ def test_the_bits_do_not_depend_on_the_threads(feature, optimizer):
         found = []
         for workers in (1, 2, 3):
             trainer = feature.trainer(case, "float32", optimizer=optimizer)
-            trainer._workers = workers
+            core(trainer).workers = workers
             losses = run(trainer, feature, case, 2)
             _, gradients = trainer.loss_and_gradients(*feature.batch(case))
             found.append((losses, bits(trainer), [g.tobytes() for pair in gradients for g in pair]))
@@ -293,9 +294,9 @@ def test_balanced_classes_weigh_the_same():
 def test_a_batch_without_weight_makes_no_update(case, engine):
     trainer = case.trainer(engine=engine, optimizer=fastbp.Adam())
     X, y = case.batch()
-    before = bits(trainer), trainer._state.hyper[8]
+    before = bits(trainer), core(trainer).arrays.hyper[8]
     assert trainer.step(X, y, np.zeros(len(X))) == 0.0
-    assert (bits(trainer), trainer._state.hyper[8]) == before
+    assert (bits(trainer), core(trainer).arrays.hyper[8]) == before
     assert trainer.step(X, y) > 0
 
 
@@ -415,7 +416,7 @@ def test_many_epochs_in_one_call_equal_their_steps():
 
 
 def kernels_and_memory(trainer):
-    return trainer._state.shape.extended, trainer.compiled()
+    return core(trainer).arrays.spec.extended, trainer.compiled()
 
 
 def test_a_refused_call_with_weights_leaves_the_plain_kernels():
@@ -435,12 +436,12 @@ def test_balanced_classes_of_bad_labels_are_refused_and_forgotten():
     X, y = MANY.batch()
     trainer = MANY.trainer(class_weight="balanced")
     trainer.fit(X, y)
-    before = trainer._state.hyper.copy()
+    before = core(trainer).arrays.hyper.copy()
     bad = y.copy()
     bad[3] = 7
     with pytest.raises(ValueError, match="label 7 at row 3"):
         trainer.fit(X, bad)
-    np.testing.assert_array_equal(trainer._state.hyper, before)
+    np.testing.assert_array_equal(core(trainer).arrays.hyper, before)
 
 
 IN_TWO_THREADS = """

@@ -24,10 +24,12 @@ from fastbp.kernels.entry import run
 from fastbp.kernels.tables import arenas, layout
 from fastbp.model import network
 from fastbp.runtime import compiled_engine, job
-from fastbp.training import core, trainer
+from fastbp.training import core as training_core
+from fastbp.training import trainer
 from support import processes
 from support.cases import HIDDEN
 from support.guards import PAGE, SIDES, Guard
+from support.internals import core
 
 SHARES = (1, 2)
 STEPS = 1000
@@ -57,7 +59,7 @@ def make(
     trainer = fastbp.Trainer(
         net, loss=loss, optimizer=optimizer, batch_size=batch_size, seed=1, **options
     )
-    trainer._workers = workers
+    core(trainer).workers = workers
     rng = np.random.default_rng(1)
     X = rng.uniform(-1, 1, (rows, sizes[0])).astype("f4")
     y = rng.uniform(0, 1, (rows, sizes[-1])).astype("f4")
@@ -138,7 +140,7 @@ def works():
         X, y = it.X[: it.size], it.y[: it.size]
         yield partial(it.trainer.step, X, y)
     out = it.trainer.predict(X)
-    it.trainer._workers = 1
+    core(it.trainer).workers = 1
     yield partial(it.trainer.predict, X, out=out)
     yield partial(it.trainer.evaluate, X, y)
     yield partial(it.trainer.loss_and_gradients, X, y)
@@ -253,7 +255,17 @@ SHAPES = (
 def guard_everything(guard):
     """Every array that the kernels are given is made by ``guard``."""
     arenas.allocate = guard.zeros
-    for module in (core, trainer, compiled_engine, job, network, options, types, arenas, layout):
+    for module in (
+        training_core,
+        trainer,
+        compiled_engine,
+        job,
+        network,
+        options,
+        types,
+        arenas,
+        layout,
+    ):
         module.np = guard
 
 

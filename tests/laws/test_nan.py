@@ -7,6 +7,7 @@ import fastbp
 from fastbp.kernels.base import width
 from fastbp.kernels.tables import layout
 from support.cases import DTYPES, Case, each_dtype, each_hidden, each_pair, with_pair
+from support.internals import core
 
 ODD = Case((3, 19, 5, 3), 7)
 
@@ -21,7 +22,7 @@ def places(row):
 def weight_elements(net):
     """Elements that hold some weights of every layer, and its first bias, gain and shift."""
     lanes = width.lanes(net.dtype.itemsize)
-    for row in net._plan[1:]:
+    for row in net.arrays.plan[1:]:
         for i, j in places(row):
             panel, lane = divmod(j, lanes)
             yield row[layout.WEIGHTS] + panel * row[layout.WEIGHT_STRIDE] + i * lanes + lane
@@ -30,7 +31,7 @@ def weight_elements(net):
 
 
 def snapshot(trainer):
-    state = trainer._state
+    state = core(trainer).arrays
     return [array.tobytes() for array in (state.parameters, state.moments, state.hyper)]
 
 
@@ -45,7 +46,7 @@ def check(case, dtype, engine="numba"):
     trainer = case.trainer(dtype, engine, optimizer=fastbp.Adam())
     X, y = case.batch()
     trainer.step(X, y)
-    arena = trainer.net._parameters
+    arena = trainer.net.arrays.parameters
     for element in weight_elements(trainer.net):
         kept = arena[element]
         assert kept != 0

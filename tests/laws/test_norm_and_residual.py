@@ -33,6 +33,7 @@ from support.cases import DTYPES, Case, each_dtype, each_hidden, flat
 from support.embed_ways import each_way, parallel_predict
 from support.features import CLASSES, EVERY, OPTIMIZERS, OTHERS, Feature
 from support.guards import SIDES, Guard
+from support.internals import checked_outputs, core
 
 NORM, RESIDUAL, BOTH = (
     {"layer_norm": True},
@@ -83,9 +84,9 @@ def check_gradients(trainer, feature, case):
             direction /= np.linalg.norm(direction)
             values = []
             for step in (H, -H):
-                trainer.net._set_layers(perturbed(start, layer, part, step * direction))
+                trainer.net.arrays.set_layers(perturbed(start, layer, part, step * direction))
                 values.append(trainer.loss_and_gradients(*feature.batch(case))[0])
-            trainer.net._set_layers(start)
+            trainer.net.arrays.set_layers(start)
             difference = (values[0] - values[1]) / (2 * H)
             along = float((gradient * direction).sum())
             assert abs(difference - along) <= TOLERANCE * (1 + abs(loss)), (layer, part)
@@ -139,7 +140,7 @@ def assert_engines_agree(feature, case, dtype, optimizer):
         batch = feature.batch(case, seed)
         assert compiled.step(*batch) == pytest.approx(twin.step(*batch), rel=allowed)
     assert_layers_close(parameters(compiled), parameters(twin), allowed)
-    averaged = compiled._options.averaging > 0
+    averaged = core(compiled).options.averaging > 0
     expected = twin.evaluate(X, y, weights, averaged=averaged)
     assert compiled.evaluate(X, y, weights, averaged=averaged) == pytest.approx(
         expected, rel=allowed
@@ -175,13 +176,13 @@ def test_padding_is_zero_whatever_was_there_before(case, dtype):
     X, y = case.batch()
     for one in (trainer, other):
         one.step(X, y)
-    trainer._compiled._work[:] = np.nan
+    core(trainer).compiled.work[:] = np.nan
     for one in (trainer, other):
         one.step(X, y)
     if case is not LAYERS["one unit"]:  # whose z are all their own mean: delta is 0
         check_padding(trainer, case.rows)
-    np.testing.assert_array_equal(trainer.net._parameters, other.net._parameters)
-    for arena in (trainer.net._parameters, *trainer._state.moments):
+    np.testing.assert_array_equal(trainer.net.arrays.parameters, other.net.arrays.parameters)
+    for arena in (trainer.net.arrays.parameters, *core(trainer).arrays.moments):
         assert not rest_of(arena, trainer).any()
 
 
@@ -193,7 +194,7 @@ def test_the_bits_do_not_depend_on_the_threads(case):
     found = []
     for workers in (1, 2, 3):
         trainer = case.trainer("float32", optimizer=fastbp.Adam(), batch_size=-(-case.rows // 2))
-        trainer._workers = workers
+        core(trainer).workers = workers
         found.append(fingerprint(trainer, *case.batch()))
     assert found[0] == found[1] == found[2]
 
@@ -203,7 +204,7 @@ def test_the_bits_do_not_depend_on_the_threads_with_every_feature(case):
     found = []
     for workers in (1, 2, 3):
         trainer = EVERY.trainer(case, "float32", optimizer=fastbp.Adam())
-        trainer._workers = workers
+        core(trainer).workers = workers
         losses = [trainer.step(*EVERY.batch(case, seed)) for seed in range(2)]
         _, gradients = trainer.loss_and_gradients(*EVERY.batch(case))
         found.append((losses, bits(trainer), flat(gradients).tobytes()))
@@ -256,7 +257,7 @@ def test_an_embedded_model_is_the_trainer(case, way, dtype):
 @each_layers
 def test_input_gradients_and_steps_from_outputs_equal_their_twins(case):
     trainer, (X, _) = case.trainer(optimizer=fastbp.SGD(lr=1.0)), case.batch()
-    layers, shape = parameters(trainer), trainer._state.shape
+    layers, shape = parameters(trainer), core(trainer).arrays.spec
     weights, biases = [layer[0] for layer in layers], [layer[1] for layer in layers]
     codes, more = (
         shape.activations,
@@ -280,7 +281,7 @@ def test_input_gradients_and_steps_from_outputs_equal_their_twins(case):
 def test_many_threads_predict_at_once(case, dtype):
     trainer = case.trainer(dtype)
     X = np.random.default_rng(0).normal(size=(200, case.sizes[0])).astype(dtype)
-    expected, found = trainer.net._predict_carefully(X, None), [[] for _ in range(4)]
+    expected, found = checked_outputs(trainer.net, X), [[] for _ in range(4)]
 
     def predict(mine):
         for _ in range(10):
@@ -331,7 +332,7 @@ def report_allocations():
     fastbp.runtime.chunking.next_count = lambda *_: 2**40
     for workers in (1, 2):
         trainer, batch = LAYERS["both"].trainer("float32"), LAYERS["both"].batch()
-        trainer._workers = workers
+        core(trainer).workers = workers
         trainer.fit(*batch)
         few, many = (allocations(partial(trainer.fit, *batch, epochs=n)) for n in (2, 500))
         print(many[0] - few[0], few[1], many[1])
@@ -349,7 +350,7 @@ def stay_inside(side, dtype):
     for case, workers in itertools.product(LAYERS.values(), (1, 2)):
         print(case, workers, flush=True)
         trainer = case.trainer(dtype, batch_size=-(-case.rows // 2), optimizer=fastbp.Adam())
-        trainer._workers = workers
+        core(trainer).workers = workers
         X, y = map(guard.copy, case.batch())
         every_call(SimpleNamespace(trainer=trainer, X=X, y=y, size=trainer.batch_size))
 
@@ -437,7 +438,7 @@ def test_the_average_covers_gains_and_shifts():
         trainer.step(*case.batch())
         expected += 0.25 * (flat(parameters(trainer)) - expected)
     net = trainer.averaged_network()
-    found = flat(net._layers())
+    found = flat(net.arrays.layers())
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
 
 
@@ -505,7 +506,7 @@ def test_parameters_are_counted_and_set():
 
 def test_bad_parameters_are_refused():
     net = LAYERS["normalized"].network()
-    before = net._parameters.copy()
+    before = net.arrays.parameters.copy()
     weights, biases, gains, shifts = net.weights, net.biases, net.gains, net.shifts
     for bad, message in (
         (gains[:1], r"gains has 1 arrays, expected 2, one per hidden layer"),
@@ -516,7 +517,7 @@ def test_bad_parameters_are_refused():
             net.set_parameters(weights, biases, bad, shifts)
     with pytest.raises(TypeError, match="shifts is float, expected a sequence of 2 arrays"):
         net.set_parameters(weights, biases, gains, 1.0)
-    np.testing.assert_array_equal(net._parameters, before)
+    np.testing.assert_array_equal(net.arrays.parameters, before)
     plain = LAYERS["residual"].network()
     with pytest.raises(ValueError, match="gains are given, but the layers are not normalized"):
         plain.set_parameters(plain.weights, plain.biases, gains=gains)

@@ -59,7 +59,7 @@ def test_logits_of_ten_thousand(pair):
     z, y = np.array([LOGITS]), np.array([TARGETS.get(loss, [1.0, 2.0, -3.0, 4.0])])
     trainer = trainer_of(line([z], [np.zeros(4)], output), loss=loss)
     known = losses.lookup(loss)
-    code = trainer.net._activations[-1].code
+    code = trainer.net.arrays.activations[-1].code
     with np.errstate(over="ignore", invalid="ignore"):
         p = reference.activation(code, z)
         expected = reference.row_losses(known.code, z, p, y, code, known.parameter)[0]
@@ -96,7 +96,7 @@ def test_an_update_of_a_network_of_one_unit_a_layer(hidden, x):
     w1, b1, w2, b2, y, lr = (np.float32(v).item() for v in (0.8, 0.1, -1.3, 0.4, 0.9, 0.05))
     x = np.float32(x).item()
     net = line([[[w1]], [[w2]]], [[b1], [b2]], hidden=[hidden])
-    trainer, code = trainer_of(net, lr), net._activations[0].code
+    trainer, code = trainer_of(net, lr), net.arrays.activations[0].code
     loss = trainer.step([[x]], [[y]])
 
     z = w1 * x + b1

@@ -62,7 +62,7 @@ def test_loss_and_gradients(data):
     if found is not None:
         loss, layers = found
         assert np.isfinite(loss)
-        for layer, own in zip(layers, trainer.net._layers(), strict=True):
+        for layer, own in zip(layers, trainer.net.arrays.layers(), strict=True):
             for gradient, part in zip(layer, own, strict=True):
                 assert (gradient.shape, gradient.dtype) == (part.shape, part.dtype)
 

@@ -96,7 +96,7 @@ def embedded_call(data, guard):
     except (ValueError, TypeError, NumbaError):
         assert state_of(trainer) == before
     assert contents(arrays[:1]) == read
-    assert np.isfinite(trainer.net._parameters).all()
+    assert np.isfinite(trainer.net.arrays.parameters).all()
 
 
 @guarding

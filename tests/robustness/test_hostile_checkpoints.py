@@ -7,6 +7,7 @@ from test_resume import fit, make
 
 import fastbp
 from fastbp.storage import model_file
+from support.internals import core
 
 NAME = "run.safetensors"
 COUNT = 200
@@ -101,8 +102,8 @@ LIES = {
     "epochs below 0": position(epochs=-1),
     "another event": called(event="save"),
     "an event that is a list": called(event=[]),
-    "told less than none": called(n_notified=-1),
-    "told so much": called(n_notified=1.5),
+    "told less than none": called(told=-1),
+    "told so much": called(told=1.5),
     "too few states": states([]),
     "states of text": states(["", ""]),
     "lists too deep": nested,
@@ -142,9 +143,9 @@ def test_a_state_of_another_type(key, content, tmp_path):
 def test_moments_that_are_infinite_are_honest(tmp_path):
     """Adam's second moment overflows for gradients beyond 1e19."""
     trainer = make()
-    trainer._state.moments[1][0] = np.inf
+    core(trainer).arrays.moments[1][0] = np.inf
     trainer.save(tmp_path / NAME)
-    assert np.isinf(fastbp.Trainer.load(tmp_path / NAME)._state.moments[1][0])
+    assert np.isinf(core(fastbp.Trainer.load(tmp_path / NAME)).arrays.moments[1][0])
 
 
 VALUES = [None, True, -1, 0, 2**62, 10**300, 1e308, -0.5, "", "$tensor", [], [[]], {}]
@@ -163,14 +164,14 @@ def change_something(rng, tree):
 
 def come_to_something(load):
     """It loads and trains, if to where the loss is not finite, or an error says what is wrong."""
-    n_notified = "cannot be loaded"
+    message = "cannot be loaded"
     try:
         load(make())
     except FloatingPointError:
         pass
     except ValueError as error:
-        n_notified = str(error)
-    assert "cannot be loaded" in n_notified or "which it cannot be" in n_notified
+        message = str(error)
+    assert "cannot be loaded" in message or "which it cannot be" in message
 
 
 def test_every_part_of_the_tree_by_every_other_type(content, tmp_path):

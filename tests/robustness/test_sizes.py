@@ -100,7 +100,7 @@ def test_the_bound_on_memory_is_above_what_a_plan_takes(case, capacity, monkeypa
         {},
         {"dropout": (0.5,) * len(case.sizes[1:]), "residual": True, "extended": True},
     ):
-        shape = replace(case.network()._shape, capacity=capacity, **features)
+        shape = replace(case.network().arrays.spec, capacity=capacity, **features)
         plan = layout.make_plan(shape)
         with monkeypatch.context() as patch:
             taken = shape.itemsize * (plan[0, layout.PARAMETERS] + plan[0, layout.WORK])

@@ -14,6 +14,7 @@ from fastbp.kernels.base import jit
 from fastbp.kernels.entry import run
 from support import processes
 from support.cases import CASES
+from support.internals import core
 
 PROBE = """
 from numba import types
@@ -121,7 +122,7 @@ from support.cases import CASES
 case = CASES["odd"]
 trainer = case.trainer("float32")
 with event.install_recorder("numba:run_pass") as recorder:
-    for trainer._workers in (1, 2):
+    for core(trainer).workers in (1, 2):
         trainer.step(*case.batch())
         trainer.predict(case.batch()[0])
 print(len(recorder.buffer))
@@ -132,7 +133,7 @@ def test_every_function_that_is_called_from_python_is_cached():
     assert type(run.parallel._cache) is jit._StampedCache
     case = CASES["odd"]
     trainer = case.trainer("float32")
-    for trainer._workers in (1, 2):
+    for core(trainer).workers in (1, 2):
         trainer.step(*case.batch())
         trainer.predict(case.batch()[0])
     compiled = processes.run(SECOND).splitlines()

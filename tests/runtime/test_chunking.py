@@ -14,6 +14,7 @@ import fastbp
 from fastbp.kernels.tables import job_table
 from fastbp.runtime import chunking, compiled_engine, threads
 from support.cases import CASES, each_dtype
+from support.internals import core
 
 ROWS = 1500
 """Some blocks of one share's rows, and of three shares', and a part of one."""
@@ -55,7 +56,7 @@ def inferred(trainer, X, y):
 def test_how_an_inference_is_cut_changes_no_bits(name, workers, dtype, monkeypatch, runs):
     case = replace(CASES[name], rows=ROWS)
     trainer = make(case, dtype)
-    trainer._workers = workers
+    core(trainer).workers = workers
     X, y = case.batch()
     X, y = X[::-1], y[::-1]
     cut(monkeypatch, 2**40)
@@ -73,7 +74,7 @@ def test_no_call_of_an_inference_has_few_rows(monkeypatch, runs):
     """They might go another way than they would among many."""
     case = CASES["many rows"]
     trainer = make(case)
-    lanes = trainer._state.shape.lanes
+    lanes = core(trainer).arrays.spec.lanes
     cut(monkeypatch, 1)
     for rows in range(1, 4 * compiled_engine.BLOCKS * lanes, lanes // 2 - 1):
         runs.clear()
@@ -86,7 +87,7 @@ def test_no_call_of_an_inference_has_few_rows(monkeypatch, runs):
 def test_many_rows_do_not_go_the_short_way_which_is_not_cut(monkeypatch, runs):
     monkeypatch.setattr(threads, "maximum", lambda *_: 1)
     net = fastbp.Network([20, 400, 400, 1], seed=0)
-    rows = chunking.first_rows(net._shape)
+    rows = chunking.first_rows(net.arrays.spec)
     net.predict(np.ones((rows, 20), np.float32))
     assert not runs
     net.predict(np.ones((rows + 1, 20), np.float32))
@@ -114,12 +115,12 @@ def test_many_epochs_are_fitted_some_at_a_time(monkeypatch, runs):
     def fitted():
         trainer = make(case)
         losses = trainer.fit(*case.batch(), epochs=11)["loss"]
-        return losses, bits(trainer), trainer._epoch
+        return losses, bits(trainer), core(trainer).epoch
 
     monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_: 2**40)
     together = fitted()
     calls = len(runs)
-    monkeypatch.setattr("fastbp.training.fitting.EPOCHS_AT_ONCE", 3)
+    monkeypatch.setattr("fastbp.training.array_loop.EPOCHS_AT_ONCE", 3)
     for budget in (1, 2, 5, 2**40):
         monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_, budget=budget: budget)
         runs.clear()
@@ -130,7 +131,7 @@ def test_many_epochs_are_fitted_some_at_a_time(monkeypatch, runs):
 @pytest.mark.parametrize("kind", ["numba", "numpy"])
 def test_calls_that_end_early_do_not_grow_forever(kind, monkeypatch):
     """Epochs one by one, for validation, and epochs that fill the room for losses."""
-    monkeypatch.setattr("fastbp.training.fitting.EPOCHS_AT_ONCE", 1)
+    monkeypatch.setattr("fastbp.training.array_loop.EPOCHS_AT_ONCE", 1)
     monkeypatch.setattr("fastbp.runtime.chunking.CHUNK_SECONDS", 1e9)
     X, y = np.ones((4, 1)), np.ones((4, 1))
     for options in ({}, {"validation_data": (X, y)}):
@@ -142,11 +143,11 @@ def test_calls_that_end_early_do_not_grow_forever(kind, monkeypatch):
 def test_the_epoch_of_a_failure_counts_from_the_first(monkeypatch):
     case, found = CASES["whole vectors"], set()
     for at_once in (1, 2, 4096):
-        monkeypatch.setattr("fastbp.training.fitting.EPOCHS_AT_ONCE", at_once)
+        monkeypatch.setattr("fastbp.training.array_loop.EPOCHS_AT_ONCE", at_once)
         trainer = make(case, optimizer=fastbp.SGD(lr=2))
         with pytest.raises(FloatingPointError) as caught:
             trainer.fit(*case.batch(), epochs=10**15)
-        found.add((str(caught.value), trainer._epoch))
+        found.add((str(caught.value), core(trainer).epoch))
     ((message, epoch),) = found
     assert f"epoch {epoch + 1}," in message
     assert epoch > 0
@@ -159,11 +160,11 @@ def test_an_epoch_is_counted_once_though_validation_fails_later():
     wrong = np.full_like(X, np.nan)
     with pytest.raises(ValueError, match="validation_data") as kept:
         trainer.fit(X, y, epochs=5, validation_data=(wrong, y))
-    assert trainer._epoch == 1
+    assert core(trainer).epoch == 1
     trainer.fit(X, y, epochs=3)
     del kept
     gc.collect()
-    assert trainer._epoch == 4
+    assert core(trainer).epoch == 4
 
 
 # Ctrl-C
@@ -194,7 +195,7 @@ CALLS = {
 @pytest.mark.parametrize("call", CALLS)
 def test_an_interrupt_ends_a_long_call(call, workers, long):
     trainer, X, y = long
-    trainer._workers = workers
+    core(trainer).workers = workers
     sent = []
 
     def interrupt():

@@ -9,13 +9,14 @@ from test_determinism import LARGE, make
 
 import fastbp
 from support import processes, threading_layers
+from support.internals import core
 
 PATIENCE = 60
 """Seconds after which a process counts as hanging; it takes one or two."""
 
 PROGRAM = """
 import sys, test_exit
-test_exit.begin_training({shares})
+test_exit.begin_training({workers})
 {end}
 """
 
@@ -31,7 +32,7 @@ ENDS = (
 def begin_training(workers):
     """In a daemon thread; returns at some moment of it."""
     trainer, begun = make(LARGE), threading.Event()
-    trainer._workers = workers
+    core(trainer).workers = workers
     begin = fastbp.LambdaCallback(on_epoch_end=lambda _: begun.set())
 
     def train():

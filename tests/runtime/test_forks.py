@@ -19,6 +19,7 @@ import fastbp
 from fastbp.kernels.entry import embed_server
 from fastbp.runtime import forks
 from support import processes, threading_layers
+from support.internals import core, fast_path
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
@@ -35,7 +36,7 @@ PATIENCE = 60.0
 def learned():
     """What a trainer in several shares learns and predicts."""
     trainer = make(LARGE)
-    trainer._workers = 2
+    core(trainer).workers = 2
     return fingerprint(trainer, *LARGE.batch())
 
 
@@ -80,7 +81,7 @@ def ended(child):
 def training(workers):
     """A trainer that another thread trains all the while."""
     trainer = make(LARGE)
-    trainer._workers = workers
+    core(trainer).workers = workers
     X, y = LARGE.batch()
     trainer.step(X[:9], y[:9])
     stop, begun = threading.Event(), threading.Event()
@@ -182,7 +183,7 @@ def locks_and_slots():
     net = make(LARGE).net
     X = np.zeros((1, 40), np.float32)
     net.predict(X)
-    _, _, header = net._fast_path
+    _, _, header = fast_path(net)
     first, slots = embed_server.FIRST_SLOT + embed_server.BUSY, header.array[embed_server.SLOTS]
     every = slice(first, first + slots * embed_server.SLOT_STRIDE, embed_server.SLOT_STRIDE)
     held, done = threading.Event(), []

@@ -11,6 +11,7 @@ import pytest
 import fastbp
 from fastbp.kernels.entry import run
 from support.cases import CASES
+from support.internals import core
 
 CASE = CASES["whole vectors"]
 X, Y = CASE.batch()
@@ -68,9 +69,9 @@ def elsewhere(call):
 
 
 def all_of(trainer):
-    state, net = trainer._state, trainer.net
-    arrays = (state.parameters, state.moments, state.hyper, *net._scales)
-    return [a.tobytes() for a in arrays], state.shape, net._shape, trainer._epoch
+    state, net = core(trainer).arrays, trainer.net
+    arrays = (state.parameters, state.moments, state.hyper, *net.arrays.scales)
+    return [a.tobytes() for a in arrays], state.spec, net.arrays.spec, core(trainer).epoch
 
 
 def during_fit(trainer, call):
@@ -149,7 +150,7 @@ def test_steps_of_two_threads_are_made_or_refused():
 def test_a_long_prediction_is_not_led_astray_by_what_makes_the_trainer_extended(monkeypatch):
     """Its chunks go on with the kernels that its memory was laid out for."""
     trainer = CASE.trainer("float32")
-    trainer._workers = 1
+    core(trainer).workers = 1
     rows = np.tile(X, (100, 1))
     expected = trainer.predict(rows)
     chunks, kinds, serial = [], [], run.serial

@@ -9,6 +9,7 @@ from fastbp.kernels.base import jit
 from fastbp.kernels.entry import embed_calls, run
 from support import processes
 from support.cases import CASES
+from support.internals import core
 
 IMPORT = """
 from numba.core import event
@@ -32,7 +33,7 @@ def use_all(dtype):
     case = CASES["odd"]
     X, y = (part.astype(dtype) for part in case.batch())
     trainer = case.trainer(dtype)
-    for trainer._workers in (1, 2):
+    for core(trainer).workers in (1, 2):
         trainer.step(X, y)
         trainer.fit(X, y, epochs=2, validation_data=(X, y))
         trainer.loss_and_gradients(X, y)

@@ -15,6 +15,7 @@ import fastbp
 from fastbp.runtime import chunking, threads
 from support import processes, threading_layers
 from support.cases import CASES
+from support.internals import core
 
 AVAILABLE = numba.config.NUMBA_NUM_THREADS
 
@@ -170,7 +171,7 @@ def at_once(calls):
 def predict_at_once(workers):
     """Whether eight threads predict what one does, each from its own rows."""
     trainer = make(LARGE)
-    trainer._workers = workers
+    core(trainer).workers = workers
 
     def repeated(predict, X):
         return lambda: {predict(X).tobytes() for _ in range(5)}
@@ -189,7 +190,7 @@ def train_at_once(workers):
     def calls():
         for case in (CASES["many rows"], LARGE):
             trainer = make(case)
-            trainer._workers = workers
+            core(trainer).workers = workers
             yield lambda trainer=trainer, case=case: fingerprint(trainer, *case.batch())
 
     return at_once(list(calls())) == [call() for call in calls()]
@@ -219,12 +220,12 @@ def predict_during_fit(workers):
 
     def fit():
         trainer = make(LARGE)
-        trainer._workers = workers
+        core(trainer).workers = workers
         trainer.fit(X, y, epochs=20)
         return fingerprint(trainer, X, y)
 
     exclusive, other = fit(), make(LARGE, optimizer=fastbp.SGD(lr=0.1))
-    other._workers = workers
+    core(other).workers = workers
     expected, found = other.predict(X).tobytes(), set()
     with ThreadPoolExecutor(1) as pool:
         fitted = pool.submit(fit)
@@ -240,7 +241,7 @@ def setting_stays():
     def fit(mine):
         numba.set_num_threads(mine)
         trainer = make(LARGE)
-        trainer._workers = 2
+        core(trainer).workers = 2
         trainer.fit(*LARGE.batch(), epochs=5)
         return numba.get_num_threads() == mine
 
@@ -297,7 +298,7 @@ def test_two_trainers_take_turns_of_a_chunk(monkeypatch):
 
     def fit():
         trainer = make(LARGE)
-        trainer._workers = 2
+        core(trainer).workers = 2
         X, y = LARGE.batch()
         begun.wait()
         end = time.perf_counter() + 0.7
@@ -323,12 +324,12 @@ def test_ctrl_c_leaves_the_turn_to_others(monkeypatch):
                 lock.acquire()
             raise KeyboardInterrupt
 
-    lock = threads._PARALLEL_REGION
+    lock = threads.PARALLEL_REGION
     for after in (False, True):
-        monkeypatch.setattr(threads, "_PARALLEL_REGION", Interrupted(after))
+        monkeypatch.setattr(threads, "PARALLEL_REGION", Interrupted(after))
         with pytest.raises(KeyboardInterrupt):
             threads.run_exclusive(1, int)
-        monkeypatch.setattr(threads, "_PARALLEL_REGION", lock)
+        monkeypatch.setattr(threads, "PARALLEL_REGION", lock)
         assert is_free(lock)
     with pytest.raises(KeyboardInterrupt):
         threads.run_exclusive(1, interrupt)

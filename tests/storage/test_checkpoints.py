@@ -14,6 +14,7 @@ from fastbp.storage import model_file
 from fastbp.training import checkpoints
 from support.cases import CASES, Case
 from support.features import EVERY, MANY, OPTIMIZERS, OTHERS, Feature, each_feature
+from support.internals import core, functions
 
 CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 
@@ -23,11 +24,11 @@ LASTING = [codes.LR, settings.UPDATES, settings.OPTIMIZER_STATE]
 
 def state(trainer):
     """All that a later update depends on."""
-    state, net = trainer._state, trainer.net
+    state, net = core(trainer).arrays, trainer.net
     classes = state.hyper[settings.class_weights(len(net.sizes) - 1) :]
-    kept = state.moments[: state.shape.moments + state.shape.averages]
+    kept = state.moments[: state.spec.moments + state.spec.averages]
     arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, kept, classes)
-    return [a.tobytes() for a in arrays], state.hyper[LASTING].tolist(), trainer._epoch
+    return [a.tobytes() for a in arrays], state.hyper[LASTING].tolist(), core(trainer).epoch
 
 
 def after(trainer, feature, case, count=2):
@@ -38,7 +39,7 @@ def after(trainer, feature, case, count=2):
 def saved(trainer, tmp_path, **options):
     path = tmp_path / "trainer.safetensors"
     trainer.save(path)
-    return fastbp.Trainer.load(path, **{"functions": trainer._functions()} | options)
+    return fastbp.Trainer.load(path, **{"functions": functions(trainer)} | options)
 
 
 @pytest.mark.parametrize("engine", ["numba", "numpy"])
@@ -58,7 +59,7 @@ def test_each_option_is_kept(feature, tmp_path):
     trainer = feature.trainer(MANY, "float64")
     after(trainer, feature, MANY)
     twin = saved(trainer, tmp_path)
-    assert twin._options == trainer._options
+    assert core(twin).options == core(trainer).options
     assert after(twin, feature, MANY) == after(trainer, feature, MANY)
 
 
@@ -70,7 +71,7 @@ def test_each_loss_is_kept(loss, tmp_path):
     net = fastbp.Network([3, 5, 2], seed=0)
     trainer = fastbp.Trainer(net, loss=loss, optimizer=fastbp.LBFGS(history=3))
     twin = saved(trainer, tmp_path)
-    assert twin._loss == trainer._loss
+    assert core(twin).loss == core(trainer).loss
     assert twin.optimizer == trainer.optimizer
 
 
@@ -86,7 +87,7 @@ def test_each_schedule_is_kept(schedule, tmp_path):
         "Constant": lambda kind: kind(),
     }[schedule](SCHEDULES[schedule])
     trainer = CASE.trainer("float32", optimizer=fastbp.Adam(), schedule=made)
-    assert saved(trainer, tmp_path)._options.schedule == made
+    assert core(saved(trainer, tmp_path)).options.schedule == made
 
 
 @njit
@@ -158,8 +159,8 @@ def test_a_stream_is_written_with_its_history(tmp_path):
 
 def test_threads_are_not_kept(tmp_path):
     trainer = CASE.trainer("float32", threads=1)
-    assert saved(trainer, tmp_path)._threads == CASE.trainer()._threads
-    assert saved(trainer, tmp_path, threads=1)._threads == 1
+    assert core(saved(trainer, tmp_path)).threads == core(CASE.trainer()).threads
+    assert core(saved(trainer, tmp_path, threads=1)).threads == 1
 
 
 # What is refused

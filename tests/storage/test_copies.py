@@ -13,6 +13,7 @@ from fastbp.kernels.base import width
 from support import processes
 from support.cases import CASES
 from support.features import EVERY, MANY, OPTIMIZERS, OTHERS
+from support.internals import core
 
 CASE = CASES["odd"]
 
@@ -58,9 +59,9 @@ def test_a_shallow_copy_shares_the_network_and_nothing_else():
     original.step(*CASE.batch())
     twin = copy.copy(original)
     assert twin.net is original.net
-    moments = original._state.moments.copy()
+    moments = core(original).arrays.moments.copy()
     twin.step(*CASE.batch())
-    np.testing.assert_array_equal(original._state.moments, moments)
+    np.testing.assert_array_equal(core(original).arrays.moments, moments)
 
 
 ELSEWHERE = """
@@ -107,7 +108,7 @@ def test_a_second_thread_is_refused():
         except RuntimeError as error:
             errors.append(str(error))
 
-    with trainer._exclusive():
+    with core(trainer).exclusive():
         thread = threading.Thread(target=step)
         thread.start()
         thread.join()
@@ -127,8 +128,8 @@ def test_epochs_before_a_failure_count_however_the_chunks_fell(monkeypatch, budg
     trainer = fastbp.Trainer(net, loss="mse", optimizer=rule, batch_size=8, seed=0)
     with pytest.raises(FloatingPointError) as failure:
         trainer.fit(X, X.sum(axis=1), epochs=500)
-    assert f"epoch {trainer._epoch + 1}," in str(failure.value)
-    assert trainer._epoch > 1
+    assert f"epoch {core(trainer).epoch + 1}," in str(failure.value)
+    assert core(trainer).epoch > 1
 
 
 def test_outputs_in_the_memory_of_inputs_are_refused():
@@ -143,7 +144,7 @@ def test_outputs_in_the_memory_of_inputs_are_refused():
 def test_an_output_that_is_not_a_number_is_not_right(loss, engine):
     output = {"bce": "sigmoid", "cross_entropy": "softmax"}[loss]
     net = fastbp.Network([3, 2], output=output, seed=0)
-    net._parameters[:] = np.nan
+    net.arrays.parameters[:] = np.nan
     trainer = fastbp.Trainer(net, loss=loss, optimizer=fastbp.SGD(0.1), engine=engine)
     y = np.zeros(4, int) if loss == "cross_entropy" else np.ones((4, 2))
     assert trainer.evaluate(np.zeros((4, 3)), y)["accuracy"] == 0.0

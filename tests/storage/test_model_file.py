@@ -105,13 +105,13 @@ def test_what_the_package_wrote_is_read(path):
 def test_the_checksum_is_the_one_described(path):
     header, data = parts(path)
     metadata = header.pop("__metadata__")
-    n_notified = metadata.pop("sha256")
+    digest = metadata.pop("sha256")
     names = sorted(header)
     table = [[name, header[name]["dtype"], header[name]["shape"]] for name in names]
     text = json.dumps([metadata, table], sort_keys=True, separators=(",", ":"))
     spans = [slice(*header[name]["data_offsets"]) for name in names]
     content = text.encode() + b"".join(data[span] for span in spans)
-    assert n_notified == hashlib.sha256(content).hexdigest()
+    assert digest == hashlib.sha256(content).hexdigest()
 
 
 def test_tensors_are_aligned(path):

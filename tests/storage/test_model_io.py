@@ -161,8 +161,8 @@ def test_other_readers_see_natural_shapes(tmp_path):
         assert len(list(file.keys())) == 3 * 2 + 2 * 2 + 2
         for name, array in expected.items():
             assert np.array_equal(file.get_tensor(name), array)
-        n_notified = json.loads(file.metadata()["fastbp"])
-    assert n_notified == {
+        metadata = json.loads(file.metadata()["fastbp"])
+    assert metadata == {
         "sizes": [5, 7, 7, 4],
         "activations": ["silu", "tanh", "softmax"],
         "dtype": "float32",
@@ -178,7 +178,7 @@ def test_other_readers_see_natural_shapes(tmp_path):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_network_that_was_lost_is_not_saved(value, path):
     content, net = path.read_bytes(), network()
-    net._parameters[0] = value
+    net.arrays.parameters[0] = value
     with pytest.raises(ValueError, match=r"layers\.0\.weight has -?(nan|inf) at \(0, 0\).*earlier"):
         net.save(path)
     assert path.read_bytes() == content

@@ -9,6 +9,7 @@ from numba import njit, prange
 import fastbp
 from fastbp import embed
 from support.cases import CASES, Case
+from support.internals import core
 
 ADAM = fastbp.Adam(lr=0.01)
 ODD = CASES["odd"]
@@ -75,7 +76,7 @@ def own_gradient(case, dtype, seed=5):
 
 def same_state(one, other):
     return all(
-        np.array_equal(getattr(one._state, name), getattr(other._state, name))
+        np.array_equal(getattr(core(one).arrays, name), getattr(core(other).arrays, name))
         for name in ("parameters", "moments", "hyper")
     )
 

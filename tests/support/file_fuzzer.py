@@ -261,15 +261,15 @@ class Trial:
         self.path.write_bytes(content)
         try:
             verified, unverified = self.load(True), self.load(False)
-            n_notified = self.n_notified(verified, which), self.n_notified(unverified, which)
-            assert n_notified[0] != "another", "silently wrong"
-            assert n_notified[0] == "refused" or n_notified[0] == n_notified[1]
+            outcomes = self.outcome(verified, which), self.outcome(unverified, which)
+            assert outcomes[0] != "another", "silently wrong"
+            assert outcomes[0] == "refused" or outcomes[0] == outcomes[1]
         except BaseException as error:
             error.add_note(f"seed {seed}, {way.__name__} of network {which}")
             raise
-        return way.__name__, *n_notified
+        return way.__name__, *outcomes
 
-    def n_notified(self, net, which):
+    def outcome(self, net, which):
         if net is None:
             return "refused"
         return "same" if predictions(net) == predictions(self.networks[which]) else "another"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import fastbp
 from fastbp.kernels.tables import arenas, settings
+from support.internals import core
 from support.strange_values import Frame, array_like
 
 ROWS, INPUTS, OUTPUTS, BATCH = 6, 3, 2, 8
@@ -74,15 +75,15 @@ subjects = st.sampled_from(SUBJECTS)
 
 def state_of(trainer):
     """All bits of a trainer and its network that a call may not change unless it succeeds."""
-    net, state = trainer.net, trainer._state
+    net, state = trainer.net, core(trainer).arrays
     units = (net.input_mean, net.input_scale, net.target_mean, net.target_scale)
     scaling = [part if part is None else part.tobytes() for part in units]
-    hyper, kept = state.hyper.copy(), state.shape.moments + state.shape.averages
+    hyper, kept = state.hyper.copy(), state.spec.moments + state.spec.averages
     hyper[settings.STEP_LR : settings.OPTIMIZER_STATE] = 0  # every batch works them out anew
     hyper[settings.FIRST_LAYER + settings.KEPT_SCALE :: settings.PER_LAYER] = 0  # likewise
-    arenas = [part.tobytes() for part in (net._parameters, state.moments[:kept], hyper)]
-    scales = [part.tobytes() for part in net._scales]
-    return arenas, scaling, scales, trainer._epoch, trainer.lr
+    arenas = [part.tobytes() for part in (net.arrays.parameters, state.moments[:kept], hyper)]
+    scales = [part.tobytes() for part in net.arrays.scales]
+    return arenas, scaling, scales, core(trainer).epoch, trainer.lr
 
 
 def contents(argument):
@@ -109,15 +110,15 @@ def check_refusal(error, names):
 
 def check_padding(trainer):
     """What padding of the parameters and moments holds is 0."""
-    for arena in (trainer.net._parameters, *trainer._state.moments):
+    for arena in (trainer.net.arrays.parameters, *core(trainer).arrays.moments):
         rest = arena.copy()
-        zeros = [tuple(map(np.zeros_like, layer)) for layer in trainer.net._layers()]
-        arenas.write_layers(trainer.net._plan, rest, zeros)
+        zeros = [tuple(map(np.zeros_like, layer)) for layer in trainer.net.arrays.layers()]
+        arenas.write_layers(trainer.net.arrays.plan, rest, zeros)
         assert not rest.any()
 
 
 def are_finite(trainer):
-    return np.isfinite(trainer.net._parameters).all()
+    return np.isfinite(trainer.net.arrays.parameters).all()
 
 
 def check_call(call, arguments, *, trainer=None, names=(), changes=False, partly=False):

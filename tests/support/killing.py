@@ -13,6 +13,7 @@ import numpy as np
 import fastbp
 from fastbp.schedules import Cosine, Warmup
 from support import processes
+from support.internals import core
 
 EPOCHS, ROWS, BATCH = 40, 3000, 32
 LONGEST = 1.0
@@ -69,7 +70,7 @@ def train(folder):
 def outcome(trainer, history):
     """All bits of the end, but times."""
     timeless = {key: history[key] for key in history if key != "samples_per_second"}
-    arrays = (*trainer.net.weights, *trainer.net.biases, *trainer._state.moments[:3])
+    arrays = (*trainer.net.weights, *trainer.net.biases, *core(trainer).arrays.moments[:3])
     return json.dumps([timeless, trainer.lr, [a.tobytes().hex() for a in arrays]])
 
 
@@ -83,29 +84,29 @@ def kill_until_done(folder, kills, seed, expected):
     rng, path = random.Random(seed), folder / "run.safetensors"
     for _ in range(kills):
         process = start(folder)
-        n_notified = tell_and_die(process, rng.uniform(0, LONGEST))
+        lines = tell_and_die(process, rng.uniform(0, LONGEST))
         if process.returncode == 0:  # it was faster: begin anew
-            assert n_notified[-1].strip() == expected
+            assert lines[-1].strip() == expected
             for file in folder.iterdir():
                 file.unlink()
             continue
-        check_files(folder, path, n_notified)
+        check_files(folder, path, lines)
     process = start(folder)
     assert processes.finish(process).splitlines()[-1] == expected
 
 
 def tell_and_die(process, seconds):
     """What it said until it was killed, so many seconds after its first checkpoint."""
-    n_notified = [process.stdout.readline()]
+    lines = [process.stdout.readline()]
     time.sleep(seconds)
     process.send_signal(signal.SIGKILL)
-    n_notified += process.communicate()[0].splitlines(keepends=True)
-    return n_notified
+    lines += process.communicate()[0].splitlines(keepends=True)
+    return lines
 
 
-def check_files(folder, path, n_notified):
+def check_files(folder, path, lines):
     """Every file can be read, and the newest is no older than what was told last."""
-    whole = [int(line) for line in n_notified if line.strip().isdecimal() and line.endswith("\n")]
+    whole = [int(line) for line in lines if line.strip().isdecimal() and line.endswith("\n")]
     checkpoints = sorted(folder.glob("run*.safetensors"))
     for file in checkpoints:
         fastbp.Trainer.load(file)

@@ -12,6 +12,7 @@ import numpy as np
 
 import fastbp
 from fastbp import schedules
+from support.internals import core
 
 
 def numbers(count, salt):
@@ -59,10 +60,10 @@ class Run:
     def digest(self, workers=0):
         """Of parameters, moments, losses and predictions after two epochs and a step."""
         trainer, (X, y) = self.trainer(), self.batch()
-        trainer._workers = workers
+        core(trainer).workers = workers
         losses = [*trainer.fit(X, y, epochs=2)["loss"], trainer.step(X[:8], y[:8])]
         net = trainer.net
-        arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, trainer._state.moments)
+        arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, core(trainer).arrays.moments)
         digest = hashlib.sha256()
         for array in (*arrays, np.array(losses), trainer.predict(X)):
             digest.update(np.ascontiguousarray(array).tobytes())

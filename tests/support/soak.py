@@ -18,6 +18,7 @@ import numpy as np
 
 import fastbp
 from fastbp import embed
+from support import internals
 from support.cases import CASES, Case
 from support.features import CLASSES, EVERY, Feature
 
@@ -49,7 +50,7 @@ def use(case, feature, engine, folder):
     trainer.evaluate(X, y)
     path = folder / "trainer.safetensors"
     trainer.save(path)
-    functions = trainer._functions()
+    functions = internals.functions(trainer)
     loaded = fastbp.Trainer.load(path, functions=functions)
     trainer.net.save(folder / "model.safetensors")
     net = fastbp.load(folder / "model.safetensors", functions=functions)

@@ -5,6 +5,7 @@ import pytest
 
 import fastbp
 from support.cases import Case
+from support.internals import core
 
 CLASSES = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 YES_NO = Case((4, 9, 1), 20, "tanh", "sigmoid", "bce")
@@ -157,7 +158,7 @@ def test_metrics_that_do_not_fit_are_refused_at_once(case):
         trainer.evaluate(*data, metrics=metrics)
     with pytest.raises(error, match=message):
         trainer.fit(*data, validation_data=data, metrics=metrics)
-    assert trainer._epoch == 0
+    assert core(trainer).epoch == 0
 
 
 def test_where_there_is_no_accuracy_yours_may_be_one():
@@ -169,5 +170,5 @@ def test_metrics_without_validation_are_refused():
     trainer, data = trainer_of(NUMBERS), NUMBERS.batch()
     with pytest.raises(ValueError, match=r"metrics has 'mae', .* pass validation_data or"):
         trainer.fit(*data, metrics={"mae": mean_error})
-    assert trainer._epoch == 0
+    assert core(trainer).epoch == 0
     trainer.fit(*data, metrics={})

@@ -1,0 +1,148 @@
+"""The arrays of a network, laid out for the kernels of this machine."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, Protocol
+from weakref import WeakSet
+
+import numpy as np
+
+from ..common.types import Array, Ints
+from ..components import losses
+from ..components.activations import Activation
+from ..data import scaling
+from ..data.scaling import Scaling
+from ..data.tables import address
+from ..kernels.tables import arenas, layout, settings
+from ..runtime.arrays import TrainingArrays
+from ..runtime.locking import exclusive, new_lock
+from .network_checks import as_parameters
+
+_NOTHING = np.empty(0)
+
+
+class Follower(Protocol):
+    """A trainer, as far as its network knows it."""
+
+    def check_scaling(self, targets: scaling.Units | None) -> None:
+        """ValueError if its loss cannot have targets that are scaled like this."""
+
+    def follow_scaling(self) -> None:
+        """Go over to the kernels that scale."""
+
+
+class NetworkArrays:
+    """What trainers and files use of a network; users have the methods of ``Network``.
+
+    activations: one for each layer. spec: what plans are made for. plan: the layout of parameters.
+    parameters: the arena (plan[0, PARAMETERS],), padding included. scales: factors and shifts of
+    inputs, targets and outputs, in the memory behind the parameters. scaling: what the user calls
+    them. lock: held by the thread that changes or reads all of this. followers: the trainers.
+    """
+
+    def __init__(
+        self,
+        spec: layout.PlanSpec,
+        activations: tuple[Activation, ...],
+        layers: Sequence[arenas.Layer],
+        scaling_: Scaling,
+    ) -> None:
+        self.spec, self.activations, self.scaling = spec, activations, scaling_
+        self.dtype = np.dtype(f"f{spec.itemsize}")
+        self.plan: Ints = layout.make_plan(spec)
+        count = int(self.plan[0, layout.PARAMETERS])
+        memory = arenas.allocate(count + arenas.scales_length(spec), self.dtype)
+        self.parameters: Array = memory[:count]  # keeps the memory of the scales, too
+        self.scales = arenas.read_scales(spec, memory[count:])
+        # Extended kernels read it in an inference; headers of the fast path hold its address.
+        self._hyper = np.zeros(settings.length(len(spec.sizes) - 1, 0))
+        self.followers: WeakSet[Follower] = WeakSet()
+        self.lock = new_lock()
+        arenas.write_layers(self.plan, self.parameters, layers)
+        scaling.fill(scaling_, self.scales)
+        if scaling_.any:
+            self._extend()
+
+    def _extend(self) -> None:
+        """Use the extended kernels, which scale. Other threads may predict meanwhile."""
+        scales = address(self.scales.input_mean)
+        self.spec = replace(self.spec, extended=True, scaling=scales)
+
+    @property
+    def custom_activations(self) -> tuple[Callable[..., Any] | None, ...]:
+        """The user's functions, one for each layer, None where the activation is fastbp's."""
+        return tuple(a.function for a in self.activations)
+
+    def layers(self) -> list[arenas.Layer]:
+        """Fresh copies of all parameters, layer by layer."""
+        return list(arenas.read_layers(self.plan, self.parameters))
+
+    def part(self, number: int) -> list[Array]:
+        """Part ``number`` of every layer that has it: weights, biases, gains, shifts."""
+        return [layer[number] for layer in self.layers() if len(layer) > number]
+
+    def set_layers(self, layers: Sequence[arenas.Layer]) -> None:
+        """``set_parameters`` to what ``layers`` returned."""
+        weights, biases, gains, shifts = (
+            [layer[part] for layer in layers if len(layer) > part] for part in range(4)
+        )
+        self.set_parameters(weights, biases, gains or None, shifts or None)
+
+    def set_parameters(
+        self,
+        weights: Sequence[Any],
+        biases: Sequence[Any],
+        gains: Sequence[Any] | None,
+        shifts: Sequence[Any] | None,
+    ) -> None:
+        """``Network.set_parameters``."""
+        shapes = list(pairwise(self.spec.sizes))
+        of_units = [shape[1:] for shape in shapes]
+        normalized = of_units[:-1] if self.spec.layer_norm else []
+        columns = [
+            as_parameters(weights, shapes, self.dtype, "weights", "layer"),
+            as_parameters(biases, of_units, self.dtype, "biases", "layer"),
+            self.part(2) if gains is None else self._norms(gains, normalized, "gains"),
+            self.part(3) if shifts is None else self._norms(shifts, normalized, "shifts"),
+        ]
+        layers = [
+            tuple(column[i] for column in columns if i < len(column)) for i in range(len(shapes))
+        ]
+        with exclusive(self.lock):
+            self.parameters.fill(0)  # padding, too: 0 times a delta that was infinite is NaN
+            arenas.write_layers(self.plan, self.parameters, layers)
+
+    def _norms(self, arrays: Any, shapes: Sequence[tuple[int, ...]], name: str) -> list[Array]:
+        if not self.spec.layer_norm:
+            raise ValueError(
+                f"{name} are given, but the layers are not normalized: make the Network with "
+                "layer_norm=True, or leave them out"
+            )
+        return as_parameters(arrays, shapes, self.dtype, name, "hidden layer")
+
+    def set_scaling(self, wanted: Scaling) -> None:
+        """Scale like this from now on; trainers follow. ValueError where one of them cannot."""
+        scaling.check(wanted.inputs, self.dtype, "input")
+        scaling.check(wanted.targets, self.dtype, "target")
+        with exclusive(self.lock):
+            for trainer in self.followers:
+                trainer.check_scaling(wanted.targets)
+            if not self.spec.scaling:
+                self._extend()
+            for trainer in self.followers:
+                trainer.follow_scaling()
+            self.scaling = wanted
+            scaling.fill(wanted, self.scales)
+
+    def for_inference(self) -> TrainingArrays:
+        """The arrays without moments, with any loss: an inference uses neither."""
+        return TrainingArrays(
+            self.spec,
+            self.parameters,
+            _NOTHING,
+            self._hyper,
+            losses.LOSSES["mse"],
+            self.scales,
+            self.custom_activations,
+        )

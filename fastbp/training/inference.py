@@ -1,0 +1,75 @@
+"""Outputs and losses of a trainer's parameters, or of their moving average."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ..common import checks
+from ..common.types import Array
+from ..components.metrics import Metric, apply_metrics
+from ..kernels.tables import layout
+from ..model.network_checks import as_out
+from ..runtime.arrays import Dataset, Engine, raise_status
+from .core import TrainerCore
+from .validation import Validation
+
+
+def evaluate(
+    core: TrainerCore, rows: Validation, metrics: Mapping[str, Metric], averaged: bool = False
+) -> dict[str, float]:
+    """``Trainer.evaluate`` of data that have been checked."""
+    engine = engine_of(core, averaged)
+    found = _mean_loss(core, rows.data, engine)
+    if metrics:
+        found |= apply_metrics(metrics, rows.y, outputs(core, rows.data, engine))
+    return found
+
+
+def _mean_loss(core: TrainerCore, data: Dataset, engine: Engine) -> dict[str, float]:
+    values = np.zeros((data.rows, 2))
+    raise_status(engine.evaluate_rows(data, values), data, core.arrays)
+    if data.weights is not None and not data.weights.any():
+        raise ValueError(
+            "sample_weight is 0 for every row, so that the weighted mean is undefined: give at "
+            "least one row a weight above 0"
+        )
+    loss, n_correct = np.average(values, axis=0, weights=data.weights)
+    if core.has_accuracy:
+        return {"loss": float(loss), "accuracy": float(n_correct)}
+    return {"loss": float(loss)}
+
+
+def outputs(core: TrainerCore, data: Dataset, engine: Engine, out: Array | None = None) -> Array:
+    """Outputs (rows, n_out), in ``out`` or in a new array."""
+    out = as_out(out, data.x, core.net.sizes[-1], core.net.dtype)
+    raise_status(engine.outputs(data, np.asarray(out)), data, core.arrays)
+    return out
+
+
+def engine_of(core: TrainerCore, averaged: bool) -> Engine:
+    """The trainer's engine, or one over the moving average of the parameters."""
+    if averaged is False or not checks.flag(averaged, "averaged"):
+        return core.engine
+    arrays = replace(core.arrays, parameters=average(core))
+    return core.new_engine(arrays)
+
+
+def average(core: TrainerCore) -> Array:
+    """The arena of the moving average; ValueError where the trainer keeps none.
+
+    Updates leave it alone before the first of them and in frozen layers: there it is filled in.
+    """
+    if not core.arrays.spec.averages:
+        raise ValueError(
+            "averaged is True, but this trainer keeps no moving average: make it with "
+            "ema_decay=0.999, say"
+        )
+    parameters = core.net.arrays.parameters
+    arena: Array = core.arrays.moments[core.arrays.spec.moments]
+    starts = [*core.net.arrays.plan[1:, layout.WEIGHTS], len(parameters)]
+    spans = zip(core.options.lr_factors, starts[:-1], starts[1:], strict=True)
+    for factor, start, stop in spans:
+        if factor == 0 or core.updates == 0:
+            arena[start:stop] = parameters[start:stop]
+    return arena

@@ -1,0 +1,55 @@
+"""The iterations of L-BFGS as the epochs of a fit."""
+
+import time
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+
+from ..callbacks.base import StopTraining
+from ..components.lbfgs import LBFGS
+from .fitting import Fit
+from .lbfgs_search import minimize
+from .row_order import RowOrder
+
+
+class LbfgsLoop:
+    """The loop of ``Trainer.fit`` for the optimizer LBFGS; see ``Loop``.
+
+    Each iteration is on all rows and counts as an epoch. It cannot be resumed: SciPy has the memory
+    of earlier iterations.
+    """
+
+    nests: ClassVar[bool] = False
+
+    def __init__(self, fit: Fit, order: RowOrder, rule: LBFGS) -> None:
+        self._fit, self._order, self._rule = fit, order, rule
+        self._started = 0.0
+
+    def prepare(self) -> None:
+        """See ``Loop``."""
+        self._fit.core.balance(self._order.data, self._order.chosen)
+
+    def describe(self) -> None:
+        """See ``Loop``."""
+
+    def run(self) -> None:
+        """See ``Loop``."""
+        core, epochs = self._fit.core, self._fit.watch.state.epochs
+        gradients = partial(core.gradients, replace(self._order, shuffle=False))
+        self._started = time.perf_counter()
+        with suppress(StopTraining):
+            minimize(self._rule, core.net, gradients, epochs, self._end_iteration)
+
+    def _end_iteration(self, number: int, loss: float) -> None:
+        """What SciPy calls after each iteration; StopTraining ends the search."""
+        fit = self._fit
+        fit.watch.advance(number, 0, self._order.rows)
+        fit.cursor.ended = np.array([loss])
+        fit.cursor.ended_seconds = time.perf_counter() - self._started
+        fit.end_call(ends_step=False)
+        if fit.watch.stopped:
+            raise StopTraining
+        self._started = time.perf_counter()

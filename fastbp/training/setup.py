@@ -1,0 +1,109 @@
+"""What a trainer is made with: the arguments, their checks, and the arrays that they ask for."""
+
+from dataclasses import dataclass, replace
+
+from ..common import registry
+from ..common.types import Array
+from ..components import losses, optimizers, options, schedules, user_functions
+from ..data.scaling import check_loss
+from ..kernels.base import codes
+from ..kernels.tables import arenas
+from ..model.network import Network
+from ..runtime.arrays import TrainingArrays
+
+ENGINES = {"numba": "compiled kernels", "numpy": "their NumPy twins, nothing compiled"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(options.Arguments):
+    """The arguments of a Trainer besides its network, as its caller gave them."""
+
+    loss: losses.LossLike
+    optimizer: optimizers.Optimizer
+    batch_size: int
+    threads: int | str
+    seed: int | None
+    engine: str
+
+
+def as_network(net: Network) -> Network:
+    """``net`` itself; TypeError if it is something else."""
+    if not isinstance(net, Network):
+        raise TypeError(f"net is a {type(net).__name__}, expected a fastbp.Network")
+    return net
+
+
+def as_loss(net: Network, loss: losses.LossLike) -> losses.Loss:
+    """The loss that is meant; ValueError unless it goes with the network."""
+    meant = losses.lookup(loss)
+    output = net.arrays.activations[-1]
+    losses.check_pair(meant, output, net.sizes[-1])
+    check_loss(meant, net.arrays.scaling.targets, net.sizes[-1])
+    if meant.function is not None:
+        user_functions.check_loss(meant.function, net.sizes[-1], output.code == codes.SOFTMAX)
+    return meant
+
+
+def as_options(
+    net: Network, loss: losses.Loss, optimizer: optimizers.Optimizer, given: options.Arguments
+) -> options.Options:
+    """The options, checked; ValueError for one that the optimizer does not go with."""
+    checked = options.check(len(net.sizes) - 1, net.sizes[-1], loss, given)
+    if not optimizer.makes_updates:
+        options.check_full_batch(checked)
+    elif checked.schedule is not None:
+        schedules.check_momentum(checked.schedule, optimizer)
+    return checked
+
+
+def as_engine(engine: str) -> str:
+    """``engine`` itself; ValueError or TypeError if it is not a name of one."""
+    registry.lookup(ENGINES, engine, "engine")
+    return engine
+
+
+def new_arrays(
+    net: Network,
+    loss: losses.Loss,
+    optimizer: optimizers.Optimizer,
+    asked: options.Options,
+    seed: int,
+    weighs_rows: bool,
+) -> TrainingArrays:
+    """The arrays of a trainer before its first update."""
+    custom_loss = 0
+    if loss.function is not None:
+        custom_loss = user_functions.loss_address(loss.function, net.dtype.itemsize)
+    spec = replace(
+        net.arrays.spec,
+        loss=loss.code,
+        optimizer=optimizer.code,
+        moments=optimizer.n_moments,
+        extended=net.arrays.spec.extended
+        or weighs_rows
+        or loss.extended
+        or optimizer.extended
+        or asked.any,
+        dropout=asked.dropout,
+        averages=asked.averaging > 0,
+        clips_norm=asked.clip_norm > 0,
+        weighs_classes=asked.class_weight is not None,
+        custom_loss=custom_loss,
+        seed=seed,
+    )
+    return TrainingArrays(
+        spec,
+        net.arrays.parameters,
+        new_arenas(net, spec.arenas),
+        asked.hyper(optimizer, loss, loss.n_classes(net.sizes[-1])),
+        loss,
+        net.arrays.scales,
+        net.custom_activations,
+    )
+
+
+def new_arenas(net: Network, count: int) -> Array:
+    """Zeros (count, elements), each row laid out as the network's parameters are."""
+    size = len(net.arrays.parameters)
+    rows: Array = arenas.allocate(count * size, net.dtype).reshape(count, size)
+    return rows
