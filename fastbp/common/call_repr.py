@@ -25,6 +25,15 @@ class CallRepr:
         return as_call(self, **{field.name: getattr(self, field.name) for field in fields})
 
 
+class Text(str):
+    """A piece of code: its repr is the text itself, without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def as_call(instance: object, *positional: object, **arguments: object) -> str:
     """The call that makes ``instance``, with the arguments that differ from their defaults."""
     defaults = inspect.signature(type(instance)).parameters

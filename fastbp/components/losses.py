@@ -139,9 +139,13 @@ def _custom(function: Callable[..., float]) -> Loss:
 
 def to_dict(loss: Loss) -> Any:
     """A loss as JSON has it: its name, or ``specs.to_dict`` of what the user passed."""
+    return specs.to_dict(as_argument(loss))
+
+
+def as_argument(loss: Loss) -> LossLike:
+    """What ``lookup`` takes for this loss."""
     numbered = next((kind for kind in NUMBERED.values() if kind.loss == loss.name), None)
-    meant = loss.function or (numbered(loss.parameter) if numbered else loss.name)
-    return specs.to_dict(meant)
+    return loss.function or (numbered(loss.parameter) if numbered else loss.name)
 
 
 def from_dict(described: Any, functions: Mapping[str, Callable[..., Any]]) -> LossLike:

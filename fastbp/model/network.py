@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,32 +27,39 @@ from .network_arrays import NetworkArrays
 class Network:
     """A multilayer perceptron: fully connected layers, an activation after each.
 
+    Its repr is the call that makes it, with the number of parameters as a comment.
+
     Args:
         sizes: units of each layer, the inputs first: at least two integers >= 1.
         activation: of the hidden layers: one name, or a sequence of one name per hidden layer. In
-            place of a name, an activation of your own: an njit function ``f(z) -> (a, da/dz)`` of
-            one number, called by its address from the compiled kernels. Where it raises, or one of
-            the two is not finite, a is NaN: predictions show it, and no update is made of it. Its
-            arithmetic is vectorized; functions of ``math`` are called for one number at a time.
-        output: activation of the last layer, likewise. An own one goes with every loss but "bce",
-            "cross_entropy", "poisson" and "gaussian_nll".
+            place of a name, your own activation: an njit function ``f(z) -> (a, da/dz)`` of one
+            number, called by its address from the compiled kernels. Where it raises, or a or da/dz
+            is not finite, a is NaN: predictions show it, and no update is made. Its arithmetic is
+            vectorized; functions of ``math`` are called for one number at a time.
+        output: activation of the last layer, likewise. Your own activation goes with every loss but
+            "bce", "cross_entropy", "poisson" and "gaussian_nll".
         init: rule for the initial weights (fastbp/initializers.py); "auto" is He's normal for the
-            relu family and Glorot's uniform for the others, and for your own. Biases start at 0.
+            relu family and Glorot's uniform for all others. Biases start at 0.
         seed: of the initial weights, an integer in [0, 2**63); None draws one.
         dtype: "float32", or "float64" for the same kernels in double precision.
         layer_norm: every hidden layer computes a = activation(LN(W x + b)): over its units
             LN(z) = gain (z - mean) / sqrt(variance + 1e-5) + shift, with gains that start at 1 and
             shifts at 0, and are learned. (torch.nn.LayerNorm; Ba, Kiros and Hinton, 2016.)
-        residual: a hidden layer that is as wide as the layer before, or as the inputs, adds what
-            it was given to its activations. (He et al., 2016.)
+        residual: a hidden layer that is as wide as the layer before, or as the inputs, adds its
+            inputs to its activations. (He et al., 2016.)
 
     Raises:
-        ValueError, TypeError: an argument that is not as above; layer_norm without a hidden layer,
-            residual without one as wide as the layer before; an own activation whose da/dz is not
-            what central differences give. What it raises, when it is tried out.
-        MemoryError: there is not enough for so many parameters.
+        ValueError, TypeError: an argument is not as above; layer_norm without a hidden layer,
+            residual without one as wide as the layer before; your own activation raises, or its
+            da/dz differs from central differences.
+        MemoryError: there is not enough memory for the parameters.
+
+    >>> fastbp.Network([784, 512, 10], output="softmax", seed=0)
+    fastbp.Network([784, 512, 10], output='softmax', seed=0)  # 407,050 parameters
 
     """
+
+    _init = "auto"  # of pickles of 0.1.0, which did not keep theirs
 
     def __init__(
         self,
@@ -72,6 +79,7 @@ class Network:
             initializers.lookup(init, one.rectifier)
         self._seed = checks.seed(seed)
         self._dtype = network_checks.as_dtype(dtype)
+        self._init = init
         self._layer_norm = checks.flag(layer_norm, "layer_norm")
         self._residual = checks.flag(residual, "residual")
         network_checks.check_options(self._spec())
@@ -83,6 +91,35 @@ class Network:
                 f"sizes {list(self.sizes)} make {self.n_parameters} parameters, and there is no "
                 "memory for so many: make the layers smaller"
             ) from error
+
+    @classmethod
+    def blank(cls, *arguments: Any, **options: Any) -> Self:
+        """A network of zeros, for fastbp itself, which then sets the parameters of a file."""
+        net = cls(*arguments, **options | {"init": "zeros"})
+        net._init = cls._init
+        return net
+
+    def __repr__(self) -> str:
+        from . import description
+
+        return description.as_text(self, self._init)
+
+    def summary(self) -> None:
+        """Print a table of the layers, and the number of parameters and their bytes in memory.
+
+        Like Keras's summary, it returns None. "residual" says whether a layer adds its inputs;
+        "standardized" says which of inputs and targets the network scales.
+
+        >>> fastbp.Network([4, 8, 8, 3], output="softmax", layer_norm=True).summary()
+        layer  activation  shape   parameters  layer norm  residual
+        1      relu        4 -> 8          56  yes         no
+        2      relu        8 -> 8          88  yes         no
+        3      softmax     8 -> 3          27  no          no
+        171 parameters, 684 bytes of float32; standardized: no
+        """
+        from . import description
+
+        print(description.as_table(self))
 
     def _spec(self) -> layout.PlanSpec:
         return layout.PlanSpec(
@@ -205,23 +242,27 @@ class Network:
         gains: Sequence[Any] | None = None,
         shifts: Sequence[Any] | None = None,
     ) -> None:
-        """Copy in weights, (n_in, n_out) for each layer, and biases, (n_out,).
+        """Copy in weights, (n_in, n_out) for each layer, and biases, (n_out,) for each layer.
 
-        Where layers are normalized, also gains and shifts, (n_out,) for each hidden layer; None
-        leaves them. Optimizer moments of a trainer stay. ValueError or TypeError, with nothing
-        changed, where a count, shape or dtype does not fit or a value is not finite.
+        A network with layer_norm takes gains and shifts, too, (n_out,) for each hidden layer; None
+        keeps them. A trainer keeps its moments. ValueError or TypeError, with nothing changed,
+        where a count, shape or dtype does not fit or a value is not finite.
+
+        >>> net = fastbp.Network([2, 1])
+        >>> net.set_parameters(weights=[[[2.0], [3.0]]], biases=[[1.0]])
+        >>> print(net.predict([[1.0, 1.0]]))
+        [[6.]]
         """
         self.arrays.set_parameters(weights, biases, gains, shifts)
 
     def standardize(self, X: Any, y: Any = None) -> None:
-        """Standardize inputs, and with y targets, by the mean and standard deviation of these.
+        """Standardize inputs, and with y also targets, by their mean and standard deviation.
 
-        From now on the network takes (x - mean) / scale of every input, whoever calls it, and
-        trainers take (y - mean) / scale of every target; outputs come back as p scale + mean. All
-        data stay as they are, in units of their own: ``predict`` and ``embed`` take and give those.
-        A column that is constant gets scale 1. Losses are of standardized targets, and so
-        without units: 1 is what the mean of y would do by mse. Without y the scaling of targets
-        stays.
+        From now on the network takes (x - mean) / scale of every input, and trainers take
+        (y - mean) / scale of every target; outputs come back as p scale + mean. Data keep their
+        units in every call of ``predict`` and ``embed``. A constant column gets scale 1. Losses are
+        of standardized targets, without units: an mse of 1 is that of the mean of y as prediction.
+        Without y the scaling of targets stays.
 
         X and y are read once, a part at a time, in float64: they may be memory-mapped. Values are
         rounded to the network's dtype before they are scaled. Trainers that exist follow; models
@@ -237,6 +278,11 @@ class Network:
                 too small beside its mean for the network's dtype; a trainer of this network has a
                 loss that goes with no scaled targets (all but mse, squared_error, mae, huber,
                 quantile and gaussian_nll). Nothing has changed.
+
+        >>> net = fastbp.Network([1, 1])
+        >>> net.standardize([[1.0], [3.0]])
+        >>> print(net.input_mean, net.input_scale)
+        [2.] [1.]
 
         """
         x = as_inputs(X, self.sizes[0])
@@ -256,8 +302,8 @@ class Network:
     ) -> None:
         """Set what ``standardize`` estimates: inputs become (x - input_mean) / input_scale.
 
-        For images of bytes, say, ``net.set_scaling(input_scale=255)``. What is not given is 0, or
-        1 for a scale, whatever it was before: without arguments nothing is scaled any more.
+        Each call sets all four: a mean that is not given is 0, a scale that is not given is 1.
+        Without arguments nothing is scaled any more.
 
         Args:
             input_mean: a number, or (n_in,).
@@ -268,6 +314,9 @@ class Network:
         Raises:
             ValueError, TypeError: an argument is not as above, or a trainer of this network has a
                 loss that goes with no scaled targets. Nothing has changed.
+
+        >>> net = fastbp.Network([784, 10])
+        >>> net.set_scaling(input_scale=255)  # pixels of images
 
         """
         counts = scaling.target_counts(self.sizes[-1])
@@ -303,16 +352,18 @@ class Network:
     def predict(self, X: Any, out: Array | None = None) -> Array:
         """Outputs (n, n_out) of the rows of X (n, n_in); safe from many threads at once.
 
-        While another thread trains, the parameters are what they are at the time: some as before an
-        update, and some as after it.
+        While another thread trains, an update may be visible in some parameters only.
 
         Args:
             X: numbers of any real dtype, order and strides.
             out: array to fill and return, (n, n_out), C-contiguous, of the network's dtype.
 
         Raises:
-            ValueError, TypeError: X or out is not as above, or X holds NaN or Inf; in that case
-                out may have been written to.
+            ValueError, TypeError: X or out is not as above, or X holds NaN or Inf, in which case
+                out may be partly written.
+
+        >>> fastbp.Network([3, 8, 2]).predict(np.ones((100, 3))).shape
+        (100, 2)
 
         """
         p = self.fast_outputs(X, out)
@@ -321,16 +372,20 @@ class Network:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a file, from which ``fastbp.load`` makes it again.
 
-        A safetensors file, which any reader of these opens: parameters in natural shapes, what else
-        ``predict`` needs, and a checksum. It takes the place of an older one in one go: the file is
-        whole at any time, and on the disk when this returns.
+        It is a safetensors file, which any reader of these opens: parameters in natural shapes, the
+        other properties that ``predict`` needs, and a checksum. It replaces an older file
+        atomically: the file is complete at any time, and on the disk when this returns.
 
         Args:
             path: the file, by custom called ``....safetensors``; its folder exists.
 
         Raises:
             ValueError: a parameter is not finite. Nothing has been written.
-            OSError: the file cannot be written. What was there is still there.
+            OSError: the file cannot be written. An older file is unchanged.
+
+        >>> fastbp.Network([3, 2], seed=1).save("model.safetensors")
+        >>> fastbp.load("model.safetensors")
+        fastbp.Network([3, 2], seed=1)  # 8 parameters
 
         """
         from . import model_io
@@ -341,9 +396,13 @@ class Network:
         """A torch.nn.Sequential, on the CPU, that predicts the same, with copies of all parameters.
 
         Linear and the activation for each hidden layer, with LayerNorm between them if layers are
-        normalized; then Linear and the output activation. fastbp/torch_modules.py has modules for
-        what torch has none for: layers that add their inputs, and the scaling of inputs and
-        targets. ModuleNotFoundError without torch, ValueError for an activation of your own.
+        normalized; then Linear and the output activation. fastbp/model/torch_modules.py has modules
+        for residual layers and for the scaling of inputs and targets, which torch lacks.
+        ModuleNotFoundError without torch, ValueError for an activation of your own.
+
+        >>> module = fastbp.Network([3, 8, 2], output="softmax").to_torch()
+        >>> [type(layer).__name__ for layer in module]
+        ['Linear', 'ReLU', 'Linear', 'Softmax']
         """
         need("torch", "torch", "to_torch")
         from . import torch_modules

@@ -227,11 +227,10 @@ def _network(layers: list[Layer]) -> Network:
         if layer.linear.in_features != before.linear.out_features:
             raise _refusal(layer.name, layer.linear, f"after {before.linear.out_features} outputs")
     kinds = [layer.activation or "identity" for layer in layers]
-    return Network(
+    return Network.blank(
         [layers[0].linear.in_features, *(layer.linear.out_features for layer in layers)],
         kinds[:-1],
         kinds[-1],
-        init="zeros",
         seed=0,
         dtype=_dtype(layers),
         layer_norm=_layer_norm(layers),

@@ -1,4 +1,5 @@
-"""From arrays to compiled code: engines, control blocks, threads, locks, forks.
+"""From arrays to compiled code: engines, jobs, threads, locks, forks.
 
-Knows arrays and numbers, no Network and no Trainer. Uses common, components, data and the kernels.
+Knows arrays and numbers, but neither Network nor Trainer. Uses common, components, data and the
+kernels.
 """

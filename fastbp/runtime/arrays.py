@@ -1,4 +1,4 @@
-"""What the engines share: the arrays of a trainer, and the data of one call."""
+"""What both engines work on: the arrays of a trainer, and the data of one call."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from .job import Job
 
 @dataclass
 class Dataset:
-    """X, and y where a call has targets."""
+    """The rows of a call: X, and y where it has targets."""
 
     x: Table
     y: Table | None = None
     names: tuple[str, str] = ("X", "y")
-    """What the user calls them, for messages."""
+    """The names of X and y in messages."""
     weights: Floats | None = None
-    """Of the rows, (rows,)."""
+    """The weight of each row, (rows,); None for 1."""
 
     @property
     def rows(self) -> int:
-        """Rows of X."""
+        """The number of rows."""
         return self.x.descriptor[gather.N_ROWS]
 
     def part(self, start: int, stop: int) -> "Dataset":
-        """Rows ``start`` to ``stop`` of it."""
+        """Rows ``start`` to ``stop``, without weights."""
         if stop - start == self.rows:
             return self
         y = self.y and self.y.part(start, stop)
@@ -40,7 +40,7 @@ class Dataset:
 
 @dataclass
 class TrainingArrays:
-    """A trainer's arrays over a network's parameters (layouts: kernels/layout.py)."""
+    """A trainer's arrays over a network's parameters (layouts: kernels/tables/layout.py)."""
 
     spec: layout.PlanSpec
     parameters: Array
@@ -55,23 +55,26 @@ class TrainingArrays:
 
 
 class Engine(Protocol):
-    """Where a trainer's numbers are computed: compiled kernels, or their NumPy twins."""
+    """What computes a trainer's numbers: compiled kernels, or their NumPy twins."""
 
     def train(self, data: Dataset, job: Job, into: Array) -> float:
-        """Run the job from where it stands; ``into`` holds the moments, or takes the gradients.
+        """Run the job from where it stands. into: the moments, or an arena for gradients.
 
         Returns the seconds that it waited for other threads.
         """
 
     def outputs(self, data: Dataset, out: Array) -> Ints:
-        """Fill out (n, outputs). Returns a status (kernels/jobs.py) for each share."""
+        """Fill out (n, outputs). Returns a status (kernels/tables/job_table.py) per worker."""
 
     def evaluate_rows(self, data: Dataset, values: Floats) -> Ints:
-        """Fill values (n, 2) with loss and hits of each row. Returns statuses likewise."""
+        """Fill values (n, 2) with the loss of each row and whether it is correct, 0 or 1.
+
+        Returns statuses as ``outputs``.
+        """
 
 
 def raise_status(statuses: Ints, data: Dataset, arrays: TrainingArrays) -> None:
-    """ValueError for the first invalid value that an inference met."""
+    """ValueError for the first invalid value that an inference has found."""
     met = statuses[statuses != job_table.OK]
     if not len(met):
         return
@@ -80,7 +83,7 @@ def raise_status(statuses: Ints, data: Dataset, arrays: TrainingArrays) -> None:
 
 
 def raise_invalid(status: int, rows: Ints, data: Dataset, arrays: TrainingArrays) -> None:
-    """ValueError for the invalid value that a kernel met among these rows."""
+    """ValueError for the invalid value that a kernel has found in these rows."""
     dtype, (x_name, y_name) = arrays.parameters.dtype, data.names
     if status == job_table.BAD_INPUT:
         raise_bad_inputs(data.x, rows, dtype, x_name)

@@ -1,7 +1,7 @@
-"""How much a compiled call takes on, so that Python looks at Ctrl-C, and other threads get a turn.
+"""The size of compiled calls: between them Python handles Ctrl-C, and other threads get a turn.
 
-Never affects the bits: whatever is split goes on where it stood, or has rows that know nothing of
-one another.
+It never affects the bits. Training goes on where the last call ended, and the rows of an inference
+are independent.
 """
 
 from functools import lru_cache
@@ -9,25 +9,25 @@ from functools import lru_cache
 from ..kernels.tables import layout
 
 CHUNK_SECONDS = 0.1
-"""How long a compiled call runs, about."""
+"""The time that a compiled call is to take."""
 
 FIRST_CHUNK_COST = 2e8
-"""Floating-point operations of an inference's first call, of which the others learn."""
+"""Floating-point operations of an inference's first call. Its time sets the size of the next."""
 
 UNIT_COST = 50
-"""What reading an input, or an activation, costs as much as."""
+"""The cost of reading an input or an activation, in floating-point operations."""
 
 
 def next_count(count: int, seconds: float) -> int:
-    """What the next call takes on, from what the last one did and how long it ran.
+    """The count of rows or batches of the next call, after ``count`` took ``seconds``.
 
-    Growth is bounded, because the first call may have loaded or compiled the kernels.
+    It is at most 64 times the last: a first call that compiled kernels says little about the next.
     """
     return max(1, min(64 * count, int(count * CHUNK_SECONDS / max(seconds, 1e-9))))
 
 
 @lru_cache(maxsize=64)
 def first_rows(spec: layout.PlanSpec) -> int:
-    """Rows of an inference's first call."""
+    """The number of rows of an inference's first call."""
     weights = sum(a * b for a, b in zip(spec.sizes[:-1], spec.sizes[1:], strict=True))
     return max(1, int(FIRST_CHUNK_COST / (2 * weights + UNIT_COST * sum(spec.sizes))))

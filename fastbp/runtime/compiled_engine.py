@@ -1,4 +1,4 @@
-"""The compiled engine: arrays and thread counts for the kernels."""
+"""The compiled engine: gives the kernels their arrays and a number of workers."""
 
 import time
 from dataclasses import replace
@@ -17,16 +17,16 @@ from .job import Job
 from .model_handle import ModelHandle, training_handle
 
 BLOCKS, BLOCKS_FROM_MEMORY = 3, 12
-"""Vectors of rows that a share of an inference takes through the network at a time: multiples of
-the widest tile's. Few stay in the nearest cache (784-1024-1024-1024-10, two threads: 90% of the
-FMA peak, and 86% with 12); but weights that come from far memory must meet more of them
+"""Vectors of rows that a worker of an inference takes through the network at a time: multiples of
+the widest tile's. Three vectors stay in the nearest cache (784-1024-1024-1024-10, two threads: 90%
+of the FMA peak, and 86% with 12). Weights that come from memory must serve more rows to pay
 (2048-2048-2048: 80% with 12, 65% with 3)."""
 
 CACHED_WEIGHTS = 3 * 2**19
-"""Weights of a layer up to which they count as cached."""
+"""The largest number of weights of a layer that counts as cached."""
 
 NO_VALUES = np.empty((0, 2))
-"""For an inference that wants outputs."""
+"""For an inference of outputs alone."""
 
 
 @lru_cache(maxsize=64)
@@ -35,7 +35,7 @@ def _plan(spec: layout.PlanSpec) -> Ints:
 
 
 class CompiledEngine:
-    """Runs the kernels, in as many shares as the work is worth."""
+    """Runs the kernels, with as many workers as the work is worth."""
 
     def __init__(self, arrays: TrainingArrays, limit: int) -> None:
         self.arrays = arrays
@@ -55,7 +55,7 @@ class CompiledEngine:
         if rows > spec.capacity or workers > spec.workers:
             capacity, workers = max(rows, spec.capacity), max(workers, spec.workers)
             spec = replace(spec, capacity=capacity, workers=workers)
-            plan = _plan(spec).copy() if spec.extended else _plan(spec)  # a batch writes in it
+            plan = _plan(spec).copy() if spec.extended else _plan(spec)  # kernels write in it
             self._work = arenas.allocate(plan[0, layout.WORK], self.arrays.parameters.dtype)
             self._spec, self._plan = spec, plan
             self._pointers = _pointers(self.arrays, plan, self._work)
@@ -70,7 +70,7 @@ class CompiledEngine:
         return _run(job, self.arrays, workers)
 
     def header(self, batch_size: int) -> ModelHandle:
-        """The header of a model that trains in this engine's memory. MemoryError if it has none."""
+        """The handle of a model that trains in this engine's memory, or MemoryError."""
         try:
             self._make_room(batch_size, 1)
         except MemoryError as error:
@@ -84,19 +84,19 @@ class CompiledEngine:
         )
 
     def max_single_thread_rows(self) -> int:
-        """The most rows of a step that is for one thread."""
+        """The most rows of a step that one thread makes."""
         if self.forced_workers:
             return threads.NO_LIMIT if self.forced_workers == 1 else 0
         return threads.max_single_thread_rows(self.limit, 6.0 * self._weights)
 
     @property
     def plan(self) -> Ints:
-        """The plan of a step, once there is one."""
+        """The plan of a step, once it is made."""
         return self._plan
 
     @property
     def work(self) -> Array:
-        """The memory of a step, once there is some."""
+        """The memory of a step, once it is allocated."""
         return self._work
 
     def outputs(self, data: Dataset, out: Array) -> Ints:
@@ -113,7 +113,7 @@ class CompiledEngine:
 
 
 def inference_plan(spec: layout.PlanSpec, rows: int, workers: int) -> Ints:
-    """For so many rows, a few vectors of them at a time."""
+    """The plan of an inference of ``rows`` rows, some vectors of rows at a time."""
     largest = max(a * b for a, b in pairwise(spec.sizes))
     blocks = BLOCKS if largest <= CACHED_WEIGHTS else BLOCKS_FROM_MEMORY
     vectors = min(blocks, -(-rows // (spec.lanes * workers)))
@@ -122,15 +122,15 @@ def inference_plan(spec: layout.PlanSpec, rows: int, workers: int) -> Ints:
 
 
 _SPARE: list[Array] = []
-"""Memory of the last inference, for the next: the pages of a new arena are zeroed as they are
-touched, which takes as long as a quarter of a small batch."""
+"""The arena of the last inference, reused by the next: the page faults of a fresh arena cost about
+25% of a small batch."""
 
 MOST_SPARE_BYTES = 2**26
-"""A larger arena is given back to the system: what it is for takes long beside its pages."""
+"""A larger arena is freed: its inference takes much longer than its page faults."""
 
 
 def _borrow(size: int) -> Array:
-    """So many bytes of an arena, with anything in it: the spare one, or a new one."""
+    """An arena of at least ``size`` bytes with any content: the spare one, or a new one."""
     try:
         spare = _SPARE.pop()
     except IndexError:
@@ -144,12 +144,12 @@ def _give_back(arena: Array) -> None:
 
 
 def infer(arrays: TrainingArrays, workers: int, data: Dataset, out: Array, values: Floats) -> Ints:
-    """Outputs or judgments of all rows, with memory of its own: safe from many threads at once.
+    """Outputs, or loss and correctness, of all rows. Safe from many threads: it has its own memory.
 
-    Many rows go in several calls of the kernels, each of whole blocks, so that none is one that
-    goes another way for having few rows.
+    Many rows take several calls of the kernels. All but the last are of whole blocks, because a
+    small batch has another order of summation.
     """
-    arrays = replace(arrays)  # another thread may go over to the extended kernels meanwhile
+    arrays = replace(arrays)  # another thread may switch to the extended kernels
     plan = inference_plan(arrays.spec, data.rows, workers)
     work = _borrow(int(plan[0, layout.WORK]) * arrays.parameters.itemsize)
     try:
@@ -192,7 +192,7 @@ def _inference(pointers: tuple[int, ...], data: Dataset, out: Array, values: Flo
 
 
 def _run(job: Job, arrays: TrainingArrays, workers: int) -> float:
-    """Run a job; returns the seconds that it had to wait for other threads."""
+    """Run a job. Returns the seconds that it waited for other threads."""
     kind = arrays.parameters.itemsize, arrays.spec.extended
     if workers == 1 or not forks.can_split():
         run.serial(*kind)(job.address, job_table.RUN, 0, 1)
@@ -201,6 +201,6 @@ def _run(job: Job, arrays: TrainingArrays, workers: int) -> float:
 
 
 def _pointers(arrays: TrainingArrays, plan: Ints, work: Array) -> tuple[int, ...]:
-    """The elements of a job from PLAN to HYPER."""
+    """The elements of a job from PLAN to HYPER: addresses."""
     parts = (arrays.parameters, arrays.moments, work, arrays.hyper)
     return (address(plan), *map(address, parts))

@@ -1,4 +1,4 @@
-"""The Model: a trainer's arrays as a tuple that njit code can take (fastbp/embed.py)."""
+"""The Model: a trainer's arrays as a tuple for njit code (fastbp/embed.py)."""
 
 from typing import Any, NamedTuple, NoReturn
 
@@ -8,23 +8,23 @@ from ..kernels.entry import embed_server
 
 
 class Model(NamedTuple):
-    """What a trainer trains, for compiled code; the arrays are the trainer's own.
+    """The arrays of a trainer for compiled code. They are shared with the trainer.
 
-    It belongs to its process: it can be neither copied nor pickled.
+    A model belongs to its process, and can be neither copied nor pickled.
     """
 
     header: Ints
-    """int64: where everything lies, and what is called."""
+    """int64: the addresses of all arrays and of the compiled code."""
     parameters: Array
     """The network's, in the kernels' layout."""
     moments: Array
     """The optimizer's."""
     hyper: Floats
-    """float64: the hyperparameters and the number of updates; element ``LR`` can be set."""
+    """float64: the hyperparameters and the number of updates. Element ``LR`` can be set."""
     work: Array
     """Memory of one training step."""
     scratch: Array
-    """Memory of predictions, for each thread its own."""
+    """Memory of predictions, a part for each thread."""
 
     def __repr__(self) -> str:
         rows, lr = self.header[embed_server.MOST_ROWS], self.hyper[codes.LR]

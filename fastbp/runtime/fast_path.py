@@ -1,8 +1,8 @@
-"""The short way from Python into compiled code: in a small network the long one would be felt.
+"""The fast path from Python into compiled code. Small networks need it: checks would take longer.
 
-It is for arrays as the kernels want them, and for work of one thread. Compiled code checks shapes
-and values; what it refuses, and all else, goes the careful way, which knows what to say. Both give
-the same bits.
+It takes arrays in the layout and dtype of the kernels, and work for one thread. Compiled code
+checks shapes and values. What it refuses takes the checked path, which raises the errors. Both
+paths give the same bits.
 """
 
 import math
@@ -18,16 +18,16 @@ from .compiled_model import Model
 from .model_handle import inference_handle
 
 Prediction: TypeAlias = tuple[Callable[[int, Array, Array], bool], int, object]
-"""(code, address of a header, what holds the header's memory): whether code(header, X, out) filled
-out (rows, outputs) with the outputs of X. Safe from many threads at once."""
+"""(code, address of a header, owner of the header's memory). code(header, X, out) fills out (rows,
+outputs) with the outputs of X, and returns whether it has. Safe from many threads at once."""
 
 Step: TypeAlias = tuple[Callable[[int, Array, Array], float], int, object]
-"""(code, address of a header, what holds its memory): code(header, X, y) is the loss of an update,
-or NaN if nothing has changed."""
+"""(code, address of a header, owner of the header's memory). code(header, X, y) makes an update and
+returns the loss before it, or NaN if nothing has changed."""
 
 
 def prediction(arrays: TrainingArrays, n_parameters: int) -> Prediction:
-    """For a network, of as many rows as are not worth a second thread, or cutting into chunks."""
+    """The fast path of a network, for rows that one thread predicts in one chunk."""
     rows = threads.max_single_thread_rows(threads.maximum("auto"), 2.0 * n_parameters)
     rows = min(rows, chunking.first_rows(arrays.spec))
     if rows == 0:
@@ -37,7 +37,7 @@ def prediction(arrays: TrainingArrays, n_parameters: int) -> Prediction:
 
 
 def step(model: Model) -> Step:
-    """For a trainer."""
+    """The fast path of a trainer's step."""
     return embed_calls.fast_step(model.parameters.itemsize), address(model.header), model
 
 

@@ -1,9 +1,9 @@
-"""What a forked process needs: it has one thread, and the locks that its parent's threads held.
+"""What a forked process needs: it has one thread, and copies of the locks of its parent's threads.
 
 Numba's threading layers after a fork, measured on Linux (tests/runtime/test_forks.py): workqueue
 starts threads anew. GNU OpenMP ends the process as soon as a region begins. TBB starts threads
-anew, but one child in forty waits for ever if another thread of the parent was using TBB. Where a
-child's threads would fail, it does without: every region then has one share, with the same bits.
+anew, but one child in forty waits for ever if another thread of the parent was using TBB. A
+child whose threads would fail uses one thread: every region has one worker, with the same bits.
 """
 
 import os
@@ -21,14 +21,14 @@ is_child = False
 """Whether this process was forked after fastbp was imported."""
 
 _is_single = _has_warned = False
-"""Whether this process does without threads, and has said so."""
+"""Whether this process uses one thread, and whether it has warned of that."""
 
 _others = False
-"""Whether the last fork was of a process with several Python threads."""
+"""Whether the process had several Python threads at the last fork."""
 
 
 def can_split() -> bool:
-    """Whether regions may have several threads here; where they may not, warns of it, once."""
+    """Whether regions may have several threads in this process. Warns once where they may not."""
     global _has_warned
     if _is_single and not _has_warned:
         _has_warned = True
@@ -45,12 +45,12 @@ def can_split() -> bool:
 
 
 def _locks() -> tuple[Any, ...]:
-    """What a child would wait for without end if another thread of its parent had it."""
+    """The locks that a child would wait for without end if another thread had them at the fork."""
     return threads.NEXT_TURN, threads.PARALLEL_REGION, global_compiler_lock
 
 
 def _wait() -> None:
-    """Before a fork: for the regions of other threads, a chunk at most, and for compilations."""
+    """Before a fork: wait for the regions of other threads, a chunk at most, and compilations."""
     global _others
     _others = threading.active_count() > 1
     for lock in _locks():
@@ -59,15 +59,14 @@ def _wait() -> None:
 
 def _go_on() -> None:
     for lock in _locks():
-        # No contextlib.suppress: Ctrl-C may end any call that is made before the release.
-        try:  # noqa: SIM105
+        try:  # noqa: SIM105  # see locking.py
             lock.release()
-        except RuntimeError:  # not ours: Ctrl-C ended the wait
+        except RuntimeError:  # Ctrl-C ended the wait for it
             pass
 
 
 def _begin() -> None:
-    """In the child."""
+    """In the child: release the locks, and decide whether threads work here."""
     global is_child, _is_single, _has_warned
     is_child, _is_single, _has_warned = True, _is_single or _threads_fail(), False
     _go_on()
@@ -80,7 +79,7 @@ def _threads_fail() -> bool:
     except ValueError:  # none has been started
         return False
     if layer == "omp":
-        return sys.platform != "darwin"  # where it is another OpenMP, which can be forked
+        return sys.platform != "darwin"  # LLVM's OpenMP there can be forked
     return layer == "tbb" and _others
 
 

@@ -1,4 +1,7 @@
-"""A job: what Python asks the kernels to do, and what it learns of it (kernels/jobs.py)."""
+"""The control block of a compiled call: task, addresses of all arrays, progress, status.
+
+Its layout is in kernels/tables/job_table.py.
+"""
 
 import struct
 from typing import Any
@@ -12,7 +15,7 @@ from ..kernels.tables import job_table
 NO_LIMIT = 2**63 - 1
 
 _NOTHING = (0,) * (job_table.Y - job_table.X)
-# One call writes what several assignments would: step waits for it.
+# One call in place of several assignments, because step waits for it.
 _HEAD = struct.Struct(f"{job_table.PLAN}q")
 _POINTERS = struct.Struct(f"{job_table.ORDER - job_table.PLAN}q")
 _DESCRIPTORS = struct.Struct(f"{job_table.JOB - job_table.X}q")
@@ -21,10 +24,10 @@ _DESCRIPTORS = struct.Struct(f"{job_table.JOB - job_table.X}q")
 class Job:
     """The int64 vector of a job, with the arrays that it points to.
 
-    losses: float64, sums of row losses of the epochs from FIRST on; weights: of the weights of
-    their rows, which extended kernels write. order: int64 (rows,), of the
-    rows of an epoch; None for rows as they lie. epochs_taken: epochs whose losses Python has.
-    chunk: batches of the next compiled call, where a job runs in several.
+    losses: float64, the sum of the row losses of each epoch from FIRST on. weights: the sum of the
+    weights of these rows, which extended kernels write. order: int64 (rows,), the rows of an epoch
+    in their order; None for the order of the data. epochs_taken: epochs whose losses Python has.
+    chunk: batches of the next compiled call, where a job takes several.
     """
 
     def __init__(
@@ -42,7 +45,7 @@ class Job:
         self.array[job_table.ORDER] = 0 if order is None else address(order)
 
     def begin(self, task: int, rows: int, batch: int) -> None:
-        """Ask for one epoch of rows as they lie, from its start, with no limit."""
+        """Ask for one epoch of rows in the order of the data, from its start, in one call."""
         self.batch = min(batch, rows)
         _HEAD.pack_into(
             self._memory, 0, task, rows, self.batch, 0, 0, 0, 1, NO_LIMIT, 0, 0, job_table.OK
@@ -55,16 +58,16 @@ class Job:
         y: Table | None,
         row_weights: Floats | None = None,
     ) -> None:
-        """Say where the elements PLAN to HYPER, and X, y and the weights of rows, lie."""
+        """Set the addresses: elements PLAN to HYPER, X, y, and the weights of rows."""
         targets = _NOTHING if y is None else y.descriptor
         _POINTERS.pack_into(self._memory, 8 * job_table.PLAN, *pointers)
         self[job_table.ROW_WEIGHTS] = 0 if row_weights is None else address(row_weights)
         _DESCRIPTORS.pack_into(self._memory, 8 * job_table.X, *x.descriptor, *targets)
 
     def take_losses(self, extended: bool) -> Floats:
-        """The mean losses of the epochs that ended since the last time; room for as many again.
+        """The mean losses of the epochs that have ended since the last call; makes room for more.
 
-        extended: whether the kernels were, which add up the weights of rows.
+        extended: whether the kernels are the extended ones, which add up the weights of rows.
         """
         ended = self[job_table.EPOCH] - self[job_table.FIRST]
         taken = self.means(extended)[:ended]
@@ -77,7 +80,7 @@ class Job:
         return taken
 
     def means(self, extended: bool) -> Floats:
-        """Mean loss of each epoch; 0 where no row has weight."""
+        """The mean loss of each epoch; 0 where no row has weight."""
         if not extended:
             return self.losses / self[job_table.ROWS]
         return np.divide(

@@ -1,4 +1,21 @@
-"""One thread at a time: to change a network, or to look at it while nobody changes it."""
+"""One thread at a time changes a network, or reads it while nobody changes it.
+
+Ctrl-C raises KeyboardInterrupt between any two instructions of Python code. Everywhere in fastbp
+(here, threads.py, forks.py, ``Trainer.step``) a lock is released like this:
+
+    try:
+        lock.acquire()  # inside the block: Ctrl-C may come as soon as it returns
+        ...
+    finally:
+        try:
+            lock.release()  # the first call of the block: Ctrl-C may end a Python function
+        except RuntimeError:  # this thread does not have the lock: refused, or Ctrl-C came first
+            pass
+
+The lock is an RLock, which raises RuntimeError where another thread, or none, has it. The three
+lines of ``finally`` cannot move into a function, nor into ``contextlib.suppress``: Ctrl-C may come
+when that is entered, and the lock would never be released.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -14,17 +31,15 @@ def new_lock() -> threading.RLock:
 
 @contextmanager
 def exclusive(lock: threading.RLock) -> Iterator[None]:
-    """RuntimeError where another thread has the lock: to wait for the end of a fit helps nobody."""
-    # Ctrl-C may come as soon as acquire returns: it must be inside.
-    try:
+    """Hold the lock. RuntimeError where another thread has it, perhaps until its fit ends."""
+    try:  # see above
         if not lock.acquire(blocking=False):
             raise RuntimeError(_refusal())
         yield
     finally:
-        # No function of ours, no contextlib.suppress: Ctrl-C may end any before the release.
         try:  # noqa: SIM105
             lock.release()
-        except RuntimeError:  # not ours: refused, or Ctrl-C before it was
+        except RuntimeError:
             pass
 
 

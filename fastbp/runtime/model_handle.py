@@ -1,4 +1,4 @@
-"""The header of an embedded model, and the memory that it points to (kernels/served.py)."""
+"""The handle of an embedded model: its header, and memory (kernels/entry/embed_server.py)."""
 
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -14,22 +14,22 @@ from ..kernels.tables import arenas, job_table, layout
 from .arrays import TrainingArrays
 
 MORE_SLOTS = 2
-"""Slots beyond Numba's threads, for threads of Python's."""
+"""Slots for Python's threads, besides one for each of Numba's."""
 
 
 _ALL: WeakValueDictionary[int, Ints] = WeakValueDictionary()
-"""The headers that there are, by address."""
+"""All headers of the process, by address."""
 
 
 class ModelHandle(NamedTuple):
-    """A header, int64, and its own scratch memory: an arena for gradients, then the slots' work."""
+    """A header, int64, and its scratch memory: an arena for gradients, the work of each slot."""
 
     array: Ints
     scratch: Array
 
 
 def inference_handle(arrays: TrainingArrays, most_rows: int, plan: Ints) -> ModelHandle:
-    """A header that serves predictions of at most so many rows; plan: of a thread's own memory."""
+    """The handle for predictions of up to ``most_rows`` rows. plan: of the memory of one slot."""
     return _header(arrays, most_rows, (plan, plan))
 
 
@@ -40,10 +40,10 @@ def training_handle(
     plans: tuple[Ints, Ints],
     work: Array,
 ) -> ModelHandle:
-    """A header that serves training, too.
+    """The handle for predictions and training.
 
-    single_thread_rows: the most rows of a step that is not worth a second thread. plans: of a
-    prediction, and of a step, which ``work`` is for.
+    single_thread_rows: the most rows of a step that one thread makes. plans: of a prediction, and
+    of a step. work: the memory of a step.
     """
     header = _header(arrays, most_rows, plans)
     array = header.array
@@ -60,12 +60,12 @@ def training_handle(
 
 
 def _header(arrays: TrainingArrays, most_rows: int, plans: tuple[Ints, Ints]) -> ModelHandle:
-    """plans: of the slots, and of the training job, which is left without work."""
+    """plans: of the slots, and of the training job, whose address of work stays 0."""
     plan, training_plan = plans
     slots = numba.config.NUMBA_NUM_THREADS + MORE_SLOTS
     arena, work = int(plan[0, layout.PARAMETERS]), int(plan[0, layout.WORK])
     end = embed_server.FIRST_SLOT + slots * embed_server.SLOT_STRIDE
-    # Memory that no call has touched yet is none of the machine's.
+    # Pages that no call touches take no memory of the machine.
     scratch = arenas.allocate(arena + slots * work, arrays.parameters.dtype)
     array = arenas.allocate(end + plan.size + training_plan.size, np.int64)
     here, itemsize = address(array), arrays.parameters.itemsize
@@ -105,7 +105,7 @@ def _set(array: Ints, start: int, elements: dict[int, int]) -> None:
 
 
 def free_slots() -> None:
-    """Give back all slots: in a forked process, whose parent's other threads took them along."""
+    """Free all slots, in a forked process: the threads that held them are in its parent."""
     for array in _ALL.values():
         slots = array[embed_server.FIRST_SLOT :][
             : array[embed_server.SLOTS] * embed_server.SLOT_STRIDE

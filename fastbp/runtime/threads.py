@@ -1,4 +1,4 @@
-"""How many threads a piece of work gets."""
+"""How many threads a piece of work gets, and the lock of parallel regions."""
 
 import os
 import threading
@@ -13,18 +13,19 @@ import numba
 from ..common import checks
 
 FLOPS_PER_WORKER = 2e6
-"""Work below which another thread costs more (two forks and joins, 5 us each) than it saves."""
+"""Work (floating-point operations) that is worth a thread: less of it takes less time than the two
+forks and joins of another thread, 5 us each."""
 
 NO_LIMIT = 2**62
 
 _GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 PARALLEL_REGION, NEXT_TURN = threading.RLock(), threading.RLock()
-"""Numba's workqueue layer aborts the process when two Python threads enter a region at once; with
-any layer, two regions at once would only share the same cores. Who waits for the region holds
-NEXT_TURN: a thread that leaves a region and wants the next one at once cannot overtake. An RLock
-knows whose it is, so that what Ctrl-C interrupts can tell whether it had it yet; and a signal
-handler that forks (forks.py) never waits for its own thread."""
+"""One Python thread is in a parallel region at a time: Numba's workqueue layer aborts the process
+when a second one enters, and with any layer two regions would only share the same cores. The thread
+that waits for the region holds NEXT_TURN, so that the thread in it cannot enter the next region
+first. RLocks tell whether this thread has them (locking.py), and a signal handler that forks
+(forks.py) never waits for its own thread."""
 
 
 def maximum(threads: int | str) -> int:
@@ -94,22 +95,21 @@ def _quota_of(folder: Path) -> int | None:
 
 @lru_cache(maxsize=256)
 def workers(limit: int, flops: float) -> int:
-    """In how many shares work of so many floating-point operations is worth splitting."""
+    """The number of workers that ``flops`` floating-point operations are worth, up to ``limit``."""
     return max(1, min(limit, int(flops / FLOPS_PER_WORKER)))
 
 
 def max_single_thread_rows(limit: int, flops: float) -> int:
-    """The most rows, of so many operations each, that are worth one share alone."""
+    """The most rows, of ``flops`` operations each, for which one thread is the fastest."""
     return NO_LIMIT if limit == 1 else int(2 * FLOPS_PER_WORKER / flops)
 
 
 def run_exclusive(count: int, region: Callable[..., object], *arguments: Any) -> float:
-    """Run a compiled parallel region with ``count`` threads; the user's setting returns after.
+    """Run a compiled parallel region with ``count`` threads, then restore the user's setting.
 
     Returns the seconds that it waited for other Python threads' regions.
     """
-    # Ctrl-C may come anywhere: no context manager, which would have to be entered first.
-    try:
+    try:  # see locking.py
         waited = _take_turn()
         before = numba.get_num_threads()
         try:
@@ -118,10 +118,9 @@ def run_exclusive(count: int, region: Callable[..., object], *arguments: Any) ->
         finally:
             numba.set_num_threads(before)
     finally:
-        # No contextlib.suppress: Ctrl-C may end any call that is made before the release.
         try:  # noqa: SIM105
             PARALLEL_REGION.release()
-        except RuntimeError:  # not ours: Ctrl-C ended the wait
+        except RuntimeError:
             pass
     return waited
 

@@ -28,11 +28,11 @@ def write(core: TrainerCore, path: str | os.PathLike[str]) -> None:
     """``Trainer.save``."""
     model_io.check_names(core.functions())
     tree = {
-        "network": {"meta": model_io.describe(core.net), "tensors": model_io.tensors(core.net)},
+        "network": {"meta": model_io.to_dict(core.net), "tensors": model_io.tensors(core.net)},
         "arguments": arguments(core),
         "learned": _state(core),
         "history": _columns(core.history),
-        "fit": core.fit and core.fit.describe(),
+        "fit": core.fit and core.fit.to_dict(),
     }
     tensors: dict[str, Array] = {}
     packed = {key: tree_codec.pack(value, key, tensors) for key, value in tree.items()}
@@ -199,7 +199,7 @@ def read(
         meta, arrays = (tree_codec.get(network, key, dict) for key in ("meta", "tensors"))
         fit = tree_codec.get(tree, "fit", lambda value: value is None or isinstance(value, dict))
         return Checkpoint(
-            net=model_io.build(meta, arrays, functions or {}),
+            net=model_io.from_dict(meta, arrays, functions or {}),
             arguments=tree_codec.get(tree, "arguments", dict),
             learned=tree_codec.get(tree, "learned", dict),
             history=_history(tree_codec.get(tree, "history", dict)),

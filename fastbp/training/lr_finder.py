@@ -61,7 +61,12 @@ class LRCurve:
         return f"<LRCurve: {len(self.lrs)} updates, {rates}>"
 
     def plot(self) -> "Figure":
-        """The losses over lr, with the suggestion; see ``History.plot``."""
+        """Plot the losses over lr, with the suggestion; see ``History.plot``.
+
+        >>> net = fastbp.Network([1, 1], init="zeros")
+        >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.25), engine="numpy")
+        >>> trainer.find_lr([[1.0]], [[2.0]], updates=20).plot().savefig("lr.png")
+        """
         need("matplotlib", "plot", "plot")
         from ..callbacks import plots
 

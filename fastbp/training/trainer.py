@@ -34,53 +34,60 @@ LABELS = np.dtype(np.int64)
 
 
 class Trainer(TrainerQueries):
-    """Trains a network with a loss and an optimizer. Owns the optimizer's moments and counters.
+    """Trains a network with a loss and an optimizer; it owns the moments and counters.
+
+    Its repr is the call that makes it.
 
     Args:
         net: the network; its parameters are changed in place.
-        loss: a name, a ``Huber`` or ``Quantile`` (fastbp/losses.py has the names, the formulas, and
-            the output activations each goes with), or a loss of your own: an njit function
+        loss: a name, a ``Huber`` or ``Quantile`` (fastbp/components/losses.py has the names, the
+            formulas, and the output activations of each), or your own loss: an njit function
             ``loss(p, y, dloss_dp) -> float`` of one row's outputs and targets that fills in the
             derivative.
-        optimizer: one of fastbp/optimizers.py, such as ``fastbp.Adam(lr=1e-3)``, or ``LBFGS()``.
-        batch_size: rows of an update, >= 1; more than there are rows acts as all rows.
+        optimizer: a specification such as ``fastbp.Adam(lr=1e-3)`` or ``fastbp.LBFGS()``.
+        batch_size: rows of an update, >= 1; a larger number than there are rows means all rows.
         threads: the most threads to use, or "auto".
         seed: of the order of the rows, an integer in [0, 2**63); None draws one.
         engine: "numba", or "numpy" for the plain NumPy twins.
-        l1, l2: penalties on the weights, and on nothing else: the loss of every update is larger by
-            l1 sum |w| + l2 / 2 sum w^2. (The optimizers' weight_decay is torch's, and no part of
-            the loss.)
+        l1, l2: penalties on the weights only: they add l1 sum |w| + l2 / 2 sum w^2 to the loss of
+            every update. (The optimizers' weight_decay is torch's and not part of the loss.)
         dropout: share of each hidden layer's units that an update drops, in [0, 1), or a sequence
-            of one share per hidden layer. What is left is scaled by 1 / (1 - share); ``evaluate``
-            and ``predict`` use all units. (Srivastava et al., 2014.)
+            of one share per hidden layer. The other units are scaled by 1 / (1 - share);
+            ``evaluate`` and ``predict`` use all units. (Srivastava et al., 2014.)
         label_smoothing: for cross_entropy and bce: y (1 - s) + s / n_classes in place of y.
         clip_value: the largest size of an element of the gradient.
-        clip_norm: the largest norm of the whole gradient, that of frozen layers left out, which is
-            scaled down to it (Pascanu et al., 2013). Values are clipped first, if both are given.
+        clip_norm: the largest norm of the whole gradient, without frozen layers; a larger gradient
+            is scaled down to it (Pascanu et al., 2013). clip_value is applied before clip_norm.
         ema_decay: keep a moving average of the parameters, a = w after the first update and a =
-            ema_decay a + (1 - ema_decay) w after each other, for ``evaluate(averaged=True)`` and
-            ``predict(averaged=True)``.
-        class_weight: a dict of weights by label, 1 for those it does not name; or "balanced", n /
-            (classes * rows of the class) by the labels of each ``fit``. Times ``sample_weight``. It
-            is a weight of rows: with label smoothing, too, which torch weighs class by class.
-        schedule: of the learning rate and momentum by updates (fastbp/schedules.py), times ``lr``.
+            ema_decay a + (1 - ema_decay) w after each later one, for ``evaluate(averaged=True)``
+            and ``predict(averaged=True)``.
+        class_weight: a dict of weights by label, 1 for labels that are not in it; or "balanced", n
+            / (classes * rows of the class) by the labels of each ``fit``. It multiplies
+            ``sample_weight``. It is a weight of rows, also with label smoothing, where torch weighs
+            each class of a row.
+        schedule: of the learning rate and momentum by updates (fastbp.schedules), times ``lr``.
         lr_factors: factor on the learning rate of each layer: one number, or one per layer. A layer
             with 0 is frozen, and its gradient not computed.
 
     The loss of a batch is sum(w l) / sum(w) where rows have weights w; a batch whose weights are
-    all 0 makes no update. ``evaluate`` judges the outputs alone: its loss has neither penalties nor
-    label smoothing, and class weights play no part.
+    all 0 makes no update. The loss of ``evaluate`` has no penalties, no label smoothing and no
+    class weights.
 
-    Where the network scales (``Network.standardize``), data and predictions stay in units of their
-    own, but losses, their gradients and Huber's delta are of scaled targets, without units: so that
-    ``evaluate`` and ``fit`` compare. Of a single target, mse times net.target_scale^2 is the mean
-    squared error in units of y; for others, compare y with ``predict``.
+    Where the network scales (``Network.standardize``), data and predictions keep their units.
+    Losses, their gradients and Huber's delta are of scaled targets, without units, in ``fit`` and
+    ``evaluate`` alike. With one target, mse times net.target_scale^2 is the mean squared error in
+    units of y.
 
-    One thread at a time trains, evaluates, copies or sets a network, by whichever of its trainers:
-    another one gets a RuntimeError. ``predict`` and ``lr`` are for any thread.
+    One thread at a time trains, evaluates, copies or sets a network, through any of its trainers;
+    another thread gets a RuntimeError. Every thread may call ``predict`` and read or set ``lr``.
 
     Raises:
-        ValueError, TypeError: an argument that is not as above.
+        ValueError, TypeError: an argument is not as above.
+
+    >>> net = fastbp.Network([1, 1], init="zeros", seed=0)
+    >>> fastbp.Trainer(net, loss="mse", optimizer=fastbp.Adam(lr=0.01), seed=1)
+    fastbp.Trainer(fastbp.Network([1, 1], init='zeros', seed=0), loss='mse',
+                   optimizer=fastbp.Adam(lr=0.01), seed=1)
 
     """
 
@@ -125,6 +132,11 @@ class Trainer(TrainerQueries):
         )
         self._attach(TrainerCore(net, given))
 
+    def __repr__(self) -> str:
+        from . import description
+
+        return description.as_text(self, self._core)
+
     def _attach(self, core: TrainerCore) -> None:
         self._core = core
         # step has these at hand: an attribute of an attribute would take it longer.
@@ -151,14 +163,18 @@ class Trainer(TrainerQueries):
         self._core.lr = checks.positive(value, "lr")
 
     def compiled(self) -> Model:
-        """What ``fastbp.embed`` and your own njit code train and predict with: this trainer.
+        """The model with which ``fastbp.embed`` trains and predicts in your own njit code.
 
-        The arrays are the trainer's, so that training through the model and through the trainer is
-        the same training. A model is for one thread at a time (fastbp/embed.py).
+        The model has the trainer's arrays: training through either of them trains both. One thread
+        at a time uses a model (see fastbp.embed).
 
         Raises:
             ValueError: this trainer has engine="numpy", which has nothing compiled.
-            MemoryError: there is not enough for a step of ``batch_size`` rows.
+            MemoryError: there is not enough memory for a step of ``batch_size`` rows.
+
+        >>> net = fastbp.Network([1, 1])
+        >>> fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.25)).compiled()
+        <fastbp model: float32, at most 32 rows, lr 0.25>
 
         """
         return self._core.model()
@@ -197,12 +213,12 @@ class Trainer(TrainerQueries):
             shuffle: take the rows of each epoch in an order that depends on (seed, epoch) alone.
             progress: show a bar: True, False, or "auto" for on a terminal and in a notebook.
             resume: a file that ``ModelCheckpoint`` wrote in a fit with the same arguments and data:
-                finish that fit. The trainer is one that ``Trainer.load`` made of it, or is made as
-                it was then, and takes over all that the file has. ``epochs`` counts those before
-                the file was written. On the same machine the end is that of a fit which was never
-                interrupted, to the bit, but for times. (Data are compared by shape and dtype.)
-            snapshot: keep a copy of the parameters and moments, as large as they are, to go back to
-                where a batch is refused.
+                finish that fit. The trainer comes from ``Trainer.load``, or is made with the same
+                arguments, and takes over the state in the file. ``epochs`` includes those before
+                the file was written. On the same machine the result equals that of a fit without
+                interruption bit for bit, except times. (Data are compared by shape and dtype.)
+            snapshot: keep a copy of the parameters and moments, of their size, to restore where a
+                batch is refused.
 
         Returns:
             The History of this call, and of the epochs before where it is resumed.
@@ -214,9 +230,14 @@ class Trainer(TrainerQueries):
             OSError: the file cannot be read.
             RuntimeError: called by a callback or a metric of another fit of this trainer.
 
-        Where a batch is refused, the trainer goes back to the end of the epoch before (of a resumed
-        fit's first epoch to where it was resumed), and ``history`` has the epochs that were made.
+        Where a batch is refused, the trainer returns to the end of the epoch before (in the first
+        epoch of a resumed fit, to where it was resumed), and ``history`` has the complete epochs.
         With snapshot=False it keeps the updates before that batch.
+
+        >>> net = fastbp.Network([1, 1], init="zeros")
+        >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.25), engine="numpy")
+        >>> trainer.fit([[1.0]], [[2.0]], epochs=2, validation_data=([[1.0]], [[2.0]]))["val_loss"]
+        [0.0, 0.0]
 
         """
         core, data = self._core, as_dataset(self._core, X, y, sample_weight)
@@ -257,10 +278,10 @@ class Trainer(TrainerQueries):
         callbacks: Iterable[Callback] = (),
         progress: bool | str = "auto",
     ) -> History:
-        """Train on batches that come one after the other, one update on each: a stream, say.
+        """Train on an iterable of batches, such as a stream, with one update on each batch.
 
-        The same as ``step`` on each of them. For data in arrays, memory-mapped ones too, ``fit``
-        does it without Python in between.
+        The result equals that of ``step`` on each batch. For arrays, also memory-mapped ones,
+        ``fit`` is faster, because it runs no Python between updates.
 
         Args:
             batches: an iterable of (X, y) or (X, y, sample_weight), as ``step`` takes them, of at
@@ -280,6 +301,12 @@ class Trainer(TrainerQueries):
                 can be read once and epochs is more; when a batch is reached, if it does not fit.
             FloatingPointError: a batch's loss was not finite; that update was not made.
 
+        >>> net = fastbp.Network([1, 1], init="zeros")
+        >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.25), engine="numpy")
+        >>> batches = [([[1.0]], [[2.0]]), ([[2.0]], [[2.0]])]
+        >>> trainer.fit_batches(batches, epochs=1)["loss"]
+        [2.5]
+
         """
         epochs = checks.integer(epochs, "epochs", 1)
         begin = streams.source(batches, epochs)
@@ -290,7 +317,7 @@ class Trainer(TrainerQueries):
             return fit.run(streams.StreamLoop(fit, begin))
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """One update on exactly these rows, at most ``batch_size``; the loss before it.
+        """Make one update on these rows, at most ``batch_size``, and return the loss before it.
 
         sample_weight: of each row, (n,), >= 0; None for 1. Where no row has weight, nothing changes
         and the loss is 0.
@@ -298,6 +325,11 @@ class Trainer(TrainerQueries):
         Raises:
             ValueError, TypeError: shapes, dtypes or values do not fit; nothing has changed.
             FloatingPointError: the loss was not finite; nothing has changed.
+
+        >>> net = fastbp.Network([1, 1], init="zeros")
+        >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.25))
+        >>> trainer.step([[1.0]], [[2.0]])
+        4.0
 
         """
         dtype, (code, header, _model) = self._dtype, self._fast_path or self._make_fast_path()
@@ -342,18 +374,22 @@ class Trainer(TrainerQueries):
         return loss / weight if weight else 0.0
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint: this trainer and its network, with all that training goes on from.
+        """Write a checkpoint: this trainer and its network, with all that training continues from.
 
-        The file is safetensors: parameters in natural shapes, moments, counters, history, and
-        within ``fit`` where that stands and the states of its callbacks. It replaces an older one
-        in one go, when it is on the disk.
+        It is a safetensors file: parameters in natural shapes, moments, counters, history, and
+        within ``fit`` its progress and the states of its callbacks. It replaces an older file
+        atomically, when it is on the disk.
 
         Raises:
             RuntimeError: the trainer is training in another thread, or in this one, which a signal
                 handler has interrupted.
             ValueError: a parameter is not finite.
-            TypeError: a callback's state_dict has what cannot be written.
-            OSError: the file cannot be written. What was there is still there.
+            TypeError: a callback's state_dict has a value that cannot be written.
+            OSError: the file cannot be written. An older file is unchanged.
+
+        >>> net = fastbp.Network([1, 1], init="zeros")
+        >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.25), engine="numpy")
+        >>> trainer.save("trainer.safetensors")
 
         """
         with self._core.exclusive():
@@ -368,17 +404,23 @@ class Trainer(TrainerQueries):
         functions: Mapping[str, Callable[..., Any]] | None = None,
         verify: bool = True,
     ) -> Self:
-        """The trainer that ``save`` wrote, with a network of its own (``trainer.net``).
+        """Load the trainer that ``save`` wrote, with a new network (``trainer.net``).
 
         Args:
-            path: the file. Loading runs nothing that is in it.
+            path: the file. Loading runs no code from it.
             threads: the most threads to use, or "auto".
-            functions: by name, the functions of your own that the trainer was made with.
-            verify: compare the checksum: without, the file may have been changed.
+            functions: by name, your own functions that the trainer was made with.
+            verify: compare the checksum of the content with the one in the file.
 
         Raises:
-            ValueError: the file is no checkpoint, was cut off or changed, or needs a function.
-            OSError: it cannot be read.
+            ValueError: the file is not a checkpoint, is damaged, or needs a function.
+            OSError: the file cannot be read.
+
+        >>> net = fastbp.Network([1, 1], init="zeros")
+        >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.25), engine="numpy")
+        >>> trainer.save("trainer.safetensors")
+        >>> fastbp.Trainer.load("trainer.safetensors").optimizer
+        fastbp.SGD(lr=0.25)
 
         """
         checkpoint = checkpoints.read(path, functions, verify)

@@ -34,7 +34,7 @@ class TrainerQueries:
 
     @property
     def optimizer(self) -> optimizers.Optimizer:
-        """The optimizer, as it was given: its learning rate may have been set since."""
+        """The optimizer as it was given; ``lr`` is the learning rate, which can be set."""
         return self._core.optimizer
 
     @property
@@ -61,7 +61,7 @@ class TrainerQueries:
     def history(self) -> History:
         """The History of the last fit, also of one that an error or Ctrl-C ended.
 
-        Of the epochs that were made and, with validation, judged.
+        It has the epochs that are complete, their validation included.
         """
         return self._core.history
 
@@ -83,13 +83,19 @@ class TrainerQueries:
             X: as for ``fit``.
             y: as for ``fit``.
             sample_weight: of each row in the means of loss and accuracy, (n,), >= 0; None for 1.
-            averaged: judge the moving average of the parameters (ema_decay), not the parameters.
+            averaged: use the moving average of the parameters (ema_decay), not the parameters.
             metrics: by name, functions of (y, p) that return a number, such as scikit-learn's: y is
                 the array that you pass, p (n, n_out) the outputs.
 
         Raises:
             ValueError, TypeError: shapes, dtypes or values do not fit, or a metric does not return
-                a number. What a metric raises, with its name in a note.
+                a number. An exception of a metric reaches the caller, with the metric's name in a
+                note.
+
+        >>> net = fastbp.Network([1, 1], init="zeros")
+        >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.25), engine="numpy")
+        >>> trainer.evaluate([[1.0]], [[2.0]], metrics={"bias": lambda y, p: np.mean(p - y)})
+        {'loss': 4.0, 'bias': -2.0}
 
         """
         core = self._core
@@ -99,10 +105,16 @@ class TrainerQueries:
             return inference.evaluate(core, rows, measured, averaged)
 
     def predict(self, X: Any, out: Array | None = None, *, averaged: bool = False) -> Array:
-        """``net.predict``, by this trainer's engine and threads.
+        """Outputs (n, n_out) of the rows of X, like ``net.predict``, with this engine and threads.
 
-        averaged: by the moving average of the parameters (ema_decay), and not the parameters; this
-        is refused while another thread trains, RuntimeError.
+        averaged: use the moving average of the parameters (ema_decay), not the parameters; it
+        raises RuntimeError while another thread trains.
+
+        >>> net = fastbp.Network([1, 1], init="zeros")
+        >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.25), engine="numpy")
+        >>> print(trainer.predict([[1.0], [2.0]]))
+        [[0.]
+         [0.]]
         """
         core = self._core
         if averaged is not False and checks.flag(averaged, "averaged"):
@@ -124,15 +136,22 @@ class TrainerQueries:
     ) -> tuple[float, list[arenas.Layer]]:
         """The mean loss over any number of rows, and its gradient; nothing is updated.
 
-        With penalties, label smoothing and the dropout of the next update, but not clipped. Frozen
-        layers have their gradient, too. sample_weight: of each row, (n,), >= 0; None for 1.
+        Both include penalties, label smoothing and the dropout of the next update. The gradient is
+        not clipped, and frozen layers have one, too. sample_weight: of each row, (n,), >= 0; None
+        for 1.
 
         Returns:
-            (loss, [(dW, db), ...]): dW (n_in, n_out) and db (n_out,) of each layer; of one that is
-            normalized (dW, db, dgain, dshift), the last two (n_out,), too.
+            (loss, [(dW, db), ...]): dW (n_in, n_out) and db (n_out,) of each layer; a normalized
+            layer has (dW, db, dgain, dshift), the last two (n_out,), too.
 
         Raises:
             ValueError, TypeError, FloatingPointError: as ``step``.
+
+        >>> net = fastbp.Network([1, 1], init="zeros")
+        >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.25), engine="numpy")
+        >>> loss, [(dW, db)] = trainer.loss_and_gradients([[1.0]], [[2.0]])
+        >>> print(loss, dW, db)
+        4.0 [[-4.]] [-4.]
 
         """
         data = as_dataset(self._core, X, y, sample_weight)
@@ -140,7 +159,15 @@ class TrainerQueries:
         return self._core.gradients(RowOrder(data, shuffle=False))
 
     def averaged_network(self) -> Network:
-        """A new network whose parameters are the moving average of this one's (ema_decay)."""
+        """A new network whose parameters are the moving average of this one's (ema_decay).
+
+        ValueError for a trainer without ema_decay.
+
+        >>> net, adam = fastbp.Network([1, 1], init="zeros"), fastbp.Adam()
+        >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=adam, ema_decay=0.99)
+        >>> print(trainer.averaged_network().predict([[1.0]]))
+        [[0.]]
+        """
         with self._core.exclusive():
             average = inference.average(self._core)
             net = copy.copy(self.net)
@@ -157,16 +184,22 @@ class TrainerQueries:
         end_lr: float = 10.0,
         updates: int = 100,
     ) -> lr_finder.LRCurve:
-        """Try learning rates on mini-batches, and suggest one; this trainer stays as it is.
+        """Try learning rates on mini-batches, and suggest one; this trainer does not change.
 
         A copy of this trainer and its network makes up to ``updates`` updates, whose lr grows
         exponentially from ``start_lr`` to ``end_lr``, until the loss diverges. ``X``, ``y`` and
-        ``sample_weight`` are those of ``fit``. ``trainer.lr = trainer.find_lr(X, y).suggestion``
-        takes the advice.
+        ``sample_weight`` are those of ``fit``.
 
         Raises:
             ValueError, TypeError: as ``fit``; no row has weight.
-            FloatingPointError: the loss is not finite to begin with.
+            FloatingPointError: the first loss is not finite.
+
+        >>> net = fastbp.Network([1, 1], init="zeros")
+        >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.25), engine="numpy")
+        >>> curve = trainer.find_lr([[1.0]], [[2.0]], start_lr=1e-3, end_lr=0.1, updates=5)
+        >>> curve
+        <LRCurve: 5 updates, lr 0.001 to 0.1, suggestion 0.01>
+        >>> trainer.lr = curve.suggestion
 
         """
         data = as_dataset(self._core, X, y, sample_weight)

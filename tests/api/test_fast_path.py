@@ -35,7 +35,7 @@ def _no_careful_way(monkeypatch):
         raise AssertionError("went the careful way")
 
     monkeypatch.setattr(Trainer, "_step_checked", refuse)
-    monkeypatch.setattr(Network, "_predict_carefully", refuse)
+    monkeypatch.setattr(Network, "_checked_outputs", refuse)
 
 
 @each_dtype

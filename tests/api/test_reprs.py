@@ -1,8 +1,12 @@
 """Reprs: each reads as the call that makes the object, without the arguments that have defaults."""
 
+import copy
 import dataclasses
+import inspect
 
+import numpy as np
 import pytest
+from numba import njit
 
 import fastbp
 from fastbp import schedules
@@ -99,6 +103,131 @@ def test_a_class_of_the_users_own_has_no_path():
         lr: float = 0.5
 
     assert repr(Mine(eps=0.1)) == "Mine(eps=0.1)"
+
+
+@njit
+def swish(z):
+    """An activation of the user's own."""
+    s = 1 / (1 + np.exp(-z))
+    return z * s, s * (1 + z * (1 - s))
+
+
+@njit
+def squared(p, y, dloss_dp):
+    """A loss of the user's own."""
+    loss = 0.0
+    for i in range(len(p)):  # whole arrays would take 30 s to compile
+        dloss_dp[i] = 2 * (p[i] - y[i])
+        loss += (p[i] - y[i]) ** 2
+    return loss
+
+
+NAMES = {"fastbp": fastbp, "swish": swish, "squared": squared}
+
+NETWORKS = {
+    "fastbp.Network([2, 1], seed=0)": fastbp.Network([2, 1], seed=0),
+    "fastbp.Network([4, 8, 3], activation='tanh', output='softmax', seed=1)": (
+        fastbp.Network((4, 8, 3), "tanh", "softmax", seed=1)
+    ),
+    "fastbp.Network([4, 8, 8, 3], activation=['relu', 'silu'], init='zeros', seed=2)": (
+        fastbp.Network([4, 8, 8, 3], ("relu", "silu"), init="zeros", seed=2)
+    ),
+    "fastbp.Network([2, 2, 1], seed=3, dtype='float64', layer_norm=True, residual=True)": (
+        fastbp.Network([2, 2, 1], seed=3, dtype=np.float64, layer_norm=True, residual=True)
+    ),
+    "fastbp.Network([2, 3, 3, 1], activation=[swish, 'relu'], output=swish, seed=4)": (
+        fastbp.Network([2, 3, 3, 1], [swish, "relu"], swish, seed=4)
+    ),
+}
+
+
+@pytest.mark.parametrize("call", NETWORKS)
+def test_a_network_is_the_call_that_makes_it(call):
+    net = NETWORKS[call]
+    assert repr(net) == f"{call}  # {net.n_parameters} parameters"
+    again = eval(repr(net), NAMES)
+    assert repr(again) == repr(net)
+    assert all(map(np.array_equal, again.weights, net.weights))
+    assert repr(copy.deepcopy(net)) == repr(net)
+
+
+def test_a_network_counts_its_parameters_with_commas():
+    assert repr(fastbp.Network([1000, 10])).endswith("  # 10,010 parameters")
+
+
+def test_a_network_of_a_file_does_not_say_that_it_has_no_weights(tmp_path):
+    net = fastbp.Network([2, 1], init="lecun_normal", seed=0)
+    net.save(tmp_path / "net")
+    assert repr(fastbp.load(tmp_path / "net")) == "fastbp.Network([2, 1], seed=0)  # 3 parameters"
+
+
+NET = NETWORKS["fastbp.Network([4, 8, 3], activation='tanh', output='softmax', seed=1)"]
+
+TRAINERS = {
+    "loss='cross_entropy', optimizer=fastbp.Adam(), seed=0": {
+        "loss": "cross_entropy",
+        "optimizer": fastbp.Adam(),
+    },
+    "loss=fastbp.Huber(delta=0.5), optimizer=fastbp.SGD(lr=0.1), threads=1, seed=0": {
+        "loss": fastbp.Huber(0.5),
+        "optimizer": fastbp.SGD(0.1),
+        "threads": 1,
+    },
+    "loss=squared, optimizer=fastbp.LBFGS(), batch_size=9, seed=0, engine='numpy', l2=0.5": {
+        "loss": squared,
+        "optimizer": fastbp.LBFGS(),
+        "batch_size": 9,
+        "engine": "numpy",
+        "l2": 0.5,
+    },
+    "loss='cross_entropy', optimizer=fastbp.Adam(), seed=0, l1=0.1, dropout=0.5, "
+    "label_smoothing=0.1, clip_value=1.0, clip_norm=2.0, ema_decay=0.9, class_weight={1: 3.0}, "
+    "schedule=fastbp.schedules.Cosine(updates=9), lr_factors=[0.0, 1.0]": {
+        "loss": "cross_entropy",
+        "optimizer": fastbp.Adam(),
+        "l1": 0.1,
+        "dropout": [0.5],
+        "label_smoothing": 0.1,
+        "clip_value": 1,
+        "clip_norm": 2,
+        "ema_decay": 0.9,
+        "class_weight": {1: 3, 0: 1},
+        "schedule": schedules.Cosine(9),
+        "lr_factors": [0, 1],
+    },
+    "loss='cross_entropy', optimizer=fastbp.Adam(), seed=0, class_weight='balanced'": {
+        "loss": "cross_entropy",
+        "optimizer": fastbp.Adam(),
+        "class_weight": "balanced",
+    },
+}
+
+
+@pytest.mark.parametrize("arguments", TRAINERS)
+def test_a_trainer_is_the_call_that_makes_it(arguments, monkeypatch):
+    options = TRAINERS[arguments]
+    if "threads" in options:  # of one processor, 1 would be the default
+        monkeypatch.setattr("fastbp.training.description.maximum", lambda _: 2)
+    net = NET if options["loss"] == "cross_entropy" else fastbp.Network([4, 8, 3], seed=1)
+    trainer = fastbp.Trainer(net, seed=0, **options)
+    call, _, _ = repr(net).partition("  #")
+    assert repr(trainer) == f"fastbp.Trainer({call}, {arguments})"
+    assert repr(eval(repr(trainer), NAMES)) == repr(trainer)
+
+
+def test_every_argument_of_a_trainer_and_of_a_network_is_shown():
+    shown = " ".join((*TRAINERS, *NETWORKS))
+    for kind in (fastbp.Network, fastbp.Trainer):
+        names = set(inspect.signature(kind).parameters) - {"net", "sizes"}
+        assert {name for name in names if f"{name}=" not in shown} == set()
+
+
+def test_a_learning_rate_that_was_set_is_a_comment():
+    trainer = fastbp.Trainer(NET, loss="cross_entropy", optimizer=fastbp.Adam(lr=0.1), seed=0)
+    assert "#" not in repr(trainer)
+    trainer.lr = 0.025
+    assert repr(trainer).endswith("optimizer=fastbp.Adam(lr=0.1), seed=0)  # lr is now 0.025")
+    assert eval(repr(trainer), NAMES).lr == 0.1
 
 
 def test_a_compiled_model_is_short():

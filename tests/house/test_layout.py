@@ -188,7 +188,7 @@ def project_files():
     yield from (ROOT / name for name in ("pyproject.toml", "README.md", "CHANGELOG.md"))
 
 
-BINARY = {".pkl", ".npz", ".npy", ".pyc", ".png", ".gz"}
+BINARY = {".pkl", ".safetensors", ".npz", ".npy", ".pyc", ".png", ".gz"}
 
 
 @pytest.mark.parametrize("pattern", FORBIDDEN.values(), ids=FORBIDDEN)

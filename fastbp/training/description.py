@@ -1,0 +1,53 @@
+"""How a trainer shows itself: the call that makes it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..common.call_repr import Text, as_call
+from ..components import losses
+from ..components.options import Options
+from ..runtime.threads import maximum
+from .core import TrainerCore
+
+
+def as_text(trainer: object, core: TrainerCore) -> str:
+    """``fastbp.Trainer(fastbp.Network(...), ...)``; an lr that was set since is a comment."""
+    net, _, _ = repr(core.net).partition("  #")
+    call = as_call(
+        trainer,
+        Text(net),
+        loss=losses.as_argument(core.loss),
+        optimizer=core.optimizer,
+        batch_size=core.batch_size,
+        threads="auto" if core.threads == maximum("auto") else core.threads,
+        seed=core.seed,
+        engine=core.engine_name,
+        **_options(core.options),
+    )
+    given = getattr(core.optimizer, "lr", core.lr)  # LBFGS has none
+    return call if core.lr == given else f"{call}  # lr is now {core.lr:g}"
+
+
+def _options(options: Options) -> dict[str, Any]:
+    given = options.class_weight
+    weights = given if isinstance(given, tuple) else ()
+    by_label = {label: weight for label, weight in enumerate(weights) if weight != 1}
+    return {
+        "l1": options.l1,
+        "l2": options.l2,
+        "dropout": _shortest(options.dropout[:-1], 0.0),
+        "label_smoothing": options.label_smoothing,
+        "clip_value": options.clip_value or None,
+        "clip_norm": options.clip_norm or None,
+        "ema_decay": options.averaging or None,
+        "class_weight": by_label if isinstance(given, tuple) else given,
+        "schedule": options.schedule,
+        "lr_factors": _shortest(options.lr_factors, 1.0),
+    }
+
+
+def _shortest(values: Sequence[float], default: float) -> float | list[float]:
+    """One number where all are equal."""
+    if not values:
+        return default
+    return values[0] if len(set(values)) == 1 else list(values)
