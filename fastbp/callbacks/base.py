@@ -1,6 +1,6 @@
 """What fit tells its callbacks, and when.
 
-The ready ones are in monitors.py (what follows a value of History) and ready.py (the others).
+The ready callbacks are in monitors.py, model_checkpoint.py and loggers.py.
 """
 
 import math

@@ -28,7 +28,7 @@ def not_compiled(known: Iterable[str], function: object, argument: str) -> str:
     """What to say of a function that is not an njit one, where names are known, too."""
     return (
         f"{argument} is {function!r}, of type {type(function).__name__}: it must be one of "
-        f"{', '.join(map(repr, known))}, or a function that numba.njit has compiled (fastbp/own.py)"
+        f"{', '.join(map(repr, known))}, or a function that numba.njit has compiled"
     )
 
 

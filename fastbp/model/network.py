@@ -38,7 +38,7 @@ class Network:
             vectorized; functions of ``math`` are called for one number at a time.
         output: activation of the last layer, likewise. Your own activation goes with every loss but
             "bce", "cross_entropy", "poisson" and "gaussian_nll".
-        init: rule for the initial weights (fastbp/initializers.py); "auto" is He's normal for the
+        init: name of a rule in fastbp/components/initializers.py; "auto" is He's normal for the
             relu family and Glorot's uniform for all others. Biases start at 0.
         seed: of the initial weights, an integer in [0, 2**63); None draws one.
         dtype: "float32", or "float64" for the same kernels in double precision.
