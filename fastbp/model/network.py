@@ -203,7 +203,7 @@ class Network:
 
     @property
     def residual(self) -> bool:
-        """Whether hidden layers as wide as the layer before add what they were given."""
+        """Whether hidden layers as wide as the layer before add their inputs."""
         return self._residual
 
     @property
@@ -300,7 +300,7 @@ class Network:
         target_mean: Any = None,
         target_scale: Any = None,
     ) -> None:
-        """Set what ``standardize`` estimates: inputs become (x - input_mean) / input_scale.
+        """Set the means and scales of ``standardize``: inputs become (x - mean) / scale.
 
         Each call sets all four: a mean that is not given is 0, a scale that is not given is 1.
         Without arguments nothing is scaled any more.
