@@ -18,7 +18,6 @@ SHOWING = {
     "callbacks/plots.py": {"matplotlib"},
     "callbacks/history.py": {"matplotlib"},  # for its types alone
     "training/lr_finder.py": {"matplotlib"},  # likewise
-    "storage/model_file.py": {"safetensors"},
     "model/torch_modules.py": {"torch"},
 }
 """What else a file of fastbp may need."""
