@@ -267,7 +267,7 @@ class CallbackList:
         """Tell them of an epoch."""
         self._announce(EPOCH, 0)
 
-    def describe(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The state of the callbacks for a checkpoint."""
         return {
             "stopped": self.stopped_permanently,
@@ -278,7 +278,7 @@ class CallbackList:
         }
 
     def restore(self, described: dict[str, Any]) -> None:
-        """Return to where ``describe`` was called; ValueError for what it cannot have returned."""
+        """Return to where ``to_dict`` was called; ValueError for what it cannot have returned."""
         get = partial(tree_codec.get, described)
         stopped, step_loss = get("stopped", bool), get("step_loss", float)
         event = get("event", lambda value: value in ("", STEP, EPOCH))

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..common import specs
 from ..common.optional import need
 from ..common.types import Array
 from ..data import scaling
@@ -36,7 +37,7 @@ KEYS = {"sizes", "activations", "dtype", "layer_norm", "residual", "seed"}
 
 def save(net: Network, path: str | os.PathLike[str]) -> None:
     """``Network.save``."""
-    model_file.write(path, "model", describe(net), tensors(net))
+    model_file.write(path, "model", to_dict(net), tensors(net))
 
 
 def load(
@@ -72,7 +73,7 @@ def load(
         )
     meta, found = model_file.read(path, "model", verify)
     with model_file.naming(path):
-        return build(meta, found, functions)
+        return from_dict(meta, found, functions)
 
 
 def from_torch(module: Any) -> Network:
@@ -107,7 +108,7 @@ def from_torch(module: Any) -> Network:
     return torch_modules.from_torch(module)
 
 
-def describe(net: Network) -> dict[str, Any]:
+def to_dict(net: Network) -> dict[str, Any]:
     """The properties besides tensors, for JSON; ValueError for two functions of one name."""
     return {
         "sizes": list(net.sizes),
@@ -132,10 +133,10 @@ def tensors(net: Network) -> dict[str, Array]:
     return found | {name: array for name, array in units.items() if array is not None}
 
 
-def build(
+def from_dict(
     meta: Mapping[str, Any], tensors: Mapping[str, Array], functions: Functions | None = None
 ) -> Network:
-    """The network of ``describe`` and ``tensors``. ValueError unless they are of one, and whole.
+    """The network of ``to_dict`` and ``tensors``. ValueError unless they are of one, and whole.
 
     Tensors are compared with the sizes before anything is made of these.
     """
@@ -170,7 +171,7 @@ def _kinds(net: Network) -> list[str | dict[str, str]]:
     """A name for each layer, and {"own": name} where it is the name of a function."""
     check_names([function for function in net.custom_activations if function is not None])
     pairs = zip(net.activations, net.custom_activations, strict=True)
-    return [name if function is None else {"own": name} for name, function in pairs]
+    return [specs.to_dict(function or name) for name, function in pairs]
 
 
 def check_names(functions: Iterable[Callable[..., Any]]) -> None:
@@ -201,8 +202,9 @@ def _own_name(kind: Any) -> str | None:
     """Of the function of an activation of the user's own; None for one of fastbp's."""
     if isinstance(kind, str):
         return None
-    if isinstance(kind, dict) and kind.keys() == {"own"} and isinstance(kind["own"], str):
-        return kind["own"]
+    own = specs.own_name(kind)
+    if own is not None:
+        return own
     raise ValueError(f"it has the activation {short(kind)}, which is no name")
 
 

@@ -10,19 +10,12 @@ import torch
 from torch import nn
 
 from ..common.types import Array
+from ..kernels.base import codes
 from ..storage.safetensors_format import short
 from .network import Network
 
 ACTIVATIONS = {
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "softplus": nn.Softplus,
-    "silu": nn.SiLU,
-    "gelu": nn.GELU,
-    "softmax": nn.Softmax,
+    name: getattr(nn, facts.torch) for name, facts in codes.ACTIVATIONS.items() if facts.torch
 }
 NAMES = {module: name for name, module in ACTIVATIONS.items()}
 

@@ -63,14 +63,14 @@ class ArrayLoop:
         made = cursor.epochs * of_epoch + cursor.row // self._batch
         return self._point.saved.updates, whole - made
 
-    def describe(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """See ``Loop``."""
         if self._is_underway:
             raise RuntimeError(
                 "save was called by a signal handler in the middle of updates: let the handler set "
                 "a flag, and save in on_epoch_end or on_step_end of a callback"
             )
-        return resume.describe(self._fit, self._order)
+        return resume.to_dict(self._fit, self._order)
 
     def run(self) -> None:
         """See ``Loop``."""

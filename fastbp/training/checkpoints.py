@@ -28,11 +28,11 @@ def write(core: TrainerCore, path: str | os.PathLike[str]) -> None:
     """``Trainer.save``."""
     model_io.check_names(core.functions())
     tree = {
-        "network": {"meta": model_io.describe(core.net), "tensors": model_io.tensors(core.net)},
+        "network": {"meta": model_io.to_dict(core.net), "tensors": model_io.tensors(core.net)},
         "arguments": arguments(core),
         "learned": _state(core),
         "history": _columns(core.history),
-        "fit": core.fit and core.fit.describe(),
+        "fit": core.fit and core.fit.to_dict(),
     }
     tensors: dict[str, Array] = {}
     packed = {key: tree_codec.pack(value, key, tensors) for key, value in tree.items()}
@@ -64,7 +64,7 @@ def _state(core: TrainerCore) -> dict[str, Any]:
     return {
         "lr": core.lr,
         "updates": core.updates,
-        "mu_product": float(arrays.hyper[settings.MU_PRODUCT]),
+        "mu_product": float(arrays.hyper[settings.OPTIMIZER_STATE]),
         "class_weights": core.class_weights if core.is_balanced else None,
         "weighs_rows": core.weighs_rows,
         "epoch": core.epoch,
@@ -131,7 +131,7 @@ class SavedState:
             arenas.write_layers(net.plan, arena, layers)
         core.lr = self.lr
         hyper[settings.UPDATES] = self.updates
-        hyper[settings.MU_PRODUCT] = self.mu_product
+        hyper[settings.OPTIMIZER_STATE] = self.mu_product
         if self.class_weights is not None:
             core.class_weights = self.class_weights
         if self.weighs_rows:
@@ -199,7 +199,7 @@ def read(
         meta, arrays = (tree_codec.get(network, key, dict) for key in ("meta", "tensors"))
         fit = tree_codec.get(tree, "fit", lambda value: value is None or isinstance(value, dict))
         return Checkpoint(
-            net=model_io.build(meta, arrays, functions or {}),
+            net=model_io.from_dict(meta, arrays, functions or {}),
             arguments=tree_codec.get(tree, "arguments", dict),
             learned=tree_codec.get(tree, "learned", dict),
             history=_history(tree_codec.get(tree, "history", dict)),

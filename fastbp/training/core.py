@@ -43,7 +43,7 @@ PICKLED = (
 class RunningFit(Protocol):
     """A call of fit that is running, as far as a checkpoint needs it."""
 
-    def describe(self) -> dict[str, Any] | None:
+    def to_dict(self) -> dict[str, Any] | None:
         """What a checkpoint needs to resume the fit; None where it cannot be resumed."""
 
 

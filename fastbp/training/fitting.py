@@ -31,7 +31,7 @@ class Loop(Protocol):
         Each compiled call is followed by ``Fit.end_call``.
         """
 
-    def describe(self) -> dict[str, Any] | None:
+    def to_dict(self) -> dict[str, Any] | None:
         """What a checkpoint needs to resume the fit; None where it cannot be resumed."""
 
 

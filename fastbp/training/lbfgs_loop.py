@@ -32,7 +32,7 @@ class LbfgsLoop:
         """See ``Loop``."""
         self._fit.core.balance(self._order.data, self._order.chosen)
 
-    def describe(self) -> None:
+    def to_dict(self) -> None:
         """See ``Loop``."""
 
     def run(self) -> None:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from .fitting import Fit
 
 
-def describe(fit: "Fit", order: RowOrder) -> dict[str, Any]:
+def to_dict(fit: "Fit", order: RowOrder) -> dict[str, Any]:
     """How far a fit has come, and its arguments."""
     return {
         "asked": _arguments(fit, order),
         "position": vars(fit.cursor),
-        "callbacks": fit.watch.describe(),
+        "callbacks": fit.watch.to_dict(),
     }
 
 
@@ -93,7 +93,7 @@ def _network(net: Network) -> dict[str, Any]:
     """What must be the same of a network. Its seed only made the first weights."""
     scales = [None if s is None else s.tolist() for s in (net.input_mean, net.input_scale)]
     scales += [None if s is None else s.tolist() for s in (net.target_mean, net.target_scale)]
-    description = {key: value for key, value in model_io.describe(net).items() if key != "seed"}
+    description = {key: value for key, value in model_io.to_dict(net).items() if key != "seed"}
     return description | {"scaling": scales}
 
 

@@ -54,7 +54,7 @@ class StreamLoop:
     def prepare(self) -> None:
         """See ``Loop``."""
 
-    def describe(self) -> None:
+    def to_dict(self) -> None:
         """See ``Loop``: batches that have been read do not come again."""
 
     def run(self) -> None:
