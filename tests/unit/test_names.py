@@ -68,6 +68,7 @@ PAIRS += [("bce", "sigmoid"), ("cross_entropy", "softmax"), ("gaussian_nll", "id
 PAIRS += [("poisson", "identity"), ("poisson", "softplus")]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("loss", losses.LOSSES)
 @pytest.mark.parametrize("output", activations.ACTIVATIONS)
 def test_pairs_of_loss_and_output(loss, output):
