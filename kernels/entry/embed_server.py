@@ -42,7 +42,7 @@ from ..tables import layout as P
 # Elements of a header. The first three never move.
 (
     ENTRY,  # address of ``serve``
-    STAMP,  # jit.stamp(): the kernels that it is for
+    STAMP,  # code_stamp.stamp(): the kernels that it is for
     HERE,  # its own address: a copy of a header is none
     CODE,  # address of step.call
     ITEMSIZE,  # bytes of an element
