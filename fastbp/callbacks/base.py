@@ -254,7 +254,7 @@ class CallbackList:
             self._saved_states = []
 
     def advance(self, epochs: int, row: int, batch: int) -> None:
-        """Set the FitState's counts: epochs that have ended, and rows taken of the next one."""
+        """Set FitState's counts: complete epochs, and rows of the next one, in whole batches."""
         state = self.state
         state.samples = epochs * state.rows + row
         state.steps = epochs * -(-state.rows // batch) + row // batch

@@ -9,7 +9,7 @@ from weakref import WeakSet
 import numpy as np
 
 from ..common.types import Array, Ints
-from ..components import losses
+from ..components import initializers, losses
 from ..components.activations import Activation
 from ..data import scaling
 from ..data.scaling import Scaling
@@ -29,11 +29,11 @@ class Follower(Protocol):
         """ValueError if its loss cannot have targets that are scaled like this."""
 
     def follow_scaling(self) -> None:
-        """Go over to the kernels that scale."""
+        """Switch to the kernels that scale."""
 
 
 class NetworkArrays:
-    """What trainers and files use of a network; users have the methods of ``Network``.
+    """The parts of a network that fastbp itself uses; users have the methods of ``Network``.
 
     activations: one for each layer. spec: what plans are made for. plan: the layout of parameters.
     parameters: the arena (plan[0, PARAMETERS],), padding included. scales: factors and shifts of
@@ -146,3 +146,18 @@ class NetworkArrays:
             self.scales,
             self.custom_activations,
         )
+
+
+def initial_layers(
+    spec: layout.PlanSpec, activations: tuple[Activation, ...], init: str, seed: int
+) -> list[arenas.Layer]:
+    """The parameters of a new network. init: the rule of its weights."""
+    rng = np.random.default_rng(seed)
+    layers: list[arenas.Layer] = [
+        (initializers.initial_weights(init, a.rectifier, n_in, n_out, rng), np.zeros(n_out))
+        for (n_in, n_out), a in zip(pairwise(spec.sizes), activations, strict=True)
+    ]
+    if not spec.layer_norm:
+        return layers
+    hidden = [(W, b, np.ones(len(b)), np.zeros(len(b))) for W, b in layers[:-1]]
+    return [*hidden, layers[-1]]
