@@ -1,7 +1,7 @@
 """What Python and the user's njit code call to predict with, and to train, an embedded model.
 
 Each function checks types while it is compiled, writes an ask (served.py) on the stack, and calls
-``served.serve`` by the address in the model's header: a few dozen instructions, so that the user's
+``served.serve`` by the address in the model's handle: a few dozen instructions, so that the user's
 own functions compile fast, and no address goes into the user's cache.
 """
 
@@ -213,13 +213,13 @@ def step_from(model, X, dloss_dp):
 # For fastbp's own calls from Python, which have checked the types.
 
 
-def _fast_step(header, X, y):
-    _, loss = request(embed_server.TRAIN_IF_SERIAL, header, X, y, None)
+def _fast_step(handle, X, y):
+    _, loss = request(embed_server.TRAIN_IF_SERIAL, handle, X, y, None)
     return loss
 
 
-def _fast_predict(header, X, out):
-    status, _ = request(J.INFER, header, X, None, out)
+def _fast_predict(handle, X, out):
+    status, _ = request(J.INFER, handle, X, None, out)
     return status == OK
 
 
@@ -229,9 +229,9 @@ def _array(dtype: Any, dimensions: int) -> Any:
 
 @cache
 def fast_step(itemsize: int) -> Any:
-    """(header, X, y) -> loss of a step in one thread, NaN if it is refused: nothing has changed.
+    """(handle, X, y) -> loss of a step in one thread, NaN if it is refused: nothing has changed.
 
-    header: its address, which costs Python less than the array. X (rows, inputs), y (rows, outputs)
+    handle: its address, which costs Python less than the array. X (rows, inputs), y (rows, outputs)
     or flat, of the element type, or int64 labels (rows,).
     """
     dtype = element(itemsize)
@@ -241,9 +241,9 @@ def fast_step(itemsize: int) -> Any:
 
 @cache
 def fast_predict(itemsize: int) -> Any:
-    """(header, X, out) -> whether out (rows, outputs) holds the outputs of X, which is finite.
+    """(handle, X, out) -> whether out (rows, outputs) holds the outputs of X, which is finite.
 
-    header: its address.
+    handle: its address.
     """
     dtype = element(itemsize)
     return ready_entry(_fast_predict, [(types.int64, _array(dtype, 2), _array(dtype, 2))])

@@ -53,12 +53,12 @@ _ZERO = np.int64(0)  # a Python constant would compile its callee once more
 @kernel
 def _finish_forward_by_layer(plan, work, job, workers):
     """Outputs, loss and delta of a batch that went layer by layer; the stage that follows."""
-    w, rows, top = lanes(work), batch_rows(job), plan[0, P.LAST]
-    vectors = padded(rows, w) // w
+    n_lanes, rows, top = lanes(work), batch_rows(job), plan[0, P.LAST]
+    vectors = padded(rows, n_lanes) // n_lanes
     finish_forward(plan, work, rows)
     for v in range(vectors):
         put(offset(work, v * plan[0, P.BLOCK]), plan[0, P.ROW_STATUS], J.OK)
-        output_delta(plan, work, job, v, min(w, rows - v * w))
+        output_delta(plan, work, job, v, min(n_lanes, rows - v * n_lanes))
     to_panels(plan, work, top, _ZERO, vectors, _ZERO, plan[top, P.OUTPUTS])
     job[J.LAYER] = top
     stage = _accept(plan, work, job, workers)
@@ -101,14 +101,14 @@ def _next_batch(job):
 @kernel
 def _sum_losses(plan, work, job):
     """The rows' losses, added up in their order; sets STATUS if a row is not valid."""
-    w, total = lanes(work), 0.0
-    for v in range(padded(batch_rows(job), w) // w):
+    n_lanes, total = lanes(work), 0.0
+    for v in range(padded(batch_rows(job), n_lanes) // n_lanes):
         block = offset(work, v * plan[0, P.BLOCK])
         status = int(get(block, plan[0, P.ROW_STATUS]))
         if status != J.OK:
             job[J.STATUS] = status
             return 0.0
-        for lane in range(w):
+        for lane in range(n_lanes):
             total += get(block, plan[0, P.ROW_LOSS] + lane)
     return total
 
@@ -136,9 +136,13 @@ def _accept_extended(plan, work, job, workers):
     total, weight = _sum_losses(plan, work, job), 0.0
     if job[J.STATUS] != J.OK:
         return J.NOTHING
-    w, rows, hyper = lanes(work), batch_rows(job), typed_pointer_at(job[J.HYPER], types.float64)
-    for v in range(padded(rows, w) // w):
-        for lane in range(w):
+    n_lanes, rows, hyper = (
+        lanes(work),
+        batch_rows(job),
+        typed_pointer_at(job[J.HYPER], types.float64),
+    )
+    for v in range(padded(rows, n_lanes) // n_lanes):
+        for lane in range(n_lanes):
             weight += get(work, v * plan[0, P.BLOCK] + plan[0, P.ROW_WEIGHT] + lane)
     total += weight * penalty(plan, work, hyper)
     if not math.isfinite(total):

@@ -83,48 +83,68 @@ def output_delta(plan, work, job, vector, valid):
 @kernel
 def _by_rows(plan, params, work, job, worker, workers):
     """One share's vectors of rows: gather, forward, loss, backward. Only its blocks are written."""
-    w, rows = lanes(work), batch_rows(job)
-    vectors = padded(rows, w) // w
+    n_lanes, rows = lanes(work), batch_rows(job)
+    vectors = padded(rows, n_lanes) // n_lanes
     first, last = part(vectors, worker, workers)
     scratch = offset(work, plan[0, P.SCRATCH] + worker * plan[0, P.SCRATCH_STRIDE])
     for layer in range(1, plan[0, P.LAST] + 1):
         measure_layer(plan, params, work, job, layer, worker, workers)
     fine = True
     for v in range(first if job[J.LOADED] == 0 else last, last):
-        valid = min(w, rows - v * w)
-        status = take_rows(plan, work, job, job[J.ORDER], job[J.START] + v * w, valid, v, scratch)
+        valid = min(n_lanes, rows - v * n_lanes)
+        status = take_rows(
+            plan, work, job, job[J.ORDER], job[J.START] + v * n_lanes, valid, v, scratch
+        )
         put(offset(work, v * plan[0, P.BLOCK]), plan[0, P.ROW_STATUS], status)
         fine = fine and status == J.OK
     if fine and first < last:
         forward(plan, params, work, first, last)
         for v in range(first, last):
-            output_delta(plan, work, job, v, min(w, rows - v * w))
+            output_delta(plan, work, job, v, min(n_lanes, rows - v * n_lanes))
         backward(plan, params, work, first, last)
 
 
 @kernel
 def _forward(plan, params, work, job, rows, worker, workers):
     """One share's units of a layer, for all rows of the batch."""
-    w, layer = lanes(work), job[J.LAYER]
+    n_lanes, layer = lanes(work), job[J.LAYER]
     measure_layer(plan, params, work, job, layer, worker, workers)
-    first, last = part(padded(plan[layer, P.OUTPUTS], w) // w, worker, workers)
-    if is_small_batch(plan, rows, w):
+    first, last = part(padded(plan[layer, P.OUTPUTS], n_lanes) // n_lanes, worker, workers)
+    if is_small_batch(plan, rows, n_lanes):
         forward_small_batch(plan, params, work, layer, rows, first, last)
     elif first < last:
-        high = min(last * w, plan[layer, P.OUTPUTS])
-        forward_layer(plan, params, work, layer, _ZERO, padded(rows, w) // w, first * w, high)
+        high = min(last * n_lanes, plan[layer, P.OUTPUTS])
+        forward_layer(
+            plan,
+            params,
+            work,
+            layer,
+            _ZERO,
+            padded(rows, n_lanes) // n_lanes,
+            first * n_lanes,
+            high,
+        )
 
 
 @kernel
 def _backward(plan, params, work, job, rows, worker, workers):
     """One share's units below a layer, for all rows of the batch."""
-    w, layer = lanes(work), job[J.LAYER]
-    first, last = part(padded(plan[layer, P.INPUTS], w) // w, worker, workers)
-    if is_small_batch(plan, rows, w):
+    n_lanes, layer = lanes(work), job[J.LAYER]
+    first, last = part(padded(plan[layer, P.INPUTS], n_lanes) // n_lanes, worker, workers)
+    if is_small_batch(plan, rows, n_lanes):
         backward_small_batch(plan, params, work, layer, rows, first, last)
     elif first < last:
-        high = min(last * w, plan[layer, P.INPUTS])
-        backward_layer(plan, params, work, layer, _ZERO, padded(rows, w) // w, first * w, high)
+        high = min(last * n_lanes, plan[layer, P.INPUTS])
+        backward_layer(
+            plan,
+            params,
+            work,
+            layer,
+            _ZERO,
+            padded(rows, n_lanes) // n_lanes,
+            first * n_lanes,
+            high,
+        )
 
 
 @kernel
@@ -139,24 +159,30 @@ def _by_weights(plan, params, moments, work, hyper, job, worker, workers):
 @kernel
 def _to_inputs(plan, params, work, job, worker, workers):
     """One share's part of dLoss/dX, to OUT: what follows the deltas in place of BY_WEIGHTS."""
-    w, rows, inputs = lanes(work), batch_rows(job), plan[1, P.INPUTS]
+    n_lanes, rows, inputs = lanes(work), batch_rows(job), plan[1, P.INPUTS]
     out, error = pointer_to(job[J.OUT], work), offset(work, plan[1, P.IN])
-    if is_small_batch(plan, rows, w):
-        first, last = part(padded(inputs, w) // w, worker, workers)
+    if is_small_batch(plan, rows, n_lanes):
+        first, last = part(padded(inputs, n_lanes) // n_lanes, worker, workers)
         error_of_inputs_small_batch(plan, params, work, rows, first, last)
-        for p in range(first, last):
-            to_raw_input_gradient_panel(plan, offset(error, p * rows * w), rows, p * w)
+        for panel in range(first, last):
+            to_raw_input_gradient_panel(
+                plan, offset(error, panel * rows * n_lanes), rows, panel * n_lanes
+            )
             for r in range(rows):
-                for i in range(min(w, inputs - p * w)):
-                    put(out, r * inputs + p * w + i, get(error, (p * rows + r) * w + i))
+                for i in range(min(n_lanes, inputs - panel * n_lanes)):
+                    put(
+                        out,
+                        r * inputs + panel * n_lanes + i,
+                        get(error, (panel * rows + r) * n_lanes + i),
+                    )
         return
-    first, last = part(padded(rows, w) // w, worker, workers)
+    first, last = part(padded(rows, n_lanes) // n_lanes, worker, workers)
     scratch = offset(work, plan[0, P.SCRATCH] + worker * plan[0, P.SCRATCH_STRIDE])
     error_of_inputs(plan, params, work, first, last)
     for v in range(first, last):
-        valid, rows_error = min(w, rows - v * w), offset(error, v * plan[0, P.BLOCK])
+        valid, rows_error = min(n_lanes, rows - v * n_lanes), offset(error, v * plan[0, P.BLOCK])
         to_raw_input_gradient(plan, rows_error)
-        write_rows(rows_error, inputs, valid, out, v * w, scratch)
+        write_rows(rows_error, inputs, valid, out, v * n_lanes, scratch)
 
 
 @kernel

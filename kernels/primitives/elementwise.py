@@ -243,16 +243,16 @@ _PART = 1024
 @kernel
 def sum_of_vectors(x, count):
     """The sum of ``count`` vectors that lie one after another, two chains at a time."""
-    w = lanes(x)
+    n_lanes = lanes(x)
     total = splat(x, 0.0)
     for start in range(0, count, _PART):
         stop = min(count, start + _PART)
         even = odd = splat(x, 0.0)
-        for i in range(start * w, (start + (stop - start) // 2 * 2) * w, 2 * w):
+        for i in range(start * n_lanes, (start + (stop - start) // 2 * 2) * n_lanes, 2 * n_lanes):
             even = even + load(x, i)
-            odd = odd + load(x, i + w)
+            odd = odd + load(x, i + n_lanes)
         if (stop - start) % 2 == 1:
-            even = even + load(x, (stop - 1) * w)
+            even = even + load(x, (stop - 1) * n_lanes)
         total = total + (even + odd)
     return total
 
@@ -263,10 +263,10 @@ def activate(code, z, a, units, padded):
 
     z, a: (padded, lanes), may be the same.
     """
-    w = lanes(z)
-    for i in range(0, units * w, w):
+    n_lanes = lanes(z)
+    for i in range(0, units * n_lanes, n_lanes):
         store(a, i, activation(code, load(z, i)))
-    for i in range(units * w, padded * w, w):
+    for i in range(units * n_lanes, padded * n_lanes, n_lanes):
         store(a, i, splat(a, 0.0))
 
 
@@ -276,9 +276,9 @@ def times_derivative(code, delta, z, a, units, padded):
 
     delta, z, a: (padded, lanes); delta aliases none of them.
     """
-    w = lanes(z)
+    n_lanes = lanes(z)
     if code != IDENTITY:
-        for i in range(0, units * w, w):
+        for i in range(0, units * n_lanes, n_lanes):
             store(delta, i, load(delta, i) * derivative(code, load(z, i), load(a, i)))
-    for i in range(units * w, padded * w, w):
+    for i in range(units * n_lanes, padded * n_lanes, n_lanes):
         store(delta, i, splat(delta, 0.0))

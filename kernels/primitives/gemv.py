@@ -189,8 +189,8 @@ def multiply_rows(rows, a, w, w_stride, c, c_stride, panels, steps):
     a: row panels (steps, rows). w: lane panels of W, ``w_stride`` apart. c: panels (rows, lanes),
     ``c_stride`` apart, and not a. Twin: ``forward``.
     """
-    n = lanes(a)
-    jump = rows * n
+    n_lanes = lanes(a)
+    jump = rows * n_lanes
     for k in range(0, steps, STEPS_DOWN):
         some = min(STEPS_DOWN, steps - k)
         p = 0
@@ -202,11 +202,11 @@ def multiply_rows(rows, a, w, w_stride, c, c_stride, panels, steps):
                 _tile(
                     high,
                     wide,
-                    offset(a, k * rows + r * n),
+                    offset(a, k * rows + r * n_lanes),
                     jump,
-                    offset(w, p * w_stride + k * n),
+                    offset(w, p * w_stride + k * n_lanes),
                     w_stride,
-                    offset(c, p * c_stride + r * n),
+                    offset(c, p * c_stride + r * n_lanes),
                     c_stride,
                     some,
                 )
@@ -222,14 +222,14 @@ def multiply_rows_back(rows, w, w_stride, delta, delta_stride, panels, e, e_stri
     ``delta_stride`` apart. e: panels (rows, lanes) of inputs, ``e_stride`` apart; not delta.
     Twin: ``backward``.
     """
-    n = lanes(w)
+    n_lanes = lanes(w)
     for p in range(first, last):
         for r in range(rows):
             _dot(
-                offset(w, p * n * n),
+                offset(w, p * n_lanes * n_lanes),
                 w_stride,
-                offset(delta, r * n),
+                offset(delta, r * n_lanes),
                 delta_stride,
                 panels,
-                offset(e, p * e_stride + r * n),
+                offset(e, p * e_stride + r * n_lanes),
             )

@@ -28,12 +28,17 @@ def to_panels(plan, work, layer, first, last, low, high):
     For the vectors of rows ``first`` to ``last``, and the panels that hold the units ``low``, a
     multiple of the lanes, to ``high``.
     """
-    w, stride = lanes(work), plan[layer, P.DELTA_PANEL_STRIDE]
+    n_lanes, stride = lanes(work), plan[layer, P.DELTA_PANEL_STRIDE]
     for v in range(first, last):
         delta = delta_of(plan, work, v, layer)
-        panels = offset(work, plan[layer, P.DELTA_PANELS] + v * w * w)
-        for p in range(low // w, padded(high, w) // w):
-            transpose(offset(delta, p * w * w), w, offset(panels, p * stride), w)
+        panels = offset(work, plan[layer, P.DELTA_PANELS] + v * n_lanes * n_lanes)
+        for panel in range(low // n_lanes, padded(high, n_lanes) // n_lanes):
+            transpose(
+                offset(delta, panel * n_lanes * n_lanes),
+                n_lanes,
+                offset(panels, panel * stride),
+                n_lanes,
+            )
 
 
 @kernel
@@ -43,13 +48,13 @@ def backward_layer(plan, params, work, layer, first, last, low, high):
     plan, params, work: layout.py. For the vectors of rows ``first`` to ``last``. low: a multiple of
     the lanes. Leaves it in its panels, DELTA_PANELS, too. Twin: ``backward``.
     """
-    w, block, below = lanes(work), plan[0, P.BLOCK], layer - 1
+    n_lanes, block, below = lanes(work), plan[0, P.BLOCK], layer - 1
     multiply_across(
-        offset(params, plan[layer, P.WEIGHTS] + low * w),
+        offset(params, plan[layer, P.WEIGHTS] + low * n_lanes),
         plan[layer, P.WEIGHT_STRIDE],
         delta_of(plan, work, first, layer),
         block,
-        offset(delta_of(plan, work, first, below), low * w),
+        offset(delta_of(plan, work, first, below), low * n_lanes),
         block,
         high - low,
         last - first,
@@ -64,12 +69,12 @@ def backward_layer(plan, params, work, layer, first, last, low, high):
             work,
             below,
             v,
-            offset(delta_of(plan, work, v, below), low * w),
-            offset(row, plan[below, P.Z] + low * w),
-            offset(row, plan[below, P.A] + low * w),
+            offset(delta_of(plan, work, v, below), low * n_lanes),
+            offset(row, plan[below, P.Z] + low * n_lanes),
+            offset(row, plan[below, P.A] + low * n_lanes),
             count,
-            padded(count, w),
-            counter(plan, v * w, low, units),
+            padded(count, n_lanes),
+            counter(plan, v * n_lanes, low, units),
             _ONE,
             units,
         )

@@ -59,9 +59,9 @@ def goes_by_layers(plan, work, rows, workers):
     So do few rows; and where layers are wide, so few vectors of rows that a share would be idle for
     a third of the time, or would read all weights for a single vector.
     """
-    w = lanes(work)
-    vectors = padded(rows, w) // w
-    if is_small_batch(plan, rows, w):
+    n_lanes = lanes(work)
+    vectors = padded(rows, n_lanes) // n_lanes
+    if is_small_batch(plan, rows, n_lanes):
         return True
     if by_rows_alone(plan):
         return False
@@ -104,37 +104,37 @@ def take_batch(plan, work, job, order, first, rows):
 
     That of an inference: kind + KINDS * the first row of the vector.
     """
-    w, scratch = lanes(work), offset(work, plan[0, P.SCRATCH])
-    if is_small_batch(plan, rows, w):
+    n_lanes, scratch = lanes(work), offset(work, plan[0, P.SCRATCH])
+    if is_small_batch(plan, rows, n_lanes):
         x = offset(work, plan[1, P.IN])
         if gather_rows(job, _X, order, first, rows, x):
             return J.BAD_INPUT
         standardize_input_rows(plan, x, rows)
         return _take_targets(plan, job, order, first, rows, work, scratch)
-    for v in range(padded(rows, w) // w):
-        valid = min(w, rows - v * w)
-        status = take_rows(plan, work, job, order, first + v * w, valid, v, scratch)
+    for v in range(padded(rows, n_lanes) // n_lanes):
+        valid = min(n_lanes, rows - v * n_lanes)
+        status = take_rows(plan, work, job, order, first + v * n_lanes, valid, v, scratch)
         if status != J.OK:
-            return status + J.KINDS * v * w
+            return status + J.KINDS * v * n_lanes
     return J.OK
 
 
 @kernel
 def finish_forward(plan, work, rows):
     """The outputs of a batch that went layer by layer."""
-    w = lanes(work)
-    if is_small_batch(plan, rows, w):
+    n_lanes = lanes(work)
+    if is_small_batch(plan, rows, n_lanes):
         outputs_small_batch(plan, work, rows)
-    for v in range(padded(rows, w) // w):
+    for v in range(padded(rows, n_lanes) // n_lanes):
         activate_outputs(plan, work, v)
 
 
 @kernel
 def write_rows(a, units, valid, out, row, scratch):
     """Copy a (units, lanes), one vector of rows, to rows ``row`` .. of out (n, units)."""
-    w = lanes(a)
-    for u in range(0, units, w):
-        transpose(offset(a, u * w), w, scratch, w)
+    n_lanes = lanes(a)
+    for u in range(0, units, n_lanes):
+        transpose(offset(a, u * n_lanes), n_lanes, scratch, n_lanes)
         for r in range(valid):
-            for i in range(min(w, units - u)):
-                put(out, (row + r) * units + u + i, get(scratch, r * w + i))
+            for i in range(min(n_lanes, units - u)):
+                put(out, (row + r) * units + u + i, get(scratch, r * n_lanes + i))

@@ -54,9 +54,9 @@ def activate_any(plan, layer, z, a, units, padded):
     if plan[layer, P.ACTIVATION] != CUSTOM_ACTIVATION:
         activate(plan[layer, P.ACTIVATION], z, a, units, padded)
         return
-    w = lanes(a)
-    _call(plan[layer, P.FUNCTION], z, a, units * w)
-    for i in range(units * w, padded * w, w):
+    n_lanes = lanes(a)
+    _call(plan[layer, P.FUNCTION], z, a, units * n_lanes)
+    for i in range(units * n_lanes, padded * n_lanes, n_lanes):
         store(a, i, splat(a, 0.0))
 
 
@@ -66,11 +66,11 @@ activate_layer = by_plan(_activate_by_code, activate_any)
 
 @kernel
 def _fill_lanes(plan, x, vectors, used):
-    w = lanes(x)
-    if used >= w:
+    n_lanes = lanes(x)
+    if used >= n_lanes:
         return
     exists = lane_index(x) < splat(x, used)
-    for i in range(0, vectors * w, w):
+    for i in range(0, vectors * n_lanes, n_lanes):
         store(x, i, select(exists, load(x, i), get(x, i)))
 
 

@@ -89,9 +89,9 @@ def drop(plan, layer, x, target, vectors, first, vector_step, lane_step):
     x, target: so many vectors; unit and row of lane j of vector i have the counter
     first + i vector_step + j lane_step. NaN and infinity survive as NaN. Twin: ``dropout_factors``.
     """
-    w, key = lanes(x), _layer_key(plan, layer)
+    n_lanes, key = lanes(x), _layer_key(plan, layer)
     threshold = plan[layer, P.DROPOUT] if plan[0, P.DROPPING] == 1 else 0
     scale = splat(x, 4294967296.0 / (4294967296.0 - threshold))
     for i in range(vectors):
         kept = _kept(x, first + i * vector_step, lane_step, key, threshold)
-        store(target, i * w, load(x, i * w) * select(kept, scale, 0.0))
+        store(target, i * n_lanes, load(x, i * n_lanes) * select(kept, scale, 0.0))

@@ -60,9 +60,9 @@ def _value_and_slope(loss, parameter, is_log, p, y):
 @kernel
 def _by_output(loss, parameter, code, z, p, y, delta, units, scale):
     """The mean over outputs of a loss that treats each by itself, and its delta."""
-    w = lanes(z)
+    n_lanes = lanes(z)
     total, is_log = splat(z, 0.0), code == codes.IDENTITY
-    for i in range(0, units * w, w):
+    for i in range(0, units * n_lanes, n_lanes):
         a = load(p, i)
         value, rate = _value_and_slope(loss, parameter, is_log, a, load(y, i))
         total = total + value
@@ -73,15 +73,15 @@ def _by_output(loss, parameter, code, z, p, y, delta, units, scale):
 @kernel
 def _gaussian(p, y, delta, units, scale):
     """1/2 mean of s + (m - y)^2 e^-s; m the first half of the outputs, s the second."""
-    w, half = lanes(p), units // 2
+    n_lanes, half = lanes(p), units // 2
     total, scale = splat(p, 0.0), scale / half
-    for i in range(0, half * w, w):
-        s, d = load(p, half * w + i), load(p, i) - load(y, i)
+    for i in range(0, half * n_lanes, n_lanes):
+        s, d = load(p, half * n_lanes + i), load(p, i) - load(y, i)
         precision = exp(-s)
         excess = d * d * precision
         total = total + (s + excess)
         store(delta, i, d * precision * scale)
-        store(delta, half * w + i, (1.0 - excess) * (0.5 * scale))
+        store(delta, half * n_lanes + i, (1.0 - excess) * (0.5 * scale))
     return total * (0.5 / half)
 
 
@@ -99,23 +99,23 @@ def _call_own(typingctx: Any, code: Any, p: Any, y: Any, dloss: Any, units: Any)
 @kernel
 def custom_loss_and_delta(plan, work, vector, valid, rows):
     """``output_loss`` by the user's own loss, row by row. Twin: the function itself."""
-    w, last = lanes(work), plan[0, P.LAST]
+    n_lanes, last = lanes(work), plan[0, P.LAST]
     block, units = offset(work, vector * plan[0, P.BLOCK]), plan[last, P.OUTPUTS]
     p, y = offset(block, plan[last, P.A]), offset(block, plan[0, P.TARGET])
     delta, v = delta_of(plan, work, vector, last), delta_of(plan, work, vector, last - 1)
     own_p = offset(block, plan[0, P.CUSTOM_ROWS])
     own_y, own_v = offset(own_p, units), offset(own_p, 2 * units)
-    whole, row_loss = padded(units, w), offset(block, plan[0, P.ROW_LOSS])
-    for i in range(0, whole * w, w):
+    whole, row_loss = padded(units, n_lanes), offset(block, plan[0, P.ROW_LOSS])
+    for i in range(0, whole * n_lanes, n_lanes):
         store(v, i, splat(v, 0.0))
     for r in range(valid):
         for u in range(units):
-            put(own_p, u, get(p, u * w + r))
-            put(own_y, u, get(y, u * w + r))
+            put(own_p, u, get(p, u * n_lanes + r))
+            put(own_y, u, get(y, u * n_lanes + r))
             put(own_v, u, 0.0)
         value = _call_own(plan[0, P.CUSTOM_LOSS], own_p, own_y, own_v, units)
         for u in range(units):
-            put(v, u * w + r, get(own_v, u) / rows)
+            put(v, u * n_lanes + r, get(own_v, u) / rows)
             value += get(own_v, u) * 0.0  # NaN, where the gradient is not finite
         put(delta, r, value)
     value, z = load(delta, 0), offset(block, plan[last, P.Z])

@@ -36,8 +36,8 @@ def _activate_and_drop(plan, layer, z, a, units, padded, first, vector_step, lan
     activate_any(plan, layer, z, whole, units, padded)
     if plan[layer, P.DROPOUT] > 0:
         drop(plan, layer, whole, a, units, first, vector_step, lane_step)
-    w = lanes(a)
-    for i in range(units * w, padded * w, w):
+    n_lanes = lanes(a)
+    for i in range(units * n_lanes, padded * n_lanes, n_lanes):
         store(a, i, splat(a, 0.0))
 
 
@@ -67,11 +67,11 @@ def _activate_panels(plan, layer, z, a, first, last, rows):
 
 @kernel
 def _activate_and_drop_panels(plan, layer, z, a, first, last, rows):
-    w, units = lanes(a), plan[layer, P.OUTPUTS]
-    for p in range(first, last):
-        panel, number = (p - first) * rows * w, counter(plan, _ZERO, p * w, units)
-        z_p, a_p = offset(z, panel), offset(a, panel)
-        _activate_and_drop(plan, layer, z_p, a_p, rows, rows, number, units, _ONE)
+    n_lanes, units = lanes(a), plan[layer, P.OUTPUTS]
+    for panel in range(first, last):
+        at, number = (panel - first) * rows * n_lanes, counter(plan, _ZERO, panel * n_lanes, units)
+        z_panel, a_panel = offset(z, at), offset(a, at)
+        _activate_and_drop(plan, layer, z_panel, a_panel, rows, rows, number, units, _ONE)
 
 
 activate_panels = by_plan(_activate_panels, _activate_and_drop_panels)

@@ -55,10 +55,14 @@ output_loss = by_plan(_loss_and_delta, extended_loss_and_delta)
 @kernel
 def _times_class_weights(plan, job, block, weight):
     """weight (lanes,) *= the weight of each row's class, or the mean of them by y."""
-    w, last, hyper = lanes(block), plan[0, P.LAST], typed_pointer_at(job[J.HYPER], types.float64)
+    n_lanes, last, hyper = (
+        lanes(block),
+        plan[0, P.LAST],
+        typed_pointer_at(job[J.HYPER], types.float64),
+    )
     y, units = offset(block, plan[0, P.TARGET]), plan[last, P.OUTPUTS]
     first, labels = H.class_weights(last), has_labels(plan, job)
-    for lane in range(w):
+    for lane in range(n_lanes):
         if labels:
             own = hyper[first + int(get(y, lane))]
         elif units == 1:
@@ -66,33 +70,33 @@ def _times_class_weights(plan, job, block, weight):
         else:
             own = 0.0
             for u in range(units):
-                own += hyper[first + u] * get(y, u * w + lane)
+                own += hyper[first + u] * get(y, u * n_lanes + lane)
         put(weight, lane, get(weight, lane) * own)
 
 
 @kernel
 def _times_weights(weight, delta, units, row_loss):
     """delta (units, lanes) and row_loss (lanes,) times each row's weight (lanes,)."""
-    w = lanes(delta)
+    n_lanes = lanes(delta)
     factor = load(weight, 0)
     store(row_loss, 0, load(row_loss, 0) * factor)
-    for i in range(0, units * w, w):
+    for i in range(0, units * n_lanes, n_lanes):
         store(delta, i, load(delta, i) * factor)
 
 
 @kernel
 def _weigh_rows(plan, work, job, vector, valid):
-    last, w = plan[0, P.LAST], lanes(work)
+    last, n_lanes = plan[0, P.LAST], lanes(work)
     block = offset(work, vector * plan[0, P.BLOCK])
     weight = offset(block, plan[0, P.ROW_WEIGHT])
     by_class = plan[0, P.CLASSES] == 1 and not has_output_gradient(job)
-    for lane in range(w):
+    for lane in range(n_lanes):
         put(weight, lane, 1.0 if lane < valid else 0.0)
     if job[J.ROW_WEIGHTS] != 0:
         given = pointer_to(job[J.ROW_WEIGHTS], types.float64)
         order = pointer_to(job[J.ORDER], types.int64)
         for lane in range(valid):
-            row = job[J.START] + vector * w + lane
+            row = job[J.START] + vector * n_lanes + lane
             put(weight, lane, get(given, get(order, row) if job[J.ORDER] != 0 else row))
     if by_class:
         _times_class_weights(plan, job, block, weight)

@@ -30,11 +30,11 @@ def add_inputs(plan, work, layer, vector):
     """
     if plan[layer, P.RESIDUAL] == 0:
         return
-    w, block = lanes(work), offset(work, vector * plan[0, P.BLOCK])
+    n_lanes, block = lanes(work), offset(work, vector * plan[0, P.BLOCK])
     in_place = keeps_z(plan, layer) or plan[layer, P.DROPOUT] > 0  # hidden.py
     own = offset(block, plan[layer, P.A] if in_place else plan[layer, P.Z])
     inputs, a = offset(block, plan[layer, P.IN]), offset(block, plan[layer, P.A])
-    for i in range(0, plan[layer, P.OUTPUTS] * w, w):
+    for i in range(0, plan[layer, P.OUTPUTS] * n_lanes, n_lanes):
         store(a, i, load(own, i) + load(inputs, i))
 
 
@@ -48,9 +48,9 @@ def carry_error(plan, work, layer, vector, error):
     takes, keeps = plan[layer, P.RESIDUAL] == 1, layer > 1 and plan[layer - 1, P.RESIDUAL] == 1
     if not takes and not keeps:
         return
-    w = lanes(work)
+    n_lanes = lanes(work)
     kept = offset(work, vector * plan[0, P.BLOCK] + plan[0, P.ERROR])
-    for i in range(0, plan[layer, P.INPUTS] * w, w):
+    for i in range(0, plan[layer, P.INPUTS] * n_lanes, n_lanes):
         e = load(error, i)
         if takes:
             e = e + load(kept, i)

@@ -47,18 +47,18 @@ def _outputs(plan, x):
 @kernel
 def _standardize(x, scales, apart, units):
     """x (units, lanes) = (x - mean) / scale. scales: means, and ``apart`` on the 1 / scale."""
-    w = lanes(x)
+    n_lanes = lanes(x)
     for u in range(units):
-        centered = load(x, u * w) - get(scales, u)
-        store(x, u * w, centered * get(scales, apart + u))
+        centered = load(x, u * n_lanes) - get(scales, u)
+        store(x, u * n_lanes, centered * get(scales, apart + u))
 
 
 @kernel
 def _times(x, factors, units):
     """x (units, lanes) times a factor for each unit."""
-    w = lanes(x)
+    n_lanes = lanes(x)
     for u in range(units):
-        store(x, u * w, load(x, u * w) * get(factors, u))
+        store(x, u * n_lanes, load(x, u * n_lanes) * get(factors, u))
 
 
 @kernel
@@ -76,11 +76,11 @@ standardize_inputs = by_plan(None, _standardize_inputs)
 def _standardize_input_rows(plan, x, rows):
     if plan[0, P.SCALING] == 0:
         return
-    w, inputs, means = lanes(x), plan[1, P.INPUTS], _of_inputs(plan, x)
-    factors = offset(means, padded(inputs, w))
-    for u in range(0, inputs, w):
+    n_lanes, inputs, means = lanes(x), plan[1, P.INPUTS], _of_inputs(plan, x)
+    factors = offset(means, padded(inputs, n_lanes))
+    for u in range(0, inputs, n_lanes):
         mean, factor = load(means, u), load(factors, u)
-        for i in range(u * rows, (u + w) * rows, w):
+        for i in range(u * rows, (u + n_lanes) * rows, n_lanes):
             store(x, i, (load(x, i) - mean) * factor)
 
 
@@ -115,10 +115,10 @@ scale_output_gradient = by_plan(None, _scale_output_gradient)
 def _to_raw_outputs(plan, p):
     if plan[0, P.SCALING] == 0:
         return
-    w, factors = lanes(p), _of_outputs(plan, p)
+    n_lanes, factors = lanes(p), _of_outputs(plan, p)
     shifts = offset(factors, _outputs(plan, p))
     for u in range(plan[plan[0, P.LAST], P.OUTPUTS]):
-        store(p, u * w, fma(load(p, u * w), get(factors, u), get(shifts, u)))
+        store(p, u * n_lanes, fma(load(p, u * n_lanes), get(factors, u), get(shifts, u)))
 
 
 to_raw_outputs = by_plan(None, _to_raw_outputs)

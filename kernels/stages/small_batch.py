@@ -46,16 +46,16 @@ by_rows_alone = by_plan(_goes_any_way, _is_rows_only)
 
 
 @kernel
-def is_small_batch(plan, rows, w):
+def is_small_batch(plan, rows, n_lanes):
     """Whether so many rows go with units in the lanes: at most half a vector of them."""
-    return 2 * rows <= w and not by_rows_alone(plan)
+    return 2 * rows <= n_lanes and not by_rows_alone(plan)
 
 
 @kernel
 def _clear_lanes(panel, rows, used):
     """Zeros in the lanes of a panel (rows, lanes) from ``used`` on."""
-    w = lanes(panel)
-    for i in range(0, rows * w, w):
+    n_lanes = lanes(panel)
+    for i in range(0, rows * n_lanes, n_lanes):
         exists = lane_index(panel) < splat(panel, used)
         store(panel, i, select(exists, load(panel, i), 0.0))
 
@@ -63,12 +63,12 @@ def _clear_lanes(panel, rows, used):
 @kernel
 def _turn(panels, rows, count):
     """Turn ``count`` panels (rows in the first of w rows, units) in place: (units, rows)."""
-    w = lanes(panels)
+    n_lanes = lanes(panels)
     for p in range(count):
-        panel = offset(panels, p * w * w)
-        for r in range(rows, w):
-            store(panel, r * w, splat(panel, 0.0))
-        transpose(panel, w, panel, w)
+        panel = offset(panels, p * n_lanes * n_lanes)
+        for r in range(rows, n_lanes):
+            store(panel, r * n_lanes, splat(panel, 0.0))
+        transpose(panel, n_lanes, panel, n_lanes)
 
 
 @kernel
@@ -78,14 +78,14 @@ def forward_small_batch(plan, params, work, layer, rows, first, last):
     plan, params, work: layout.py. Of the last layer z alone, each row in the first rows of a whole
     panel (lanes, lanes): ``outputs_small_batch`` goes on. Twin: ``forward``.
     """
-    w, units = lanes(work), plan[layer, P.OUTPUTS]
+    n_lanes, units = lanes(work), plan[layer, P.OUTPUTS]
     is_last = layer == plan[0, P.LAST]
-    stride = w * w if is_last else rows * w
+    stride = n_lanes * n_lanes if is_last else rows * n_lanes
     z = offset(work, plan[layer, P.Z] + first * stride)
     for p in range(first, last):
-        bias = load(offset(params, plan[layer, P.BIAS]), p * w)
+        bias = load(offset(params, plan[layer, P.BIAS]), p * n_lanes)
         for r in range(rows):
-            store(z, (p - first) * stride + r * w, bias)
+            store(z, (p - first) * stride + r * n_lanes, bias)
     multiply_rows(
         rows,
         offset(work, plan[layer, P.IN]),
@@ -99,8 +99,8 @@ def forward_small_batch(plan, params, work, layer, rows, first, last):
     if not is_last:
         a = offset(work, plan[layer, P.A] + first * stride)
         activate_panels(plan, layer, z, a, first, last, rows)
-        if last * w > units:
-            _clear_lanes(offset(a, (last - 1 - first) * stride), rows, units - (last - 1) * w)
+        if last * n_lanes > units:
+            _clear_lanes(offset(a, (last - 1 - first) * stride), rows, units - (last - 1) * n_lanes)
 
 
 @kernel
@@ -117,15 +117,15 @@ def write_outputs_small_batch(plan, work, rows, out):
     For outputs that know nothing of one another, and are made of z in place: neither for softmax
     nor for an own activation.
     """
-    w, layer = lanes(work), plan[0, P.LAST]
+    n_lanes, layer = lanes(work), plan[0, P.LAST]
     units, z = plan[layer, P.OUTPUTS], offset(work, plan[layer, P.Z])
-    for u in range(0, units, w):
-        panel = offset(z, u * w)
+    for u in range(0, units, n_lanes):
+        panel = offset(z, u * n_lanes)
         activate(plan[layer, P.ACTIVATION], panel, panel, rows, rows)
         to_raw_output_panel(plan, panel, rows, u)
         for r in range(rows):
-            for i in range(min(w, units - u)):
-                put(out, r * units + u + i, get(panel, r * w + i))
+            for i in range(min(n_lanes, units - u)):
+                put(out, r * units + u + i, get(panel, r * n_lanes + i))
 
 
 @kernel
@@ -134,7 +134,7 @@ def backward_small_batch(plan, params, work, layer, rows, first, last):
 
     plan, params, work: layout.py. Both deltas lie in DELTA_PANELS. Twin: ``backward``.
     """
-    w, below = lanes(work), layer - 1
+    n_lanes, below = lanes(work), layer - 1
     stride = plan[below, P.DELTA_PANEL_STRIDE]
     delta = offset(work, plan[below, P.DELTA_PANELS])
     multiply_rows_back(
@@ -143,7 +143,7 @@ def backward_small_batch(plan, params, work, layer, rows, first, last):
         plan[layer, P.WEIGHT_STRIDE],
         offset(work, plan[layer, P.DELTA_PANELS]),
         plan[layer, P.DELTA_PANEL_STRIDE],
-        -(-plan[layer, P.OUTPUTS] // w),
+        -(-plan[layer, P.OUTPUTS] // n_lanes),
         delta,
         stride,
         first,
@@ -158,11 +158,11 @@ def backward_small_batch(plan, params, work, layer, rows, first, last):
             below,
             _ZERO,
             offset(delta, p * stride),
-            offset(work, plan[below, P.Z] + p * rows * w),
-            offset(work, plan[below, P.A] + p * rows * w),
+            offset(work, plan[below, P.Z] + p * rows * n_lanes),
+            offset(work, plan[below, P.A] + p * rows * n_lanes),
             rows,
             rows,
-            counter(plan, _ZERO, p * w, units),
+            counter(plan, _ZERO, p * n_lanes, units),
             units,
             _ONE,
         )
@@ -175,16 +175,16 @@ def error_of_inputs_small_batch(plan, params, work, rows, first, last):
     plan, params, work: layout.py. Reads the delta of layer 1 in DELTA_PANELS. Twin:
     ``error_of_inputs``.
     """
-    w = lanes(work)
+    n_lanes = lanes(work)
     multiply_rows_back(
         rows,
         offset(params, plan[1, P.WEIGHTS]),
         plan[1, P.WEIGHT_STRIDE],
         offset(work, plan[1, P.DELTA_PANELS]),
         plan[1, P.DELTA_PANEL_STRIDE],
-        -(-plan[1, P.OUTPUTS] // w),
+        -(-plan[1, P.OUTPUTS] // n_lanes),
         offset(work, plan[1, P.IN]),
-        rows * w,
+        rows * n_lanes,
         first,
         last,
     )

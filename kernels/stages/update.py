@@ -43,19 +43,19 @@ from .update_rules import (
 
 
 @kernel
-def _update_tile(plan, k, params, moments, at, g, count, is_weight):
+def _update_tile(plan, coef, params, moments, at, g, count, is_weight):
     w = offset(params, at)
     m = offset(moments, at) if plan[0, P.MOMENTS] > 0 else w
     v = offset(m, plan[0, P.PARAMETERS]) if plan[0, P.MOMENTS] > 1 else m
-    update(plan[0, P.OPTIMIZER], k, w, g, m, v, count)
+    update(plan[0, P.OPTIMIZER], coef, w, g, m, v, count)
 
 
 @kernel
-def _extended_update_tile(plan, k, params, moments, at, g, count, is_weight):
+def _extended_update_tile(plan, coef, params, moments, at, g, count, is_weight):
     w = offset(params, at)
     m = offset(moments, at) if plan[0, P.MOMENTS] > 0 else w
     v = offset(m, plan[0, P.PARAMETERS]) if plan[0, P.MOMENTS] > 1 else m
-    own, common = k
+    own, common = coef
     final_gradient(common, w, g, count, is_weight)
     update_extended(plan[0, P.OPTIMIZER], own, w, g, m, v, count)
     if plan[0, P.AVERAGE] >= 0:
@@ -103,13 +103,13 @@ _begin_layer = by_plan(_same, _with_layer_rate)
 
 
 @kernel
-def _never(plan, layer, hyper, keep):
+def _never(plan, layer, hyper, stores):
     return False
 
 
 @kernel
-def _is_frozen(plan, layer, hyper, keep):
-    return not keep and hyper[H.of_layer(layer, H.LR_FACTOR)] == 0.0
+def _is_frozen(plan, layer, hyper, stores):
+    return not stores and hyper[H.of_layer(layer, H.LR_FACTOR)] == 0.0
 
 
 is_frozen = by_plan(_never, _is_frozen)
@@ -130,21 +130,21 @@ def _outer(a, deltas, g, rows, count):
     its loads: they lie in one panel, or there is one row. g has room for whole fours.
     Twin: ``gradients``.
     """
-    w = lanes(a)
+    n_lanes = lanes(a)
     for i in range(0, count, 4):
-        p = offset(a, i // w * rows * w + i % w)
+        units = offset(a, i // n_lanes * rows * n_lanes + i % n_lanes)
         delta = load(deltas, 0)
-        g0, g1 = delta * get(p, 0), delta * get(p, 1)
-        g2, g3 = delta * get(p, 2), delta * get(p, 3)
-        for at in range(w, rows * w, w):
+        g0, g1 = delta * get(units, 0), delta * get(units, 1)
+        g2, g3 = delta * get(units, 2), delta * get(units, 3)
+        for at in range(n_lanes, rows * n_lanes, n_lanes):
             delta = load(deltas, at)
-            g0, g1 = fma(delta, get(p, at), g0), fma(delta, get(p, at + 1), g1)
-            g2, g3 = fma(delta, get(p, at + 2), g2), fma(delta, get(p, at + 3), g3)
-        q = offset(g, i * w)
-        store(q, 0, g0)
-        store(q, w, g1)
-        store(q, 2 * w, g2)
-        store(q, 3 * w, g3)
+            g0, g1 = fma(delta, get(units, at), g0), fma(delta, get(units, at + 1), g1)
+            g2, g3 = fma(delta, get(units, at + 2), g2), fma(delta, get(units, at + 3), g3)
+        target = offset(g, i * n_lanes)
+        store(target, 0, g0)
+        store(target, n_lanes, g1)
+        store(target, 2 * n_lanes, g2)
+        store(target, 3 * n_lanes, g3)
 
 
 @kernel
@@ -156,99 +156,103 @@ def _keep(total, g, count, adds):
 
 @kernel
 def _weights_of_small_batch(
-    plan, layer, params, moments, work, scratch, k, keep, adds, rows, worker, workers
+    plan, layer, params, moments, work, scratch, coef, stores, adds, rows, worker, workers
 ):
     """Gradient and update of one share's part of W, for a batch of few rows.
 
     By panels of outputs, which are contiguous, unless there are too few of them to share.
     """
-    w = lanes(work)
-    units, panels = plan[layer, P.INPUTS], -(-plan[layer, P.OUTPUTS] // w)
+    n_lanes = lanes(work)
+    units, panels = plan[layer, P.INPUTS], -(-plan[layer, P.OUTPUTS] // n_lanes)
     first, last, low, high = 0, panels, 0, units
     if panels >= workers:
         first, last = part(panels, worker, workers)
     else:
-        low, high = part(-(-units // w), worker, workers)
-        low, high = low * w, min(high * w, units)
+        low, high = part(-(-units // n_lanes), worker, workers)
+        low, high = low * n_lanes, min(high * n_lanes, units)
     for panel in range(first, last):
         deltas = _delta_panel(plan, work, layer, panel)
         for i in range(low, high, P.SMALL_BATCH_VECTORS):
             count = min(P.SMALL_BATCH_VECTORS, high - i)
-            at = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE] + i * w
+            at = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE] + i * n_lanes
             _outer(offset(work, plan[layer, P.IN] + i * rows), deltas, scratch, rows, count)
-            if keep:
-                _keep(offset(moments, at), scratch, count * w, adds)
+            if stores:
+                _keep(offset(moments, at), scratch, count * n_lanes, adds)
             else:
-                update_tile(plan, k, params, moments, at, scratch, count * w, True)
+                update_tile(plan, coef, params, moments, at, scratch, count * n_lanes, True)
 
 
 @kernel
 def _weights_of_layer(
-    plan, layer, params, moments, work, scratch, k, keep, adds, first, last, vectors
+    plan, layer, params, moments, work, scratch, coef, stores, adds, first, last, vectors
 ):
     """Gradient and update of the tiles ``first`` to ``last`` of input units, all outputs."""
-    w = lanes(work)
-    tile = min(ROWS, w) * w
+    n_lanes = lanes(work)
+    tile = min(ROWS, n_lanes) * n_lanes
     n_moments, size = plan[0, P.MOMENTS], plan[0, P.PARAMETERS]
-    panels, stride = -(-plan[layer, P.OUTPUTS] // w), plan[layer, P.WEIGHT_STRIDE]
+    panels, stride = -(-plan[layer, P.OUTPUTS] // n_lanes), plan[layer, P.WEIGHT_STRIDE]
     panel = 0
     while panel < panels:
         n = next_vectors(panels - panel)
         deltas = _delta_panel(plan, work, layer, panel)
         for t in range(first, last):
             at = plan[layer, P.WEIGHTS] + panel * stride + t * tile
-            p = offset(params, at)
-            m = offset(moments, at) if keep or n_moments > 0 else p
-            v = offset(m, size) if n_moments > 1 and not keep else m
+            params_at = offset(params, at)
+            m = offset(moments, at) if stores or n_moments > 0 else params_at
+            v = offset(m, size) if n_moments > 1 and not stores else m
             tile_across(
                 n,
                 offset(work, plan[layer, P.IN] + t * tile),
                 plan[0, P.BLOCK],
                 deltas,
                 plan[layer, P.DELTA_PANEL_STRIDE],
-                m if keep else scratch,
-                stride if keep else tile,
-                vectors * w,
-                ADD if keep and adds else WRITE,
-                p,
+                m if stores else scratch,
+                stride if stores else tile,
+                vectors * n_lanes,
+                ADD if stores and adds else WRITE,
+                params_at,
                 m,
                 v,
                 stride,
             )
-            if not keep:
+            if not stores:
                 for j in range(n):
                     g, place = offset(scratch, j * tile), at + j * stride
-                    update_tile(plan, k, params, moments, place, g, tile, True)
+                    update_tile(plan, coef, params, moments, place, g, tile, True)
         panel += n
 
 
 @kernel
-def _biases_of_layer(plan, layer, params, moments, work, scratch, k, keep, adds, first, last, rows):
+def _biases_of_layer(
+    plan, layer, params, moments, work, scratch, coef, stores, adds, first, last, rows
+):
     """Gradient and update of the vectors ``first`` to ``last`` of biases."""
-    w = lanes(work)
+    n_lanes = lanes(work)
     for panel in range(first, last):
         deltas = _delta_panel(plan, work, layer, panel)
-        at = plan[layer, P.BIAS] + panel * w
+        at = plan[layer, P.BIAS] + panel * n_lanes
         store(scratch, 0, sum_of_vectors(deltas, rows))
-        if keep:
-            _keep(offset(moments, at), scratch, w, adds)
+        if stores:
+            _keep(offset(moments, at), scratch, n_lanes, adds)
         else:
-            update_tile(plan, k, params, moments, at, scratch, w, False)
+            update_tile(plan, coef, params, moments, at, scratch, n_lanes, False)
 
 
 @kernel
-def _norms(plan, layer, params, moments, work, scratch, k, keep, adds, first, last, vectors):
+def _norms(plan, layer, params, moments, work, scratch, coef, stores, adds, first, last, vectors):
     if plan[layer, P.PER_UNIT] == 1:
         return
-    w = lanes(work)
+    n_lanes = lanes(work)
     for panel in range(first, last):
         norm_gradients(plan, work, layer, panel, vectors, scratch)
         for kind in range(2):
-            at = plan[layer, P.BIAS] + (kind + 1) * plan[layer, P.PER_UNIT_STRIDE] + panel * w
-            if keep:
-                _keep(offset(moments, at), offset(scratch, kind * w), w, adds)
+            at = plan[layer, P.BIAS] + (kind + 1) * plan[layer, P.PER_UNIT_STRIDE] + panel * n_lanes
+            if stores:
+                _keep(offset(moments, at), offset(scratch, kind * n_lanes), n_lanes, adds)
             else:
-                update_tile(plan, k, params, moments, at, offset(scratch, kind * w), w, False)
+                update_tile(
+                    plan, coef, params, moments, at, offset(scratch, kind * n_lanes), n_lanes, False
+                )
 
 
 _norms_of_layer = by_plan(None, _norms)
@@ -259,38 +263,71 @@ _norms_of_layer = by_plan(None, _norms)
 
 
 @kernel
-def update_part(plan, params, moments, work, hyper, keep, adds, worker, workers, rows):
+def update_part(plan, params, moments, work, hyper, stores, adds, worker, workers, rows):
     """One share's part of an update: its part of every W and b.
 
     plan, params, moments, work: layout.py. hyper: settings.py. keep: write the gradient to
     ``moments``, an arena laid out as the parameters, and update nothing; adds: add it to what is
     there. rows: of the batch. Twins: ``gradients``, ``update``.
     """
-    w = lanes(work)
+    n_lanes = lanes(work)
     scratch = offset(work, plan[0, P.SCRATCH] + worker * plan[0, P.SCRATCH_STRIDE])
-    few, whole = is_small_batch(plan, rows, w), padded(rows, w)
+    few, whole = is_small_batch(plan, rows, n_lanes), padded(rows, n_lanes)
     common = _begin_update(plan, hyper)
     for layer in range(plan[0, P.LAST], 0, -1):
-        if is_frozen(plan, layer, hyper, keep and adds):
+        if is_frozen(plan, layer, hyper, stores and adds):
             continue
-        k = _begin_layer(plan, layer, hyper, common)
+        coef = _begin_layer(plan, layer, hyper, common)
         if few:
             _weights_of_small_batch(
-                plan, layer, params, moments, work, scratch, k, keep, adds, rows, worker, workers
+                plan,
+                layer,
+                params,
+                moments,
+                work,
+                scratch,
+                coef,
+                stores,
+                adds,
+                rows,
+                worker,
+                workers,
             )
         else:
-            first, last = part(-(-plan[layer, P.INPUTS] // min(ROWS, w)), worker, workers)
-            vectors = whole // w
+            first, last = part(-(-plan[layer, P.INPUTS] // min(ROWS, n_lanes)), worker, workers)
+            vectors = whole // n_lanes
             _weights_of_layer(
-                plan, layer, params, moments, work, scratch, k, keep, adds, first, last, vectors
+                plan,
+                layer,
+                params,
+                moments,
+                work,
+                scratch,
+                coef,
+                stores,
+                adds,
+                first,
+                last,
+                vectors,
             )
-        first, last = part(-(-plan[layer, P.OUTPUTS] // w), worker, workers)
+        first, last = part(-(-plan[layer, P.OUTPUTS] // n_lanes), worker, workers)
         summed = rows if few else whole
         _biases_of_layer(
-            plan, layer, params, moments, work, scratch, k, keep, adds, first, last, summed
+            plan, layer, params, moments, work, scratch, coef, stores, adds, first, last, summed
         )
         _norms_of_layer(
-            plan, layer, params, moments, work, scratch, k, keep, adds, first, last, whole // w
+            plan,
+            layer,
+            params,
+            moments,
+            work,
+            scratch,
+            coef,
+            stores,
+            adds,
+            first,
+            last,
+            whole // n_lanes,
         )
 
 
@@ -304,18 +341,18 @@ def apply_part(plan, params, moments, gradient, hyper, worker, workers):
 
     plan, params, moments, gradient: layout.py; hyper: settings.py. Twin: ``update``.
     """
-    w, common = lanes(params), _begin_update(plan, hyper)
+    n_lanes, common = lanes(params), _begin_update(plan, hyper)
     for layer in range(1, plan[0, P.LAST] + 1):
         if is_frozen(plan, layer, hyper, False):
             continue
-        k = _begin_layer(plan, layer, hyper, common)
-        first, last = part(padded(plan[layer, P.OUTPUTS], w) // w, worker, workers)
+        coef = _begin_layer(plan, layer, hyper, common)
+        first, last = part(padded(plan[layer, P.OUTPUTS], n_lanes) // n_lanes, worker, workers)
         for panel in range(first, last):
             start = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE]
-            end = start + plan[layer, P.INPUTS] * w
+            end = start + plan[layer, P.INPUTS] * n_lanes
             for at in range(start, end, APPLIED_AT_A_TIME):
                 count = min(APPLIED_AT_A_TIME, end - at)
-                update_tile(plan, k, params, moments, at, offset(gradient, at), count, True)
+                update_tile(plan, coef, params, moments, at, offset(gradient, at), count, True)
             for kind in range(plan[layer, P.PER_UNIT]):
-                at = plan[layer, P.BIAS] + kind * plan[layer, P.PER_UNIT_STRIDE] + panel * w
-                update_tile(plan, k, params, moments, at, offset(gradient, at), w, False)
+                at = plan[layer, P.BIAS] + kind * plan[layer, P.PER_UNIT_STRIDE] + panel * n_lanes
+                update_tile(plan, coef, params, moments, at, offset(gradient, at), n_lanes, False)

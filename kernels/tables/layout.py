@@ -16,7 +16,7 @@ tile, or some vectors of a gradient.
 Widths and rows are padded to whole vectors. Padded units of a and delta are 0; padded rows have
 delta 0 and finite a.
 
-*Plan.* int64 (1 + L, COLUMNS): row 0 is the header, row l describes layer l. Every offset is in
+*Plan.* int64 (1 + L, COLUMNS): row 0 is the plan_globals, row l describes layer l. Every offset is in
 elements, and every offset, stride and length is a whole number of cache lines.
 """
 
@@ -211,22 +211,22 @@ def make_plan(shape: PlanSpec) -> NDArray[np.int64]:
 
 
 def _extend(plan: NDArray[np.int64], shape: PlanSpec) -> None:
-    header, outputs = plan[0], shape.sizes[-1]
-    header[EXTENDED], header[SEED] = shape.extended, shape.seed
-    header[CUSTOM_LOSS], header[CLASSES] = shape.custom_loss, shape.weighs_classes
-    header[SCALING] = shape.scaling
-    header[TARGETS] = outputs // 2 if shape.loss == codes.GAUSSIAN_NLL else outputs
-    header[[AVERAGE, GRADIENT]] = -1
+    plan_globals, outputs = plan[0], shape.sizes[-1]
+    plan_globals[EXTENDED], plan_globals[SEED] = shape.extended, shape.seed
+    plan_globals[CUSTOM_LOSS], plan_globals[CLASSES] = shape.custom_loss, shape.weighs_classes
+    plan_globals[SCALING] = shape.scaling
+    plan_globals[TARGETS] = outputs // 2 if shape.loss == codes.GAUSSIAN_NLL else outputs
+    plan_globals[[AVERAGE, GRADIENT]] = -1
     if shape.averages:
-        header[AVERAGE] = shape.moments
+        plan_globals[AVERAGE] = shape.moments
     if shape.clips_norm:
-        header[GRADIENT] = shape.moments + shape.averages
+        plan_globals[GRADIENT] = shape.moments + shape.averages
     for row, rate in zip(plan[1:], shape.dropout, strict=False):
         row[DROPOUT] = min(round(rate * 2**32), 2**32 - 1)
     plan[1:, PER_UNIT] = [3 if normalized else 1 for normalized in shape.normalized]
     plan[1:, RESIDUAL] = shape.adds_inputs
     plan[1:, FUNCTION] = shape.custom_activations or 0
-    header[ROWS_ONLY] = any(shape.normalized + shape.adds_inputs)
+    plan_globals[ROWS_ONLY] = any(shape.normalized + shape.adds_inputs)
 
 
 def _place_parameters(plan: NDArray[np.int64], shape: PlanSpec) -> None:
@@ -249,8 +249,8 @@ def _place_block(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     def units(count: int) -> int:
         return space.take(rounded(count, lanes) * lanes)
 
-    header, last = plan[0], len(plan) - 1
-    header[TARGET] = units(shape.sizes[-1])
+    plan_globals, last = plan[0], len(plan) - 1
+    plan_globals[TARGET] = units(shape.sizes[-1])
     before = units(shape.sizes[0])
     for layer in range(1, len(plan)):
         row, code = plan[layer], shape.activations[layer - 1]
@@ -262,27 +262,27 @@ def _place_block(plan: NDArray[np.int64], shape: PlanSpec) -> None:
         row[LINEAR] = row[Z] = units(row[OUTPUTS]) if kept else row[A]
         if row[PER_UNIT] > 1:
             row[LINEAR], row[INVERSE] = units(row[OUTPUTS]), space.take(lanes)
-    header[DELTA_STRIDE] = space.odd(rounded(max(shape.sizes[1:]), lanes) * lanes)
-    header[DELTA] = space.take(2 * header[DELTA_STRIDE])
+    plan_globals[DELTA_STRIDE] = space.odd(rounded(max(shape.sizes[1:]), lanes) * lanes)
+    plan_globals[DELTA] = space.take(2 * plan_globals[DELTA_STRIDE])
     for column in (ROW_LOSS, ROW_CORRECT, ROW_STATUS, *((ROW_WEIGHT,) if shape.extended else ())):
-        header[column] = space.take(lanes)
+        plan_globals[column] = space.take(lanes)
     if plan[1:, RESIDUAL].any():
-        header[ERROR] = space.take(header[DELTA_STRIDE])
+        plan_globals[ERROR] = space.take(plan_globals[DELTA_STRIDE])
     if shape.custom_loss:
-        header[CUSTOM_ROWS] = space.take(3 * shape.sizes[-1])
-    header[BLOCK] = space.odd(space.end)
+        plan_globals[CUSTOM_ROWS] = space.take(3 * shape.sizes[-1])
+    plan_globals[BLOCK] = space.odd(space.end)
 
 
 def _place_work(plan: NDArray[np.int64], shape: PlanSpec) -> None:
-    space, lanes, header = _Space(shape.itemsize), shape.lanes, plan[0]
+    space, lanes, plan_globals = _Space(shape.itemsize), shape.lanes, plan[0]
     rows = rounded(shape.capacity, lanes)
-    space.take(rows // lanes * header[BLOCK])
+    space.take(rows // lanes * plan_globals[BLOCK])
     for row in plan[1:]:
         row[DELTA_PANEL_STRIDE] = space.odd(rows * lanes)
         row[DELTA_PANELS] = space.take(-(-row[OUTPUTS] // lanes) * row[DELTA_PANEL_STRIDE])
-    header[SCRATCH_STRIDE] = space.odd(max(ROWS * WIDEST, lanes, SMALL_BATCH_VECTORS) * lanes)
-    header[SCRATCH] = space.take(shape.workers * header[SCRATCH_STRIDE])
+    plan_globals[SCRATCH_STRIDE] = space.odd(max(ROWS * WIDEST, lanes, SMALL_BATCH_VECTORS) * lanes)
+    plan_globals[SCRATCH] = space.take(shape.workers * plan_globals[SCRATCH_STRIDE])
     if shape.extended:
         panels = plan[-1, FIRST_PANEL] + -(-shape.sizes[-1] // lanes)
-        header[PANEL_SUMS] = space.take(2 * panels * lanes)
-    header[WORK] = space.end
+        plan_globals[PANEL_SUMS] = space.take(2 * panels * lanes)
+    plan_globals[WORK] = space.end
