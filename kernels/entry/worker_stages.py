@@ -39,7 +39,7 @@ from ..stages.small_batch import (
     forward_small_batch,
     is_small_batch,
 )
-from ..stages.update import update_part
+from ..stages.update import ACCUMULATE, STORE, UPDATE, update_part
 from ..tables import job_table as J
 from ..tables import layout as P
 
@@ -150,10 +150,12 @@ def _backward(plan, params, work, job, rows, worker, workers):
 @kernel
 def _by_weights(plan, params, moments, work, hyper, job, worker, workers):
     """One share's part of every weight matrix: gradient, then update or keep."""
-    adds, rows = job[J.TASK] == J.GRADIENTS, batch_rows(job)
-    stores = stores_gradient(plan) and not adds
-    into, keep = gradient_arena(plan, moments) if stores else moments, adds or stores
-    update_part(plan, params, into, work, hyper, keep, adds, worker, workers, rows)
+    rows, mode, target = batch_rows(job), UPDATE, moments
+    if job[J.TASK] == J.GRADIENTS:
+        mode = ACCUMULATE
+    elif stores_gradient(plan):
+        mode, target = STORE, gradient_arena(plan, moments)
+    update_part(plan, (params, target, work), hyper, mode, worker, workers, rows)
 
 
 @kernel

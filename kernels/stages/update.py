@@ -39,6 +39,10 @@ from .update_rules import (
     update_extended,
 )
 
+UPDATE, STORE, ACCUMULATE = range(3)
+"""What becomes of a gradient. UPDATE: the optimizer has it, tile by tile. STORE: it is written to
+an arena. ACCUMULATE: it is added to what the arena holds."""
+
 # One call for every tile: (plan, k, params, moments, at, g, count, is_weight)
 
 
@@ -66,7 +70,7 @@ def _extended_update_tile(plan, coef, params, moments, at, g, count, is_weight):
 update_tile = by_plan(_update_tile, _extended_update_tile)
 """One update of ``count`` elements from ``at`` on, by the gradient g.
 
-plan, params, moments: layout.py. k: of ``_begin_layer``. g: may be changed. is_weight: whether
+plan, params, moments: layout.py. coef: of ``_begin_layer``. g: may be changed. is_weight: whether
 the elements are weights and not biases. Twin: ``update``.
 """
 
@@ -103,17 +107,17 @@ _begin_layer = by_plan(_same, _with_layer_rate)
 
 
 @kernel
-def _never(plan, layer, hyper, stores):
+def _never(plan, layer, hyper):
     return False
 
 
 @kernel
-def _is_frozen(plan, layer, hyper, stores):
-    return not stores and hyper[H.of_layer(layer, H.LR_FACTOR)] == 0.0
+def _is_frozen(plan, layer, hyper):
+    return hyper[H.of_layer(layer, H.LR_FACTOR)] == 0.0
 
 
 is_frozen = by_plan(_never, _is_frozen)
-"""Whether a layer's gradient is not needed: (plan, layer, hyper, keep)."""
+"""Whether a layer is not updated: (plan, layer, hyper)."""
 
 
 @kernel
@@ -148,20 +152,42 @@ def _outer(a, deltas, g, rows, count):
 
 
 @kernel
-def _keep(total, g, count, adds):
-    """total += g, or total = g."""
+def _add_vectors(total, g, count):
+    """total += g, for ``count`` elements."""
     for i in range(0, count, lanes(g)):
-        store(total, i, load(total, i) + load(g, i) if adds else load(g, i))
+        store(total, i, load(total, i) + load(g, i))
 
 
 @kernel
-def _weights_of_small_batch(
-    plan, layer, params, moments, work, scratch, coef, stores, adds, rows, worker, workers
-):
-    """Gradient and update of one share's part of W, for a batch of few rows.
+def _copy_vectors(total, g, count):
+    """total = g, for ``count`` elements."""
+    for i in range(0, count, lanes(g)):
+        store(total, i, load(g, i))
 
-    By panels of outputs, which are contiguous, unless there are too few of them to share.
+
+@kernel
+def _use_gradient(plan, coef, arenas, mode, at, g, count, is_weight):
+    """Update ``count`` elements from ``at`` on by the gradient g, or store it, by the mode."""
+    params, moments, _ = arenas
+    if mode == UPDATE:
+        update_tile(plan, coef, params, moments, at, g, count, is_weight)
+    elif mode == ACCUMULATE:
+        _add_vectors(offset(moments, at), g, count)
+    else:
+        _copy_vectors(offset(moments, at), g, count)
+
+
+# The parts of a layer: (plan, layer, arenas, scratch, coef, mode, ...), as ``update_part`` has them.
+
+
+@kernel
+def _weights_of_small_batch(plan, layer, arenas, scratch, coef, mode, rows, worker, workers):
+    """One worker's part of W, for a small batch.
+
+    A part is some panels of outputs, which are contiguous. With fewer panels than workers it is
+    some inputs of every panel.
     """
+    work = arenas[2]
     n_lanes = lanes(work)
     units, panels = plan[layer, P.INPUTS], -(-plan[layer, P.OUTPUTS] // n_lanes)
     first, last, low, high = 0, panels, 0, units
@@ -176,18 +202,17 @@ def _weights_of_small_batch(
             count = min(P.SMALL_BATCH_VECTORS, high - i)
             at = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE] + i * n_lanes
             _outer(offset(work, plan[layer, P.IN] + i * rows), deltas, scratch, rows, count)
-            if stores:
-                _keep(offset(moments, at), scratch, count * n_lanes, adds)
-            else:
-                update_tile(plan, coef, params, moments, at, scratch, count * n_lanes, True)
+            _use_gradient(plan, coef, arenas, mode, at, scratch, count * n_lanes, True)
 
 
 @kernel
-def _weights_of_layer(
-    plan, layer, params, moments, work, scratch, coef, stores, adds, first, last, vectors
-):
-    """Gradient and update of the tiles ``first`` to ``last`` of input units, all outputs."""
-    n_lanes = lanes(work)
+def _weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors):
+    """The tiles span = (first, last) of input units, for all outputs.
+
+    vectors: of rows, over which the gradient is summed.
+    """
+    params, moments, work = arenas
+    n_lanes, updates = lanes(work), mode == UPDATE
     tile = min(ROWS, n_lanes) * n_lanes
     n_moments, size = plan[0, P.MOMENTS], plan[0, P.PARAMETERS]
     panels, stride = -(-plan[layer, P.OUTPUTS] // n_lanes), plan[layer, P.WEIGHT_STRIDE]
@@ -195,27 +220,27 @@ def _weights_of_layer(
     while panel < panels:
         n = next_vectors(panels - panel)
         deltas = _delta_panel(plan, work, layer, panel)
-        for t in range(first, last):
+        for t in range(span[0], span[1]):
             at = plan[layer, P.WEIGHTS] + panel * stride + t * tile
-            params_at = offset(params, at)
-            m = offset(moments, at) if stores or n_moments > 0 else params_at
-            v = offset(m, size) if n_moments > 1 and not stores else m
+            w = offset(params, at)
+            m = offset(moments, at) if not updates or n_moments > 0 else w
+            v = offset(m, size) if n_moments > 1 and updates else m
             tile_across(
                 n,
                 offset(work, plan[layer, P.IN] + t * tile),
                 plan[0, P.BLOCK],
                 deltas,
                 plan[layer, P.DELTA_PANEL_STRIDE],
-                m if stores else scratch,
-                stride if stores else tile,
+                scratch if updates else m,
+                tile if updates else stride,
                 vectors * n_lanes,
-                ADD if stores and adds else WRITE,
-                params_at,
+                ADD if mode == ACCUMULATE else WRITE,
+                w,
                 m,
                 v,
                 stride,
             )
-            if not stores:
+            if updates:
                 for j in range(n):
                     g, place = offset(scratch, j * tile), at + j * stride
                     update_tile(plan, coef, params, moments, place, g, tile, True)
@@ -223,112 +248,61 @@ def _weights_of_layer(
 
 
 @kernel
-def _biases_of_layer(
-    plan, layer, params, moments, work, scratch, coef, stores, adds, first, last, rows
-):
-    """Gradient and update of the vectors ``first`` to ``last`` of biases."""
-    n_lanes = lanes(work)
-    for panel in range(first, last):
-        deltas = _delta_panel(plan, work, layer, panel)
+def _biases_of_layer(plan, layer, arenas, scratch, coef, mode, span, rows):
+    """The vectors span = (first, last) of biases."""
+    n_lanes = lanes(scratch)
+    for panel in range(span[0], span[1]):
         at = plan[layer, P.BIAS] + panel * n_lanes
-        store(scratch, 0, sum_of_vectors(deltas, rows))
-        if stores:
-            _keep(offset(moments, at), scratch, n_lanes, adds)
-        else:
-            update_tile(plan, coef, params, moments, at, scratch, n_lanes, False)
+        store(scratch, 0, sum_of_vectors(_delta_panel(plan, arenas[2], layer, panel), rows))
+        _use_gradient(plan, coef, arenas, mode, at, scratch, n_lanes, False)
 
 
 @kernel
-def _norms(plan, layer, params, moments, work, scratch, coef, stores, adds, first, last, vectors):
+def _norms(plan, layer, arenas, scratch, coef, mode, span, vectors):
     if plan[layer, P.PER_UNIT] == 1:
         return
-    n_lanes = lanes(work)
-    for panel in range(first, last):
-        norm_gradients(plan, work, layer, panel, vectors, scratch)
+    n_lanes = lanes(scratch)
+    for panel in range(span[0], span[1]):
+        norm_gradients(plan, arenas[2], layer, panel, vectors, scratch)
         for kind in range(2):
-            at = plan[layer, P.BIAS] + (kind + 1) * plan[layer, P.PER_UNIT_STRIDE] + panel * n_lanes
-            if stores:
-                _keep(offset(moments, at), offset(scratch, kind * n_lanes), n_lanes, adds)
-            else:
-                update_tile(
-                    plan, coef, params, moments, at, offset(scratch, kind * n_lanes), n_lanes, False
-                )
+            start = plan[layer, P.BIAS] + (kind + 1) * plan[layer, P.PER_UNIT_STRIDE]
+            g = offset(scratch, kind * n_lanes)
+            _use_gradient(plan, coef, arenas, mode, start + panel * n_lanes, g, n_lanes, False)
 
 
 _norms_of_layer = by_plan(None, _norms)
-"""Gradient and update of the vectors ``first`` to ``last`` of gains and shifts.
+"""The vectors span = (first, last) of gains and of shifts.
 
-(plan, layer, params, moments, work, scratch, k, keep, adds, first, last, vectors)
+(plan, layer, arenas, scratch, coef, mode, span, vectors)
 """
 
 
 @kernel
-def update_part(plan, params, moments, work, hyper, stores, adds, worker, workers, rows):
-    """One share's part of an update: its part of every W and b.
+def update_part(plan, arenas, hyper, mode, worker, workers, rows):
+    """One worker's part of the gradient of every W and b, and of the update by it.
 
-    plan, params, moments, work: layout.py. hyper: settings.py. keep: write the gradient to
-    ``moments``, an arena laid out as the parameters, and update nothing; adds: add it to what is
-    there. rows: of the batch. Twins: ``gradients``, ``update``.
+    plan: layout.py. arenas: (params, moments, work); a mode that stores has in place of the moments
+    the arena that takes the gradient, laid out as the parameters. hyper: settings.py. mode: UPDATE,
+    STORE or ACCUMULATE. rows: of the batch. Twins: ``gradients``, ``update``.
     """
+    work = arenas[2]
     n_lanes = lanes(work)
     scratch = offset(work, plan[0, P.SCRATCH] + worker * plan[0, P.SCRATCH_STRIDE])
-    few, whole = is_small_batch(plan, rows, n_lanes), padded(rows, n_lanes)
-    common = _begin_update(plan, hyper)
+    small, whole = is_small_batch(plan, rows, n_lanes), padded(rows, n_lanes)
+    common, vectors = _begin_update(plan, hyper), whole // n_lanes
     for layer in range(plan[0, P.LAST], 0, -1):
-        if is_frozen(plan, layer, hyper, stores and adds):
+        if mode != ACCUMULATE and is_frozen(plan, layer, hyper):
             continue
         coef = _begin_layer(plan, layer, hyper, common)
-        if few:
-            _weights_of_small_batch(
-                plan,
-                layer,
-                params,
-                moments,
-                work,
-                scratch,
-                coef,
-                stores,
-                adds,
-                rows,
-                worker,
-                workers,
-            )
+        if small:
+            _weights_of_small_batch(plan, layer, arenas, scratch, coef, mode, rows, worker, workers)
         else:
-            first, last = part(-(-plan[layer, P.INPUTS] // min(ROWS, n_lanes)), worker, workers)
-            vectors = whole // n_lanes
-            _weights_of_layer(
-                plan,
-                layer,
-                params,
-                moments,
-                work,
-                scratch,
-                coef,
-                stores,
-                adds,
-                first,
-                last,
-                vectors,
-            )
-        first, last = part(-(-plan[layer, P.OUTPUTS] // n_lanes), worker, workers)
-        summed = rows if few else whole
-        _biases_of_layer(
-            plan, layer, params, moments, work, scratch, coef, stores, adds, first, last, summed
-        )
-        _norms_of_layer(
-            plan,
-            layer,
-            params,
-            moments,
-            work,
-            scratch,
-            coef,
-            stores,
-            adds,
-            first,
-            last,
-            whole // n_lanes,
-        )
+            span = part(-(-plan[layer, P.INPUTS] // min(ROWS, n_lanes)), worker, workers)
+            _weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors)
+        span = part(-(-plan[layer, P.OUTPUTS] // n_lanes), worker, workers)
+        summed = rows if small else whole
+        _biases_of_layer(plan, layer, arenas, scratch, coef, mode, span, summed)
+        _norms_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors)
 
 
 APPLIED_AT_A_TIME = 1024
@@ -343,7 +317,7 @@ def apply_part(plan, params, moments, gradient, hyper, worker, workers):
     """
     n_lanes, common = lanes(params), _begin_update(plan, hyper)
     for layer in range(1, plan[0, P.LAST] + 1):
-        if is_frozen(plan, layer, hyper, False):
+        if is_frozen(plan, layer, hyper):
             continue
         coef = _begin_layer(plan, layer, hyper, common)
         first, last = part(padded(plan[layer, P.OUTPUTS], n_lanes) // n_lanes, worker, workers)
