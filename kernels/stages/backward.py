@@ -8,7 +8,7 @@ from ..primitives.gemm import multiply_across
 from ..tables import layout as P
 from .dropout import counter
 from .forward import padded
-from .hidden import slope_units
+from .hidden import delta_of_units
 from .residual import carry_error_to_inputs
 
 _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
@@ -60,24 +60,16 @@ def backward_layer(plan, params, work, layer, first, last, low, high):
         last - first,
         plan[layer, P.OUTPUTS],
     )
-    units, count = plan[below, P.OUTPUTS], high - low
+    units, counts = plan[below, P.OUTPUTS], (high - low, padded(high - low, n_lanes))
     for v in range(first, last):
         row = offset(work, v * block)
-        slope_units(
-            plan,
-            params,
-            work,
-            below,
-            v,
+        places = (
             offset(delta_of(plan, work, v, below), low * n_lanes),
             offset(row, plan[below, P.Z] + low * n_lanes),
             offset(row, plan[below, P.A] + low * n_lanes),
-            count,
-            padded(count, n_lanes),
-            counter(plan, v * n_lanes, low, units),
-            _ONE,
-            units,
         )
+        counters = (counter(plan, v * n_lanes, low, units), _ONE, units)
+        delta_of_units(plan, (params, work), below, v, places, counts, counters)
     to_panels(plan, work, below, first, last, low, high)
 
 

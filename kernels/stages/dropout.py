@@ -83,13 +83,15 @@ def counter(plan, row, unit, units):
 
 
 @kernel
-def drop(plan, layer, x, target, vectors, first, vector_step, lane_step):
+def drop(plan, layer, x, target, vectors, counters):
     """target = x with some units 0 and the others larger by 1 / (1 - rate); x may be target.
 
-    x, target: so many vectors; unit and row of lane j of vector i have the counter
-    first + i vector_step + j lane_step. NaN and infinity survive as NaN. Twin: ``dropout_factors``.
+    x, target: ``vectors`` vectors. counters: (first, vector_step, lane_step): unit and row of lane
+    j of vector i have the counter first + i vector_step + j lane_step. NaN and infinity survive as
+    NaN. Twin: ``dropout_factors``.
     """
     n_lanes, key = lanes(x), _layer_key(plan, layer)
+    first, vector_step, lane_step = counters
     threshold = plan[layer, P.DROPOUT] if plan[0, P.DROPPING] == 1 else 0
     scale = splat(x, 4294967296.0 / (4294967296.0 - threshold))
     for i in range(vectors):

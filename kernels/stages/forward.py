@@ -45,14 +45,15 @@ def forward_layer(plan, params, work, layer, first, last, low, high):
     )
     if layer == plan[0, P.LAST]:
         return
-    units, count = plan[layer, P.OUTPUTS], high - low
+    units, counts = plan[layer, P.OUTPUTS], (high - low, padded(high - low, n_lanes))
     for v in range(first, last):
-        z = offset(work, v * block + plan[layer, P.Z] + low * n_lanes)
-        a = offset(work, v * block + plan[layer, P.A] + low * n_lanes)
-        number = counter(plan, v * n_lanes, low, units)
-        activate_units(
-            plan, params, work, layer, v, z, a, count, padded(count, n_lanes), number, _ONE, units
+        row = offset(work, v * block)
+        places = (
+            offset(row, plan[layer, P.Z] + low * n_lanes),
+            offset(row, plan[layer, P.A] + low * n_lanes),
         )
+        counters = (counter(plan, v * n_lanes, low, units), _ONE, units)
+        activate_units(plan, (params, work), layer, v, places, counts, counters)
 
 
 @kernel

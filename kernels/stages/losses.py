@@ -52,9 +52,9 @@ def softmax(z, a, units, padded):
         top = select(x > top, x, top)
     for i in range(0, units * n_lanes, n_lanes):
         store(a, i, exp(load(z, i) - top))
-    worker = 1.0 / _sum(a, units)
+    scale = 1.0 / _sum(a, units)
     for i in range(0, units * n_lanes, n_lanes):
-        store(a, i, load(a, i) * worker)
+        store(a, i, load(a, i) * scale)
     for i in range(units * n_lanes, padded * n_lanes, n_lanes):
         store(a, i, splat(a, 0.0))
 
@@ -136,17 +136,18 @@ def _squared(code, z, p, y, delta, units, weight, scale):
 
 
 @kernel
-def loss_and_delta(
-    loss, code, z, p, y, labels, delta, units, padded, valid, rows, row_loss, smooth
-):
+def loss_and_delta(loss, code, places, labels, counts, rows, smooth):
     """Loss of each row and dLoss/dz, where Loss = sum of row losses / rows.
 
-    loss, code: codes of the loss and of the output activation. z, p, delta: (padded, lanes);
-    y: likewise, or (1, lanes) of labels. valid: rows of this vector that exist; the others get
-    loss 0 and delta 0, and so do padded units. row_loss: (lanes,). smooth: of the targets of
-    CROSS_ENTROPY and BCE: the share of them that is kept, and what is added; or None.
+    loss, code: codes of the loss and of the output activation. places: (z, p, y, delta, row_loss);
+    z, p, delta (padded, lanes); y likewise, or (1, lanes) of labels; row_loss (lanes,). delta and
+    row_loss alias nothing. labels: whether y is labels. counts: (units, padded, valid), valid being
+    the rows of this vector that exist: the others get loss 0 and delta 0, and padded units delta 0.
+    smooth: (factor on the targets of CROSS_ENTROPY and BCE, what is then added), or None.
     Twins: ``row_losses``, ``output_delta``.
     """
+    z, p, y, delta, row_loss = places
+    units, padded, valid = counts
     scale = 1.0 / rows
     if loss == codes.CROSS_ENTROPY:
         value = _cross_entropy(z, p, y, labels, delta, units, scale, smooth)

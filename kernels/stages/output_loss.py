@@ -28,21 +28,16 @@ from .losses import loss_and_delta
 def _loss_and_delta(plan, work, job, vector, valid, rows):
     last = plan[0, P.LAST]
     block, units = offset(work, vector * plan[0, P.BLOCK]), plan[last, P.OUTPUTS]
-    loss_and_delta(
-        plan[0, P.LOSS],
-        plan[last, P.ACTIVATION],
+    places = (
         offset(block, plan[last, P.Z]),
         offset(block, plan[last, P.A]),
         offset(block, plan[0, P.TARGET]),
-        has_labels(plan, job),
         delta_of(plan, work, vector, last),
-        units,
-        padded(units, lanes(work)),
-        valid,
-        rows,
         offset(block, plan[0, P.ROW_LOSS]),
-        None,
     )
+    counts = (units, padded(units, lanes(work)), valid)
+    code, labels = plan[last, P.ACTIVATION], has_labels(plan, job)
+    loss_and_delta(plan[0, P.LOSS], code, places, labels, counts, rows, None)
 
 
 output_loss = by_plan(_loss_and_delta, extended_loss_and_delta)

@@ -25,7 +25,7 @@ from ..primitives.elementwise import activate
 from ..primitives.gemv import multiply_rows, multiply_rows_back
 from ..tables import layout as P
 from .dropout import counter
-from .hidden import activate_panels, slope_units
+from .hidden import activate_panels, delta_of_units
 from .scaling import to_raw_output_panel
 
 _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
@@ -82,10 +82,10 @@ def forward_small_batch(plan, params, work, layer, rows, first, last):
     is_last = layer == plan[0, P.LAST]
     stride = n_lanes * n_lanes if is_last else rows * n_lanes
     z = offset(work, plan[layer, P.Z] + first * stride)
-    for p in range(first, last):
-        bias = load(offset(params, plan[layer, P.BIAS]), p * n_lanes)
+    for panel in range(first, last):
+        bias = load(offset(params, plan[layer, P.BIAS]), panel * n_lanes)
         for r in range(rows):
-            store(z, (p - first) * stride + r * n_lanes, bias)
+            store(z, (panel - first) * stride + r * n_lanes, bias)
     multiply_rows(
         rows,
         offset(work, plan[layer, P.IN]),
@@ -150,22 +150,15 @@ def backward_small_batch(plan, params, work, layer, rows, first, last):
         last,
     )
     units = plan[below, P.OUTPUTS]
-    for p in range(first, last):
-        slope_units(
-            plan,
-            params,
-            work,
-            below,
-            _ZERO,
-            offset(delta, p * stride),
-            offset(work, plan[below, P.Z] + p * rows * n_lanes),
-            offset(work, plan[below, P.A] + p * rows * n_lanes),
-            rows,
-            rows,
-            counter(plan, _ZERO, p * n_lanes, units),
-            units,
-            _ONE,
+    for panel in range(first, last):
+        at = panel * rows * n_lanes
+        places = (
+            offset(delta, panel * stride),
+            offset(work, plan[below, P.Z] + at),
+            offset(work, plan[below, P.A] + at),
         )
+        counters = (counter(plan, _ZERO, panel * n_lanes, units), units, _ONE)
+        delta_of_units(plan, (params, work), below, _ZERO, places, (rows, rows), counters)
 
 
 @kernel

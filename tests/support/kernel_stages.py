@@ -15,10 +15,10 @@ from fastbp.kernels.primitives import (
     gemv,
     shuffle,
 )
-from fastbp.kernels.stages import losses, update
+from fastbp.kernels.stages import losses, update_rules
 from fastbp.kernels.tables import arenas
 
-SLOPE, RAW = 100, 200
+DERIVATIVE, RAW = 100, 200
 """Added to the code of an activation: its slope; to one of the following: that function."""
 
 EXP, EXPM1, LOG, LOG1P, ERF = range(RAW, RAW + 5)
@@ -30,10 +30,10 @@ def elementwise_stage(stage, z, a, out):
     p, q, r = address(z), address(a), address(out)
     for i in range(0, len(z), lanes(p)):
         x = load(p, i)
-        if stage < SLOPE:
+        if stage < DERIVATIVE:
             y = elementwise.activation(stage, x)
         elif stage < RAW:
-            y = elementwise.derivative(stage - SLOPE, x, load(q, i))
+            y = elementwise.derivative(stage - DERIVATIVE, x, load(q, i))
         elif stage == EXP:
             y = elementwise.exp(x)
         elif stage == EXPM1:
@@ -83,10 +83,8 @@ def loss_stage(stage, loss, output, z, p, y, labels, delta, units, valid, rows, 
     if stage == SOFTMAX:
         losses.softmax(address(z), a, units, padded)
     elif stage == LOSS_AND_DELTA:
-        losses.loss_and_delta(
-            loss, output, address(z), a, address(y), labels, address(delta),
-            units, padded, valid, rows, q, None,
-        )  # fmt: skip
+        places = (address(z), a, address(y), address(delta), q)
+        losses.loss_and_delta(loss, output, places, labels, (units, padded, valid), rows, None)
     elif stage == HITS:
         store(q, 0, losses.n_correct(loss, a, address(y), labels, units))
     else:
@@ -97,9 +95,11 @@ def loss_stage(stage, loss, output, z, p, y, labels, delta, units, valid, rows, 
 @entry
 def update_stage(optimizer, hyper, w, g, m, v):
     """``update_extended`` of whole vectors; hyper (settings.py) has the updates made before."""
-    momentum = update.beta1_or_momentum(optimizer, hyper)
-    k = update.extended_coefficients_of(optimizer, hyper, hyper[codes.LR], momentum)
-    update.update_extended(optimizer, k, address(w), address(g), address(m), address(v), len(w))
+    momentum = update_rules.beta1_or_momentum(optimizer, hyper)
+    k = update_rules.extended_coefficients_of(optimizer, hyper, hyper[codes.LR], momentum)
+    update_rules.update_extended(
+        optimizer, k, address(w), address(g), address(m), address(v), len(w)
+    )
 
 
 @entry
