@@ -31,7 +31,7 @@ _DOUBLE = ir.DoubleType()
 
 
 def _facts(context: Any, builder: Any, kind: Any, value: Any, dtype: Any) -> list[Any]:
-    """Address, dimensions, rows and columns of an argument, as they stand in an ask."""
+    """Address, dimensions, rows and columns of an argument, as a request has them."""
     if kind == types.none:
         return [I64(0)] * 4
     if isinstance(kind, types.Array):
@@ -45,16 +45,16 @@ def _facts(context: Any, builder: Any, kind: Any, value: Any, dtype: Any) -> lis
 
 
 def _is_for_these_kernels(builder: Any, handle: Any) -> Any:
-    """Whether the handle lies where it was made, and was made for what ``ask`` was compiled for."""
+    """Whether the handle is no copy, and is for the kernels that this code was compiled with."""
     here, stamp = (builder.load(builder.gep(handle, [I64(i)])) for i in (HERE, STAMP))
     place = builder.icmp_unsigned("==", here, builder.ptrtoint(handle, I64))
     return builder.and_(place, builder.icmp_unsigned("==", stamp, I64(jit.stamp())))
 
 
 def _call(builder: Any, handle: Any, length: Any, elements: dict[int, Any]) -> tuple[Any, Any]:
-    """Serve an ask of these elements; its status, and what ``serve`` returns.
+    """Serve a request of these elements; its status, and what ``embed_server.serve`` returns.
 
-    length: of the handle, as far as is known.
+    length: elements of the handle.
     """
     block = cgutils.alloca_once(builder, I64, size=REQUEST)
     result = cgutils.alloca_once(builder, _DOUBLE)
@@ -75,7 +75,7 @@ RESULT = types.Tuple((types.int64, types.float64))
 
 
 def emit(context: Any, builder: Any, sig: Any, args: Any, task: Any, dtype: Any) -> Any:
-    """(status, value) of an ask about a handle, or the handle at an address, and X, y, out."""
+    """(status, value) of a request: a handle or its address, X, y, out."""
     kinds = sig.args
     if isinstance(kinds[0], types.Integer):
         handle, length = builder.inttoptr(args[0], I64.as_pointer()), I64(embed_server.FIRST_SLOT)
@@ -97,7 +97,7 @@ def emit(context: Any, builder: Any, sig: Any, args: Any, task: Any, dtype: Any)
 
 @intrinsic
 def request(typingctx: Any, task: Any, handle: Any, X: Any, y: Any, out: Any) -> Any:
-    """(status, value) of an ask (served.py). Types are the caller's to check."""
+    """(status, value) of a request (embed_server.py). The caller has checked the types."""
     if not isinstance(X, types.Array):
         return None
     kinds = [types.unliteral(kind) for kind in (handle, X, y, out)]

@@ -1,12 +1,12 @@
 """Serves one call of an embedded model: checks the shapes, fills in a job, runs it.
 
-A model is a *handle*, an int64 vector that says where everything of a trainer lies and which
-kernels it is for, with the job of its training; after that come the slots, each with a job and
-scratch memory of its own, so that many threads can predict at once. A call is an *ask*, int64
-(REQUEST,), on the caller's stack (embedded.py). Code of the user's that was compiled and cached long
-ago holds no address, and reads of a handle its first three elements only.
+A *model handle* is an int64 vector with the addresses of a trainer's arrays, the stamp of the
+kernels that it was made for, and the job of training. The slots follow it: each has a job and
+scratch memory for one thread, so that many threads can predict at once. A *request* is int64
+(REQUEST,) on the caller's stack (embed_request.py). The user's compiled and cached code holds no
+address. Of a handle it reads the first three elements alone.
 
-What follows knows no element type: it is compiled once, as a C function.
+The functions here do not depend on the element type: they are compiled once, as a C function.
 """
 
 import math
@@ -39,32 +39,32 @@ from ..primitives.shuffle import GOLDEN
 from ..tables import job_table as J
 from ..tables import layout as P
 
-# Elements of a handle. The first three never move.
+# Elements of a model handle. The first three keep their places in every version.
 (
     ENTRY,  # address of ``serve``
-    STAMP,  # jit.stamp(): the kernels that it is for
-    HERE,  # its own address: a copy of a handle is none
+    STAMP,  # jit.stamp() of the kernels that it is for
+    HERE,  # its own address: it differs in a copied handle, which is therefore rejected
     CODE,  # address of step.call
     ITEMSIZE,  # bytes of an element
-    MOST_ROWS,  # of a call
-    SINGLE_THREAD_ROWS,  # of a step that a second thread would make no faster
+    MOST_ROWS,  # of one call
+    SINGLE_THREAD_ROWS,  # up to which a step is no faster with a second thread
     OPTIMIZER_MOMENTS,  # address of the optimizer's moments
     GRADIENT_ARENA,  # address of an arena laid out as the parameters
     LOSS_SUM,  # a float64: the sum of the row losses of the last call
     WEIGHT_SUM,  # a float64: the sum of the weights of the rows, for extended plans
-    SLOTS,  # how many there are
+    SLOTS,  # number of slots
     TRAINING,  # from here, the job of training
 ) = range(13)
 
 FIRST_SLOT = -(-(TRAINING + J.JOB) // 8) * 8
-"""From here, the slots. A slot is a job and these two:"""
+"""From here, the slots. A slot is a job and two elements, its status and whether it is busy."""
 
 SLOT_STATUS, BUSY = J.JOB, J.JOB + 1
 
 SLOT_STRIDE = -(-(J.JOB + 2) // 8) * 8
-"""Between slots: whole cache lines, since each is another thread's."""
+"""Elements between two slots: whole cache lines, because each slot is used by another thread."""
 
-# Elements of an ask; those of its arrays are address, dimensions, rows, columns.
+# Elements of a request. An array has four: address, dimensions, rows, columns.
 (
     REQUEST_HANDLE,
     REQUEST_TASK,
@@ -78,15 +78,16 @@ SLOT_STRIDE = -(-(J.JOB + 2) // 8) * 8
 _NDIM, _ROWS, _COLUMNS = range(1, 4)
 
 TRAIN_IF_SERIAL = 100
-"""A task beside those of jobs.py: TRAIN, but REFUSED where ``Trainer.step`` must see to it."""
+"""A task beside those of job_table.py: TRAIN, but REFUSED where more threads would pay."""
 
 OK, REFUSED, NO_MODEL, BAD_X, BAD_Y, BAD_OUT, SHARED_OUT = range(7)
-"""Statuses of an ask. REFUSED: a value of X or y does not fit, or the loss is not finite; nothing
+"""Statuses of a request. REFUSED: a value of X or y is invalid, or the loss is not finite; nothing
 has changed."""
 
 
 WORD = 4
-"""Bytes of what is copied here, whatever the element type: one function to compile."""
+"""Bytes of a word. Gradients are copied word by word, so that one function serves both element
+types."""
 
 # NumPy integers, where a constant is an argument: Numba compiles anew for each Python one.
 _X, _Y, _OUT, _ONE = map(np.int64, (REQUEST_X, REQUEST_Y, REQUEST_OUT, 1))
@@ -115,8 +116,10 @@ def _targets_fit(request, plan, rows, outputs):
     if request[REQUEST_LABELS] == 1:
         known = plan[0, P.LOSS] == CROSS_ENTROPY
         return known and request[REQUEST_Y + _NDIM] < 2 and request[REQUEST_Y + _ROWS] == rows
-    own = request[REQUEST_TASK] == J.FROM_OUTPUT or request[REQUEST_TASK] == J.INPUT_GRADIENT
-    return _fits(request, _Y, rows, outputs if own else plan[0, P.TARGETS])
+    is_gradient = (
+        request[REQUEST_TASK] == J.FROM_OUTPUT or request[REQUEST_TASK] == J.INPUT_GRADIENT
+    )
+    return _fits(request, _Y, rows, outputs if is_gradient else plan[0, P.TARGETS])
 
 
 @kernel
@@ -170,7 +173,7 @@ def _is_for_one_thread(request, handle, plan, rows, outputs):
 
 @kernel
 def _check(request, handle, plan, rows, inputs):
-    """The status of an ask, from shapes and addresses alone."""
+    """The status of a request, from shapes and addresses alone."""
     outputs = plan[plan[0, P.LAST], P.OUTPUTS]
     if rows < 1 or rows > handle[MOST_ROWS]:
         return BAD_X
@@ -201,7 +204,7 @@ def _code_of(itemsize):
 
 @kernel
 def _fill_job(job, task, request, itemsize, rows, inputs):
-    """One batch of these rows as they lie."""
+    """Fill in a job: one batch of these rows, in order."""
     job[J.TASK] = task
     job[J.ROWS] = rows
     job[J.BATCH] = rows
@@ -246,7 +249,7 @@ def _write_natural(plan, arena, out, words):
 
     Of a normalized layer the gains and the shifts follow.
 
-    arena, out: pointers to words, of which an element has so many.
+    arena, out: pointers to words, ``words`` for each element.
     """
     n_lanes, at = lanes(arena), 0
     for layer in range(1, plan[0, P.LAST] + 1):
@@ -284,7 +287,7 @@ def _fill(address, count, itemsize, value):
 
 @kernel
 def _train(request, handle, plan, rows, inputs):
-    """Run a step, or what is part of one."""
+    """Run a task that needs y: a step, gradients, or an input gradient."""
     task, itemsize = request[REQUEST_TASK], handle[ITEMSIZE]
     place = handle[HERE] + 8 * TRAINING
     job = typed_pointer_at(place, types.int64)
@@ -314,10 +317,10 @@ def _train(request, handle, plan, rows, inputs):
 
 
 def _serve(place):
-    """Serve the ask, int64 (REQUEST,), at an address, and set its status.
+    """Serve the request, int64 (REQUEST,), at an address, and set its status.
 
-    Returns the mean loss of the rows (of FROM_OUTPUT and INPUT_GRADIENT that of sum p dLoss/dp),
-    0 for INFER, and NaN where the status is not FINE.
+    Returns the mean loss of the rows (for FROM_OUTPUT and INPUT_GRADIENT the mean of sum p
+    dLoss/dp), 0 for INFER, and NaN where the status is not OK.
     """
     request = typed_pointer_at(place, types.int64)
     handle = typed_pointer_at(request[REQUEST_HANDLE], types.int64)

@@ -54,13 +54,13 @@ def batch_rows(job):
 
 @kernel
 def _mean_over(job):
-    """How many rows the loss is a mean of."""
+    """The number of rows that the loss is a mean of."""
     return job[J.ROWS] if job[J.TASK] == J.GRADIENTS else batch_rows(job)
 
 
 @kernel
 def output_delta(plan, work, job, vector, valid):
-    """Delta of the output layer for one vector of rows, with what stands for their losses."""
+    """Delta of the output layer and the row losses, for one vector of rows."""
     if not has_output_gradient(job):
         output_loss(plan, work, job, vector, valid, _mean_over(job))
         apply_row_weights(plan, work, job, vector, valid)
@@ -82,7 +82,7 @@ def output_delta(plan, work, job, vector, valid):
 
 @kernel
 def _by_rows(plan, params, work, job, worker, workers):
-    """One share's vectors of rows: gather, forward, loss, backward. Only its blocks are written."""
+    """One worker's vectors of rows: gather, forward, loss, backward. It writes its blocks alone."""
     n_lanes, rows = lanes(work), batch_rows(job)
     vectors = padded(rows, n_lanes) // n_lanes
     first, last = part(vectors, worker, workers)
@@ -106,7 +106,7 @@ def _by_rows(plan, params, work, job, worker, workers):
 
 @kernel
 def _forward(plan, params, work, job, rows, worker, workers):
-    """One share's units of a layer, for all rows of the batch."""
+    """One worker's units of a layer, for all rows of the batch."""
     n_lanes, layer = lanes(work), job[J.LAYER]
     measure_layer(plan, params, work, job, layer, worker, workers)
     first, last = part(padded(plan[layer, P.OUTPUTS], n_lanes) // n_lanes, worker, workers)
@@ -128,7 +128,7 @@ def _forward(plan, params, work, job, rows, worker, workers):
 
 @kernel
 def _backward(plan, params, work, job, rows, worker, workers):
-    """One share's units below a layer, for all rows of the batch."""
+    """One worker's units below a layer, for all rows of the batch."""
     n_lanes, layer = lanes(work), job[J.LAYER]
     first, last = part(padded(plan[layer, P.INPUTS], n_lanes) // n_lanes, worker, workers)
     if is_small_batch(plan, rows, n_lanes):
@@ -149,7 +149,7 @@ def _backward(plan, params, work, job, rows, worker, workers):
 
 @kernel
 def _by_weights(plan, params, moments, work, hyper, job, worker, workers):
-    """One share's part of every weight matrix: gradient, then update or keep."""
+    """One worker's part of every weight matrix: gradient, then update or store."""
     rows, mode, target = batch_rows(job), UPDATE, moments
     if job[J.TASK] == J.GRADIENTS:
         mode = ACCUMULATE
@@ -160,7 +160,7 @@ def _by_weights(plan, params, moments, work, hyper, job, worker, workers):
 
 @kernel
 def _to_inputs(plan, params, work, job, worker, workers):
-    """One share's part of dLoss/dX, to OUT: what follows the deltas in place of BY_WEIGHTS."""
+    """One worker's part of dLoss/dX, to OUT. INPUT_GRADIENT runs it in place of BY_WEIGHTS."""
     n_lanes, rows, inputs = lanes(work), batch_rows(job), plan[1, P.INPUTS]
     out, error = pointer_to(job[J.OUT], work), offset(work, plan[1, P.IN])
     if is_small_batch(plan, rows, n_lanes):
@@ -189,7 +189,7 @@ def _to_inputs(plan, params, work, job, worker, workers):
 
 @kernel
 def run_stage(plan, work, hyper, job, stage, worker, workers, dtype):
-    """One share's part of a stage."""
+    """One worker's part of a stage."""
     params = pointer_to(job[J.PARAMS], dtype)
     rows = job[J.ROWS] if job[J.TASK] == J.INFER else batch_rows(job)
     if stage == J.BY_ROWS:

@@ -1,7 +1,7 @@
 """Rows of the user's array, of any type and strides, into lane panels.
 
 The array comes as a descriptor, int64 (6,): address, bytes between rows, bytes between columns,
-type code, rows, columns. Its type is a value, so that no kind of array adds a compilation.
+type code, rows, columns. The type is a value: no kind of array adds a compilation.
 """
 
 from typing import Any
@@ -150,7 +150,7 @@ def _row_address(job, data, order, place):
 
 @kernel
 def gather_rows(job, data, order, first, rows, target):
-    """A few rows into row panels (gemv.py); returns whether a value was NaN or infinite.
+    """The rows of a small batch into row panels (gemv.py); whether a value was NaN or infinite.
 
     job, data, order: as in ``gather``. target: (panels of columns, rows, lanes); lanes beyond the
     last column become 0. Twin: plain indexing.

@@ -1,4 +1,4 @@
-"""Backward: the deltas of a share of the batch rows, from the last layer to the first."""
+"""Backward: the deltas of vectors of batch rows, from the last layer to the first."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its ca
 
 @kernel
 def delta_of(plan, work, vector, layer):
-    """Where the delta (units, lanes) of a layer lies in a vector's block: the two take turns."""
+    """The delta (units, lanes) of a layer in a vector's block; the two places take turns."""
     place = plan[0, P.DELTA] + layer % 2 * plan[0, P.DELTA_STRIDE]
     return offset(work, vector * plan[0, P.BLOCK] + place)
 
@@ -46,7 +46,7 @@ def backward_layer(plan, params, work, layer, first, last, low, high):
     """Delta of the units ``low`` to ``high`` below a layer, from the layer's delta.
 
     plan, params, work: layout.py. For the vectors of rows ``first`` to ``last``. low: a multiple of
-    the lanes. Leaves it in its panels, DELTA_PANELS, too. Twin: ``backward``.
+    the lanes. Writes it to its panels, DELTA_PANELS, too. Twin: ``backward``.
     """
     n_lanes, block, below = lanes(work), plan[0, P.BLOCK], layer - 1
     multiply_across(
@@ -75,7 +75,7 @@ def backward_layer(plan, params, work, layer, first, last, low, high):
 
 @kernel
 def error_of_inputs(plan, params, work, first, last):
-    """dLoss/dX for the vectors of rows ``first`` to ``last``, where the inputs themselves lay.
+    """dLoss/dX for the vectors of rows ``first`` to ``last``, written over the inputs.
 
     plan, params, work: layout.py. Reads the delta of layer 1. Twin: same name.
     """

@@ -1,4 +1,4 @@
-"""Rows on their way between the user's arrays and the blocks of the work arena."""
+"""Batch rows between the user's arrays and the blocks of the work arena."""
 
 import numpy as np
 
@@ -32,8 +32,9 @@ from .scaling import (
 from .small_batch import by_rows_alone, is_small_batch, outputs_small_batch
 
 WIDE = 65536
-"""Weights of a layer from which a region of its own pays. Three layers, batch 32, two threads, by
-rows and layer by layer: 128 x 128 29 and 33 us, 256 x 256 100 and 98, 1024 x 1024 2265 and 1858."""
+"""Mean weights of a layer above which a parallel region for each layer pays. Three layers, batch
+32, two threads, by rows and layer by layer: 128 x 128 29 and 33 us, 256 x 256 100 and 98, 1024 x
+1024 2265 and 1858."""
 
 # NumPy integers, where a constant is an argument: Numba compiles anew for each Python one.
 _X, _Y = np.int64(J.X), np.int64(J.Y)
@@ -48,16 +49,16 @@ def has_labels(plan, job):
 
 @kernel
 def has_output_gradient(job):
-    """Whether y holds the gradient of a loss of the user's own."""
+    """Whether y holds dLoss/dp of a custom loss."""
     return job[J.TASK] == J.FROM_OUTPUT or job[J.TASK] == J.INPUT_GRADIENT
 
 
 @kernel
 def goes_by_layers(plan, work, rows, workers):
-    """Whether a batch goes through one layer at a time, each share with its units of it.
+    """Whether a batch goes layer by layer, each worker computing its part of the layer's units.
 
-    So do few rows; and where layers are wide, so few vectors of rows that a share would be idle for
-    a third of the time, or would read all weights for a single vector.
+    True for small batches. With wide layers also true where splitting by rows would leave a worker
+    idle for a third of the time, or would make it read all weights for a single vector of rows.
     """
     n_lanes = lanes(work)
     vectors = padded(rows, n_lanes) // n_lanes
@@ -72,7 +73,7 @@ def goes_by_layers(plan, work, rows, workers):
 
 @kernel
 def _take_targets(plan, job, order, first, valid, block, scratch):
-    """Bring y of one vector of rows into its block, if there is one; the status."""
+    """Gather y of one vector of rows, if there is a y, into its block; the status."""
     if job[J.Y + ADDRESS] != 0:
         y, outputs = offset(block, plan[0, P.TARGET]), plan[0, P.TARGETS]
         if gather(job, _Y, order, first, valid, y, scratch):
@@ -88,7 +89,7 @@ def _take_targets(plan, job, order, first, valid, block, scratch):
 
 @kernel
 def take_rows(plan, work, job, order, first, valid, vector, scratch):
-    """Bring one vector of rows of X, and of y if there is one, into its block; the status."""
+    """Gather one vector of rows of X, and of y if there is a y, into its block; the status."""
     block = offset(work, vector * plan[0, P.BLOCK])
     x = offset(block, plan[1, P.IN])
     if gather(job, _X, order, first, valid, x, scratch):
@@ -100,9 +101,9 @@ def take_rows(plan, work, job, order, first, valid, vector, scratch):
 
 @kernel
 def take_batch(plan, work, job, order, first, rows):
-    """Bring a batch that goes layer by layer into its blocks; the first status that is not FINE.
+    """Gather a batch that goes layer by layer into its blocks; the first status that is not OK.
 
-    That of an inference: kind + KINDS * the first row of the vector.
+    The status of an inference is kind + KINDS * the first row of the vector.
     """
     n_lanes, scratch = lanes(work), offset(work, plan[0, P.SCRATCH])
     if is_small_batch(plan, rows, n_lanes):

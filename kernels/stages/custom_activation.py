@@ -1,8 +1,8 @@
-"""The user's own activation: a C function, called by its address (fastbp/own.py compiles it).
+"""A custom activation: a C function called by its address.
 
-It takes as many z as lie one after another, writes a of each, and leaves da/dz in the place of z:
-what is dear in an activation is computed once. It must be finite at 0, which stands where a unit
-does not exist. A row that does not exist could have any z, and is therefore the first one again.
+fastbp/components/user_functions.py compiles it. It takes contiguous z, writes a, and leaves da/dz
+in the place of z: value and derivative share expensive subexpressions. It must be finite at 0, the
+z of padded units. Padded rows repeat the first row, because their z could be any number.
 """
 
 from typing import Any
@@ -49,7 +49,7 @@ def _activate_by_code(plan, layer, z, a, units, padded):
 def activate_any(plan, layer, z, a, units, padded):
     """As ``elementwise.activate`` for a layer's activation. Twin: ``activation``.
 
-    z and a are not the same where it is an own one, and then z becomes da/dz.
+    With a custom activation z and a are not the same, and z becomes da/dz.
     """
     if plan[layer, P.ACTIVATION] != CUSTOM_ACTIVATION:
         activate(plan[layer, P.ACTIVATION], z, a, units, padded)
@@ -75,4 +75,4 @@ def _fill_lanes(plan, x, vectors, used):
 
 
 fill_lanes = by_plan(None, _fill_lanes)
-"""Let the lanes of x from ``used`` on hold what the first does: (plan, x, vectors, used)."""
+"""Copy lane 0 of x to the lanes from ``used`` on: (plan, x, vectors, used)."""

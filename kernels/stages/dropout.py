@@ -1,4 +1,4 @@
-"""Dropout: which units of which rows are dropped, from a counter and a key, lane by lane.
+"""Dropout: a mask of units and rows from a counter-based hash, lane by lane.
 
 A unit's 32 random bits are a hash of (seed, update, layer, row, unit), row being the place in the
 batch: the same for every path, number of threads and vector width, and nothing is stored. The hash
@@ -78,7 +78,7 @@ def _layer_key(plan, layer):
 
 @kernel
 def counter(plan, row, unit, units):
-    """The number of a unit of a row of the batch in work."""
+    """The number that dropout hashes for a unit of a row of the current batch."""
     return (plan[0, P.FIRST_ROW] + row) * units + unit
 
 

@@ -36,7 +36,7 @@ POISSON_EPS = 1e-8
 
 @kernel
 def _value_and_derivative(loss, parameter, is_log, p, y):
-    """One output's loss l and dl/dp, for each lane; NaN in l survives."""
+    """One output's loss l and dl/dp, for each lane. A NaN stays a NaN in l."""
     d = p - y
     if loss == codes.MAE:
         return fabs(d), select(d > 0.0, 1.0, select(d < 0.0, d * 0.0 - 1.0, d * 0.0))
@@ -98,7 +98,7 @@ def _call_custom(typingctx: Any, code: Any, p: Any, y: Any, dloss: Any, units: A
 
 @kernel
 def custom_loss_and_delta(plan, work, vector, valid, rows):
-    """``output_loss`` by the user's own loss, row by row. Twin: the function itself."""
+    """``output_loss`` of a custom loss, row by row. Twin: the function itself."""
     n_lanes, last = lanes(work), plan[0, P.LAST]
     block, units = offset(work, vector * plan[0, P.BLOCK]), plan[last, P.OUTPUTS]
     p, y = offset(block, plan[last, P.A]), offset(block, plan[0, P.TARGET])

@@ -26,8 +26,8 @@ def padded(units, n_lanes):
 def forward_layer(plan, params, work, layer, first, last, low, high):
     """z of the units ``low`` to ``high`` of a layer, for the vectors of rows ``first`` to ``last``.
 
-    plan, params, work: layout.py. low: a multiple of the lanes. With the activations, too, but for
-    the last layer, whose softmax couples its units: ``activate_outputs``. Twin: ``forward``.
+    plan, params, work: layout.py. low: a multiple of the lanes. a too, except in
+    the last layer, where softmax couples units: ``activate_outputs``. Twin: ``forward``.
     """
     n_lanes, block = lanes(work), plan[0, P.BLOCK]
     base = offset(work, first * block)

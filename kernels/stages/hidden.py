@@ -1,8 +1,8 @@
-"""What becomes of a hidden layer's z, and of the error of its units: activation and dropout.
+"""A hidden layer's activation and dropout: forward from z to a, backward from error to delta.
 
-Where a layer has dropout or adds its inputs, Z holds the activations before that (z itself, where
-the slope needs z; where the activation is the user's own, the slope). In a normalized layer
-(norm.py) what is called z here is what its activation takes.
+Where a layer has dropout or adds its inputs, Z holds the activations before that. It holds z itself
+where the derivative needs z, and the derivative where the activation is a custom one. In a
+normalized layer (norm.py) z stands for u, the input of its activation.
 """
 
 import numpy as np

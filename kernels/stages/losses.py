@@ -23,7 +23,7 @@ SUM_TOLERANCE = 1e-3
 
 
 _PART = 64
-"""Terms of a sum that are added up by themselves: rounding grows with the longest chain."""
+"""Terms of a partial sum: rounding grows with the longest chain."""
 
 
 @kernel
@@ -85,7 +85,7 @@ def _target(y, i, labels, unit):
 
 @kernel
 def _smoothed(t, smooth):
-    """A target drawn to the middle: smooth is (share that is kept, what is added), or None."""
+    """A smoothed target: t * smooth[0] + smooth[1], or t where smooth is None."""
     if smooth is not None:
         t = fma(t, smooth[0], smooth[1])
     return t
@@ -187,7 +187,7 @@ def _dot(x, y, units):
 
 @kernel
 def delta_from_output(code, z, p, v, delta, units, padded, row_loss):
-    """dLoss/dz from the user's own v = dLoss/dp, through any output activation.
+    """dLoss/dz from v = dLoss/dp of a custom loss, through any output activation.
 
     code: of the output activation. z, p, v, delta: (padded, lanes); rows that do not exist have
     v = 0, and get delta 0, as padded units do. row_loss: (lanes,), the sum of p v, which is not
@@ -207,7 +207,7 @@ def delta_from_output(code, z, p, v, delta, units, padded, row_loss):
 
 
 @kernel
-def _hit_of_largest(p, y, labels, units):
+def _argmax_is_correct(p, y, labels, units):
     n_lanes = lanes(p)
     top, guess = load(p, 0), splat(p, 0.0)
     finite = top * 0.0
@@ -224,13 +224,13 @@ def _hit_of_largest(p, y, labels, units):
 
 @kernel
 def n_correct(loss, p, y, labels, units):
-    """What counts as right in each row, in [0, 1]. Twin: ``correct``.
+    """The fraction of each row that is correct, in [0, 1]. Twin: ``correct``.
 
     p: (units, lanes); y: likewise, or (1, lanes) of labels.
     """
     n_lanes = lanes(p)
     if loss == codes.CROSS_ENTROPY:
-        return _hit_of_largest(p, y, labels, units)
+        return _argmax_is_correct(p, y, labels, units)
     count = splat(p, 0.0)
     for i in range(0, units * n_lanes, n_lanes):
         guess, truth = load(p, i), select(load(y, i) < 0.5, 0.0, 1.0)
@@ -243,7 +243,7 @@ def n_correct(loss, p, y, labels, units):
 def invalid_target(loss, y, labels, valid, outputs):
     """Whether one of the first ``valid`` lanes of y lies outside what the loss allows.
 
-    y: (outputs, lanes), or (1, lanes) of labels. Finiteness is the gather's to see.
+    y: (outputs, lanes), or (1, lanes) of labels. The gather checks that y is finite.
     """
     n_lanes = lanes(y)
     zero = splat(y, 0.0)

@@ -1,9 +1,9 @@
 """Layer normalization of hidden layers (Ba, Kiros and Hinton, 2016), one vector of rows at a time.
 
-Over the units of each row n = (z - mean) / sqrt(variance + EPS), and the activation takes
-u = gain n + shift in place of z. Rows lie in the lanes: each sum over units is a chain of vectors,
-whose order depends on nothing but their number. In a block LINEAR holds z and then n, INVERSE the
-factor of each row; Z holds u and, once the errors have come back, dLoss/du.
+Over the units of each row n = (z - mean) / sqrt(variance + EPS), and the activation takes u = gain
+n + shift in place of z. Rows lie in the lanes: each sum over units is one chain of vectors, and its
+order depends on the number of units alone. In a block LINEAR holds z and then n, INVERSE holds 1 /
+sqrt(variance + EPS) of each row, Z holds u and, after the backward pass, dLoss/du.
 """
 
 from ..base.jit import kernel
@@ -54,7 +54,7 @@ def _padded(units, n_lanes):
 
 @kernel
 def _inverse_deviation(z, mean, units):
-    """(what the mean's rounding left of the mean of z - mean, 1 / sqrt(variance + EPS))."""
+    """(mean of z - mean, which rounding leaves; 1 / sqrt(variance + EPS))."""
     n_lanes = lanes(z)
     rest = squares = splat(z, 0.0)
     for i in range(0, units * n_lanes, n_lanes):
@@ -93,7 +93,7 @@ def normalize(plan, params, work, layer, vector):
 
 @kernel
 def normalize_back(plan, params, work, layer, vector, delta):
-    """Make dLoss/du of a layer, in delta, dLoss/dz, if it is normalized; dLoss/du goes to Z.
+    """Turn delta from dLoss/du into dLoss/dz, if the layer is normalized; store dLoss/du in Z.
 
     plan, params, work: layout.py. vector: the number of a vector of rows. delta: its (units,
     lanes). Twin: ``layer_norm_gradients``.
@@ -125,7 +125,7 @@ def normalize_back(plan, params, work, layer, vector, delta):
 def norm_gradients(plan, work, layer, panel, vectors, scratch):
     """Gradients of one panel of gains, to scratch (lanes,), and of shifts, to the vector after it.
 
-    Summed over so many vectors of rows. scratch: two panels (lanes, lanes). Twin:
+    vectors: of rows, over which is summed. scratch: two panels (lanes, lanes). Twin:
     ``layer_norm_gradients``.
     """
     n_lanes = lanes(work)

@@ -43,7 +43,7 @@ def _loss_and_delta(plan, work, job, vector, valid, rows):
 output_loss = by_plan(_loss_and_delta, extended_loss_and_delta)
 """Loss and delta of the output layer for one vector of rows.
 
-(plan, work, job, vector, valid, rows); rows: how many the loss is a mean of.
+(plan, work, job, vector, valid, rows); rows: the number of rows that the loss is a mean of.
 """
 
 
@@ -59,14 +59,14 @@ def _times_class_weights(plan, job, block, weight):
     first, labels = H.class_weights(last), has_labels(plan, job)
     for lane in range(n_lanes):
         if labels:
-            own = hyper[first + int(get(y, lane))]
+            class_weight = hyper[first + int(get(y, lane))]
         elif units == 1:
-            own = hyper[first] + (hyper[first + 1] - hyper[first]) * get(y, lane)
+            class_weight = hyper[first] + (hyper[first + 1] - hyper[first]) * get(y, lane)
         else:
-            own = 0.0
+            class_weight = 0.0
             for u in range(units):
-                own += hyper[first + u] * get(y, u * n_lanes + lane)
-        put(weight, lane, get(weight, lane) * own)
+                class_weight += hyper[first + u] * get(y, u * n_lanes + lane)
+        put(weight, lane, get(weight, lane) * class_weight)
 
 
 @kernel
@@ -80,7 +80,7 @@ def _times_weights(weight, delta, units, row_loss):
 
 
 @kernel
-def _weigh_rows(plan, work, job, vector, valid):
+def _apply_row_weights(plan, work, job, vector, valid):
     last, n_lanes = plan[0, P.LAST], lanes(work)
     block = offset(work, vector * plan[0, P.BLOCK])
     weight = offset(block, plan[0, P.ROW_WEIGHT])
@@ -100,5 +100,5 @@ def _weigh_rows(plan, work, job, vector, valid):
         _times_weights(weight, delta, plan[last, P.OUTPUTS], offset(block, plan[0, P.ROW_LOSS]))
 
 
-apply_row_weights = by_plan(None, _weigh_rows)
-"""Weigh one vector of rows, loss and delta: (plan, work, job, vector, valid)."""
+apply_row_weights = by_plan(None, _apply_row_weights)
+"""Apply row and class weights to one vector of rows: (plan, work, job, vector, valid)."""

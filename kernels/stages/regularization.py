@@ -1,9 +1,9 @@
-"""What extended plans do to the gradient before the optimizer has it, and to weights after it.
+"""Penalties, clipping and averaging of extended plans.
 
-In this order: the weights of rows become shares of the batch; penalties add their gradient; single
-elements are clipped; the whole is clipped to a norm. A sum over all weights, or over the whole
-gradient, is made of one part for each panel, added up in their order: the same bits for any number
-of threads.
+The gradient is changed in this order: it is scaled by rows / sum of row weights; the penalties add
+their gradient; each element is clipped; the whole gradient is clipped to a norm. A sum over all
+weights, or over the whole gradient, is one part for each panel, added in the order of the panels:
+the bits are the same for any number of threads.
 """
 
 import math
@@ -33,7 +33,7 @@ SCALE, L1_FACTOR, L2_FACTOR, LARGEST, CLIPPING, DECAY_OF_AVERAGE = range(6)
 
 @kernel
 def part(count, worker, workers):
-    """First and last of a share's part of ``count`` things."""
+    """(first, last) of a worker's part of ``count`` items."""
     return count * worker // workers, count * (worker + 1) // workers
 
 
@@ -52,7 +52,7 @@ def common_coefficients(hyper):
 
 @kernel
 def _final(coef, w, g, is_weight):
-    """One vector of the gradient as the optimizer has it, from that of the batch's losses."""
+    """One vector of the optimizer's gradient, from the gradient g of the batch's losses."""
     g = g * coef[SCALE]
     if is_weight:
         g = fma(w, coef[L2_FACTOR], g)
@@ -64,7 +64,10 @@ def _final(coef, w, g, is_weight):
 
 @kernel
 def final_gradient(coef, w, g, count, is_weight):
-    """Make g (count,) what the optimizer has. w: the parameters. Twin: same name."""
+    """Turn g (count,) into the gradient that the optimizer takes, in place. w: the parameters.
+
+    Neither aliases the other. Twin: same name.
+    """
     penalized = is_weight and (coef[L1_FACTOR] != 0.0 or coef[L2_FACTOR] != 0.0)
     scaled = coef[SCALE] != 1.0 or coef[CLIPPING] != 1.0
     if penalized or scaled or coef[LARGEST] > 0.0:
@@ -92,13 +95,13 @@ def _sums_of(plan, work, layer, panel):
 
 @kernel
 def has_penalty(hyper):
-    """Whether weights have a price."""
+    """Whether there is a penalty on weights."""
     return hyper[H.L1] != 0.0 or hyper[H.L2] != 0.0
 
 
 @kernel
 def measure_weights(plan, params, work, hyper, layer, worker, workers):
-    """Sums of |w| and w^2 over one share's panels of a layer, lane by lane."""
+    """Sums of |w| and w^2 over one worker's panels of a layer, lane by lane."""
     if not has_penalty(hyper):
         return
     n_lanes = lanes(work)
@@ -115,7 +118,7 @@ def measure_weights(plan, params, work, hyper, layer, worker, workers):
 
 @kernel
 def measure_gradient(plan, params, gradient, work, hyper, worker, workers):
-    """Sums of the squares of the final gradient over one share's panels, with their biases."""
+    """Sums of the squares of the final gradient over one worker's panels, biases included."""
     n_lanes, coef = lanes(work), common_coefficients(hyper)
     for layer in range(1, plan[0, P.LAST] + 1):
         first, last = part(padded(plan[layer, P.OUTPUTS], n_lanes) // n_lanes, worker, workers)
@@ -148,7 +151,7 @@ def _total(plan, work, which):
     lane_sums = splat(work, 0.0)
     for i in range(0, panels * 2 * n_lanes, 2 * n_lanes):
         lane_sums = lane_sums + load(sums, i)
-    store(sums, 0, lane_sums)  # they have been read
+    store(sums, 0, lane_sums)  # the sums are no longer needed
     total = 0.0
     for lane in range(n_lanes):
         total += get(sums, lane)
@@ -157,9 +160,9 @@ def _total(plan, work, which):
 
 @kernel
 def penalty(plan, work, hyper):
-    """L1 sum |w| + L2 / 2 sum w^2, from what ``measure_weights`` left. Twin: same name."""
+    """L1 sum |w| + L2 / 2 sum w^2, from the sums of ``measure_weights``. Twin: same name."""
     value = 0.0
-    if hyper[H.L1] != 0.0:  # 0 times what has overflowed is no number
+    if hyper[H.L1] != 0.0:  # 0 * inf is NaN
         value += hyper[H.L1] * _total(plan, work, 0)
     if hyper[H.L2] != 0.0:
         value += 0.5 * hyper[H.L2] * _total(plan, work, 1)
@@ -168,7 +171,7 @@ def penalty(plan, work, hyper):
 
 @kernel
 def clip_scale(plan, work, hyper):
-    """What brings the gradient within CLIP_NORM, from what ``measure_gradient`` left.
+    """The factor that brings the gradient within CLIP_NORM, from the sums of ``measure_gradient``.
 
     Not finite where the gradient is not. Twin: same name.
     """
@@ -179,9 +182,9 @@ def clip_scale(plan, work, hyper):
 
 @kernel
 def finish_gradients(plan, params, gradient, hyper, worker, workers):
-    """Scale one share's panels of a kept gradient, and add that of the penalties."""
+    """Scale one worker's panels of a stored gradient, and add the gradient of the penalties."""
     n_lanes = lanes(params)
-    some = 1.0 if hyper[H.ROW_SCALE] > 0.0 else 0.0  # where no row has weight, nothing has a price
+    some = 1.0 if hyper[H.ROW_SCALE] > 0.0 else 0.0  # no penalty where all row weights are 0
     coef = (hyper[H.ROW_SCALE], some * hyper[H.L1], some * hyper[H.L2], 0.0, 1.0, 0.0)
     for layer in range(1, plan[0, P.LAST] + 1):
         first, last = part(padded(plan[layer, P.OUTPUTS], n_lanes) // n_lanes, worker, workers)

@@ -1,12 +1,12 @@
-"""Units: inputs, targets and outputs as the user has them, and as the network has them.
+"""Units: inputs, targets and outputs in raw units (the user's) and in the network's.
 
 A network with a scaling has its *scales* behind its parameters: six vectors of the element type,
-each padded with zeros to whole vectors (``arenas.read_scales``). Of the inputs, and then of the
-targets, the mean and 1 / scale; of the outputs a factor, and what is then added. Where only inputs
-are scaled, the others are 0 and 1: x - 0, x * 1 and x + 0 have the bits of x.
+each padded with zeros to whole vectors (``arenas.read_scales``): mean and 1 / scale of the inputs,
+mean and 1 / scale of the targets, factor and shift of the outputs. Where only inputs are scaled,
+the others are 0 and 1: x - 0, x * 1 and x + 0 have the bits of x.
 
-A matrix that a large batch has is (units, lanes), one that few rows have (panels of units, rows,
-lanes). Padded units stay 0.
+Matrices are (units, lanes) in a large batch, (panels of units, rows, lanes) in a small one. Padded
+units stay 0.
 """
 
 from ..base.jit import kernel
@@ -46,7 +46,7 @@ def _outputs(plan, x):
 
 @kernel
 def _standardize(x, scales, apart, units):
-    """x (units, lanes) = (x - mean) / scale. scales: means, and ``apart`` on the 1 / scale."""
+    """x (units, lanes) = (x - mean) / scale. scales: means, ``apart`` later 1 / scale."""
     n_lanes = lanes(x)
     for u in range(units):
         centered = load(x, u * n_lanes) - get(scales, u)
@@ -85,7 +85,7 @@ def _standardize_input_rows(plan, x, rows):
 
 
 standardize_input_rows = by_plan(None, _standardize_input_rows)
-"""X of few rows, in place: (plan, x, rows). Twin: ``standardized``."""
+"""X of a small batch, in place: (plan, x, rows). Twin: ``standardized``."""
 
 
 @kernel
@@ -97,7 +97,7 @@ def _standardize_targets(plan, y):
 standardize_targets = by_plan(None, _standardize_targets)
 """y of one vector of rows, in place: (plan, y). Twin: ``standardized``.
 
-No targets are scaled where y is labels: they stay as they are.
+Labels are never scaled.
 """
 
 
@@ -108,7 +108,7 @@ def _scale_output_gradient(plan, v):
 
 
 scale_output_gradient = by_plan(None, _scale_output_gradient)
-"""dLoss/dp of the outputs as the user has them to that of the network's, in place: (plan, v)."""
+"""dLoss/dp by outputs in raw units to that by the network's outputs, in place: (plan, v)."""
 
 
 @kernel
@@ -122,7 +122,7 @@ def _to_raw_outputs(plan, p):
 
 
 to_raw_outputs = by_plan(None, _to_raw_outputs)
-"""The outputs of one vector of rows in the user's units, in place: (plan, p).
+"""The outputs of one vector of rows in raw units, in place: (plan, p).
 
 Twin: ``in_raw_units``.
 """
@@ -139,7 +139,7 @@ def _to_raw_output_panel(plan, p, rows, unit):
 
 
 to_raw_output_panel = by_plan(None, _to_raw_output_panel)
-"""The same of few rows and the panel (rows, lanes) of outputs from ``unit`` on.
+"""The same for a small batch: the panel (rows, lanes) of outputs from ``unit`` on.
 
 (plan, p, rows, unit)
 """
@@ -154,7 +154,7 @@ def _to_raw_input_gradient(plan, error):
 
 
 to_raw_input_gradient = by_plan(None, _to_raw_input_gradient)
-"""dLoss/dX of one vector of rows by X as the user has it, in place: (plan, error)."""
+"""dLoss/dX of one vector of rows by X in raw units, in place: (plan, error)."""
 
 
 @kernel
@@ -168,7 +168,7 @@ def _to_raw_input_gradient_panel(plan, error, rows, unit):
 
 
 to_raw_input_gradient_panel = by_plan(None, _to_raw_input_gradient_panel)
-"""The same of few rows and the panel (rows, lanes) of inputs from ``unit`` on.
+"""The same for a small batch: the panel (rows, lanes) of inputs from ``unit`` on.
 
 (plan, error, rows, unit)
 """

@@ -1,8 +1,8 @@
-"""Forward and backward for a batch of few rows, one layer at a time, split by its units.
+"""Forward and backward for a small batch, one layer at a time, split by the layer's units.
 
 Activations lie as row panels (gemv.py) in the block of the first vector of rows, deltas in the
-panels that the weight gradient reads (layout.py). Only the outputs are turned round, so that
-softmax and losses meet the same layout as in a large batch: units in rows, rows in lanes.
+panels that the weight gradient reads (layout.py). The outputs alone are transposed, so that softmax
+and losses have the layout of a large batch: units in rows, rows in lanes.
 """
 
 import numpy as np
@@ -42,12 +42,12 @@ def _is_rows_only(plan):
 
 
 by_rows_alone = by_plan(_goes_any_way, _is_rows_only)
-"""Whether every batch goes by rows, for what it does to all units of a row at once: (plan)."""
+"""Whether every batch takes the stage BY_ROWS, as layer norm and residual layers need: (plan)."""
 
 
 @kernel
 def is_small_batch(plan, rows, n_lanes):
-    """Whether so many rows go with units in the lanes: at most half a vector of them."""
+    """Whether a batch is small: at most half a vector of rows. Its units lie in the lanes."""
     return 2 * rows <= n_lanes and not by_rows_alone(plan)
 
 
@@ -61,8 +61,8 @@ def _clear_lanes(panel, rows, used):
 
 
 @kernel
-def _turn(panels, rows, count):
-    """Turn ``count`` panels (rows in the first of w rows, units) in place: (units, rows)."""
+def _transpose_panels(panels, rows, count):
+    """Transpose ``count`` panels (lanes, lanes), whose first ``rows`` rows count, in place."""
     n_lanes = lanes(panels)
     for p in range(count):
         panel = offset(panels, p * n_lanes * n_lanes)
@@ -73,10 +73,10 @@ def _turn(panels, rows, count):
 
 @kernel
 def forward_small_batch(plan, params, work, layer, rows, first, last):
-    """z and a of the panels ``first`` to ``last`` of a layer's units, for a batch of few rows.
+    """z and a of the panels ``first`` to ``last`` of a layer's units, for a small batch.
 
-    plan, params, work: layout.py. Of the last layer z alone, each row in the first rows of a whole
-    panel (lanes, lanes): ``outputs_small_batch`` goes on. Twin: ``forward``.
+    plan, params, work: layout.py. The last layer gets z alone, in the first rows of whole panels
+    (lanes, lanes), which ``outputs_small_batch`` transposes. Twin: ``forward``.
     """
     n_lanes, units = lanes(work), plan[layer, P.OUTPUTS]
     is_last = layer == plan[0, P.LAST]
@@ -105,17 +105,18 @@ def forward_small_batch(plan, params, work, layer, rows, first, last):
 
 @kernel
 def outputs_small_batch(plan, work, rows):
-    """z of the last layer as (units, lanes): what a large batch has after its last product."""
+    """z of the last layer as (units, lanes), the layout of a large batch."""
     layer = plan[0, P.LAST]
-    _turn(offset(work, plan[layer, P.Z]), rows, -(-plan[layer, P.OUTPUTS] // lanes(work)))
+    _transpose_panels(
+        offset(work, plan[layer, P.Z]), rows, -(-plan[layer, P.OUTPUTS] // lanes(work))
+    )
 
 
 @kernel
 def write_outputs_small_batch(plan, work, rows, out):
-    """Outputs of few rows to out (rows, units), straight from z as ``forward_small_batch`` left it.
+    """Outputs of a small batch to out (rows, units), from z as ``forward_small_batch`` leaves it.
 
-    For outputs that know nothing of one another, and are made of z in place: neither for softmax
-    nor for an own activation.
+    Not for softmax, which couples outputs, nor for a custom activation, which cannot work in place.
     """
     n_lanes, layer = lanes(work), plan[0, P.LAST]
     units, z = plan[layer, P.OUTPUTS], offset(work, plan[layer, P.Z])

@@ -59,9 +59,9 @@ def _extended_update_tile(plan, coef, params, moments, at, g, count, is_weight):
     w = offset(params, at)
     m = offset(moments, at) if plan[0, P.MOMENTS] > 0 else w
     v = offset(m, plan[0, P.PARAMETERS]) if plan[0, P.MOMENTS] > 1 else m
-    own, common = coef
+    of_layer, common = coef
     final_gradient(common, w, g, count, is_weight)
-    update_extended(plan[0, P.OPTIMIZER], own, w, g, m, v, count)
+    update_extended(plan[0, P.OPTIMIZER], of_layer, w, g, m, v, count)
     if plan[0, P.AVERAGE] >= 0:
         place = plan[0, P.AVERAGE] * plan[0, P.PARAMETERS] + at
         move_average(common[DECAY_OF_AVERAGE], w, offset(moments, place), count)
@@ -70,8 +70,8 @@ def _extended_update_tile(plan, coef, params, moments, at, g, count, is_weight):
 update_tile = by_plan(_update_tile, _extended_update_tile)
 """One update of ``count`` elements from ``at`` on, by the gradient g.
 
-plan, params, moments: layout.py. coef: of ``_begin_layer``. g: may be changed. is_weight: whether
-the elements are weights and not biases. Twin: ``update``.
+plan, params, moments: layout.py. coef: of ``_layer_coefficients``. g: may be changed. is_weight:
+whether the elements are weights and not biases. Twin: ``update``.
 """
 
 
@@ -86,7 +86,7 @@ def _extended_coefficients(plan, hyper):
     return common_coefficients(hyper)
 
 
-_begin_update = by_plan(_coefficients, _extended_coefficients)
+_common_coefficients = by_plan(_coefficients, _extended_coefficients)
 """The scalars that all layers share: (plan, hyper)."""
 
 
@@ -98,12 +98,12 @@ def _same(plan, layer, hyper, common):
 @kernel
 def _with_layer_rate(plan, layer, hyper, common):
     lr = hyper[H.STEP_LR] * hyper[H.of_layer(layer, H.LR_FACTOR)]
-    own = extended_coefficients_of(plan[0, P.OPTIMIZER], hyper, lr, hyper[H.STEP_MOMENTUM])
-    return own, common
+    of_layer = extended_coefficients_of(plan[0, P.OPTIMIZER], hyper, lr, hyper[H.STEP_MOMENTUM])
+    return of_layer, common
 
 
-_begin_layer = by_plan(_same, _with_layer_rate)
-"""The scalars of a layer's update, from those that all share: (plan, layer, hyper, common)."""
+_layer_coefficients = by_plan(_same, _with_layer_rate)
+"""The scalars of a layer's update, from the common ones: (plan, layer, hyper, common)."""
 
 
 @kernel
@@ -128,10 +128,11 @@ def _delta_panel(plan, work, layer, panel):
 
 @kernel
 def _outer(a, deltas, g, rows, count):
-    """g (count, lanes), the sum over a few rows of a[r, i] delta[r], for ``count`` units i.
+    """g (count, lanes), sum over the rows of a[r, i] delta[r], for ``count`` units i.
 
-    a: row panels of units (gemv.py). deltas: one panel (rows, lanes). Four units at a time share
-    its loads: they lie in one panel, or there is one row. g has room for whole fours.
+    a: row panels of units (gemv.py). deltas: one panel (rows, lanes). Four units at a
+    time share its loads: they lie in one panel, or there is one row. g has room for whole fours and
+    aliases neither.
     Twin: ``gradients``.
     """
     n_lanes = lanes(a)
@@ -177,7 +178,7 @@ def _use_gradient(plan, coef, arenas, mode, at, g, count, is_weight):
         _copy_vectors(offset(moments, at), g, count)
 
 
-# The parts of a layer: (plan, layer, arenas, scratch, coef, mode, ...), as ``update_part`` has them.
+# The parts of a layer. Arguments as in ``update_part``; scratch: the worker's; coef: the scalars.
 
 
 @kernel
@@ -289,11 +290,11 @@ def update_part(plan, arenas, hyper, mode, worker, workers, rows):
     n_lanes = lanes(work)
     scratch = offset(work, plan[0, P.SCRATCH] + worker * plan[0, P.SCRATCH_STRIDE])
     small, whole = is_small_batch(plan, rows, n_lanes), padded(rows, n_lanes)
-    common, vectors = _begin_update(plan, hyper), whole // n_lanes
+    common, vectors = _common_coefficients(plan, hyper), whole // n_lanes
     for layer in range(plan[0, P.LAST], 0, -1):
         if mode != ACCUMULATE and is_frozen(plan, layer, hyper):
             continue
-        coef = _begin_layer(plan, layer, hyper, common)
+        coef = _layer_coefficients(plan, layer, hyper, common)
         if small:
             _weights_of_small_batch(plan, layer, arenas, scratch, coef, mode, rows, worker, workers)
         else:
@@ -306,20 +307,21 @@ def update_part(plan, arenas, hyper, mode, worker, workers, rows):
 
 
 APPLIED_AT_A_TIME = 1024
-"""Elements of a stored gradient that are in the nearest cache while they are updated."""
+"""Elements of a stored gradient updated at a time: they fit the nearest cache with their
+moments."""
 
 
 @kernel
 def apply_part(plan, params, moments, gradient, hyper, worker, workers):
-    """Update one share's panels, and their biases, by a gradient that was stored before.
+    """Update one worker's panels, and their biases, by a stored gradient.
 
     plan, params, moments, gradient: layout.py; hyper: settings.py. Twin: ``update``.
     """
-    n_lanes, common = lanes(params), _begin_update(plan, hyper)
+    n_lanes, common = lanes(params), _common_coefficients(plan, hyper)
     for layer in range(1, plan[0, P.LAST] + 1):
         if is_frozen(plan, layer, hyper):
             continue
-        coef = _begin_layer(plan, layer, hyper, common)
+        coef = _layer_coefficients(plan, layer, hyper, common)
         first, last = part(padded(plan[layer, P.OUTPUTS], n_lanes) // n_lanes, worker, workers)
         for panel in range(first, last):
             start = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE]

@@ -43,8 +43,8 @@ def coefficients(optimizer, hyper, lr, momentum):
 def extended_coefficients_of(optimizer, hyper, lr, momentum):
     """``coefficients`` for the optimizers of extended plans, too, and GRADIENT_LR."""
     t, step, ahead = hyper[H.UPDATES] + 1.0, lr, 0.0
-    own = coefficients(optimizer, hyper, lr, momentum)
-    step, unbias = own[LR], own[UNBIAS]
+    plain = coefficients(optimizer, hyper, lr, momentum)
+    step, unbias = plain[LR], plain[UNBIAS]
     if optimizer == codes.NADAM:
         mu, later = nadam_momentum(hyper, t), nadam_momentum(hyper, t + 1.0)
         product = hyper[H.MU_PRODUCT] * mu
@@ -53,7 +53,7 @@ def extended_coefficients_of(optimizer, hyper, lr, momentum):
         unbias = 1.0 / math.sqrt(1.0 - hyper[codes.BETA2] ** t)
     elif optimizer == codes.ADAGRAD:
         step = lr / (1.0 + (t - 1.0) * hyper[codes.DECAY])
-    return (step, *own[MOMENTUM:UNBIAS], unbias, ahead)
+    return (step, *plain[MOMENTUM:UNBIAS], unbias, ahead)
 
 
 @kernel
@@ -133,8 +133,8 @@ def _adagrad(coef, w, g, v, count):
 def update(optimizer, coef, w, g, m, v, count):
     """One update of ``count`` elements, whole vectors, of the parameters w by the gradient g.
 
-    k: ``coefficients``. m, v: moments, as codes.py says which optimizer has which. No two may
-    alias. Twin: same name; torch's rules.
+    coef: ``coefficients``. m, v: moments (codes.py says which optimizer has which). No two of w, g,
+    m and v may alias. Twin: same name; torch's rules.
     """
     if optimizer == codes.SGD:
         _sgd(coef, w, g, m, count)
@@ -157,6 +157,6 @@ def update_extended(optimizer, coef, w, g, m, v, count):
 
 @kernel
 def beta1_or_momentum(optimizer, hyper):
-    """What a schedule of the momentum replaces."""
+    """The constant that a schedule of the momentum replaces."""
     adaptive = optimizer == codes.ADAM or optimizer == codes.ADAMW or optimizer == codes.NADAM
     return hyper[codes.BETA1] if adaptive else hyper[codes.MOMENTUM]
