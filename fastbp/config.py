@@ -6,7 +6,7 @@ import llvmlite
 import numba
 import numpy as np
 
-from .kernels.base import jit, width
+from .kernels.base import code_stamp, width
 from .runtime import threads
 
 
@@ -31,7 +31,7 @@ def show_config() -> None:
         "vector width": f"{width.BITS} bits: {width.lanes(4)} float32, {width.lanes(8)} float64",
         "threads": f"{threads.maximum('auto')} of {numba.config.NUMBA_NUM_THREADS}",
         "threading layer": _threading_layer(),
-        "kernel cache": str(jit.cache_folder()),
+        "kernel cache": str(code_stamp.cache_folder() or "none: set NUMBA_CACHE_DIR"),
     }
     for key, value in lines.items():
         print(f"{key + ':':17}{value}")

@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-from numba.misc.appdirs import AppDirs  # the same folder as the kernels' cache
+from fastbp.kernels.base.code_stamp import user_cache_folder
 
 
 class Unobtainable(Exception):
@@ -38,7 +38,10 @@ class Archive(NamedTuple):
 
 def cache_folder(name):
     """Where the files of a data set are kept: in the platform's cache folder for the user."""
-    return Path(AppDirs("fastbp", appauthor=False).user_cache_dir) / name
+    folder = user_cache_folder()
+    if folder is None:
+        raise Unobtainable("there is no home folder to keep it in")
+    return folder / name
 
 
 def cached(archive, folder):

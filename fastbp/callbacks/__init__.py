@@ -1,4 +1,4 @@
-"""Callbacks, History and the progress bar: who is told what while fit runs.
+"""Callbacks, History and the progress bar: the events of fit.
 
 A callback sees a FitState and the Trainer in it. Uses common, storage and model.
 """

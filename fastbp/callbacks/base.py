@@ -1,6 +1,6 @@
 """What fit tells its callbacks, and when.
 
-The ready ones are in monitors.py (what follows a value of History) and ready.py (the others).
+The ready callbacks are in monitors.py, model_checkpoint.py and loggers.py.
 """
 
 import math
@@ -234,7 +234,7 @@ class CallbackList:
         self.event, self.n_notified = "", 0
         self.callbacks = sorted(callbacks, key=_runs_last)
         self._bar = bar
-        # The bar begins last and ends first: what others print then stands below it.
+        # The bar begins last and ends first, so that the output of callbacks stands below it.
         self._all = [*self.callbacks, bar] if bar else self.callbacks
         of_steps = [c for c in _overriding(STEP, self._all) if c.step_interval]
         self._listeners = {STEP: of_steps, EPOCH: _overriding(EPOCH, self._all)}
@@ -268,7 +268,7 @@ class CallbackList:
         self._announce(EPOCH, 0)
 
     def describe(self) -> dict[str, Any]:
-        """What a checkpoint has of them."""
+        """The state of the callbacks for a checkpoint."""
         return {
             "stopped": self.stopped_permanently,
             "event": self.event,
@@ -339,7 +339,7 @@ def _runs_last(callback: Callback) -> bool:
 
 
 def is_states(value: Any, count: int) -> bool:
-    """Whether it is a state_dict for each of so many callbacks."""
+    """Whether it is a list of ``count`` state_dicts."""
     return isinstance(value, list) and [type(one) for one in value] == [dict] * count
 
 

@@ -17,7 +17,7 @@ SPAN = 100.0
 """A loss that falls by more than this factor is shown on a logarithmic scale."""
 
 FEW = 30
-"""Up to so many epochs, each has a point."""
+"""The largest number of epochs that are drawn with a point each."""
 
 
 class Curves(Figure):
@@ -72,7 +72,7 @@ def sweep(lrs: Floats, losses: Floats, smoothed: Floats, suggestion: float) -> F
     if not math.isnan(suggestion):
         label = f"suggestion {suggestion:.2g}"
         axes.axvline(suggestion, color=VALIDATION, ls="--", lw=1.2, label=label)
-    # The losses before the lowest: what follows may be any number of times as high.
+    # The scale is that of the losses before the lowest: later ones may be far larger.
     before = losses[: int(smoothed.argmin()) + 1]
     low, high = before.min(), before.max()
     if low < high:

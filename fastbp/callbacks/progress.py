@@ -1,4 +1,4 @@
-"""The bar that fit shows: tqdm's, of a terminal or of a notebook."""
+"""The progress bar of fit: tqdm's, for terminals and notebooks."""
 
 import sys
 from typing import Any
@@ -7,7 +7,7 @@ from .base import Callback, FitState
 
 
 def bar_for(progress: bool | str) -> "Bar | None":
-    """A bar if one is wanted: "auto" says yes on a terminal and in a notebook.
+    """A bar, or None; "auto" is True on a terminal and in a notebook.
 
     ValueError for anything but True, False and "auto".
     """
@@ -23,7 +23,7 @@ def _is_watched() -> bool:
 
 
 class Bar(Callback):
-    """How many rows are done of those of all epochs, how fast, and the last epoch's numbers."""
+    """Shows the rows done of those of all epochs, the speed, and the last epoch's values."""
 
     _bar: Any
 

@@ -31,7 +31,7 @@ HIDDEN = {name: a for name, a in ACTIVATIONS.items() if not a.output_only}
 """Those that a hidden layer can have."""
 
 ActivationLike: TypeAlias = str | Callable[..., Any]
-"""How a user names an activation: own ones are njit functions (fastbp/own.py)."""
+"""What a user passes for an activation: a name, or their own njit function."""
 
 
 def lookup(activation: object, argument: str = "output") -> Activation:

@@ -114,7 +114,7 @@ class Quantile(CallRepr):
 
 
 LossLike: TypeAlias = str | Huber | Quantile | Callable[..., float]
-"""How a user names a loss: own ones are njit functions (fastbp/own.py)."""
+"""What a user passes for a loss: a name, a specification, or their own njit function."""
 
 
 NUMBERED: dict[str, type[Huber | Quantile]] = {"Huber": Huber, "Quantile": Quantile}

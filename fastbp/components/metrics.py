@@ -36,7 +36,10 @@ def as_metrics(metrics: Any, has_accuracy: bool) -> dict[str, Metric]:
 
 
 def apply_metrics(metrics: Mapping[str, Metric], y: Array, p: Array) -> dict[str, float]:
-    """Their values; what one raises has its name in a note, TypeError for no number."""
+    """The values by name. An exception of a metric gets its name in a note.
+
+    TypeError for a value that is not a number.
+    """
     return {name: _apply(name, metric, y, p) for name, metric in metrics.items()}
 
 

@@ -58,7 +58,7 @@ class Options:
         return any(numbers) or chosen or any(factor != 1 for factor in self.lr_factors)
 
     def hyper(self, optimizer: Optimizer, loss: Loss, n_classes: int) -> Floats:
-        """The hyperparameter vector (kernels/settings.py) before the first update."""
+        """The hyperparameter vector (kernels/tables/settings.py) before the first update."""
         layers = len(self.lr_factors)
         hyper = np.zeros(settings.length(layers, n_classes))
         hyper[: codes.N_HYPER] = optimizer.hyper()

@@ -28,7 +28,7 @@ def not_compiled(known: Iterable[str], function: object, argument: str) -> str:
     """What to say of a function that is not an njit one, where names are known, too."""
     return (
         f"{argument} is {function!r}, of type {type(function).__name__}: it must be one of "
-        f"{', '.join(map(repr, known))}, or a function that numba.njit has compiled (fastbp/own.py)"
+        f"{', '.join(map(repr, known))}, or a function that numba.njit has compiled"
     )
 
 
@@ -42,7 +42,7 @@ def loss_address(function: Callable[..., float], itemsize: int) -> int:
     pointer = types.CPointer(_element(itemsize))
 
     def custom_loss(p, y, dloss_dp, units):  # type: ignore[no-untyped-def]
-        loss = np.nan  # what it raises would be lost, and the loss 0
+        loss = np.nan  # an exception would be lost, and the loss would be 0
         try:  # noqa: SIM105 - compiled code knows no contextlib
             loss = function(carray(p, units), carray(y, units), carray(dloss_dp, units))
         except Exception:  # noqa: BLE001
@@ -100,16 +100,16 @@ def _difference(function: Any, p: Any, y: Any, i: int) -> float:
 
 @lru_cache(maxsize=64)
 def activation_address(function: Callable[..., Any], itemsize: int) -> int:
-    """Address of the C function (z, a, count) that makes a of so many z, and da/dz in their place.
+    """Address of the C function (z, a, count): it fills a (count,) and replaces z by da/dz.
 
-    The loop is around the user's function, and not around the call of a pointer to it: LLVM inlines
-    it, and vectorizes what can be.
+    The loop is inside the C function, so that LLVM inlines the user's function and vectorizes the
+    loop where it can.
     """
     pointer = types.CPointer(_element(itemsize))
 
     def custom_activation(z, a, count):  # type: ignore[no-untyped-def]
         places, outputs = carray(z, count), carray(a, count)
-        try:  # what it raises would be lost
+        try:  # an exception would be lost
             for i in range(count):
                 x = places[i]
                 value, derivative = function(x)

@@ -131,7 +131,7 @@ def _moments(table: Table, name: str) -> tuple[Floats, Floats]:
 
 
 def fill(scaling: Scaling, scales: arenas.Scales) -> None:
-    """Write a network's scales (kernels/scaling.py).
+    """Write a network's scales (kernels/stages/scaling.py).
 
     Outputs are p scale + mean where there are as many as targets. Twice as many are first means,
     and then logarithms of variances, which grow by 2 ln scale.

@@ -1,4 +1,4 @@
-"""A network as names and numbers: what a model file holds, and a checkpoint of its network.
+"""A network as named tensors and JSON: the content of a model file.
 
 The tensors of a file, in natural shapes and the network's dtype:
 
@@ -108,7 +108,7 @@ def from_torch(module: Any) -> Network:
 
 
 def describe(net: Network) -> dict[str, Any]:
-    """What is no tensor, for JSON. ValueError where two own functions have one name."""
+    """The properties besides tensors, for JSON; ValueError for two functions of one name."""
     return {
         "sizes": list(net.sizes),
         "activations": _kinds(net),
@@ -184,7 +184,7 @@ def check_names(functions: Iterable[Callable[..., Any]]) -> None:
 
 
 def _activations(value: Any, functions: Functions) -> list[Any]:
-    """What ``Network`` takes for what ``_kinds`` gave."""
+    """The arguments of ``Network`` for the result of ``_kinds``."""
     if not isinstance(value, list) or not value:
         raise ValueError("its activations are no list of names")
     own = {name for name in map(_own_name, value) if name is not None}

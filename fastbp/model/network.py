@@ -38,7 +38,7 @@ class Network:
             vectorized; functions of ``math`` are called for one number at a time.
         output: activation of the last layer, likewise. Your own activation goes with every loss but
             "bce", "cross_entropy", "poisson" and "gaussian_nll".
-        init: rule for the initial weights (fastbp/initializers.py); "auto" is He's normal for the
+        init: name of a rule in fastbp/components/initializers.py; "auto" is He's normal for the
             relu family and Glorot's uniform for all others. Biases start at 0.
         seed: of the initial weights, an integer in [0, 2**63); None draws one.
         dtype: "float32", or "float64" for the same kernels in double precision.
@@ -203,7 +203,7 @@ class Network:
 
     @property
     def residual(self) -> bool:
-        """Whether hidden layers as wide as the layer before add what they were given."""
+        """Whether hidden layers as wide as the layer before add their inputs."""
         return self._residual
 
     @property
@@ -300,7 +300,7 @@ class Network:
         target_mean: Any = None,
         target_scale: Any = None,
     ) -> None:
-        """Set what ``standardize`` estimates: inputs become (x - input_mean) / input_scale.
+        """Set the means and scales of ``standardize``: inputs become (x - mean) / scale.
 
         Each call sets all four: a mean that is not given is 0, a scale that is not given is 1.
         Without arguments nothing is scaled any more.

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..common.types import Array, Ints
 from ..data.tables import address
-from ..kernels.base import jit
+from ..kernels.base import code_stamp
 from ..kernels.entry import embed_server, run
 from ..kernels.tables import arenas, job_table, layout
 from .arrays import TrainingArrays
@@ -71,7 +71,7 @@ def _header(arrays: TrainingArrays, most_rows: int, plans: tuple[Ints, Ints]) ->
     here, itemsize = address(array), arrays.parameters.itemsize
     array[embed_server.ENTRY], array[embed_server.STAMP], array[embed_server.HERE] = (
         embed_server.serve(),
-        jit.stamp(),
+        code_stamp.stamp(),
         here,
     )
     array[embed_server.CODE], array[embed_server.ITEMSIZE] = (

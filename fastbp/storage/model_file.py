@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
 
 from ..common import checks, registry
 from ..common.types import Array
@@ -62,9 +61,6 @@ def write(
     metadata["sha256"] = _checksum(metadata, arrays)
     with atomic.replacing(path) as file:
         safetensors_format.write(file, metadata, arrays)
-        file.flush()
-        with safe_open(file.name, framework="np"):
-            pass  # raises, before the old file is replaced, if other readers could not read it
 
 
 def read(

@@ -2,9 +2,12 @@
 
 A file is the length of its header (8 bytes, little-endian), the header (JSON: for each tensor its
 dtype, shape, and the bytes that are its own; and metadata, strings by name), and the bytes of the
-tensors. What the safetensors package writes differs from one time to the next in the order of the
-metadata, and takes a copy of all tensors in memory; what it reads may have a name twice. So both
-are done here, and the package is asked whether it can read what was written (files.py).
+tensors.
+
+The safetensors package is needed by tests alone. Its writer copies all tensors in memory, and the
+order of its metadata differs from one time to the next. Its reader accepts a name that occurs
+twice, and its errors say neither what was expected nor what to do. Tests read what is written here
+with the package, and here what the package writes.
 """
 
 import json
@@ -70,7 +73,10 @@ def short(value: Any) -> str:
 
 
 def write(file: BinaryIO, metadata: Mapping[str, str], tensors: Mapping[str, Array]) -> None:
-    """Write a file: the same bytes for the same content."""
+    """Write a file: the same bytes for the same content.
+
+    ValueError for a header above the format's limit: no reader would open the file.
+    """
     # Large elements first, so that all are aligned; the header is padded for the same reason.
     order = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
     header: dict[str, Any] = {METADATA: dict(sorted(metadata.items()))}
@@ -85,6 +91,11 @@ def write(file: BinaryIO, metadata: Mapping[str, str], tensors: Mapping[str, Arr
         begin = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % PREFIX)
+    if len(text) > LIMIT:
+        raise ValueError(
+            f"the file would need a header of {len(text)} bytes, and the format allows {LIMIT}: "
+            "shorten the history and the names that it holds"
+        )
     file.write(len(text).to_bytes(PREFIX, "little"))
     file.write(text)
     for name in order:

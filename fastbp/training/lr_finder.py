@@ -1,4 +1,4 @@
-"""The learning-rate finder: what the loss does while lr grows from update to update.
+"""The learning-rate finder: it records the loss while lr grows from update to update.
 
 The range test of Smith (Cyclical learning rates for training neural networks, WACV 2017), with
 exponential steps, smoothing and a stop as in fastai.
@@ -82,7 +82,7 @@ def learning_rates(start_lr: Any, end_lr: Any, updates: Any) -> Floats:
     try:
         return np.geomspace(start, end, count)
     except (MemoryError, ValueError) as error:  # larger than memory, or than an array can be
-        raise MemoryError(f"updates is {count}: so many learning rates fit no memory") from error
+        raise MemoryError(f"updates is {count}: there is no memory for as many rates") from error
 
 
 def sweep(core: TrainerCore, data: Dataset, lrs: Floats) -> LRCurve:

@@ -195,22 +195,22 @@ class Trainer(TrainerQueries):
         resume: str | os.PathLike[str] | None = None,
         snapshot: bool = True,
     ) -> History:
-        """Train for some epochs, going on from the current state.
+        """Train for some epochs from the current state on.
 
         Args:
-            X: (n, n_in), numbers of any real dtype, order and strides. Not copied.
+            X: (n, n_in), numbers of any real dtype, order and strides. It is not copied.
             y: targets (n, n_out), or (n,) if n_out is 1; for cross_entropy integer labels (n,) or
                 rows of probabilities (n, n_out).
             epochs: passes over the rows, >= 1.
             sample_weight: of each row, (n,), >= 0; None for 1.
             validation_data: (X, y) to evaluate after each epoch, without weights.
-            validation_fraction: in (0, 1): hold out this share of the rows instead, of each class
-                its share (integer labels; one output of 0 and 1 with bce). Which rows depends on
-                the trainer's seed, n and the classes alone: the next fit holds out the same. These
-                rows are copied, memory-mapped ones into memory; the others are not.
+            validation_fraction: in (0, 1): evaluate on this share of the rows instead, which are
+                held out, the same share of each class (integer labels; one output of 0 and 1 with
+                bce). The choice of rows depends only on the trainer's seed, n and the classes: the
+                next fit holds out the same rows. Held-out rows are copied into memory.
             metrics: functions of (y, p) to evaluate with: see ``evaluate``.
-            callbacks: what to call as it goes on: see ``Callback``.
-            shuffle: take the rows of each epoch in an order that depends on (seed, epoch) alone.
+            callbacks: the callbacks: see ``Callback``.
+            shuffle: take the rows of each epoch in an order that depends only on (seed, epoch).
             progress: show a bar: True, False, or "auto" for on a terminal and in a notebook.
             resume: a file that ``ModelCheckpoint`` wrote in a fit with the same arguments and data:
                 finish that fit. The trainer comes from ``Trainer.load``, or is made with the same
@@ -225,7 +225,7 @@ class Trainer(TrainerQueries):
 
         Raises:
             ValueError, TypeError: before anything has changed, if shapes, dtypes, arguments or the
-                file do not fit; when the row is reached, if it holds a value that does not.
+                file do not fit; when a row is reached, if it has an invalid value.
             FloatingPointError: a batch's loss was not finite; that update was not made.
             OSError: the file cannot be read.
             RuntimeError: called by a callback or a metric of another fit of this trainer.
@@ -290,7 +290,7 @@ class Trainer(TrainerQueries):
             epochs: times to go through the batches, >= 1.
             validation_data: (X, y) to evaluate after each epoch.
             metrics: functions of (y, p) to evaluate with: see ``evaluate``.
-            callbacks: what to call as it goes on: see ``Callback``.
+            callbacks: the callbacks: see ``Callback``.
             progress: show a bar: True, False, or "auto" for on a terminal and in a notebook.
 
         Returns:

@@ -1,4 +1,4 @@
-"""What decides how kernels are compiled: jit flags and cache, vector width, sizes, variants, codes.
+"""What decides how kernels are compiled: flags, compiler, cache, vector width, sizes, variants.
 
-Uses no other room.
+The codes of losses, activations and optimizers are here, too. Uses no other room.
 """

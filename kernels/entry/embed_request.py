@@ -8,7 +8,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..base import jit
+from ..base import code_stamp
 from ..ir.llvm_ir import I64
 from . import embed_server
 from .embed_server import (
@@ -48,7 +48,7 @@ def _is_for_these_kernels(builder: Any, handle: Any) -> Any:
     """Whether the handle is no copy, and is for the kernels that this code was compiled with."""
     here, stamp = (builder.load(builder.gep(handle, [I64(i)])) for i in (HERE, STAMP))
     place = builder.icmp_unsigned("==", here, builder.ptrtoint(handle, I64))
-    return builder.and_(place, builder.icmp_unsigned("==", stamp, I64(jit.stamp())))
+    return builder.and_(place, builder.icmp_unsigned("==", stamp, I64(code_stamp.stamp())))
 
 
 def _call(builder: Any, handle: Any, length: Any, elements: dict[int, Any]) -> tuple[Any, Any]:

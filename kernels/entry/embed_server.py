@@ -42,7 +42,7 @@ from ..tables import layout as P
 # Elements of a model handle. The first three keep their places in every version.
 (
     ENTRY,  # address of ``serve``
-    STAMP,  # jit.stamp() of the kernels that it is for
+    STAMP,  # code_stamp.stamp() of the kernels that it is for
     HERE,  # its own address: it differs in a copied handle, which is therefore rejected
     CODE,  # address of step.call
     ITEMSIZE,  # bytes of an element
@@ -66,15 +66,17 @@ SLOT_STRIDE = -(-(J.JOB + 2) // 8) * 8
 
 # Elements of a request. An array has four: address, dimensions, rows, columns.
 (
-    REQUEST_HANDLE,
-    REQUEST_TASK,
-    REQUEST_LABELS,
-    REQUEST_STATUS,
-    REQUEST_X,
-    REQUEST_Y,
-    REQUEST_OUT,
-    REQUEST,
-) = *range(5), 8, 12, 16
+    REQUEST_HANDLE,  # address of the model handle
+    REQUEST_TASK,  # TRAIN_IF_SERIAL, or one of job_table.py
+    REQUEST_LABELS,  # 1: y is integer labels
+    REQUEST_STATUS,  # the answer
+    REQUEST_X,  # from here, X
+    REQUEST_Y,  # from here, y, or dLoss/dp
+    REQUEST_OUT,  # from here, out
+    REQUEST,  # length of a request
+) = (*range(5), 8, 12, 16)
+
+# Elements of an array, after its address.
 _NDIM, _ROWS, _COLUMNS = range(1, 4)
 
 TRAIN_IF_SERIAL = 100

@@ -9,7 +9,6 @@ import time
 
 import numpy as np
 import pytest
-from test_determinism import bits, make
 
 import fastbp
 from fastbp.callbacks.base import EVENTS, Callback, LambdaCallback, StopTraining
@@ -17,6 +16,7 @@ from fastbp.kernels import reference
 from fastbp.runtime import compiled_engine as compiled
 from support.cases import Case, each_case
 from support.internals import core, dataset
+from support.trainers import bits, trainer_in_thirds
 
 CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 BATCH, STEPS = 8, 3
@@ -158,7 +158,7 @@ def callbacks_of(kind):
 
 
 def trained(case, engine, **options):
-    trainer = make(case, engine=engine)
+    trainer = trainer_in_thirds(case, engine=engine)
     losses = trainer.fit(*case.batch(), epochs=3, **options)["loss"]
     return bits(trainer), losses, core(trainer).epoch
 

@@ -11,7 +11,6 @@ import pytest
 from numba import njit
 from numba.core import event
 from numba.core.runtime import rtsys
-from test_engines import distance, tolerance
 
 import fastbp
 from fastbp import embed
@@ -19,6 +18,7 @@ from fastbp.kernels import reference
 from fastbp.kernels.entry import embed_server
 from support import processes
 from support.cases import CASES, DTYPES, HIDDEN, PAIRS, Case, each_case, each_dtype, flat, with_pair
+from support.closeness import distance, tolerance
 from support.embed_ways import (
     ADAM,
     FLAT,

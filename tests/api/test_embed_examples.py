@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from test_examples import load
+
+from support.examples import load
 
 cart_pole = load("cart_pole")
 surrogate = load("surrogate")

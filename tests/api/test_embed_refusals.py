@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numba.core.errors import TypingError
-from test_memory import guarding
 
 from fastbp import embed
 from support import processes
@@ -21,7 +20,7 @@ from support.embed_ways import (
     model_of,
     same_state,
 )
-from support.guards import Guard
+from support.guards import Guard, guarding
 from support.internals import core
 
 GOOD = {

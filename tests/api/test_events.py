@@ -2,13 +2,22 @@
 
 import numpy as np
 import pytest
-from test_checkpoints import state
-from test_resume import CASE, EVERY, Crash, Crasher, fit, make, same, timeless
 
 import fastbp
 from fastbp.callbacks.base import EPOCH, STEP
 from fastbp.kernels.tables import job_table
 from support.internals import core
+from support.resumed_fits import (
+    CASE,
+    EVERY,
+    Crash,
+    Crasher,
+    assert_same,
+    fit_with,
+    new_trainer,
+    timeless,
+)
+from support.trainers import training_state
 
 NAME = "run.safetensors"
 LONGEST = 17
@@ -82,20 +91,20 @@ def interrupt(trainer, call, instead=KeyboardInterrupt):
 @pytest.mark.parametrize("at", [5, 10])
 def test_who_hears_later_hears_when_the_fit_is_resumed(event, at, tmp_path):
     path, heard, after = tmp_path / NAME, [], []
-    whole, second = make(), make()
-    history = fit(whole, callbacks(Saver(path, event, at), heard))
-    resumed = fit(second, callbacks(Saver(path), after), resume=path)
-    same(second, resumed, whole, history)
+    whole, second = new_trainer(), new_trainer()
+    history = fit_with(whole, callbacks(Saver(path, event, at), heard))
+    resumed = fit_with(second, callbacks(Saver(path), after), resume=path)
+    assert_same(second, resumed, whole, history)
     first = [call[:2] for call in heard].index((event, at))
     assert after == heard[first:]
 
 
 def test_a_file_that_is_written_as_a_resumed_fit_begins(tmp_path):
     path, other = tmp_path / NAME, tmp_path / "other"
-    whole, second, third = make(), make(), make()
-    history = fit(whole, callbacks(Saver(path, STEP, 23), []))
-    fit(second, callbacks(Saver(other, "on_fit_begin", 23), []), resume=path)
-    same(third, fit(third, callbacks(Saver(path), []), resume=other), whole, history)
+    whole, second, third = new_trainer(), new_trainer(), new_trainer()
+    history = fit_with(whole, callbacks(Saver(path, STEP, 23), []))
+    fit_with(second, callbacks(Saver(other, "on_fit_begin", 23), []), resume=path)
+    assert_same(third, fit_with(third, callbacks(Saver(path), []), resume=other), whole, history)
 
 
 def test_a_callback_that_stops_a_resumed_fit_as_it_begins(tmp_path):
@@ -104,9 +113,9 @@ def test_a_callback_that_stops_a_resumed_fit_as_it_begins(tmp_path):
     def stop(_state):
         raise fastbp.StopTraining
 
-    fit(make(), [fastbp.ModelCheckpoint(path), fastbp.LambdaCallback()], epochs=2)
+    fit_with(new_trainer(), [fastbp.ModelCheckpoint(path), fastbp.LambdaCallback()], epochs=2)
     called = [fastbp.ModelCheckpoint(path), fastbp.LambdaCallback(on_fit_begin=stop)]
-    assert len(fit(make(), called, epochs=6, resume=path)["loss"]) == 2
+    assert len(fit_with(new_trainer(), called, epochs=6, resume=path)["loss"]) == 2
 
 
 def test_the_best_beside_the_newest(tmp_path):
@@ -121,7 +130,7 @@ def test_the_best_beside_the_newest(tmp_path):
             Crasher(at),
         ]
         metrics = {"m": lambda *_: next(scores)}
-        return fit(make(), called, epochs=3, metrics=metrics, **more)
+        return fit_with(new_trainer(), called, epochs=3, metrics=metrics, **more)
 
     with pytest.raises(Crash):
         train([1.0, 3.0], 12)
@@ -135,14 +144,14 @@ def test_the_best_beside_the_newest(tmp_path):
 
 @pytest.mark.parametrize("call", [1, 2, 3, 4])
 def test_ctrl_c_within_a_chunk_keeps_the_history_of_the_epochs_made(call):
-    trainer, other = make(ENDLESS), make(ENDLESS)
+    trainer, other = new_trainer(ENDLESS), new_trainer(ENDLESS)
     interrupt(trainer, call)
     with pytest.raises(KeyboardInterrupt):
-        fit(trainer, [], epochs=10**6, validation_fraction=None)
+        fit_with(trainer, [], epochs=10**6, validation_fraction=None)
     made = core(trainer).epoch
     assert len(trainer.history.get("loss", ())) == made
     if made:
-        history = fit(other, [], epochs=made, validation_fraction=None)
+        history = fit_with(other, [], epochs=made, validation_fraction=None)
         assert trainer.history["loss"] == history["loss"]
 
 
@@ -150,17 +159,17 @@ def test_ctrl_c_within_a_chunk_keeps_the_history_of_the_epochs_made(call):
 @pytest.mark.parametrize("fraction", [None, 0.2])
 def test_what_is_saved_after_ctrl_c_can_be_resumed(call, fraction, tmp_path):
     path = tmp_path / NAME
-    whole, first, second = make(ENDLESS), make(ENDLESS), make(ENDLESS)
+    whole, first, second = new_trainer(ENDLESS), new_trainer(ENDLESS), new_trainer(ENDLESS)
     asked = {"epochs": 40, "validation_fraction": fraction}
-    history = fit(whole, [AtEnd(tmp_path / "whole")], **asked)
+    history = fit_with(whole, [AtEnd(tmp_path / "whole")], **asked)
     interrupt(first, call)
     with pytest.raises(KeyboardInterrupt):
-        fit(first, [AtEnd(path)], **asked)
-    same(second, fit(second, [AtEnd(path)], resume=path, **asked), whole, history)
+        fit_with(first, [AtEnd(path)], **asked)
+    assert_same(second, fit_with(second, [AtEnd(path)], resume=path, **asked), whole, history)
 
 
 def test_a_signal_handler_cannot_save_in_the_middle_of_updates(tmp_path):
-    trainer = make(ENDLESS)
+    trainer = new_trainer(ENDLESS)
     train = core(trainer).engine.train
 
     def handled(data, job, into):
@@ -170,7 +179,7 @@ def test_a_signal_handler_cannot_save_in_the_middle_of_updates(tmp_path):
 
     core(trainer).engine.train = handled
     with pytest.raises(RuntimeError, match="by a signal handler in the middle of updates"):
-        fit(trainer, [])
+        fit_with(trainer, [])
     assert not (tmp_path / NAME).exists()
     core(trainer).engine.train = train
     trainer.save(tmp_path / NAME)
@@ -182,15 +191,15 @@ def test_what_is_saved_after_a_refused_batch_is_where_the_trainer_went_back_to(
     call, called, tmp_path
 ):
     """Also where the call that met it had ended epochs."""
-    path, trainer, other = tmp_path / NAME, make(ENDLESS), make(ENDLESS)
+    path, trainer, other = tmp_path / NAME, new_trainer(ENDLESS), new_trainer(ENDLESS)
     called = [kind(path) for kind in called]
     interrupt(trainer, call, FloatingPointError("not finite"))
     with pytest.raises(FloatingPointError):
-        fit(trainer, called, epochs=1000, validation_fraction=None)
+        fit_with(trainer, called, epochs=1000, validation_fraction=None)
     made = core(trainer).epoch
     if made:
-        fit(other, [], epochs=made, validation_fraction=None)
-        assert state(trainer) == state(other)
+        fit_with(other, [], epochs=made, validation_fraction=None)
+        assert training_state(trainer) == training_state(other)
     assert len(trainer.history.get("loss", ())) == made
     if called:
         position = fastbp.training.checkpoints.read(path).fit["position"]
@@ -200,60 +209,60 @@ def test_what_is_saved_after_a_refused_batch_is_where_the_trainer_went_back_to(
 def test_a_resumed_fit_goes_back_through_the_epoch_that_it_was_resumed_in(tmp_path):
     """That epoch is made again from where it was resumed, and not from its beginning."""
     path, asked = tmp_path / NAME, {"epochs": 1000, "validation_fraction": None}
-    first, second, third = make(ENDLESS), make(ENDLESS), make(ENDLESS)
+    first, second, third = new_trainer(ENDLESS), new_trainer(ENDLESS), new_trainer(ENDLESS)
     interrupt(first, 1)
     with pytest.raises(KeyboardInterrupt):
-        fit(first, [AtEnd(path)], **asked)
+        fit_with(first, [AtEnd(path)], **asked)
     assert fastbp.training.checkpoints.read(path).fit["position"]["row"] > 0
     interrupt(second, 3, FloatingPointError("not finite"))
     with pytest.raises(FloatingPointError):
-        fit(second, [AtEnd(tmp_path / "end")], resume=path, **asked)
+        fit_with(second, [AtEnd(tmp_path / "end")], resume=path, **asked)
     assert core(second).epoch > 0
-    fit(third, [], **asked | {"epochs": core(second).epoch})
-    assert state(second) == state(third)
+    fit_with(third, [], **asked | {"epochs": core(second).epoch})
+    assert training_state(second) == training_state(third)
 
 
 def test_losses_do_not_depend_on_what_the_trainer_did_before(tmp_path):
     """Once rows had weights the kernels are others, which add up the weights of an epoch's rows."""
     path, asked = tmp_path / NAME, {"epochs": 3, "validation_fraction": None}
     options = {key: value for key, value in EVERY.items() if key != "class_weight"}
-    whole, first, second = make(options), make(options), make(options)
-    history = fit(whole, [AtEnd(path)], **asked)
+    whole, first, second = new_trainer(options), new_trainer(options), new_trainer(options)
+    history = fit_with(whole, [AtEnd(path)], **asked)
     interrupt(first, 2)
     with pytest.raises(KeyboardInterrupt):
-        fit(first, [AtEnd(path)], **asked)
+        fit_with(first, [AtEnd(path)], **asked)
     X, y = CASE.batch()
     second.step(X[:4], y[:4], np.ones(4))
-    resumed = fit(second, [AtEnd(path)], resume=path, **asked)
+    resumed = fit_with(second, [AtEnd(path)], resume=path, **asked)
     assert timeless(resumed) == timeless(history)
 
 
 def test_plain_kernels_and_then_others(tmp_path):
     path, asked = tmp_path / NAME, {"epochs": 3, "validation_fraction": None}
-    whole, first, second = make({}), make({}), make({})
-    history = fit(whole, [AtEnd(path)], **asked)
+    whole, first, second = new_trainer({}), new_trainer({}), new_trainer({})
+    history = fit_with(whole, [AtEnd(path)], **asked)
     interrupt(first, 2)
     with pytest.raises(KeyboardInterrupt):
-        fit(first, [AtEnd(path)], **asked)
+        fit_with(first, [AtEnd(path)], **asked)
     X, y = CASE.batch()
     second.step(X[:4], y[:4], np.ones(4))
-    resumed = fit(second, [AtEnd(path)], resume=path, **asked)
+    resumed = fit_with(second, [AtEnd(path)], resume=path, **asked)
     assert timeless(resumed) == timeless(history)
 
 
 def test_history_of_batches():
-    trainer = make({})
+    trainer = new_trainer({})
     X, y = CASE.batch()
-    fit(trainer, [])
+    fit_with(trainer, [])
     history = trainer.fit_batches([(X[:8], y[:8])], epochs=1)
     assert trainer.history is history
 
 
 def test_batches_within_fit_leave_its_history():
-    trainer = make({})
+    trainer = new_trainer({})
     X, y = CASE.batch()
     more = fastbp.LambdaCallback(
         on_epoch_end=lambda state: state.trainer.fit_batches([(X[:8], y[:8])])
     )
-    history = fit(trainer, [more], epochs=2)
+    history = fit_with(trainer, [more], epochs=2)
     assert trainer.history is history

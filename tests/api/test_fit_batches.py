@@ -4,12 +4,12 @@ import sys
 
 import numpy as np
 import pytest
-from test_determinism import bits
-from test_gather import KINDS
 
 import fastbp
 from support import processes
+from support.array_views import KINDS
 from support.features import MANY
+from support.trainers import bits
 
 ADAM = fastbp.Adam(lr=0.01)
 ENGINES = ("numba", "numpy")

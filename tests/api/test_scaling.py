@@ -6,18 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_determinism import bits
-from test_engines import AMPLIFICATION, assert_layers_close, distance, parameters, tolerance
-from test_gather import KINDS, VIEWS
-from test_gradients import TOLERANCE, H
 
 import fastbp
 from fastbp import embed
 from fastbp.data import scaling
 from support import processes
+from support.allocation import allocations
+from support.array_views import KINDS, VIEWS
 from support.cases import Case, each_dtype, flat
+from support.central_differences import TOLERANCE, H
+from support.closeness import AMPLIFICATION, assert_layers_close, distance, layers_of, tolerance
 from support.features import EVERY, FEW, MANY, WIDE
 from support.internals import core
+from support.trainers import bits
 
 LOSSES = ("mse", "squared_error", "mae", "huber", "quantile", "gaussian_nll")
 ADAM = fastbp.Adam(lr=0.01, eps=1e-4)  # see features.OPTIMIZERS
@@ -163,7 +164,7 @@ def test_a_scaled_network_is_one_of_data_scaled_by_hand(case, loss):
         for p in (one.predict(X), one.net.predict(X)):
             np.testing.assert_allclose(p, expected, rtol=1e-10, atol=1e-10 * np.abs(y).max())
         assert one.step(X, y) == pytest.approx(other.step(*own), rel=allowed)
-    assert_layers_close(parameters(one), parameters(other), allowed)
+    assert_layers_close(layers_of(one), layers_of(other), allowed)
 
 
 def test_fit_of_a_scaled_network():
@@ -190,7 +191,7 @@ def test_engines_agree(case, loss, dtype):
         assert distance(compiled.predict(X), twin.predict(X)) <= allowed
         assert compiled.evaluate(X, y) == pytest.approx(twin.evaluate(X, y), rel=allowed)
         assert compiled.step(X, y) == pytest.approx(twin.step(X, y), rel=allowed)
-    assert_layers_close(parameters(compiled), parameters(twin), allowed)
+    assert_layers_close(layers_of(compiled), layers_of(twin), allowed)
 
 
 @pytest.mark.parametrize("case", [MANY, FEW, WIDE], ids=["many", "few", "wide"])
@@ -204,7 +205,7 @@ def test_engines_agree_with_every_feature(case):
         trainer.net.standardize(X)
     for _ in range(3):
         assert compiled.step(X, y, weights) == pytest.approx(twin.step(X, y, weights), rel=allowed)
-    assert_layers_close(parameters(compiled), parameters(twin), allowed)
+    assert_layers_close(layers_of(compiled), layers_of(twin), allowed)
     expected = twin.predict(X, averaged=True)
     assert distance(compiled.predict(X, averaged=True), expected) <= allowed
     averaged = compiled.averaged_network()
@@ -219,7 +220,7 @@ def test_gradients_equal_central_differences(case, loss):
     trainer, rng = scaled(case), np.random.default_rng(3)
     batch = raw_batch(case)
     loss, gradients = trainer.loss_and_gradients(*batch)
-    net, start = trainer.net, parameters(trainer)
+    net, start = trainer.net, layers_of(trainer)
     for layer in range(3):
         direction = rng.normal(size=start[layer][0].shape)
         direction /= np.linalg.norm(direction)
@@ -347,7 +348,7 @@ def test_a_gradient_of_ones_own_is_by_raw_outputs(case):
     assert embed.step_from(own.compiled(), X, dloss_dp)
     trainer.step(X, y)
     allowed = tolerance(case, "float64") * AMPLIFICATION
-    assert_layers_close(parameters(own), parameters(trainer), allowed)
+    assert_layers_close(layers_of(own), layers_of(trainer), allowed)
 
 
 # Who keeps it, and who follows
@@ -439,14 +440,12 @@ def test_a_network_forgets_its_trainers():
 
 
 def report_allocations():
-    """Of Numba's run time, as test_memory.py counts them."""
-    import test_memory
-
+    """What a call of fit allocates of Numba's run time."""
     for case in ROUTES.values():
         trainer, (X, y) = scaled(case, "float32", optimizer=ADAM), raw_batch(case)
         core(trainer).workers = 1
         trainer.fit(X, y, 2)
-        print(*(test_memory.allocations(lambda: trainer.fit(X, y, 50))))  # noqa: B023
+        print(*(allocations(lambda: trainer.fit(X, y, 50))))  # noqa: B023
 
 
 def test_steps_make_no_allocation_of_numbas_run_time():

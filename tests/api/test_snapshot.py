@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from test_checkpoints import state
 
 import fastbp
 from fastbp.training import snapshot
 from fastbp.training.cursor import FitCursor
 from support.cases import Case
 from support.internals import core
+from support.trainers import training_state
 
 CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 DIVERGES = Case((4, 9, 3), 12)
@@ -35,7 +35,7 @@ def test_a_fit_that_diverges_goes_back_to_the_end_of_an_epoch(engine, called):
     assert "as it was at the end of the epoch before" in caught.value.__notes__[0]
     history = other.fit(X, y, epochs=made)
     assert made > 5
-    assert state(one) == state(other)
+    assert training_state(one) == training_state(other)
     assert one.history["loss"] == history["loss"]
     one.lr = other.lr = 1e-3
     assert one.fit(X, y)["loss"] == other.fit(X, y)["loss"]
@@ -43,12 +43,12 @@ def test_a_fit_that_diverges_goes_back_to_the_end_of_an_epoch(engine, called):
 
 def test_the_first_epoch_goes_back_to_the_beginning():
     trainer = diverging(lr=1e6)
-    before = state(trainer)
+    before = training_state(trainer)
     X, y = DIVERGES.batch()
     y = y * 1e15
     with pytest.raises(FloatingPointError, match="epoch 1, step 2"):
         trainer.fit(X, y, epochs=9)
-    assert state(trainer) == before
+    assert training_state(trainer) == before
     assert trainer.history == {}
 
 
@@ -59,7 +59,7 @@ def test_without_a_snapshot_the_updates_stay():
     with pytest.raises(FloatingPointError, match="epoch 1, step 2") as caught:
         one.fit(X, y, epochs=9, shuffle=False, snapshot=False)
     other.step(X[:4], y[:4])
-    assert state(one) == state(other)
+    assert training_state(one) == training_state(other)
     assert not hasattr(caught.value, "__notes__")
 
 
@@ -72,7 +72,7 @@ def test_an_invalid_value_in_the_data_goes_back_too():
     with pytest.raises(ValueError, match="X has nan at row 13, column 2"):
         one.fit(bad, y, epochs=4)
     other.fit(X, y)
-    assert state(one) == state(other)
+    assert training_state(one) == training_state(other)
     assert core(one).epoch == 1
 
 
@@ -88,7 +88,7 @@ def test_what_a_callback_has_set_is_not_undone():
     with pytest.raises(FloatingPointError):
         one.fit(X, y, epochs=100, callbacks=[halving])
     other.fit(X, y, epochs=core(one).epoch, callbacks=[halving])
-    assert state(one) == state(other)
+    assert training_state(one) == training_state(other)
 
 
 def test_a_copy_is_rare_where_epochs_can_be_repeated(monkeypatch):
@@ -125,13 +125,13 @@ def test_a_resumed_fit_goes_back_to_where_it_was_resumed(tmp_path):
     Stop.__name__ = "ModelCheckpoint"
     with pytest.raises(KeyboardInterrupt):
         first.fit(X, y, epochs=2, shuffle=False, callbacks=[Stop(path, every_updates=2)])
-    before = state(first)
+    before = training_state(first)
     bad = X.copy()
     bad[12, 0] = np.nan
     second = CASE.trainer("float32", batch_size=4)
     with pytest.raises(ValueError, match="row 12"):
         fit(second, bad, 2, resume=path)
-    assert state(second) == before
+    assert training_state(second) == before
 
 
 def test_history_of_a_fit_that_ctrl_c_ended():

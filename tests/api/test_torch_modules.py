@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_model_io import KINDS, square
 
 import fastbp
 from support import fake_torch
-from support.cases import HIDDEN, Case, each_case, each_dtype
+from support.cases import HIDDEN, LAYER_KINDS, Case, each_case, each_dtype
+from support.features import square
 
 SMALL = Case((5, 7, 7, 4), 9, ("silu", "tanh"), "softmax", "cross_entropy")
 SCALINGS = {
@@ -70,7 +70,7 @@ def test_torch_predicts_the_same(case, dtype, torch):
     assert_close(outputs(torch, net.to_torch(), X), net.predict(X))
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("kind", LAYER_KINDS.values(), ids=LAYER_KINDS)
 @pytest.mark.parametrize("scaling", SCALINGS.values(), ids=SCALINGS)
 def test_with_norms_residuals_and_scaling(scaling, kind, torch):
     net = replace(SMALL, **kind, output="identity").network("float64")

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_determinism import bits
 
 import fastbp
 from fastbp.training.validation import split
 from support.cases import Case
+from support.trainers import bits
 
 CLASSES = Case((4, 9, 3), 50, "tanh", "softmax", "cross_entropy", labels=True)
 SHARES = Case((4, 9, 3), 50, "tanh", "softmax", "cross_entropy")

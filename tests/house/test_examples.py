@@ -1,23 +1,12 @@
 """The classics of scripts/examples, each with the figures it must reach."""
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
 
 import fastbp
+from support.examples import load
 
-EXAMPLES = Path(__file__).parents[2] / "scripts" / "examples"
 SEEDS = range(10)
-
-
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 xor = load("xor")

@@ -18,7 +18,6 @@ SHOWING = {
     "callbacks/plots.py": {"matplotlib"},
     "callbacks/history.py": {"matplotlib"},  # for its types alone
     "training/lr_finder.py": {"matplotlib"},  # likewise
-    "storage/model_file.py": {"safetensors"},
     "model/torch_modules.py": {"torch"},
 }
 """What else a file of fastbp may need."""
@@ -193,3 +192,13 @@ def test_no_file_names(pattern):
     for path in filter(Path.is_file, project_files()):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             assert not re.search(pattern, line), f"{label(path)}:{number}: {line.strip()}"
+
+
+def test_no_file_of_tests_imports_another():
+    """What two of them use lives in tests/support/; a program may import the file it is in."""
+    paths = python_files("tests")
+    modules = {path.stem for path in paths if path.stem.startswith("test_")}
+    assert "test_layout" in modules
+    for path in paths:
+        programs = re.findall(r"\bimport (?:\w+, )*(test_\w+)", path.read_text(encoding="utf-8"))
+        assert modules & (top_levels(path) | set(programs)) <= {path.stem}, label(path)

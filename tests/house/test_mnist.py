@@ -6,7 +6,8 @@ import mnist
 import mnist_data
 import numpy as np
 import pytest
-from test_mnist_data import idx
+
+from support.idx_files import idx
 
 
 @pytest.fixture

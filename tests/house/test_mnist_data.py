@@ -9,13 +9,9 @@ import mnist_data
 import numpy as np
 import pytest
 
+from support.idx_files import idx
+
 ROWS = 12
-
-
-def idx(array, kind=8):
-    """The bytes of an IDX file."""
-    header = bytes([0, 0, kind, array.ndim])
-    return header + np.array(array.shape, ">u4").tobytes() + array.tobytes()
 
 
 def small_set():

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from numba import njit
 from numba.core import event
-from test_determinism import bits
-from test_engines import AMPLIFICATION, assert_layers_close, distance, parameters, tolerance
-from test_gradients import Probe
-from test_nan import check as check_nan
 
 import fastbp
 from fastbp.components import losses
 from support.cases import Case, each_dtype, flat, with_pair
+from support.central_differences import Probe
+from support.closeness import AMPLIFICATION, assert_layers_close, distance, layers_of, tolerance
 from support.embed_ways import each_way
 from support.features import softsign
 from support.internals import core
+from support.nan_weights import check_nan
+from support.trainers import bits
 
 MANY, FEW, ONE, WIDE = (
     Case((7, 19, 33, 3), 21),
@@ -113,7 +113,7 @@ def test_engines_agree(case, kinds, dtype):
     for seed in range(3):
         batch = case.batch(seed)
         assert compiled.step(*batch) == pytest.approx(twin.step(*batch), rel=allowed)
-    assert_layers_close(parameters(compiled), parameters(twin), allowed)
+    assert_layers_close(layers_of(compiled), layers_of(twin), allowed)
     assert compiled.evaluate(X, y) == pytest.approx(twin.evaluate(X, y), rel=allowed)
 
 
@@ -145,19 +145,26 @@ def test_the_bits_do_not_depend_on_the_threads(case):
 # Law 6
 
 
-def test_another_one_compiles_no_kernel():
-    replace(MANY, hidden=tanh).trainer().step(*MANY.batch())
+def train_and_predict(trainer, case):
+    X, y = case.batch()
+    trainer.step(X, y)
+    trainer.predict(X)
+    trainer.net.predict(X)
 
-    @njit
+
+def test_another_one_compiles_no_kernel():
     def another(z):
         return softsign(z)
 
-    trainers = [replace(c, hidden=another, output=another).trainer() for c in (MANY, FEW)]
+    first, other = (
+        [(replace(c, hidden=kind, output=kind).trainer(), c) for c in (MANY, FEW)]
+        for kind in (tanh, njit(another))
+    )
+    for trainer, case in first:
+        train_and_predict(trainer, case)
     with event.install_recorder("numba:compiler_lock") as recorder:
-        for trainer, case in zip(trainers, (MANY, FEW), strict=True):
-            trainer.step(*case.batch())
-            trainer.predict(case.batch()[0])
-            trainer.net.predict(case.batch()[0])
+        for trainer, case in other:
+            train_and_predict(trainer, case)
     assert not recorder.buffer
 
 
@@ -278,7 +285,7 @@ def test_it_meets_no_row_that_does_not_exist(rows, own, z):
     X, y = np.ones((rows, 1)), np.ones((rows, 1))
     assert np.isfinite(trainer.predict(X)).all()
     assert np.isfinite(trainer.step(X, y))
-    assert np.isfinite(flat(parameters(trainer))).all()
+    assert np.isfinite(flat(layers_of(trainer))).all()
 
 
 # Bad input

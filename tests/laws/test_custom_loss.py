@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numba import njit
 from numba.core import event
-from test_determinism import bits
-from test_engines import assert_layers_close, tolerance
 
 import fastbp
 from fastbp import embed
 from support.cases import Case, each_dtype, flat
+from support.closeness import assert_layers_close, tolerance
 from support.internals import core
+from support.trainers import bits
 
 ODD = Case((7, 19, 3), 21, "gelu", "tanh")
 FEW = Case((7, 19, 3), 2, "gelu", "sigmoid")

@@ -1,7 +1,5 @@
 """The same seed gives the same bits, on any number of threads; fit is a sequence of steps."""
 
-import hashlib
-
 import numba
 import numpy as np
 import pytest
@@ -9,62 +7,18 @@ import pytest
 import fastbp
 from fastbp.kernels import reference
 from support import processes
-from support.cases import CASES, Case, each_case, each_dtype
+from support.cases import CASES, each_case, each_dtype
 from support.internals import core
-
-LARGE = Case((40, 300, 200, 10), 600, "silu", "sigmoid", "squared_error")
-"""Work for four threads, in whatever a trainer does."""
-
-OPTIMIZERS = (
-    fastbp.Adam(lr=0.01),
-    fastbp.SGD(lr=0.001, momentum=0.9),
-    fastbp.SGD(lr=0.02),
-    fastbp.RMSprop(lr=0.001, momentum=0.5),
-)
-
-
-def make(case, dtype="float32", **options):
-    """A trainer whose epochs have three batches, the last a partial one."""
-    defaults = {
-        "loss": case.loss,
-        "optimizer": OPTIMIZERS[sum(case.sizes) % len(OPTIMIZERS)],
-        "batch_size": case.rows // 3 + 1,
-        "seed": 11,
-    }
-    return fastbp.Trainer(case.network(dtype), **defaults | options)
-
+from support.trainers import LARGE, bits, fingerprint, trainer_in_thirds
 
 either_engine = pytest.mark.parametrize("engine", ["numba", "numpy"])
 either_order = pytest.mark.parametrize("shuffle", [True, False], ids=["shuffled", "in_order"])
 
 
-def bits(trainer):
-    """Parameters and moments."""
-    net = trainer.net
-    arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, core(trainer).arrays.moments)
-    return [a.tobytes() for a in arrays]
-
-
-def fingerprint(trainer, X, y):
-    """Of all that a trainer computes, bit by bit."""
-    loss, gradients = trainer.loss_and_gradients(X, y)
-    numbers = [
-        *trainer.fit(X, y, epochs=2)["loss"],
-        trainer.step(X[: trainer.batch_size], y[: trainer.batch_size]),
-        loss,
-        *trainer.evaluate(X, y).values(),
-    ]
-    arrays = [a for pair in gradients for a in pair] + [trainer.predict(X), np.array(numbers)]
-    digest = hashlib.sha256()
-    for part in bits(trainer) + [a.tobytes() for a in arrays]:
-        digest.update(part)
-    return digest.hexdigest()
-
-
 @each_dtype
 @each_case
 def test_run_after_run_has_the_same_bits(case, dtype):
-    one, other = (fingerprint(make(case, dtype), *case.batch()) for _ in range(2))
+    one, other = (fingerprint(trainer_in_thirds(case, dtype), *case.batch()) for _ in range(2))
     assert one == other
 
 
@@ -73,7 +27,7 @@ def test_run_after_run_has_the_same_bits(case, dtype):
 def test_any_number_of_shares_has_the_same_bits(case, dtype):
     found = []
     for workers in (1, 2, 3, 4, 7):
-        trainer = make(case, dtype)
+        trainer = trainer_in_thirds(case, dtype)
         core(trainer).workers = workers
         found.append(fingerprint(trainer, *case.batch()))
     assert len(set(found)) == 1, found
@@ -85,14 +39,14 @@ set_num_threads, counts = numba.set_num_threads, []
 numba.set_num_threads = lambda count: (counts.append(count), set_num_threads(count))
 for threads in (1, 2, 3, 4):
     counts.clear()
-    bits = t.fingerprint(t.make(t.LARGE, threads=threads), *t.LARGE.batch())
+    bits = t.fingerprint(t.trainer_in_thirds(t.LARGE, threads=threads), *t.LARGE.batch())
     print(*set(counts[::2]) or {1}, bits)  # every other call restores the setting
 """
 
 
 def test_any_number_of_threads_in_another_process_has_the_same_bits():
     lines = processes.run(THREADS, NUMBA_NUM_THREADS="4").splitlines()
-    expected = fingerprint(make(LARGE, threads=1), *LARGE.batch())
+    expected = fingerprint(trainer_in_thirds(LARGE, threads=1), *LARGE.batch())
     assert lines == [f"{threads} {expected}" for threads in (1, 2, 3, 4)]
 
 
@@ -102,7 +56,7 @@ def test_the_users_setting_of_threads_changes_no_bits():
     try:
         for threads in {1, before, numba.config.NUMBA_NUM_THREADS}:
             numba.set_num_threads(threads)
-            found.add(fingerprint(make(LARGE), *LARGE.batch()))
+            found.add(fingerprint(trainer_in_thirds(LARGE), *LARGE.batch()))
     finally:
         numba.set_num_threads(before)
     assert len(found) == 1
@@ -113,10 +67,10 @@ def test_seeds_decide_and_no_global_generator_does():
 
     def trained(seed):
         np.random.seed(seed)  # noqa: NPY002 -- it must not matter
-        return fingerprint(make(case), *case.batch())
+        return fingerprint(trainer_in_thirds(case), *case.batch())
 
     assert trained(0) == trained(1)
-    losses = {make(case, seed=seed).fit(*case.batch())["loss"][0] for seed in range(3)}
+    losses = {trainer_in_thirds(case, seed=seed).fit(*case.batch())["loss"][0] for seed in range(3)}
     assert len(losses) == 3
 
 
@@ -149,7 +103,7 @@ def assert_same(one, other):
 @either_order
 @each_case
 def test_fit_is_a_sequence_of_steps(case, shuffle, engine):
-    one, other = make(case, engine=engine), make(case, engine=engine)
+    one, other = trainer_in_thirds(case, engine=engine), trainer_in_thirds(case, engine=engine)
     X, y = case.batch()
     history = one.fit(X, y, epochs=2, shuffle=shuffle)
     means = fit_by_steps(other, X, y, 2, shuffle)
@@ -159,7 +113,7 @@ def test_fit_is_a_sequence_of_steps(case, shuffle, engine):
 
 def test_fit_in_double_precision_is_a_sequence_of_steps():
     case = CASES["deep"]
-    one, other = make(case, "float64"), make(case, "float64")
+    one, other = trainer_in_thirds(case, "float64"), trainer_in_thirds(case, "float64")
     one.fit(*case.batch(), epochs=2)
     fit_by_steps(other, *case.batch(), 2, shuffle=True)
     assert_same(one, other)
@@ -169,7 +123,7 @@ def test_fit_in_double_precision_is_a_sequence_of_steps():
 @either_order
 @each_case
 def test_two_epochs_are_one_and_one(case, shuffle, engine):
-    one, other = make(case, engine=engine), make(case, engine=engine)
+    one, other = trainer_in_thirds(case, engine=engine), trainer_in_thirds(case, engine=engine)
     X, y = case.batch()
     together = one.fit(X, y, epochs=2, shuffle=shuffle)["loss"]
     apart = [other.fit(X, y, epochs=1, shuffle=shuffle)["loss"][0] for _ in range(2)]
@@ -181,13 +135,15 @@ def test_two_epochs_are_one_and_one(case, shuffle, engine):
 @each_case
 def test_a_batch_of_more_than_all_rows_is_all_rows(case, engine):
     X, y = case.batch()
-    all_rows, more = (make(case, engine=engine, batch_size=n) for n in (len(X), 5 * len(X) + 3))
+    all_rows, more = (
+        trainer_in_thirds(case, engine=engine, batch_size=n) for n in (len(X), 5 * len(X) + 3)
+    )
     assert all_rows.fit(X, y, epochs=2)["loss"] == more.fit(X, y, epochs=2)["loss"]
     assert_same(all_rows, more)
 
 
 def trained(case, **options):
-    trainer = make(case)
+    trainer = trainer_in_thirds(case)
     losses = trainer.fit(*case.batch(), epochs=3, **options)["loss"]
     return bits(trainer), losses
 
@@ -206,7 +162,7 @@ def test_watching_changes_no_bits(case, capsys):
     assert trained(case) == trained(case, validation_data=(X[:5], y[:5]), progress=True)
     assert "epoch 3/3: 100%" in capsys.readouterr().err
 
-    watched, exclusive = make(case), make(case)
+    watched, exclusive = trainer_in_thirds(case), trainer_in_thirds(case)
     for _ in range(2):
         watched.evaluate(X, y)
         watched.predict(X)
@@ -223,7 +179,7 @@ def test_how_fit_is_cut_into_calls_does_not_show_after_an_error(monkeypatch):
     X, y = case.batch()
     for budget in (1, 2, 2**40):
         monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_, budget=budget: budget)
-        trainer = make(case, optimizer=fastbp.SGD(lr=2))
+        trainer = trainer_in_thirds(case, optimizer=fastbp.SGD(lr=2))
         with pytest.raises(FloatingPointError) as caught:
             trainer.fit(X, y, epochs=50)
         trainer.lr = 0.001

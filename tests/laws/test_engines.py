@@ -5,41 +5,21 @@ import pytest
 
 import fastbp
 from fastbp.kernels import reference
-from fastbp.kernels.base import width
-from fastbp.kernels.tables import arenas, layout
 from fastbp.runtime import compiled_engine
 from support import torch_record
 from support.cases import CASES, each_case, each_dtype, flat
+from support.closeness import (
+    AMPLIFICATION,
+    ENGINES,
+    assert_layers_close,
+    distance,
+    layers_of,
+    tolerance,
+)
 from support.internals import checked_outputs, core
+from support.padding import check_padding, rest_of
 
 STEPS = 4
-AMPLIFICATION = 32
-"""Of rounding errors, by so many steps: RMSprop and Adam move a weight whose gradient is nearly 0
-as far as any other."""
-
-ENGINES = ("numba", "numpy")
-
-
-def tolerance(case, dtype):
-    """Of a tensor, as a share of its norm: the roundings of sums of K products grow as sqrt(K)."""
-    longest = max(*case.sizes, case.rows)
-    return float(len(case.sizes) * longest**0.5 * np.finfo(dtype).eps)
-
-
-def distance(actual, expected):
-    return np.linalg.norm(actual - expected) / (np.linalg.norm(expected) or 1)
-
-
-def assert_layers_close(actual, expected, allowed):
-    for one, other in zip(actual, expected, strict=True):
-        for part, twin in zip(one, other, strict=True):
-            assert part.dtype == twin.dtype
-            assert distance(part, twin) <= allowed
-
-
-def parameters(trainer):
-    """Those of every layer: (W, b), or (W, b, gains, shifts)."""
-    return trainer.net.arrays.layers()
 
 
 @each_dtype
@@ -70,7 +50,7 @@ def test_engines_agree_on_steps(case, optimizer, dtype):
     for seed in range(STEPS):
         X, y = case.batch(seed)
         assert compiled.step(X, y) == pytest.approx(twin.step(X, y), rel=allowed)
-    assert_layers_close(parameters(compiled), parameters(twin), allowed)
+    assert_layers_close(layers_of(compiled), layers_of(twin), allowed)
 
 
 @each_dtype
@@ -88,7 +68,7 @@ def test_gradients_do_not_depend_on_the_blocks_they_are_taken_in(case, dtype):
 def test_a_step_is_its_gradients_and_the_twins_update(optimizer, dtype):
     case, optimizer = CASES["odd"], torch_record.optimizer(optimizer)
     trainer = case.trainer(dtype, optimizer=optimizer)
-    w = flat(parameters(trainer))
+    w = flat(layers_of(trainer))
     m, v = np.zeros_like(w), np.zeros_like(w)
     for t in range(1, STEPS + 1):
         X, y = case.batch(t)
@@ -97,72 +77,10 @@ def test_a_step_is_its_gradients_and_the_twins_update(optimizer, dtype):
         assert trainer.step(X, y) == loss
         reference.update(optimizer.code, optimizer.hyper(), t, w, flat(gradients), m, v)
         allowed = 4 * t * np.finfo(dtype).eps
-        np.testing.assert_allclose(flat(parameters(trainer)), w, rtol=allowed, atol=allowed / 10)
+        np.testing.assert_allclose(flat(layers_of(trainer)), w, rtol=allowed, atol=allowed / 10)
 
 
 # Padding
-
-
-def rest_of(arena, trainer):
-    """A parameter arena without its parameters: what padding holds."""
-    rest = arena.copy()
-    zeros = [tuple(map(np.zeros_like, layer)) for layer in parameters(trainer)]
-    arenas.write_layers(trainer.net.arrays.plan, rest, zeros)
-    return rest
-
-
-class Work:
-    """What a step left in the work arena (layout.py)."""
-
-    def __init__(self, trainer, rows):
-        self.plan, self.work = core(trainer).compiled.plan, core(trainer).compiled.work
-        self.lanes = width.lanes(self.work.itemsize)
-        self.vectors = -(-rows // self.lanes)
-        exclusive = self.plan[0, layout.ROWS_ONLY] == 1
-        self.few = rows if 2 * rows <= self.lanes and not exclusive else 0
-
-    def blocks(self, column, layer, units):
-        """(vectors * lanes rows, padded units) of z or a."""
-        w = self.lanes
-        padded = -(-int(units) // w) * w
-        for v in range(self.vectors):
-            start = int(v * self.plan[0, layout.BLOCK] + self.plan[layer, column])
-            yield self.work[start : start + padded * w].reshape(padded, w)
-
-    def rows(self, column, layer, units):
-        outputs = layer == self.plan[0, layout.LAST] and column != layout.IN
-        if self.few and not outputs:
-            return self.row_panels(int(self.plan[layer, column]), int(units))
-        return np.concatenate([block.T for block in self.blocks(column, layer, units)])
-
-    def row_panels(self, start, units):
-        """The rows of a small batch, whose units lie in the lanes."""
-        w, panels = self.lanes, -(-units // self.lanes)
-        flat = self.work[start : start + panels * self.few * w].reshape(panels, self.few, w)
-        return flat.transpose(1, 0, 2).reshape(self.few, -1)
-
-    def delta(self, layer):
-        """Delta likewise, from its panels of units; few rows have no padding there."""
-        row, w = self.plan[layer], self.lanes
-        panels = []
-        for p in range(-(-int(row[layout.OUTPUTS]) // w)):
-            start = int(row[layout.DELTA_PANELS] + p * row[layout.DELTA_PANEL_STRIDE])
-            panels.append(self.work[start : start + self.vectors * w * w].reshape(-1, w))
-        return np.concatenate(panels, axis=1)[: self.few or None]
-
-
-def check_padding(trainer, rows):
-    work = Work(trainer, rows)
-    for layer, row in enumerate(work.plan[1:], 1):
-        below = work.rows(layout.IN, layer, row[layout.INPUTS])
-        a, delta = work.rows(layout.A, layer, row[layout.OUTPUTS]), work.delta(layer)
-        assert np.isfinite(a).all()
-        assert a[:rows].any()
-        assert delta[:rows].any()
-        assert not below[:, row[layout.INPUTS] :].any()
-        assert not a[:, row[layout.OUTPUTS] :].any()
-        assert not delta[:, row[layout.OUTPUTS] :].any()
-        assert not delta[rows:].any()
 
 
 @each_dtype

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numba import njit
-from test_memory import allocations, every_call, guard_everything, guarding
 
 import fastbp
 from fastbp.schedules import Cosine, Warmup
 from support import processes
+from support.allocation import allocations, every_call
 from support.cases import Case
 from support.features import CLASSES, EVERY, FEATURES, OPTIMIZERS, OTHERS, SETS, Feature
-from support.guards import SIDES, Guard
+from support.guards import SIDES, Guard, guard_everything, guarding
 from support.internals import core
 
 STEPS = 50

@@ -2,15 +2,14 @@
 
 import numpy as np
 import pytest
-from test_determinism import bits
-from test_engines import AMPLIFICATION, assert_layers_close, parameters, tolerance
-from test_gradients import TOLERANCE, H
 
 import fastbp
 from fastbp import embed
 from fastbp.schedules import Cosine, OneCycle, StepDecay
 from support import processes
 from support.cases import each_dtype, flat
+from support.central_differences import TOLERANCE, H
+from support.closeness import AMPLIFICATION, assert_layers_close, layers_of, tolerance
 from support.features import (
     EVERY,
     FEW,
@@ -26,6 +25,7 @@ from support.features import (
     each_set,
 )
 from support.internals import core
+from support.trainers import bits
 
 STEPS = 3
 
@@ -113,7 +113,7 @@ def assert_engines_agree(feature, case, dtype, optimizer):
     assert loss == pytest.approx(twin_loss, rel=allowed)
     assert_layers_close(gradients, twin_gradients, allowed)
     assert run(compiled, feature, case) == pytest.approx(run(twin, feature, case), rel=allowed)
-    assert_layers_close(parameters(compiled), parameters(twin), allowed)
+    assert_layers_close(layers_of(compiled), layers_of(twin), allowed)
     X, y, weights = feature.batch(case)
     averaged = core(compiled).options.averaging > 0
     expected = twin.evaluate(X, y, weights, averaged=averaged)
@@ -320,9 +320,9 @@ def test_fit_leaves_out_batches_without_weight(engine):
 def test_a_clipped_gradient_has_the_norm_asked_for():
     X, y = MANY.batch()
     trainer = MANY.trainer(clip_norm=0.01, optimizer=fastbp.SGD(lr=1.0))
-    before = flat(parameters(trainer))
+    before = flat(layers_of(trainer))
     trainer.step(X, y)
-    norm = np.linalg.norm(flat(parameters(trainer)) - before)
+    norm = np.linalg.norm(flat(layers_of(trainer)) - before)
     assert norm == pytest.approx(0.01, rel=1e-3)  # torch's 1e-6 beside a norm of about 0.1
 
 

@@ -15,19 +15,12 @@ import numpy as np
 import pytest
 from numba.core import event
 from numba.core.dispatcher import Dispatcher
-from numba.core.runtime import rtsys
 
 import fastbp
-from fastbp.common import types
-from fastbp.components import options
 from fastbp.kernels.entry import run
-from fastbp.kernels.tables import arenas, layout
-from fastbp.model import network
-from fastbp.runtime import compiled_engine, job
-from fastbp.training import core as training_core
-from fastbp.training import trainer
 from support import processes
-from support.guards import PAGE, SIDES, Guard
+from support.allocation import allocations, every_call
+from support.guards import PAGE, SIDES, Guard, guard_everything, guarding
 from support.internals import core
 
 SHARES = (1, 2)
@@ -68,30 +61,7 @@ def make(
     return SimpleNamespace(trainer=trainer, X=X, y=y, size=min(batch_size, rows))
 
 
-def every_call(it, X=None, y=None, out=None):
-    """Each kind of call once, with these arrays in place of its own."""
-    trainer = it.trainer
-    X, y = it.X if X is None else X, it.y if y is None else y
-    trainer.step(X[: it.size], y[: it.size])
-    for shuffle in (True, False):
-        trainer.fit(X, y, epochs=2, shuffle=shuffle)
-    trainer.loss_and_gradients(X, y)
-    trainer.evaluate(X, y)
-    trainer.predict(X, out=out)
-    trainer.net.predict(X, out=out)
-
-
 # Allocation
-
-
-def allocations(work):
-    """(allocations of Numba's run time, those not freed since) of a call."""
-    before = rtsys.get_allocation_stats()
-    work()
-    after = rtsys.get_allocation_stats()
-    made = [new - old for old, new in zip(before, after, strict=True)]
-    counts = SimpleNamespace(**dict(zip(before._fields, made, strict=True)))
-    return counts.alloc + counts.mi_alloc, counts.alloc - counts.free
 
 
 def report_allocations():
@@ -236,8 +206,6 @@ def test_the_numpy_engine_compiles_nothing():
 
 # Bounds
 
-guarding = pytest.mark.skipif(sys.platform == "win32", reason="needs mprotect")
-
 
 SHAPES = (
     # sizes, rows, rows of a batch
@@ -250,23 +218,6 @@ SHAPES = (
     ((130, 40, 3), 5, 64),
     ((5, 3), 700, 300),
 )
-
-
-def guard_everything(guard):
-    """Every array that the kernels are given is made by ``guard``."""
-    arenas.allocate = guard.zeros
-    for module in (
-        training_core,
-        trainer,
-        compiled_engine,
-        job,
-        network,
-        options,
-        types,
-        arenas,
-        layout,
-    ):
-        module.np = guard
 
 
 def guarded_inputs(guard, X):

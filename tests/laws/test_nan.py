@@ -1,73 +1,23 @@
 """Law 9: a NaN in any weight makes the loss NaN, and a step with such a loss changes nothing."""
 
-import numpy as np
 import pytest
 
-import fastbp
-from fastbp.kernels.base import width
-from fastbp.kernels.tables import layout
 from support.cases import DTYPES, Case, each_dtype, each_hidden, each_pair, with_pair
-from support.internals import core
+from support.nan_weights import check_nan, snapshot
 
 ODD = Case((3, 19, 5, 3), 7)
-
-
-def places(row):
-    """Some (input, unit) of a layer: the corners, and one between."""
-    last_in, last_out = int(row[layout.INPUTS]) - 1, int(row[layout.OUTPUTS]) - 1
-    corners = {(i, j) for i in (0, last_in) for j in (0, last_out)}
-    return corners | {(last_in // 2, last_out // 2)}
-
-
-def weight_elements(net):
-    """Elements that hold some weights of every layer, and its first bias, gain and shift."""
-    lanes = width.lanes(net.dtype.itemsize)
-    for row in net.arrays.plan[1:]:
-        for i, j in places(row):
-            panel, lane = divmod(j, lanes)
-            yield row[layout.WEIGHTS] + panel * row[layout.WEIGHT_STRIDE] + i * lanes + lane
-        for kind in range(int(row[layout.PER_UNIT])):
-            yield row[layout.BIAS] + kind * row[layout.PER_UNIT_STRIDE]
-
-
-def snapshot(trainer):
-    state = core(trainer).arrays
-    return [array.tobytes() for array in (state.parameters, state.moments, state.hyper)]
-
-
-def assert_refused(trainer, X, y):
-    before = snapshot(trainer)
-    with pytest.raises(FloatingPointError, match="loss is not finite"):
-        trainer.step(X, y)
-    assert snapshot(trainer) == before
-
-
-def check(case, dtype, engine="numba"):
-    trainer = case.trainer(dtype, engine, optimizer=fastbp.Adam())
-    X, y = case.batch()
-    trainer.step(X, y)
-    arena = trainer.net.arrays.parameters
-    for element in weight_elements(trainer.net):
-        kept = arena[element]
-        assert kept != 0
-        arena[element] = np.nan
-        assert np.isnan(trainer.evaluate(X, y)["loss"])
-        assert np.isnan(trainer.evaluate(X[-1:], y[-1:])["loss"])
-        assert_refused(trainer, X, y)
-        arena[element] = kept
-    assert np.isfinite(trainer.step(X, y))
 
 
 @each_pair
 @each_hidden
 def test_nan_in_a_weight_reaches_the_loss(hidden, pair):
     for dtype in DTYPES:
-        check(with_pair(ODD, hidden, pair), dtype)
+        check_nan(with_pair(ODD, hidden, pair), dtype)
 
 
 @each_dtype
 def test_nan_in_a_weight_reaches_the_loss_of_the_twins(dtype):
-    check(with_pair(ODD, "relu", ("cross_entropy", "softmax")), dtype, "numpy")
+    check_nan(with_pair(ODD, "relu", ("cross_entropy", "softmax")), dtype, "numpy")
 
 
 @pytest.mark.parametrize("engine", ["numba", "numpy"])

@@ -10,30 +10,23 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_determinism import bits, fingerprint
-from test_engines import (
-    AMPLIFICATION,
-    assert_layers_close,
-    check_padding,
-    distance,
-    parameters,
-    rest_of,
-    tolerance,
-)
-from test_gradients import TOLERANCE, H
-from test_memory import allocations, every_call, guard_everything, guarding
-from test_nan import check as check_nan
 
 import fastbp
 from fastbp import LBFGS, embed
 from fastbp.kernels import reference
 from fastbp.training.lbfgs_search import minimize
 from support import processes
+from support.allocation import allocations, every_call
 from support.cases import DTYPES, Case, each_dtype, each_hidden, flat
+from support.central_differences import TOLERANCE, H
+from support.closeness import AMPLIFICATION, assert_layers_close, distance, layers_of, tolerance
 from support.embed_ways import each_way, parallel_predict
 from support.features import CLASSES, EVERY, OPTIMIZERS, OTHERS, Feature
-from support.guards import SIDES, Guard
+from support.guards import SIDES, Guard, guard_everything, guarding
 from support.internals import checked_outputs, core
+from support.nan_weights import check_nan
+from support.padding import check_padding, rest_of
+from support.trainers import bits, fingerprint
 
 NORM, RESIDUAL, BOTH = (
     {"layer_norm": True},
@@ -77,7 +70,7 @@ def perturbed(layers, layer, part, change):
 def check_gradients(trainer, feature, case):
     """Along a direction in each of the arrays of each layer."""
     loss, gradients = trainer.loss_and_gradients(*feature.batch(case))
-    start, rng = parameters(trainer), np.random.default_rng(3)
+    start, rng = layers_of(trainer), np.random.default_rng(3)
     for layer, parts in enumerate(gradients):
         for part, gradient in enumerate(parts):
             direction = rng.normal(size=gradient.shape)
@@ -139,7 +132,7 @@ def assert_engines_agree(feature, case, dtype, optimizer):
     for seed in range(3):
         batch = feature.batch(case, seed)
         assert compiled.step(*batch) == pytest.approx(twin.step(*batch), rel=allowed)
-    assert_layers_close(parameters(compiled), parameters(twin), allowed)
+    assert_layers_close(layers_of(compiled), layers_of(twin), allowed)
     averaged = core(compiled).options.averaging > 0
     expected = twin.evaluate(X, y, weights, averaged=averaged)
     assert compiled.evaluate(X, y, weights, averaged=averaged) == pytest.approx(
@@ -257,7 +250,7 @@ def test_an_embedded_model_is_the_trainer(case, way, dtype):
 @each_layers
 def test_input_gradients_and_steps_from_outputs_equal_their_twins(case):
     trainer, (X, _) = case.trainer(optimizer=fastbp.SGD(lr=1.0)), case.batch()
-    layers, shape = parameters(trainer), core(trainer).arrays.spec
+    layers, shape = layers_of(trainer), core(trainer).arrays.spec
     weights, biases = [layer[0] for layer in layers], [layer[1] for layer in layers]
     codes, more = (
         shape.activations,
@@ -273,7 +266,7 @@ def test_input_gradients_and_steps_from_outputs_equal_their_twins(case):
     assert embed.step_from(trainer.compiled(), X, v)
     pairs = zip(reference.gradients(outs, deltas), norms, strict=True)
     gradient = flat([(*pair, *(norm or ())) for pair, norm in pairs])
-    assert distance(flat(layers) - flat(parameters(trainer)), gradient) <= 8 * allowed
+    assert distance(flat(layers) - flat(layers_of(trainer)), gradient) <= 8 * allowed
 
 
 @each_dtype
@@ -414,17 +407,17 @@ def test_penalties_spare_gains_and_shifts():
 def test_a_clipped_gradient_has_the_norm_asked_for():
     case = LAYERS["both"]
     trainer = case.trainer(clip_norm=0.01, optimizer=fastbp.SGD(lr=1.0))
-    before = flat(parameters(trainer))
+    before = flat(layers_of(trainer))
     trainer.step(*case.batch())
-    norm = np.linalg.norm(flat(parameters(trainer)) - before)
+    norm = np.linalg.norm(flat(layers_of(trainer)) - before)
     assert norm == pytest.approx(0.01, rel=1e-3)  # torch's 1e-6 beside a norm of about 0.1
 
 
 def test_a_frozen_layer_keeps_its_gains_and_shifts():
     trainer = LAYERS["both"].trainer(lr_factors=[1, 0, 1], optimizer=fastbp.AdamW(lr=0.1))
-    before = parameters(trainer)
+    before = layers_of(trainer)
     trainer.step(*LAYERS["both"].batch())
-    for layer, (one, other) in enumerate(zip(before, parameters(trainer), strict=True)):
+    for layer, (one, other) in enumerate(zip(before, layers_of(trainer), strict=True)):
         for part, part_before in zip(other, one, strict=True):
             assert np.array_equal(part, part_before) == (layer == 1)
 
@@ -433,10 +426,10 @@ def test_the_average_covers_gains_and_shifts():
     case = LAYERS["both"]
     trainer = case.trainer(ema_decay=0.75)
     trainer.step(*case.batch())
-    expected = flat(parameters(trainer))
+    expected = flat(layers_of(trainer))
     for _ in range(3):
         trainer.step(*case.batch())
-        expected += 0.25 * (flat(parameters(trainer)) - expected)
+        expected += 0.25 * (flat(layers_of(trainer)) - expected)
     net = trainer.averaged_network()
     found = flat(net.arrays.layers())
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
@@ -461,24 +454,24 @@ def test_early_stopping_brings_gains_and_shifts_back():
     kept = []
 
     def keep(_state):
-        kept.append(flat(parameters(trainer)))
+        kept.append(flat(layers_of(trainer)))
 
     stopper = fastbp.EarlyStopping("loss", patience=3, mode="max")
     callbacks = [fastbp.LambdaCallback(on_epoch_end=keep), stopper]
     trainer.fit(X, y, epochs=20, callbacks=callbacks)
     assert stopper.best_epoch < len(kept)
-    np.testing.assert_array_equal(flat(parameters(trainer)), kept[stopper.best_epoch - 1])
+    np.testing.assert_array_equal(flat(layers_of(trainer)), kept[stopper.best_epoch - 1])
 
 
 @each_kind
 def test_full_batch_minimization_takes_gains_and_shifts_along(kind):
     case = Case((4, 11, 11, 2), 40, "tanh", **kind)
     trainer, (X, y) = case.trainer(), case.batch()
-    before = parameters(trainer)
+    before = layers_of(trainer)
     outcome = minimize(LBFGS(), trainer.net, lambda: trainer.loss_and_gradients(X, y), 20)
     assert outcome.losses[-1] < outcome.losses[0]
     assert trainer.evaluate(X, y)["loss"] == pytest.approx(outcome.losses[-1], rel=1e-13)
-    for one, other in zip(before, parameters(trainer), strict=True):
+    for one, other in zip(before, layers_of(trainer), strict=True):
         assert not any(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
@@ -489,7 +482,7 @@ def test_parameters_are_counted_and_set():
     case = LAYERS["normalized"]
     net = case.network()
     assert net.n_parameters == sum(
-        part.size for layer in parameters(case.trainer()) for part in layer
+        part.size for layer in layers_of(case.trainer()) for part in layer
     )
     assert [g.shape for g in net.gains] == [s.shape for s in net.shifts] == [(33,), (31,)]
     assert not net.gains[0].flags.writeable
@@ -551,4 +544,4 @@ def test_engines_agree_on_a_scaled_network():
         trainer.net.standardize(X)
     losses = [[trainer.step(X, y) for _ in range(3)] for trainer in trainers]
     assert losses[0] == pytest.approx(losses[1], rel=1e-12)
-    assert_layers_close(*map(parameters, trainers), 1e-10)
+    assert_layers_close(*map(layers_of, trainers), 1e-10)

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numba.core.errors import NumbaError
-from test_memory import guard_everything, guarding
 
 from support import processes
 from support.embed_ways import WAYS
@@ -21,7 +20,7 @@ from support.fuzzing import (
     subjects,
     tries,
 )
-from support.guards import SIDES, Guard
+from support.guards import SIDES, Guard, guard_everything, guarding
 from support.strange_values import array_like
 
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from test_checkpoints import state
-from test_resume import fit, make
 
 import fastbp
 from fastbp.storage import model_file
 from support.internals import core
+from support.resumed_fits import fit_with, new_trainer
+from support.trainers import training_state
 
 NAME = "run.safetensors"
 COUNT = 200
@@ -18,7 +18,9 @@ COUNT = 200
 def content(tmp_path_factory):
     """(meta, tensors) of a file."""
     path = tmp_path_factory.mktemp("written") / NAME
-    fit(make(), [fastbp.EarlyStopping(), fastbp.ModelCheckpoint(path, keep=2)], epochs=2)
+    fit_with(
+        new_trainer(), [fastbp.EarlyStopping(), fastbp.ModelCheckpoint(path, keep=2)], epochs=2
+    )
     return model_file.read(path, "checkpoint")
 
 
@@ -35,7 +37,7 @@ def resume(content, change, folder):
     path = folder / NAME
     model_file.write(path, "checkpoint", meta, tensors)
     called = [fastbp.EarlyStopping(), fastbp.ModelCheckpoint(path, keep=2)]
-    return lambda trainer: fit(trainer, called, epochs=4, resume=path)
+    return lambda trainer: fit_with(trainer, called, epochs=4, resume=path)
 
 
 def position(**fields):
@@ -112,11 +114,11 @@ LIES = {
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
 def test_a_file_that_lies_is_refused(lie, content, tmp_path):
-    trainer = make()
-    before = state(trainer)
+    trainer = new_trainer()
+    before = training_state(trainer)
     with pytest.raises(ValueError, match=r"run\.safetensors' cannot be loaded: "):
         resume(content, lie, tmp_path)(trainer)
-    assert state(trainer) == before
+    assert training_state(trainer) == before
 
 
 @pytest.mark.parametrize("kept", [["letter"], [".."], [-1], [2**70], "letter", [True]])
@@ -127,7 +129,7 @@ def test_a_file_names_no_other_file(kept, content, tmp_path):
         content, lambda meta, _: meta["fit"]["callbacks"]["states"][1].update(kept=kept), tmp_path
     )
     with pytest.raises(ValueError, match=r"'kept' is .*which it cannot be"):
-        go_on(make())
+        go_on(new_trainer())
     assert (tmp_path / "letter").exists()
 
 
@@ -137,12 +139,12 @@ def test_a_state_of_another_type(key, content, tmp_path):
         content, lambda meta, _: meta["fit"]["callbacks"]["states"][0].update({key: {}}), tmp_path
     )
     with pytest.raises(ValueError, match=r"which it cannot be|is not used"):
-        go_on(make())
+        go_on(new_trainer())
 
 
 def test_moments_that_are_infinite_are_honest(tmp_path):
     """Adam's second moment overflows for gradients beyond 1e19."""
-    trainer = make()
+    trainer = new_trainer()
     core(trainer).arrays.moments[1][0] = np.inf
     trainer.save(tmp_path / NAME)
     assert np.isinf(core(fastbp.Trainer.load(tmp_path / NAME)).arrays.moments[1][0])
@@ -166,7 +168,7 @@ def come_to_something(load):
     """It loads and trains, if to where the loss is not finite, or an error says what is wrong."""
     message = "cannot be loaded"
     try:
-        load(make())
+        load(new_trainer())
     except FloatingPointError:
         pass
     except ValueError as error:

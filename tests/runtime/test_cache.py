@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 import fastbp.kernels
-from fastbp.kernels.base import jit
+from fastbp.kernels.base import code_stamp, kernel_cache
 from fastbp.kernels.entry import run
 from support import processes
 from support.cases import CASES
@@ -35,10 +35,10 @@ address = c_function(_stage, types.int64(types.int64))
 CALL = """
 from ctypes import CFUNCTYPE, c_int64
 from fastbp.kernels import probe
-from fastbp.kernels.base import jit
+from fastbp.kernels.base import code_stamp, jit
 print(probe.called(1), CFUNCTYPE(c_int64, c_int64)(probe.address)(1))
 print(sum(probe.called.stats.cache_hits.values()), jit._KEPT[0].cache_hits)
-print(jit.cache_folder().name)
+print(code_stamp.cache_folder().name)
 """
 
 
@@ -130,7 +130,7 @@ print(len(recorder.buffer))
 
 
 def test_every_function_that_is_called_from_python_is_cached():
-    assert type(run.parallel._cache) is jit._StampedCache
+    assert type(run.parallel._cache) is kernel_cache.StampedCache
     case = CASES["odd"]
     trainer = case.trainer("float32")
     for core(trainer).workers in (1, 2):
@@ -140,7 +140,7 @@ def test_every_function_that_is_called_from_python_is_cached():
     assert compiled == ["0"]
 
 
-FOLDER = "from fastbp.kernels.base import jit; print(jit.cache_folder())"
+FOLDER = "from fastbp.kernels.base import code_stamp; print(code_stamp.cache_folder())"
 
 
 def test_the_folder_is_stamped_with_the_width_and_the_processor():
@@ -165,10 +165,10 @@ def test_the_folder_is_stamped_with_the_width_and_the_processor():
     ],
 )
 def test_the_folder_is_stamped_with(name, monkeypatch):
-    before = jit.source_stamp.__wrapped__()
-    assert before == jit.source_stamp()
-    monkeypatch.setattr(f"fastbp.kernels.base.jit.{name}", "another")
-    assert jit.source_stamp.__wrapped__() != before
+    before = code_stamp.source_stamp.__wrapped__()
+    assert before == code_stamp.source_stamp()
+    monkeypatch.setattr(f"fastbp.kernels.base.code_stamp.{name}", "another")
+    assert code_stamp.source_stamp.__wrapped__() != before
 
 
 # Folders that nothing uses any more
@@ -186,7 +186,7 @@ def base(tmp_path, monkeypatch):
         for file in ("run.f-1.py311.nbi", "run.f-1.py311.1.nbc", "run.f-1.py311.1.nbc.tmp.1"):
             put(tmp_path / name / file)
         aged(tmp_path / name, age)
-    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path / f"fastbp-{'f' * 20}")
+    monkeypatch.setattr(kernel_cache, "cache_folder", lambda: tmp_path / f"fastbp-{'f' * 20}")
     return tmp_path
 
 
@@ -202,7 +202,7 @@ def aged(folder, seconds):
 
 def look():
     """As a process does that has a function to cache."""
-    return jit._StampedLocator.from_function(look, __file__)
+    return kernel_cache.StampedLocator.from_function(look, __file__)
 
 
 def names(base):
@@ -212,21 +212,21 @@ def names(base):
 def test_folders_of_other_stamps_are_removed_when_long_unused(base):
     look()
     kept = {name for name, age in OTHERS.items() if age < 30 * DAY}
-    assert names(base) == kept | {jit.cache_folder().name}
+    assert names(base) == kept | {kernel_cache.cache_folder().name}
 
 
 @pytest.mark.usefixtures("base")
 def test_looking_into_a_folder_is_using_it():
     look()
-    aged(jit.cache_folder(), 3000 * DAY)
+    aged(kernel_cache.cache_folder(), 3000 * DAY)
     look()
-    assert time.time() - jit.cache_folder().stat().st_mtime < DAY
+    assert time.time() - kernel_cache.cache_folder().stat().st_mtime < DAY
 
 
 def test_only_a_new_folder_is_a_reason_to_remove_others(base):
-    jit.cache_folder().mkdir()
+    kernel_cache.cache_folder().mkdir()
     look()
-    assert names(base) == {*OTHERS, jit.cache_folder().name}
+    assert names(base) == {*OTHERS, kernel_cache.cache_folder().name}
 
 
 def test_nothing_but_old_kernels_is_removed(base, tmp_path_factory):
@@ -262,7 +262,7 @@ def test_what_cannot_be_removed_stays_and_is_no_error(base, monkeypatch):
     monkeypatch.setattr(Path, "unlink", refuse_in_the_first_folder)
     assert look() is not None
     gone = {name for name, age in OTHERS.items() if age > 30 * DAY} - {met[0].name}
-    assert names(base) == {*OTHERS, jit.cache_folder().name} - gone
+    assert names(base) == {*OTHERS, kernel_cache.cache_folder().name} - gone
 
 
 @pytest.mark.usefixtures("base")
@@ -272,7 +272,7 @@ def test_a_folder_that_is_there_but_cannot_be_written_is_read(monkeypatch):
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     assert look() is None
-    jit.cache_folder().mkdir(exist_ok=True)
+    kernel_cache.cache_folder().mkdir(exist_ok=True)
     assert look() is not None
 
 
@@ -281,7 +281,7 @@ def test_a_function_that_lives_elsewhere_is_stamped_with_its_own_file(tmp_path):
     stamps = set()
     for text in ("a", "b", "a"):
         path.write_text(text, encoding="utf-8")
-        stamps.add(jit._StampedLocator(look, str(path)).get_source_stamp())
+        stamps.add(kernel_cache.StampedLocator(look, str(path), tmp_path).get_source_stamp())
     assert len(stamps) == 2
 
 

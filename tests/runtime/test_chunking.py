@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_determinism import bits, make
 
 import fastbp
 from fastbp.kernels.tables import job_table
 from fastbp.runtime import chunking, compiled_engine, threads
 from support.cases import CASES, each_dtype
 from support.internals import core
+from support.trainers import bits, trainer_in_thirds
 
 ROWS = 1500
 """Some blocks of one share's rows, and of three shares', and a part of one."""
@@ -55,7 +55,7 @@ def inferred(trainer, X, y):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_how_an_inference_is_cut_changes_no_bits(name, workers, dtype, monkeypatch, runs):
     case = replace(CASES[name], rows=ROWS)
-    trainer = make(case, dtype)
+    trainer = trainer_in_thirds(case, dtype)
     core(trainer).workers = workers
     X, y = case.batch()
     X, y = X[::-1], y[::-1]
@@ -73,7 +73,7 @@ def test_how_an_inference_is_cut_changes_no_bits(name, workers, dtype, monkeypat
 def test_no_call_of_an_inference_has_few_rows(monkeypatch, runs):
     """They might go another way than they would among many."""
     case = CASES["many rows"]
-    trainer = make(case)
+    trainer = trainer_in_thirds(case)
     lanes = core(trainer).arrays.spec.lanes
     cut(monkeypatch, 1)
     for rows in range(1, 4 * compiled_engine.BLOCKS * lanes, lanes // 2 - 1):
@@ -97,7 +97,7 @@ def test_many_rows_do_not_go_the_short_way_which_is_not_cut(monkeypatch, runs):
 @pytest.mark.parametrize("bad", [0, 700, 4 * ROWS - 1])
 def test_a_bad_value_is_named_however_the_call_is_cut(bad, monkeypatch):
     case = replace(CASES["odd"], rows=4 * ROWS)
-    trainer = make(case)
+    trainer = trainer_in_thirds(case)
     X, y = case.batch()
     wrong_X, wrong_y = X.copy(), y.copy()
     wrong_X[bad, 3], wrong_y[bad, 1] = np.nan, -1.0
@@ -113,7 +113,7 @@ def test_many_epochs_are_fitted_some_at_a_time(monkeypatch, runs):
     case = CASES["odd"]
 
     def fitted():
-        trainer = make(case)
+        trainer = trainer_in_thirds(case)
         losses = trainer.fit(*case.batch(), epochs=11)["loss"]
         return losses, bits(trainer), core(trainer).epoch
 
@@ -144,7 +144,7 @@ def test_the_epoch_of_a_failure_counts_from_the_first(monkeypatch):
     case, found = CASES["whole vectors"], set()
     for at_once in (1, 2, 4096):
         monkeypatch.setattr("fastbp.training.array_loop.EPOCHS_AT_ONCE", at_once)
-        trainer = make(case, optimizer=fastbp.SGD(lr=2))
+        trainer = trainer_in_thirds(case, optimizer=fastbp.SGD(lr=2))
         with pytest.raises(FloatingPointError) as caught:
             trainer.fit(*case.batch(), epochs=10**15)
         found.add((str(caught.value), core(trainer).epoch))
@@ -156,7 +156,7 @@ def test_the_epoch_of_a_failure_counts_from_the_first(monkeypatch):
 def test_an_epoch_is_counted_once_though_validation_fails_later():
     """What a failed fit leaves behind, as long as its traceback is kept, changes nothing later."""
     case = CASES["odd"]
-    trainer, (X, y) = make(case), case.batch()
+    trainer, (X, y) = trainer_in_thirds(case), case.batch()
     wrong = np.full_like(X, np.nan)
     with pytest.raises(ValueError, match="validation_data") as kept:
         trainer.fit(X, y, epochs=5, validation_data=(wrong, y))

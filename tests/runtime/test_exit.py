@@ -5,11 +5,11 @@ import time
 
 import numpy as np
 import pytest
-from test_determinism import LARGE, make
 
 import fastbp
 from support import processes, threading_layers
 from support.internals import core
+from support.trainers import LARGE, trainer_in_thirds
 
 PATIENCE = 60
 """Seconds after which a process counts as hanging; it takes one or two."""
@@ -31,7 +31,7 @@ ENDS = (
 
 def begin_training(workers):
     """In a daemon thread; returns at some moment of it."""
-    trainer, begun = make(LARGE), threading.Event()
+    trainer, begun = trainer_in_thirds(LARGE), threading.Event()
     core(trainer).workers = workers
     begin = fastbp.LambdaCallback(on_epoch_end=lambda _: begun.set())
 

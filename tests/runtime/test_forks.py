@@ -13,13 +13,13 @@ from multiprocessing import get_context
 import numba
 import numpy as np
 import pytest
-from test_determinism import LARGE, fingerprint, make
 
 import fastbp
 from fastbp.kernels.entry import embed_server
 from fastbp.runtime import forks
 from support import processes, threading_layers
 from support.internals import core, fast_path
+from support.trainers import LARGE, fingerprint, trainer_in_thirds
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
@@ -35,7 +35,7 @@ PATIENCE = 60.0
 
 def learned():
     """What a trainer in several shares learns and predicts."""
-    trainer = make(LARGE)
+    trainer = trainer_in_thirds(LARGE)
     core(trainer).workers = 2
     return fingerprint(trainer, *LARGE.batch())
 
@@ -80,7 +80,7 @@ def ended(child):
 @contextmanager
 def training(workers):
     """A trainer that another thread trains all the while."""
-    trainer = make(LARGE)
+    trainer = trainer_in_thirds(LARGE)
     core(trainer).workers = workers
     X, y = LARGE.batch()
     trainer.step(X[:9], y[:9])
@@ -164,7 +164,7 @@ def refused(call):
 def embedded():
     """A model goes on in the child, in its own copy of the memory, and needs no threads."""
     learned()
-    trainer, (X, y) = make(LARGE), LARGE.batch()
+    trainer, (X, y) = trainer_in_thirds(LARGE), LARGE.batch()
     X, y = (a[:5].astype("float32") for a in (X, y))
     model = trainer.compiled()
 
@@ -180,7 +180,7 @@ def embedded():
 def locks_and_slots():
     """What another thread holds at the fork does not stop the child."""
     learned()
-    net = make(LARGE).net
+    net = trainer_in_thirds(LARGE).net
     X = np.zeros((1, 40), np.float32)
     net.predict(X)
     _, _, header = fast_path(net)

@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numba
 import numpy as np
 import pytest
-from test_determinism import LARGE, fingerprint, make
 
 import fastbp
 from fastbp.runtime import chunking, threads
 from support import processes, threading_layers
 from support.cases import CASES
 from support.internals import core
+from support.trainers import LARGE, fingerprint, trainer_in_thirds
 
 AVAILABLE = numba.config.NUMBA_NUM_THREADS
 
@@ -114,15 +114,15 @@ def test_a_trainer_uses_no_more_than_its_threads(monkeypatch):
     monkeypatch.setattr(
         numba, "set_num_threads", lambda count: (counts.append(count), set_num_threads(count))
     )
-    fingerprint(make(LARGE, threads=1), *LARGE.batch())
+    fingerprint(trainer_in_thirds(LARGE, threads=1), *LARGE.batch())
     assert not counts
-    fingerprint(make(LARGE, threads=AVAILABLE), *LARGE.batch())
+    fingerprint(trainer_in_thirds(LARGE, threads=AVAILABLE), *LARGE.batch())
     assert max(counts, default=1) == AVAILABLE
 
 
 @pytest.mark.parametrize("mine", sorted({1, AVAILABLE}))
 def test_the_users_setting_is_as_before_after_each_call(mine):
-    trainer = make(LARGE, threads=AVAILABLE)
+    trainer = trainer_in_thirds(LARGE, threads=AVAILABLE)
     X, y = LARGE.batch()
     bad = np.where(np.arange(len(X)) == 100, np.nan, X.T).T
     before = numba.get_num_threads()
@@ -170,7 +170,7 @@ def at_once(calls):
 
 def predict_at_once(workers):
     """Whether eight threads predict what one does, each from its own rows."""
-    trainer = make(LARGE)
+    trainer = trainer_in_thirds(LARGE)
     core(trainer).workers = workers
 
     def repeated(predict, X):
@@ -189,7 +189,7 @@ def train_at_once(workers):
 
     def calls():
         for case in (CASES["many rows"], LARGE):
-            trainer = make(case)
+            trainer = trainer_in_thirds(case)
             core(trainer).workers = workers
             yield lambda trainer=trainer, case=case: fingerprint(trainer, *case.batch())
 
@@ -219,12 +219,12 @@ def predict_during_fit(workers):
     X, y = LARGE.batch()
 
     def fit():
-        trainer = make(LARGE)
+        trainer = trainer_in_thirds(LARGE)
         core(trainer).workers = workers
         trainer.fit(X, y, epochs=20)
         return fingerprint(trainer, X, y)
 
-    exclusive, other = fit(), make(LARGE, optimizer=fastbp.SGD(lr=0.1))
+    exclusive, other = fit(), trainer_in_thirds(LARGE, optimizer=fastbp.SGD(lr=0.1))
     core(other).workers = workers
     expected, found = other.predict(X).tobytes(), set()
     with ThreadPoolExecutor(1) as pool:
@@ -240,7 +240,7 @@ def setting_stays():
 
     def fit(mine):
         numba.set_num_threads(mine)
-        trainer = make(LARGE)
+        trainer = trainer_in_thirds(LARGE)
         core(trainer).workers = 2
         trainer.fit(*LARGE.batch(), epochs=5)
         return numba.get_num_threads() == mine
@@ -297,7 +297,7 @@ def test_two_trainers_take_turns_of_a_chunk(monkeypatch):
     monkeypatch.setattr(chunking, "CHUNK_SECONDS", 0.01)
 
     def fit():
-        trainer = make(LARGE)
+        trainer = trainer_in_thirds(LARGE)
         core(trainer).workers = 2
         X, y = LARGE.batch()
         begun.wait()

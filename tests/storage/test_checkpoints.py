@@ -7,28 +7,15 @@ import pytest
 from numba import njit
 
 import fastbp
-from fastbp.kernels.base import codes
-from fastbp.kernels.tables import settings
 from fastbp.schedules import SCHEDULES, OneCycle
 from fastbp.storage import model_file
 from fastbp.training import checkpoints
 from support.cases import CASES, Case
 from support.features import EVERY, MANY, OPTIMIZERS, OTHERS, Feature, each_feature
 from support.internals import core, functions
+from support.trainers import training_state
 
 CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
-
-
-LASTING = [codes.LR, settings.UPDATES, settings.MU_PRODUCT]
-
-
-def state(trainer):
-    """All that a later update depends on."""
-    state, net = core(trainer).arrays, trainer.net
-    classes = state.hyper[settings.class_weights(len(net.sizes) - 1) :]
-    kept = state.moments[: state.spec.moments + state.spec.averages]
-    arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, kept, classes)
-    return [a.tobytes() for a in arrays], state.hyper[LASTING].tolist(), core(trainer).epoch
 
 
 def after(trainer, feature, case, count=2):
@@ -49,9 +36,9 @@ def test_a_loaded_trainer_goes_on_to_the_bit(feature, optimizer, engine, tmp_pat
     trainer = feature.trainer(MANY, "float32", engine, optimizer)
     after(trainer, feature, MANY)
     twin = saved(trainer, tmp_path)
-    assert state(twin) == state(trainer)
+    assert training_state(twin) == training_state(trainer)
     assert after(twin, feature, MANY) == after(trainer, feature, MANY)
-    assert state(twin) == state(trainer)
+    assert training_state(twin) == training_state(trainer)
 
 
 @each_feature
@@ -132,7 +119,7 @@ def test_class_weights_balanced_by_a_fit_are_kept(tmp_path):
     trainer.fit(X, y)
     twin = saved(trainer, tmp_path)
     assert twin.step(X[:8], y[:8]) == trainer.step(X[:8], y[:8])
-    assert state(twin) == state(trainer)
+    assert training_state(twin) == training_state(trainer)
 
 
 def test_a_learning_rate_that_was_set_scaling_and_history_are_kept(tmp_path):
@@ -154,7 +141,7 @@ def test_a_stream_is_written_with_its_history(tmp_path):
     history = trainer.fit_batches([CASE.batch()], epochs=2, callbacks=[checkpoint])
     twin = fastbp.Trainer.load(path)
     assert twin.history == history == trainer.history
-    assert state(twin) == state(trainer)
+    assert training_state(twin) == training_state(trainer)
 
 
 def test_threads_are_not_kept(tmp_path):

@@ -6,7 +6,6 @@ import threading
 
 import numpy as np
 import pytest
-from test_checkpoints import state
 
 import fastbp
 from fastbp.kernels.base import width
@@ -14,6 +13,7 @@ from support import processes
 from support.cases import CASES
 from support.features import EVERY, MANY, OPTIMIZERS, OTHERS
 from support.internals import core
+from support.trainers import training_state
 
 CASE = CASES["odd"]
 
@@ -47,11 +47,11 @@ def test_a_copy_with_every_option_goes_on_alike(copied, optimizer):
     X, y, weights = EVERY.batch(MANY)
     original.step(X, y, weights)
     twin = copied(original)
-    assert state(twin) == state(original)
+    assert training_state(twin) == training_state(original)
     assert [t.step(X, y, weights) for t in (twin, twin)] == [
         t.step(X, y, weights) for t in (original, original)
     ]
-    assert state(twin) == state(original)
+    assert training_state(twin) == training_state(original)
 
 
 def test_a_shallow_copy_shares_the_network_and_nothing_else():
@@ -68,7 +68,6 @@ ELSEWHERE = """
 import pathlib, pickle
 from support.cases import CASES
 from support.features import EVERY, MANY, OPTIMIZERS, OTHERS
-from test_checkpoints import state
 place = pathlib.Path({place!r})
 trainer = pickle.loads(place.read_bytes())
 trainer.step(*CASES["odd"].batch())

@@ -14,15 +14,10 @@ import fastbp
 from fastbp.components import activations
 from fastbp.model import model_io
 from fastbp.storage import model_file
-from support.cases import Case, each_case, each_dtype, each_hidden
+from support.cases import LAYER_KINDS, Case, each_case, each_dtype, each_hidden
+from support.features import square
 
 SMALL = Case((5, 7, 7, 4), 9, ("silu", "tanh"), "softmax", "cross_entropy")
-KINDS = {
-    "plain": {},
-    "layer_norm": {"layer_norm": True},
-    "residual": {"residual": True},
-    "both": {"layer_norm": True, "residual": True},
-}
 SCALINGS = {
     "inputs": {"input_mean": np.arange(5) / 3, "input_scale": [0.1, 1e-30, 3, 1 / 3, 255]},
     "targets": {"target_mean": [1, 2, 1 / 3, -4], "target_scale": 1 / 7},
@@ -99,7 +94,7 @@ def test_with_every_activation(hidden, tmp_path):
 
 
 @each_dtype
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("kind", LAYER_KINDS.values(), ids=LAYER_KINDS)
 @pytest.mark.parametrize("scaling", SCALINGS.values(), ids=SCALINGS)
 def test_with_layer_norm_residual_and_scaling(scaling, kind, dtype, tmp_path):
     net = network(dtype, **kind)
@@ -317,11 +312,6 @@ def test_names_are_those_of_the_registry():
 
 
 # Activations of the user's own
-
-
-@njit
-def square(z):
-    return z * z, 2 * z
 
 
 @each_dtype

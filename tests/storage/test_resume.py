@@ -2,44 +2,23 @@
 
 import numpy as np
 import pytest
-from test_checkpoints import state
 
 import fastbp
-from fastbp.schedules import Cosine, Warmup
-from support.cases import Case
+from fastbp.schedules import Cosine
 from support.internals import core
-
-CASE = Case((6, 16, 8, 3), 100, "relu", "softmax", "cross_entropy", labels=True)
-EPOCHS, BATCH = 9, 16
-OPTIONS = {
-    "dropout": 0.2,
-    "clip_norm": 1.0,
-    "ema_decay": 0.9,
-    "class_weight": "balanced",
-    "schedule": Warmup(5, Cosine(300)),
-}
-PLAIN, EVERY = {}, OPTIONS
-
-
-class Crash(Exception):
-    pass
-
-
-class Crasher(fastbp.Callback):
-    """Ends a fit at an update. Hears last: after what is written."""
-
-    run_last = True
-
-    def __init__(self, at=None):
-        self.at = at
-
-    def on_step_end(self, state):
-        if state.steps == self.at:
-            raise Crash
-
-
-def make(options=EVERY, engine="numba", **more):
-    return CASE.trainer("float32", engine, fastbp.AdamW(0.01), BATCH, **options, **more)
+from support.resumed_fits import (
+    BATCH,
+    CASE,
+    EPOCHS,
+    OPTIONS,
+    PLAIN,
+    Crash,
+    Crasher,
+    assert_same,
+    fit_with,
+    new_trainer,
+)
+from support.trainers import training_state
 
 
 def callbacks(folder, at=None, **options):
@@ -52,27 +31,12 @@ def callbacks(folder, at=None, **options):
     ]
 
 
-def fit(trainer, called, **more):
-    X, y = CASE.batch()
-    asked = {"epochs": EPOCHS, "validation_fraction": 0.2, "callbacks": called} | more
-    return trainer.fit(X, y, **asked)
-
-
-def timeless(history):
-    return {key: column for key, column in history.items() if key != "samples_per_second"}
-
-
-def same(trainer, history, other, other_history):
-    assert timeless(history) == timeless(other_history)
-    assert state(trainer) == state(other)
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A fit without interruption, and its History; EarlyStopping ends it."""
     folder = tmp_path_factory.mktemp("whole")
-    trainer = make()
-    history = fit(trainer, callbacks(folder))
+    trainer = new_trainer()
+    history = fit_with(trainer, callbacks(folder))
     assert 4 < len(history["loss"]) < EPOCHS, "early stopping is to have its say"
     return trainer, history, folder
 
@@ -82,11 +46,11 @@ def whole(tmp_path_factory):
 def test_a_resumed_fit_ends_as_one_that_was_not_interrupted(at, loaded, whole, tmp_path):
     """80 rows in batches of 16: checkpoints inside epochs and at the end of one, of 5 updates."""
     with pytest.raises(Crash):
-        fit(make(), callbacks(tmp_path, at))
+        fit_with(new_trainer(), callbacks(tmp_path, at))
     path = tmp_path / "run.safetensors"
-    trainer = fastbp.Trainer.load(path) if loaded else make()
-    history = fit(trainer, callbacks(tmp_path), resume=path)
-    same(trainer, history, *whole[:2])
+    trainer = fastbp.Trainer.load(path) if loaded else new_trainer()
+    history = fit_with(trainer, callbacks(tmp_path), resume=path)
+    assert_same(trainer, history, *whole[:2])
     one, other = (folder / "run.csv" for folder in (tmp_path, whole[2]))
     columns = [[line.split(",")[:-1] for line in p.read_text().splitlines()] for p in (one, other)]
     assert columns[0] == columns[1]
@@ -95,11 +59,11 @@ def test_a_resumed_fit_ends_as_one_that_was_not_interrupted(at, loaded, whole, t
 @pytest.mark.parametrize("interval", [3, 4, 7])
 def test_inside_epochs(interval, whole, tmp_path):
     with pytest.raises(Crash):
-        fit(make(), callbacks(tmp_path, 13, every_updates=interval))
-    trainer = make()
+        fit_with(new_trainer(), callbacks(tmp_path, 13, every_updates=interval))
+    trainer = new_trainer()
     called = callbacks(tmp_path, every_updates=interval)
-    history = fit(trainer, called, resume=tmp_path / "run.safetensors")
-    same(trainer, history, *whole[:2])
+    history = fit_with(trainer, called, resume=tmp_path / "run.safetensors")
+    assert_same(trainer, history, *whole[:2])
 
 
 @pytest.mark.parametrize("engine", ["numba", "numpy"])
@@ -111,32 +75,32 @@ def test_either_engine_any_order(engine, shuffle, more, tmp_path):
     for folder, at in (("a", None), ("b", 8)):
         place = tmp_path / folder
         place.mkdir()
-        trainer, path = make(PLAIN, engine), place / "run.safetensors"
+        trainer, path = new_trainer(PLAIN, engine), place / "run.safetensors"
         called = [fastbp.ModelCheckpoint(path, every_updates=3), Crasher(at)]
         if at:
             with pytest.raises(Crash):
-                fit(trainer, called, **asked)
-            trainer = make(PLAIN, engine)
+                fit_with(trainer, called, **asked)
+            trainer = new_trainer(PLAIN, engine)
             called = [fastbp.ModelCheckpoint(path, every_updates=3), Crasher()]
             asked["resume"] = path
-        ends.append((trainer, fit(trainer, called, **asked)))
-    same(*ends[0], *ends[1])
+        ends.append((trainer, fit_with(trainer, called, **asked)))
+    assert_same(*ends[0], *ends[1])
 
 
 def test_other_threads_the_same_bits(whole, tmp_path):
     with pytest.raises(Crash):
-        fit(make(), callbacks(tmp_path, 12))
-    trainer = make()
+        fit_with(new_trainer(), callbacks(tmp_path, 12))
+    trainer = new_trainer()
     core(trainer).workers = 3
-    history = fit(trainer, callbacks(tmp_path), resume=tmp_path / "run.safetensors")
-    same(trainer, history, *whole[:2])
+    history = fit_with(trainer, callbacks(tmp_path), resume=tmp_path / "run.safetensors")
+    assert_same(trainer, history, *whole[:2])
 
 
 def test_a_fit_that_has_ended_is_at_its_end(whole, tmp_path):
     """Stopped early: the file is of the last epoch, and the best weights come back once more."""
-    trainer = make()
-    history = fit(trainer, callbacks(tmp_path), resume=whole[2] / "run.safetensors")
-    same(trainer, history, *whole[:2])
+    trainer = new_trainer()
+    history = fit_with(trainer, callbacks(tmp_path), resume=whole[2] / "run.safetensors")
+    assert_same(trainer, history, *whole[:2])
 
 
 def test_a_time_limit_does_not_end_the_fit_that_is_resumed(tmp_path):
@@ -145,27 +109,27 @@ def test_a_time_limit_does_not_end_the_fit_that_is_resumed(tmp_path):
     def called(seconds):
         return [fastbp.ModelCheckpoint(path), fastbp.TimeLimit(seconds)]
 
-    first, whole, second = make(), make(), make()
-    assert len(fit(first, called(1e-9))["loss"]) == 1
-    history = fit(second, called(1e9), resume=path)
-    same(second, history, whole, fit(whole, called(1e9)))
+    first, whole, second = new_trainer(), new_trainer(), new_trainer()
+    assert len(fit_with(first, called(1e-9))["loss"]) == 1
+    history = fit_with(second, called(1e9), resume=path)
+    assert_same(second, history, whole, fit_with(whole, called(1e9)))
 
 
 def test_more_epochs_can_be_asked_for(tmp_path):
     path = tmp_path / "run.safetensors"
-    first, whole, second = make(), make(), make()
-    fit(first, [fastbp.ModelCheckpoint(path)], epochs=2)
-    history = fit(second, [fastbp.ModelCheckpoint(path)], epochs=5, resume=path)
-    same(second, history, whole, fit(whole, [fastbp.ModelCheckpoint(path)], epochs=5))
+    first, whole, second = new_trainer(), new_trainer(), new_trainer()
+    fit_with(first, [fastbp.ModelCheckpoint(path)], epochs=2)
+    history = fit_with(second, [fastbp.ModelCheckpoint(path)], epochs=5, resume=path)
+    assert_same(second, history, whole, fit_with(whole, [fastbp.ModelCheckpoint(path)], epochs=5))
 
 
 def test_callbacks_count_on(tmp_path):
     path, seen = tmp_path / "run.safetensors", []
     with pytest.raises(Crash):
-        fit(make(), callbacks(tmp_path, 13))
+        fit_with(new_trainer(), callbacks(tmp_path, 13))
     count = fastbp.LambdaCallback(on_step_end=lambda s: seen.append((s.steps, s.samples, s.epoch)))
     count.__class__ = type("Crasher", (fastbp.LambdaCallback,), {"run_last": True})
-    fit(make(), [*callbacks(tmp_path)[:-1], count], resume=path)
+    fit_with(new_trainer(), [*callbacks(tmp_path)[:-1], count], resume=path)
     assert [steps for steps, _, _ in seen[:7]] == [10, 11, 12, 13, 14, 15, 16]
     assert [samples for _, samples, _ in seen[:7]] == [160, 176, 192, 208, 224, 240, 256]
     assert [epoch for _, _, epoch in seen[:7]] == [1, 2, 2, 2, 2, 2, 3]
@@ -176,7 +140,7 @@ def test_callbacks_count_on(tmp_path):
 
 def test_the_last_are_kept(tmp_path):
     path = tmp_path / "run.safetensors"
-    fit(make(), [fastbp.ModelCheckpoint(path, keep=2)], epochs=4)
+    fit_with(new_trainer(), [fastbp.ModelCheckpoint(path, keep=2)], epochs=4)
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "run-000000015.safetensors",
         "run-000000020.safetensors",
@@ -184,8 +148,8 @@ def test_the_last_are_kept(tmp_path):
     ]
     newest = tmp_path / "run-000000020.safetensors"
     assert newest.read_bytes() == path.read_bytes()
-    trainer = make()
-    history = fit(trainer, [fastbp.ModelCheckpoint(path, keep=2)], epochs=5, resume=newest)
+    trainer = new_trainer()
+    history = fit_with(trainer, [fastbp.ModelCheckpoint(path, keep=2)], epochs=5, resume=newest)
     assert len(history["loss"]) == 5
     assert len(list(tmp_path.iterdir())) == 3
 
@@ -198,10 +162,10 @@ def test_every_so_many_epochs_and_the_last(tmp_path):
 
     looker = fastbp.LambdaCallback(on_epoch_end=look)
     looker.run_last = True
-    trainer = make(PLAIN)
-    fit(trainer, [fastbp.ModelCheckpoint(path, every_epochs=2), looker], epochs=5)
+    trainer = new_trainer(PLAIN)
+    fit_with(trainer, [fastbp.ModelCheckpoint(path, every_epochs=2), looker], epochs=5)
     assert written == [False, 2, 2, 4, 4]
-    assert state(fastbp.Trainer.load(path)) == state(trainer)
+    assert training_state(fastbp.Trainer.load(path)) == training_state(trainer)
 
 
 def test_the_best_is_kept(tmp_path):
@@ -215,31 +179,31 @@ def test_the_best_is_kept(tmp_path):
     looker = fastbp.LambdaCallback(on_epoch_end=look)
     looker.run_last = True
     metrics = {"score": lambda *_: next(scores)}
-    fit(make(PLAIN), [keep, looker], epochs=6, metrics=metrics)
+    fit_with(new_trainer(PLAIN), [keep, looker], epochs=6, metrics=metrics)
     assert best == [1, 2, 2, 2, 5, 5]
 
 
 def test_a_file_that_cannot_be_written_leaves_the_last_one(tmp_path, monkeypatch):
     path = tmp_path / "run.safetensors"
-    fit(make(PLAIN), [fastbp.ModelCheckpoint(path)], epochs=1)
+    fit_with(new_trainer(PLAIN), [fastbp.ModelCheckpoint(path)], epochs=1)
     before = path.read_bytes()
 
     def full(_file):
         raise OSError("no space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    trainer = make(PLAIN)
+    trainer = new_trainer(PLAIN)
     with pytest.raises(OSError, match="no space left"):
-        fit(trainer, [fastbp.ModelCheckpoint(path)], epochs=1)
+        fit_with(trainer, [fastbp.ModelCheckpoint(path)], epochs=1)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-    fit(trainer, [])
+    fit_with(trainer, [])
 
 
 def test_a_folder_is_wanted_before_fit_begins(tmp_path):
-    trainer = make(PLAIN)
+    trainer = new_trainer(PLAIN)
     with pytest.raises(FileNotFoundError, match=r"path is .*there is no folder .*make it first"):
-        fit(trainer, [fastbp.ModelCheckpoint(tmp_path / "none" / "model")])
+        fit_with(trainer, [fastbp.ModelCheckpoint(tmp_path / "none" / "model")])
     assert core(trainer).epoch == 0
 
 
@@ -251,7 +215,7 @@ def test_copies_beside_a_symbolic_link_are_of_the_file(tmp_path):
         path.symlink_to(tmp_path / "disk" / "run.safetensors")
     except OSError:
         pytest.skip("no symbolic links here")
-    fit(make(PLAIN), [fastbp.ModelCheckpoint(path, keep=2)], epochs=3)
+    fit_with(new_trainer(PLAIN), [fastbp.ModelCheckpoint(path, keep=2)], epochs=3)
     made = [len(fastbp.Trainer.load(p).history["loss"]) for p in sorted(tmp_path.glob("run-*"))]
     assert made == [2, 3]
 
@@ -261,15 +225,15 @@ def test_copies_where_there_are_no_links(tmp_path, monkeypatch):
         raise OSError("not supported")
 
     monkeypatch.setattr("os.link", refuse)
-    fit(make(PLAIN), [fastbp.ModelCheckpoint(tmp_path / "run", keep=2)], epochs=3)
+    fit_with(new_trainer(PLAIN), [fastbp.ModelCheckpoint(tmp_path / "run", keep=2)], epochs=3)
     made = [len(fastbp.Trainer.load(p).history["loss"]) for p in sorted(tmp_path.glob("run-*"))]
     assert made == [2, 3]
 
 
 def test_a_path_that_is_a_folder_is_refused_before_fit_begins(tmp_path):
-    trainer = make(PLAIN)
+    trainer = new_trainer(PLAIN)
     with pytest.raises(IsADirectoryError, match=r"which is a folder: name a file in it"):
-        fit(trainer, [fastbp.ModelCheckpoint(tmp_path)])
+        fit_with(trainer, [fastbp.ModelCheckpoint(tmp_path)])
     assert core(trainer).epoch == 0
 
 
@@ -288,24 +252,27 @@ def test_updates_that_are_not_made_are_not_waited_for(tmp_path):
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("written")
     with pytest.raises(Crash):
-        fit(make(), callbacks(folder, 12))
+        fit_with(new_trainer(), callbacks(folder, 12))
     return folder / "run.safetensors"
 
 
 def _refused(trainer, message, error=ValueError, **asked):
-    before = state(trainer)
+    before = training_state(trainer)
     with pytest.raises(error, match=message):
-        fit(trainer, asked.pop("called"), **asked)
-    assert state(trainer) == before
+        fit_with(trainer, asked.pop("called"), **asked)
+    assert training_state(trainer) == before
     assert core(trainer).fit is None
 
 
 def test_another_fit_is_refused(written, tmp_path):
     def refused(message, trainer=None, called=None, **asked):
         called = callbacks(tmp_path) if called is None else called
-        _refused(trainer or make(), message, called=called, resume=written, **asked)
+        _refused(trainer or new_trainer(), message, called=called, resume=written, **asked)
 
-    refused("trainer's dropout was .0.2, 0.2. and is .0.0, 0.0.", make(OPTIONS | {"dropout": 0.0}))
+    refused(
+        "trainer's dropout was .0.2, 0.2. and is .0.0, 0.0.",
+        new_trainer(OPTIONS | {"dropout": 0.0}),
+    )
     other = fastbp.Network([6, 16, 9, 3], "relu", "softmax", seed=1)
     how = {"loss": "cross_entropy", "optimizer": fastbp.AdamW(0.01), "batch_size": BATCH, "seed": 0}
     refused("network's sizes was .6, 16, 8, 3. and is", fastbp.Trainer(other, **how, **OPTIONS))
@@ -315,14 +282,17 @@ def test_another_fit_is_refused(written, tmp_path):
     refused("callbacks was .*and is .'CSVLogger'", called=callbacks(tmp_path)[3:])
     refused("sample_weight was False and is True", sample_weight=np.ones(100))
     refused("2 epochs have been made, and epochs is 1", epochs=1)
-    scaled = make()
+    scaled = new_trainer()
     scaled.net.set_scaling(input_scale=3.0)
     refused("network's scaling was", scaled)
 
 
 def test_other_data_are_refused(written, tmp_path):
     X, y = CASE.batch()
-    trainer, asked = make(), {"epochs": EPOCHS, "validation_fraction": 0.2, "resume": written}
+    trainer, asked = (
+        new_trainer(),
+        {"epochs": EPOCHS, "validation_fraction": 0.2, "resume": written},
+    )
     with pytest.raises(ValueError, match=r"X was \[\[100, 6\], 'float64'\] and is .*'float32'"):
         trainer.fit(X.astype("float32"), y, callbacks=callbacks(tmp_path), **asked)
 
@@ -330,7 +300,7 @@ def test_other_data_are_refused(written, tmp_path):
 def test_a_schedule_that_would_end_before(tmp_path):
     short = CASE.trainer("float32", optimizer=fastbp.Adam(), batch_size=BATCH, schedule=Cosine(24))
     path = tmp_path / "short.safetensors"
-    fit(short, [fastbp.ModelCheckpoint(path)], epochs=2, validation_fraction=None)
+    fit_with(short, [fastbp.ModelCheckpoint(path)], epochs=2, validation_fraction=None)
     _refused(
         short,
         "Cosine.*24 updates, but 14 have been made and 14 more",
@@ -343,10 +313,10 @@ def test_a_schedule_that_would_end_before(tmp_path):
 
 def test_what_is_no_checkpoint_of_a_fit(tmp_path):
     path = tmp_path / "x.safetensors"
-    make().save(path)
-    _refused(make(), r"not written within fit.*Trainer\.load", called=[], resume=path)
+    new_trainer().save(path)
+    _refused(new_trainer(), r"not written within fit.*Trainer\.load", called=[], resume=path)
     _refused(
-        make(),
+        new_trainer(),
         "none.safetensors",
         FileNotFoundError,
         called=[],
@@ -374,7 +344,7 @@ def test_who_runs_last_is_called_after_the_others(name):
     last = fastbp.LambdaCallback(on_epoch_end=lambda _: heard.append("last"))
     setattr(last, name, True)
     other = fastbp.LambdaCallback(on_epoch_end=lambda _: heard.append("other"))
-    fit(make(PLAIN), [last, other], epochs=1)
+    fit_with(new_trainer(PLAIN), [last, other], epochs=1)
     assert heard == ["other", "last"]
 
 
@@ -386,9 +356,9 @@ def test_a_fit_that_was_stopped_stays_so(tmp_path):
             raise fastbp.StopTraining
 
     checkpoint = fastbp.ModelCheckpoint(path)
-    fit(make(), [fastbp.LambdaCallback(on_epoch_end=stop), checkpoint], epochs=4)
+    fit_with(new_trainer(), [fastbp.LambdaCallback(on_epoch_end=stop), checkpoint], epochs=4)
     called = [fastbp.LambdaCallback(), fastbp.ModelCheckpoint(path)]
-    assert len(fit(make(), called, epochs=4, resume=path)["loss"]) == 2
+    assert len(fit_with(new_trainer(), called, epochs=4, resume=path)["loss"]) == 2
 
 
 def test_a_plateau_goes_on_counting():
@@ -399,7 +369,7 @@ def test_a_plateau_goes_on_counting():
 
 
 def test_kernels_that_weigh_rows_are_kept(tmp_path):
-    trainer, path = make(PLAIN), tmp_path / "x.safetensors"
+    trainer, path = new_trainer(PLAIN), tmp_path / "x.safetensors"
     X, y = CASE.batch()
     trainer.step(X[:4], y[:4], sample_weight=np.ones(4))
     trainer.save(path)

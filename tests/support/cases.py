@@ -118,3 +118,11 @@ def with_pair(case, hidden, pair):
 def flat(layers):
     """One vector of the numbers of [(W, b), ...]."""
     return np.concatenate([part.ravel() for layer in layers for part in layer])
+
+
+LAYER_KINDS = {
+    "plain": {},
+    "layer_norm": {"layer_norm": True},
+    "residual": {"residual": True},
+    "both": {"layer_norm": True, "residual": True},
+}

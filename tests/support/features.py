@@ -109,3 +109,8 @@ OTHERS = {
 each_route = pytest.mark.parametrize("case", ROUTES.values(), ids=ROUTES)
 each_set = pytest.mark.parametrize("feature", SETS.values(), ids=SETS)
 each_feature = pytest.mark.parametrize("feature", FEATURES.values(), ids=FEATURES)
+
+
+@njit
+def square(z):
+    return z * z, 2 * z

@@ -2,9 +2,19 @@
 
 import ctypes
 import mmap
+import sys
 from functools import cache
 
 import numpy as np
+import pytest
+
+from fastbp.common import types
+from fastbp.components import options
+from fastbp.kernels.tables import arenas, layout
+from fastbp.model import network
+from fastbp.runtime import compiled_engine, job
+from fastbp.training import core as training_core
+from fastbp.training import trainer
 
 PAGE = mmap.PAGESIZE
 SIDES = ("start", "end")
@@ -58,3 +68,14 @@ def _libc():
 def _forbid(address):
     if _libc().mprotect(ctypes.c_void_p(address), ctypes.c_size_t(PAGE), 0) != 0:
         raise OSError(ctypes.get_errno(), "mprotect")
+
+
+guarding = pytest.mark.skipif(sys.platform == "win32", reason="needs mprotect")
+
+
+def guard_everything(guard):
+    """Every array that the kernels are given is made by ``guard``."""
+    arenas.allocate = guard.zeros
+    kernels = (arenas, layout)
+    for module in (training_core, trainer, compiled_engine, job, network, options, types, *kernels):
+        module.np = guard

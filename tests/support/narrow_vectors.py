@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fastbp.kernels.base import jit, width
+from fastbp.kernels.base import jit, kernel_cache, width
 from fastbp.kernels.entry import run
 
 FILES = (
@@ -36,9 +36,10 @@ REGISTERS = {512: "zmm", 256: "ymm", 128: "xmm"}
 
 def assembly():
     """Of the stages, compiled anew: what comes out of a cache has none."""
-    load, jit._StampedCache.load_overload = jit._StampedCache.load_overload, lambda *_: None
+    cached = kernel_cache.StampedCache
+    load, cached.load_overload = cached.load_overload, lambda *_: None
     run.code(4, False)
-    jit._StampedCache.load_overload = load
+    cached.load_overload = load
     return jit._KEPT[-1]._library.get_asm_str()
 
 

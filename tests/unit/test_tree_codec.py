@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from test_resume import fit, make
 
 import fastbp
 from fastbp.storage import tree_codec
+from support.resumed_fits import fit_with, new_trainer
 
 
 def round_trip(tree):
@@ -49,16 +49,16 @@ def test_history_with_columns_of_any_length(tmp_path):
             state.history.setdefault("later", []).append(2)
 
     called = [fastbp.ModelCheckpoint(path), fastbp.LambdaCallback(on_epoch_end=later)]
-    history = fit(make(), called, epochs=3)
+    history = fit_with(new_trainer(), called, epochs=3)
     assert fastbp.Trainer.load(path).history == history
     assert history["later"] == [2, 2]
-    resumed = fit(make(), called, epochs=4, resume=path)
+    resumed = fit_with(new_trainer(), called, epochs=4, resume=path)
     assert resumed["later"] == [2, 2, 2]
 
 
 def test_history_with_a_key_that_is_no_text(tmp_path):
-    trainer = make()
-    fit(trainer, [], epochs=1)
+    trainer = new_trainer()
+    fit_with(trainer, [], epochs=1)
     trainer.history[1] = [0.0]
     with pytest.raises(TypeError, match=r"history.columns has the key 1, expected strings"):
         trainer.save(tmp_path / "x")

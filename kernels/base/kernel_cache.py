@@ -1,0 +1,164 @@
+"""Numba's cache of compiled functions, in the folder that code_stamp.py names.
+
+A cache is only ever a gain: a damaged file, a full disk, or a folder that cannot be written costs a
+compilation. A cache that is not in the stamped folder is never used: its code could be stale.
+"""
+
+import hashlib
+import inspect
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.ccallback import CFunc
+
+from . import fallback
+from .code_stamp import cache_folder, source_stamp
+
+UNUSED_SECONDS = 30 * 24 * 3600.0
+"""How long a folder of another stamp is kept after a process last looked into it."""
+
+
+def _remove_unused(base: Path) -> None:
+    """Remove what other installations left in ``base`` and no longer use, as far as can be.
+
+    Only kernels in folders named by a stamp: a folder with anything else in it stays.
+    """
+    oldest = time.time() - UNUSED_SECONDS
+    for folder in base.iterdir():
+        if not re.fullmatch("fastbp-[0-9a-f]{20}", folder.name) or folder.is_symlink():
+            continue
+        with suppress(OSError):
+            if folder.stat().st_mtime < oldest:
+                for path in folder.glob("*.nb[ci]*"):
+                    path.unlink()
+                folder.rmdir()
+
+
+class NoFolderError(Exception):
+    """There is no folder to cache in."""
+
+
+class StampedLocator:
+    """Says where a function is cached and what its code depends on, as Numba asks for it."""
+
+    def __init__(self, py_func: Callable[..., Any], py_file: str, folder: Path) -> None:
+        self._py_file = py_file
+        self._lineno = py_func.__code__.co_firstlineno
+        self._folder = folder
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> Self | None:
+        """The locator of a function of this file; None if there is no file, or no folder for it."""
+        folder = cache_folder()
+        if folder is None or not (Path(py_file).exists() or getattr(sys, "frozen", False)):
+            return None
+        locator = cls(py_func, py_file, folder)
+        try:
+            locator.ensure_cache_path()
+        except OSError:
+            return None
+        return locator
+
+    def ensure_cache_path(self) -> None:
+        """Make the folder. OSError if it is new and cannot be made or written."""
+        new = not self._folder.is_dir()
+        if new:  # what is there is read from, even where it cannot be written to
+            self._folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self._folder).close()
+        with suppress(OSError):
+            os.utime(self._folder)  # it is in use
+            if new:
+                _remove_unused(self._folder.parent)
+
+    def get_cache_path(self) -> str:
+        """The folder."""
+        return str(self._folder)
+
+    def get_source_stamp(self) -> tuple[str, str]:
+        """What a cached function is compared with before it is used."""
+        path = Path(self._py_file)  # of a function that may live outside of this package
+        own = path.read_bytes() if path.is_file() else b""
+        return source_stamp(), hashlib.sha256(own).hexdigest()
+
+    def get_disambiguator(self) -> str:
+        """Tells functions of one name in one file apart."""
+        return str(self._lineno)
+
+
+class _StampedImpl(CompileResultCacheImpl):  # type: ignore[misc]
+    def __init__(self, py_func: Callable[..., Any]) -> None:
+        """Numba's own would choose among several locators; a setting of the user's names them."""
+        source = inspect.getfile(py_func)
+        self._locator = StampedLocator.from_function(py_func, source)
+        if self._locator is None:
+            raise NoFolderError
+        self._lineno = py_func.__code__.co_firstlineno
+        name = f"{Path(source).stem}.{py_func.__qualname__}"
+        self._filename_base = self.get_filename_base(name, getattr(sys, "abiflags", ""))
+
+
+class StampedCache(FunctionCache):  # type: ignore[misc]
+    """A cache whose failures cost a compilation and nothing else."""
+
+    _impl_class = _StampedImpl
+
+    def load_overload(self, *args: Any) -> Any:
+        """The compiled function, or None."""
+        try:
+            return super().load_overload(*args)
+        except Exception:  # noqa: BLE001 - whatever a cut-off file makes pickle and LLVM say
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, *args: Any) -> None:
+        """Save the compiled function, if that is possible."""
+        try:
+            super().save_overload(*args)
+        except OSError:
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever an internal that changed raises
+            fallback.warn(fallback.NO_CACHE, error)
+
+
+def attach(compiled: Any, function: Callable[..., Any]) -> None:
+    """Let ``compiled``, a dispatcher or C function of ``function``, be cached, if that is possible.
+
+    It must not be compiled yet. Numba looks into the attribute ``_cache`` of either.
+    """
+    try:
+        before, cache = compiled._cache, StampedCache(function)
+        if not hasattr(before, "load_overload") or cache.cache_path != str(cache_folder()):
+            raise AttributeError("the cache is not used, or lies in another folder")
+        compiled._cache = cache
+    except NoFolderError:
+        pass  # compile in every process
+    except fallback.MISSING as error:
+        fallback.warn(fallback.NO_CACHE, error)
+
+
+def cached_c_function(
+    function: Callable[..., Any], signature: Any, flags: dict[str, Any]
+) -> CFunc | None:
+    """The cached C function, not compiled yet; None if Numba has changed.
+
+    ``numba.cfunc`` would compile it at once, with Numba's own cache or with none.
+    """
+    try:
+        compiled = CFunc(
+            function, (signature.args, signature.return_type), locals={}, options=dict(flags)
+        )
+        callable(compiled.compile)
+    except fallback.MISSING as error:
+        fallback.warn(fallback.NO_CACHE, error)
+        return None
+    attach(compiled, function)
+    return compiled

@@ -1,0 +1,200 @@
+"""Where an internal of Numba has changed, kernels compile without it, after one warning: same bits.
+
+Each test takes an internal away from Numba, in a process of its own, before fastbp is imported.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from numba.misc import appdirs
+
+from fastbp.kernels.base import code_stamp, fallback, kernel_cache
+from support import processes
+from support.short_runs import digests
+
+PROBE = """
+from numba import types
+from fastbp.kernels.base.jit import c_function, entry, kernel
+
+@kernel
+def less(x):
+    return x - 1
+
+@kernel
+def inner(x):
+    return less(x) * less(x)
+
+@entry
+def called(x):
+    return inner(x)
+
+def stage(x):
+    return inner(x) + less(x)
+
+address = c_function(stage, types.int64(types.int64))
+"""
+"""A module with kernels of every kind."""
+
+REPORT = """
+import json, pathlib, sys, warnings
+from ctypes import CFUNCTYPE, c_int64
+sys.path.insert(0, {folder!r})
+{change}
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import probe
+    values = [probe.called(4), CFUNCTYPE(c_int64, c_int64)(probe.address)(4)]
+texts = [str(one.message) for one in caught if one.category is RuntimeWarning]
+print(json.dumps([values, texts]))
+"""
+
+RENAME = """
+from functools import partial
+from numba.core.codegen import CPUCodeLibrary
+old = CPUCodeLibrary._finalize_dynamic_globals
+del CPUCodeLibrary._finalize_dynamic_globals
+def renamed(self, name):
+    if name == "_finalize_dynamic_globals" and type(self).__module__.startswith("numba."):
+        return partial(old, self)
+    raise AttributeError(name)
+CPUCodeLibrary.__getattr__ = renamed
+"""
+"""A method that only Numba itself still finds."""
+
+NO_LIBRARY = "import numba.core.codegen as c; del c.JITCodeLibrary"
+NO_CACHE = "import numba.core.ccallback, numba.core.caching as c; del c.FunctionCache"
+
+NEW_ARGUMENT = """
+import numba
+from numba.core.ccallback import CFunc
+init = CFunc.__init__
+def changed(self, function, sig, locals, options, *, target):
+    init(self, function, sig, locals, options)
+CFunc.__init__ = changed
+def cfunc(sig, **options):
+    def compiled(function):
+        code = CFunc(function, (sig.args, sig.return_type), {}, options, target=None)
+        code.compile()
+        return code
+    return compiled
+numba.cfunc = cfunc
+"""
+"""An argument that only Numba itself passes."""
+
+NO_CACHE_KEY = "from numba.core.caching import Cache; del Cache._index_key"
+
+CHANGES = {
+    "none": ("", [], {"called", "stage"}),
+    "no library class": (NO_LIBRARY, [fallback.SLOWER], {"called", "stage"}),
+    "a renamed method": (RENAME, [fallback.SLOWER], {"called", "stage"}),
+    "no cache class": (NO_CACHE, [fallback.NO_CACHE], set()),
+    "no key of a cache": (NO_CACHE_KEY, [fallback.NO_CACHE], set()),
+    "an argument of C functions": (NEW_ARGUMENT, [fallback.NO_CACHE], {"called"}),
+    "none of either": (f"{NO_LIBRARY}\n{NO_CACHE}", [fallback.SLOWER, fallback.NO_CACHE], set()),
+}
+"""What changes in Numba, what fastbp warns of, and what it caches none the less."""
+
+CONSEQUENCES = (fallback.SLOWER, fallback.NO_CACHE)
+
+
+@pytest.mark.parametrize(("change", "consequences", "cached"), CHANGES.values(), ids=CHANGES)
+def test_kernels_do_without_it_and_say_so_once(change, consequences, cached, tmp_path):
+    (tmp_path / "probe.py").write_text(PROBE, encoding="utf-8")
+    program = REPORT.format(folder=str(tmp_path), change=change)
+    values, texts = json.loads(processes.run(program, NUMBA_CACHE_DIR=str(tmp_path / "cache")))
+    assert values == [9, 12]
+    assert [each for each in CONSEQUENCES for text in texts if each in text] == consequences
+    saved = (tmp_path / "cache").rglob("probe.*.nbc")
+    assert {path.name.split(".")[1].split("-")[0] for path in saved} == cached
+
+
+BITS = f"""
+import warnings
+{NO_LIBRARY}
+{NO_CACHE}
+warnings.simplefilter("ignore")
+from support.short_runs import digests
+print(digests())
+"""
+
+
+def test_the_bits_are_the_same():
+    assert processes.run(BITS) == f"{digests()}\n"
+
+
+def test_a_dispatcher_that_has_no_cache_is_left_alone(monkeypatch):
+    monkeypatch.setattr(fallback, "_said", set())
+    with pytest.warns(RuntimeWarning, match="compiled again in every process"):
+        kernel_cache.attach(object(), test_the_bits_are_the_same)
+
+
+def test_no_cache_but_the_stamped_one_is_used(monkeypatch):
+    """A setting of Numba's names other folders, whose code could be stale."""
+    monkeypatch.setattr("numba.config.CACHE_LOCATOR_CLASSES", "InTreeCacheLocator")
+    cache = kernel_cache.StampedCache(test_the_bits_are_the_same)
+    assert cache.cache_path == str(code_stamp.cache_folder())
+
+
+def test_a_cache_in_another_folder_is_not_used(monkeypatch):
+    monkeypatch.setattr(fallback, "_said", set())
+    monkeypatch.setattr(kernel_cache.StampedLocator, "get_cache_path", lambda _: "elsewhere")
+
+    class Compiled:
+        _cache = before = kernel_cache.StampedCache(test_the_bits_are_the_same)
+
+    with pytest.warns(RuntimeWarning, match="lies in another folder"):
+        kernel_cache.attach(Compiled, test_the_bits_are_the_same)
+    assert Compiled._cache is Compiled.before
+
+
+# Where the cache is
+
+
+@pytest.mark.parametrize(
+    ("platform", "environment"),
+    [
+        ("linux", {}),
+        ("linux", {"XDG_CACHE_HOME": "/of/xdg"}),
+        ("darwin", {}),
+    ],
+)
+def test_the_folder_is_where_appdirs_puts_it(platform, environment, monkeypatch):
+    """Numba's private copy of appdirs chose the folder before."""
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(appdirs, "system", platform)
+    monkeypatch.setattr(code_stamp.sys, "platform", platform)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert str(code_stamp.user_cache_folder()) == appdirs.user_cache_dir("fastbp", False)
+
+
+def test_the_folder_of_windows_is_local_data(monkeypatch):
+    """Appdirs asks Windows for the folder that LOCALAPPDATA names."""
+    monkeypatch.setattr(appdirs, "system", "win32")
+    monkeypatch.setattr(appdirs, "_get_win_folder", lambda _: "local", raising=False)
+    monkeypatch.setattr(code_stamp.sys, "platform", "win32")
+    monkeypatch.setenv("LOCALAPPDATA", "local")
+    assert code_stamp.user_cache_folder() == Path(appdirs.user_cache_dir("fastbp", False))
+    monkeypatch.delenv("LOCALAPPDATA")
+    assert code_stamp.user_cache_folder() == Path.home() / "AppData/Local/fastbp/Cache"
+
+
+HOMELESS = """
+import os, pathlib, sys
+sys.path.insert(0, {folder!r})
+def no_home(path):
+    return path
+os.path.expanduser = no_home
+import fastbp, probe
+print(probe.called(4))
+fastbp.show_config()
+"""
+
+
+def test_a_user_without_a_home_folder_has_no_cache(tmp_path):
+    (tmp_path / "probe.py").write_text(PROBE, encoding="utf-8")
+    program = HOMELESS.format(folder=str(tmp_path))
+    out = processes.run(program, NUMBA_CACHE_DIR=None, XDG_CACHE_HOME=None, LOCALAPPDATA=None)
+    assert out.startswith("9\n")
+    assert "none: set NUMBA_CACHE_DIR" in out

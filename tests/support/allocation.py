@@ -1,0 +1,28 @@
+"""What a call allocates."""
+
+from types import SimpleNamespace
+
+from numba.core.runtime import rtsys
+
+
+def every_call(it, X=None, y=None, out=None):
+    """Each kind of call once, with these arrays in place of its own."""
+    trainer = it.trainer
+    X, y = it.X if X is None else X, it.y if y is None else y
+    trainer.step(X[: it.size], y[: it.size])
+    for shuffle in (True, False):
+        trainer.fit(X, y, epochs=2, shuffle=shuffle)
+    trainer.loss_and_gradients(X, y)
+    trainer.evaluate(X, y)
+    trainer.predict(X, out=out)
+    trainer.net.predict(X, out=out)
+
+
+def allocations(work):
+    """(allocations of Numba's run time, those not freed since) of a call."""
+    before = rtsys.get_allocation_stats()
+    work()
+    after = rtsys.get_allocation_stats()
+    made = [new - old for old, new in zip(before, after, strict=True)]
+    counts = SimpleNamespace(**dict(zip(before._fields, made, strict=True)))
+    return counts.alloc + counts.mi_alloc, counts.alloc - counts.free

@@ -1,0 +1,56 @@
+"""Gradients by central differences of the loss."""
+
+import numpy as np
+import pytest
+
+from support.cases import flat
+
+H = 2.0**-17
+
+
+TOLERANCE = 1e-8
+"""Of a difference, as a share of 1 + the loss. What a central difference misses is h^2/6 = 1e-11
+times the third derivative along a unit direction, which stays below 1,000 for weights and inputs
+of order 1; and roundings in the loss, which are a few 1e-16 / h = 1e-11 of it."""
+
+
+class Probe:
+    """A trainer seen as a loss of one vector of parameters."""
+
+    def __init__(self, case, batch_size=None):
+        self.trainer = case.trainer(batch_size=batch_size)
+        self.batch = case.batch()
+        net = self.trainer.net
+        layers = list(zip(net.weights, net.biases, strict=True))
+        self.shapes = [part.shape for layer in layers for part in layer]
+        self.start = flat(layers)
+
+    def loss(self, parameters):
+        ends = np.cumsum([np.prod(shape) for shape in self.shapes])[:-1]
+        parts = [
+            part.reshape(shape)
+            for part, shape in zip(np.split(parameters, ends), self.shapes, strict=True)
+        ]
+        self.trainer.net.set_parameters(parts[0::2], parts[1::2])
+        return self.trainer.evaluate(*self.batch)["loss"]
+
+    def directions(self, each=3):
+        """Unit vectors: along some entries of every weight matrix and bias, and across them all."""
+        rng, begin = np.random.default_rng(3), 0
+        for shape in self.shapes:
+            size = int(np.prod(shape))
+            for entry in {0, size - 1, *rng.integers(0, size, each)}:
+                yield np.arange(len(self.start)) == begin + entry
+            begin += size
+        across = rng.normal(size=len(self.start))
+        yield across / np.linalg.norm(across)
+
+    def check(self):
+        loss, layers = self.trainer.loss_and_gradients(*self.batch)
+        assert all(dW.any() for dW, _ in layers)
+        gradient = flat(layers)
+        assert loss == pytest.approx(self.loss(self.start), rel=1e-14)
+        for direction in self.directions():
+            above, below = (self.loss(self.start + step * direction) for step in (H, -H))
+            difference = (above - below) / (2 * H)
+            assert abs(difference - gradient @ direction) <= TOLERANCE * (1 + abs(loss))

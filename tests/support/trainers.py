@@ -1,0 +1,68 @@
+"""Trainers that several tests train, and all that a trainer holds, to the bit."""
+
+import hashlib
+
+import numpy as np
+
+import fastbp
+from fastbp.kernels.base import codes
+from fastbp.kernels.tables import settings
+from support.cases import Case
+from support.internals import core
+
+LARGE = Case((40, 300, 200, 10), 600, "silu", "sigmoid", "squared_error")
+"""Work for four threads, in whatever a trainer does."""
+
+
+OPTIMIZERS = (
+    fastbp.Adam(lr=0.01),
+    fastbp.SGD(lr=0.001, momentum=0.9),
+    fastbp.SGD(lr=0.02),
+    fastbp.RMSprop(lr=0.001, momentum=0.5),
+)
+
+
+def trainer_in_thirds(case, dtype="float32", **options):
+    """A trainer whose epochs have three batches, the last a partial one."""
+    defaults = {
+        "loss": case.loss,
+        "optimizer": OPTIMIZERS[sum(case.sizes) % len(OPTIMIZERS)],
+        "batch_size": case.rows // 3 + 1,
+        "seed": 11,
+    }
+    return fastbp.Trainer(case.network(dtype), **defaults | options)
+
+
+def bits(trainer):
+    """Parameters and moments."""
+    net = trainer.net
+    arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, core(trainer).arrays.moments)
+    return [a.tobytes() for a in arrays]
+
+
+def fingerprint(trainer, X, y):
+    """Of all that a trainer computes, bit by bit."""
+    loss, gradients = trainer.loss_and_gradients(X, y)
+    numbers = [
+        *trainer.fit(X, y, epochs=2)["loss"],
+        trainer.step(X[: trainer.batch_size], y[: trainer.batch_size]),
+        loss,
+        *trainer.evaluate(X, y).values(),
+    ]
+    arrays = [a for pair in gradients for a in pair] + [trainer.predict(X), np.array(numbers)]
+    digest = hashlib.sha256()
+    for part in bits(trainer) + [a.tobytes() for a in arrays]:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+LASTING = [codes.LR, settings.UPDATES, settings.MU_PRODUCT]
+
+
+def training_state(trainer):
+    """All that a later update depends on."""
+    state, net = core(trainer).arrays, trainer.net
+    classes = state.hyper[settings.class_weights(len(net.sizes) - 1) :]
+    kept = state.moments[: state.spec.moments + state.spec.averages]
+    arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, kept, classes)
+    return [a.tobytes() for a in arrays], state.hyper[LASTING].tolist(), core(trainer).epoch
