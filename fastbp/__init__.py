@@ -11,16 +11,10 @@ from .callbacks.history import History
 from .callbacks.loggers import CSVLogger, TimeLimit
 from .callbacks.model_checkpoint import ModelCheckpoint
 from .callbacks.monitors import EarlyStopping, ReduceLROnPlateau
+from .components import optimizers
 from .components.lbfgs import LBFGS
 from .components.losses import Huber, Quantile
-from .components.optimizers import (
-    SGD,
-    Adagrad,
-    Adam,
-    AdamW,
-    NAdam,
-    RMSprop,
-)
+from .components.optimizers import *  # noqa: F403 - those of its __all__
 from .config import show_config
 from .model.model_io import from_torch, load
 from .model.network import Network
@@ -34,10 +28,6 @@ find_moved_modules(__name__)
 
 __all__ = [
     "LBFGS",
-    "SGD",
-    "Adagrad",
-    "Adam",
-    "AdamW",
     "CSVLogger",
     "Callback",
     "EarlyStopping",
@@ -46,10 +36,8 @@ __all__ = [
     "Huber",
     "LambdaCallback",
     "ModelCheckpoint",
-    "NAdam",
     "Network",
     "Quantile",
-    "RMSprop",
     "ReduceLROnPlateau",
     "StopTraining",
     "TimeLimit",
@@ -61,3 +49,4 @@ __all__ = [
     "show_config",
     "warmup",
 ]
+__all__ += optimizers.__all__

@@ -32,6 +32,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from fastbp.kernels.base import codes
+
 RECORD = Path(__file__).parents[1] / "tests" / "data" / "torch_record.npz"
 
 SIZES = [7, 13, 5, 3]
@@ -78,17 +80,8 @@ OPTIONS = {
 }
 """Of the trainer, each with SGD and momentum."""
 
-ACTIVATIONS = {
-    "identity": lambda z: z,
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-    "relu": F.relu,
-    "leaky_relu": F.leaky_relu,
-    "elu": F.elu,
-    "softplus": F.softplus,
-    "silu": F.silu,
-    "gelu": F.gelu,
-}
+ACTIVATIONS = {name: getattr(F, name, None) or (lambda z: z) for name in codes.HIDDEN_ACTIVATIONS}
+"""Functions of torch.nn.functional have fastbp's names; identity is none of them."""
 
 
 def initial(rng):

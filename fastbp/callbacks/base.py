@@ -254,7 +254,7 @@ class CallbackList:
             self._saved_states = []
 
     def advance(self, epochs: int, row: int, batch: int) -> None:
-        """Set the FitState's counts: epochs that have ended, and rows taken of the next one."""
+        """Set FitState's counts: complete epochs, and rows of the next one, in whole batches."""
         state = self.state
         state.samples = epochs * state.rows + row
         state.steps = epochs * -(-state.rows // batch) + row // batch
@@ -267,7 +267,7 @@ class CallbackList:
         """Tell them of an epoch."""
         self._announce(EPOCH, 0)
 
-    def describe(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The state of the callbacks for a checkpoint."""
         return {
             "stopped": self.stopped_permanently,
@@ -278,7 +278,7 @@ class CallbackList:
         }
 
     def restore(self, described: dict[str, Any]) -> None:
-        """Return to where ``describe`` was called; ValueError for what it cannot have returned."""
+        """Return to where ``to_dict`` was called; ValueError for what it cannot have returned."""
         get = partial(tree_codec.get, described)
         stopped, step_loss = get("stopped", bool), get("step_loss", float)
         event = get("event", lambda value: value in ("", STEP, EPOCH))

@@ -13,6 +13,7 @@ from ..common import checks
 from ..common.specs import check_fields
 from ..common.types import Floats
 from ..kernels.base import codes
+from ..kernels.stages import update_rules as rules
 from .optimizers import Optimizer
 
 
@@ -46,7 +47,7 @@ class LBFGS(Optimizer):
     tolerance: float = 1e-5
     max_line_search: int = 20
 
-    code: ClassVar[int] = codes.SGD  # not used: the kernels make no update
+    code: ClassVar[int] = rules.SGD  # not used: the kernels make no update
     extended: ClassVar[bool] = False
     makes_updates: ClassVar[bool] = False
 

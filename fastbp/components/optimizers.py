@@ -17,6 +17,7 @@ from ..common import checks
 from ..common.call_repr import CallRepr
 from ..common.specs import check_fields
 from ..kernels.base import codes
+from ..kernels.stages import update_rules as rules
 
 __all__ = ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam"]  # noqa: RUF022
 """The optimizers, which ``fastbp`` exports under these names. Messages list them in this order."""
@@ -31,7 +32,7 @@ class Optimizer(CallRepr, ABC):
     """An optimizer: its numbers are the fields, its facts the members here."""
 
     code: ClassVar[int]
-    """Its code in the kernels (codes.py)."""
+    """Its code in the kernels (update_rules.py)."""
     extended: ClassVar[bool] = True
     """Whether it takes the extended kernels."""
     makes_updates: ClassVar[bool] = True
@@ -74,7 +75,7 @@ class SGD(Optimizer):
     nesterov: bool = False
     weight_decay: float = 0.0
 
-    code: ClassVar[int] = codes.SGD
+    code: ClassVar[int] = rules.SGD
     extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -133,7 +134,7 @@ class Adam(Optimizer):
     eps: float = 1e-8
     weight_decay: float = 0.0
 
-    code: ClassVar[int] = codes.ADAM
+    code: ClassVar[int] = rules.ADAM
     extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -181,7 +182,7 @@ class AdamW(Adam):
 
     weight_decay: float = 1e-2
 
-    code: ClassVar[int] = codes.ADAMW
+    code: ClassVar[int] = rules.ADAMW
 
 
 @dataclass(frozen=True, repr=False)
@@ -208,7 +209,7 @@ class RMSprop(Optimizer):
     weight_decay: float = 0.0
     momentum: float = 0.0
 
-    code: ClassVar[int] = codes.RMSPROP
+    code: ClassVar[int] = rules.RMSPROP
     extended: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -264,7 +265,7 @@ class Adagrad(Optimizer):
     eps: float = 1e-10
     weight_decay: float = 0.0
 
-    code: ClassVar[int] = codes.ADAGRAD
+    code: ClassVar[int] = rules.ADAGRAD
 
     def __post_init__(self) -> None:
         check_fields(
@@ -306,7 +307,7 @@ class NAdam(Adam):
     lr: float = 2e-3
     momentum_decay: float = 4e-3
 
-    code: ClassVar[int] = codes.NADAM
+    code: ClassVar[int] = rules.NADAM
     extended: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -72,7 +72,7 @@ class Options:
             settings.LOSS_PARAMETER: loss.parameter,
             settings.ROW_SCALE: 1.0,
             settings.CLIP_SCALE: 1.0,
-            settings.MU_PRODUCT: 1.0,
+            settings.OPTIMIZER_STATE: 1.0,
         }
         hyper[list(values)] = list(values.values())
         if self.schedule is not None:

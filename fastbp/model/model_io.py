@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..common import specs
 from ..common.optional import need
 from ..common.types import Array
 from ..data import scaling
@@ -36,7 +37,7 @@ KEYS = {"sizes", "activations", "dtype", "layer_norm", "residual", "seed"}
 
 def save(net: Network, path: str | os.PathLike[str]) -> None:
     """``Network.save``."""
-    model_file.write(path, "model", describe(net), tensors(net))
+    model_file.write(path, "model", to_dict(net), tensors(net))
 
 
 def load(
@@ -72,7 +73,7 @@ def load(
         )
     meta, found = model_file.read(path, "model", verify)
     with model_file.naming(path):
-        return build(meta, found, functions)
+        return from_dict(meta, found, functions)
 
 
 def from_torch(module: Any) -> Network:
@@ -107,7 +108,7 @@ def from_torch(module: Any) -> Network:
     return torch_modules.from_torch(module)
 
 
-def describe(net: Network) -> dict[str, Any]:
+def to_dict(net: Network) -> dict[str, Any]:
     """The properties besides tensors, for JSON; ValueError for two functions of one name."""
     return {
         "sizes": list(net.sizes),
@@ -120,7 +121,7 @@ def describe(net: Network) -> dict[str, Any]:
 
 
 def tensors(net: Network) -> dict[str, Array]:
-    """Fresh copies of all parameters, and the scaling. ValueError where one is not finite."""
+    """Fresh copies of all parameters, and the scaling; ValueError for one that is not finite."""
     found = {
         f"layers.{i}.{part}": array
         for i, layer in enumerate(net.arrays.layers())
@@ -132,12 +133,12 @@ def tensors(net: Network) -> dict[str, Array]:
     return found | {name: array for name, array in units.items() if array is not None}
 
 
-def build(
+def from_dict(
     meta: Mapping[str, Any], tensors: Mapping[str, Array], functions: Functions | None = None
 ) -> Network:
-    """The network of ``describe`` and ``tensors``. ValueError unless they are of one, and whole.
+    """The network of ``to_dict`` and ``tensors``. ValueError unless they are of one, and whole.
 
-    Tensors are compared with the sizes before anything is made of these.
+    Tensors are compared with the sizes before memory is allocated for these.
     """
     if meta.keys() != KEYS:
         raise ValueError(f"its network has {short(sorted(meta))}, expected {sorted(KEYS)}")
@@ -167,14 +168,14 @@ def _sizes(value: Any) -> list[int]:
 
 
 def _kinds(net: Network) -> list[str | dict[str, str]]:
-    """A name for each layer, and {"own": name} where it is the name of a function."""
+    """For each layer the activation's name, or {"own": name} for a function of the user."""
     check_names([function for function in net.custom_activations if function is not None])
     pairs = zip(net.activations, net.custom_activations, strict=True)
-    return [name if function is None else {"own": name} for name, function in pairs]
+    return [specs.to_dict(function or name) for name, function in pairs]
 
 
 def check_names(functions: Iterable[Callable[..., Any]]) -> None:
-    """ValueError where two functions of the user's own have one name."""
+    """ValueError where two of the user's functions have the same name."""
     for one, other in combinations(functions, 2):
         if one is not other and one.__name__ == other.__name__:
             raise ValueError(
@@ -198,11 +199,12 @@ def _activations(value: Any, functions: Functions) -> list[Any]:
 
 
 def _own_name(kind: Any) -> str | None:
-    """Of the function of an activation of the user's own; None for one of fastbp's."""
+    """The name of the user's function; None where the activation is fastbp's."""
     if isinstance(kind, str):
         return None
-    if isinstance(kind, dict) and kind.keys() == {"own"} and isinstance(kind["own"], str):
-        return kind["own"]
+    own = specs.own_name(kind)
+    if own is not None:
+        return own
     raise ValueError(f"it has the activation {short(kind)}, which is no name")
 
 
@@ -218,7 +220,7 @@ def _check_arguments(seed: Any, dtype: Any, layer_norm: Any, residual: Any) -> N
 def _check_tensors(
     tensors: Mapping[str, Array], sizes: list[int], dtype: str, layer_norm: bool
 ) -> None:
-    """All tensors of such a network, and none beside."""
+    """ValueError unless the tensors are exactly those of such a network."""
     parameters, units = _shapes(sizes, layer_norm), _shapes_of_units(tensors, sizes)
     expected = parameters | units
     if tensors.keys() != expected.keys():
@@ -247,7 +249,7 @@ def _shapes(sizes: list[int], layer_norm: bool) -> Shapes:
 
 
 def _shapes_of_units(tensors: Mapping[str, Array], sizes: list[int]) -> Shapes:
-    """Of means and scales, which come in pairs or not at all."""
+    """The shapes of means and scales, which come in pairs or not at all."""
     shapes: Shapes = {}
     for names, counts in (
         (UNITS[:2], (sizes[0],)),

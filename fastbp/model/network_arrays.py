@@ -29,11 +29,11 @@ class Follower(Protocol):
         """ValueError if its loss cannot have targets that are scaled like this."""
 
     def follow_scaling(self) -> None:
-        """Go over to the kernels that scale."""
+        """Switch to the kernels that scale."""
 
 
 class NetworkArrays:
-    """What trainers and files use of a network; users have the methods of ``Network``.
+    """The parts of a network that fastbp itself uses; users have the methods of ``Network``.
 
     activations: one for each layer. spec: what plans are made for. plan: the layout of parameters.
     parameters: the arena (plan[0, PARAMETERS],), padding included. scales: factors and shifts of

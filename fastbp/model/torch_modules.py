@@ -10,19 +10,12 @@ import torch
 from torch import nn
 
 from ..common.types import Array
+from ..kernels.base import codes
 from ..storage.safetensors_format import short
 from .network import Network
 
 ACTIVATIONS = {
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "softplus": nn.Softplus,
-    "silu": nn.SiLU,
-    "gelu": nn.GELU,
-    "softmax": nn.Softmax,
+    name: getattr(nn, facts.torch) for name, facts in codes.ACTIVATIONS.items() if facts.torch
 }
 NAMES = {module: name for name, module in ACTIVATIONS.items()}
 
@@ -33,14 +26,14 @@ ARGUMENTS: dict[str, dict[str, tuple[Any, ...]]] = {
     "gelu": {"approximate": ("none",)},
     "softmax": {"dim": (1, -1)},
 }
-"""What fastbp has of an activation's arguments."""
+"""The values of torch's arguments that fastbp's activations have."""
 
 EPS = 1e-5
-"""Of layer normalization."""
+"""The constant of layer normalization that is added to the variance."""
 
 
 class Standardize(nn.Module):  # type: ignore[misc]
-    """Inputs as the network takes them: (x - mean) / scale."""
+    """Standardizes inputs: (x - mean) / scale."""
 
     def __init__(self, mean: Any, scale: Any) -> None:
         super().__init__()
@@ -48,14 +41,15 @@ class Standardize(nn.Module):  # type: ignore[misc]
         self.register_buffer("scale", scale)
 
     def forward(self, x: Any) -> Any:
-        """(n, n_in) of any units as standardized ones."""
+        """Inputs (n, n_in) in their own units to standardized ones."""
         return (x - self.mean) / self.scale
 
 
 class Unstandardize(nn.Module):  # type: ignore[misc]
-    """Outputs in the units of targets: p scale + mean.
+    """Brings outputs into the units of targets: p scale + mean.
 
-    Of twice as many outputs as targets the others are log-variances, which grow by 2 ln scale.
+    With twice as many outputs as targets, the second half are log-variances, which grow by 2 ln
+    scale.
     """
 
     def __init__(self, mean: Any, scale: Any) -> None:
@@ -64,7 +58,7 @@ class Unstandardize(nn.Module):  # type: ignore[misc]
         self.register_buffer("scale", scale)
 
     def forward(self, p: Any) -> Any:
-        """(n, n_out) of standardized outputs in their units."""
+        """Standardized outputs (n, n_out) to the units of targets."""
         count = len(self.mean)
         numbers = p[:, :count] * self.scale + self.mean
         if count == p.shape[1]:
@@ -73,10 +67,10 @@ class Unstandardize(nn.Module):  # type: ignore[misc]
 
 
 class Residual(nn.Sequential):  # type: ignore[misc]
-    """Adds what it is given to what its modules make of it."""
+    """Adds its inputs to the outputs of its modules."""
 
     def forward(self, x: Any) -> Any:
-        """(n, n_in), of as many outputs."""
+        """Inputs (n, n_in) to outputs of the same shape."""
         return x + super().forward(x)
 
 
@@ -102,7 +96,7 @@ def _units(net: Network, *arrays: Any) -> list[Any]:
 
 def _linear_and_norm(W: Array, b: Array, *norm: Array) -> Iterator[Any]:
     n_in, n_out = W.shape
-    # "meta" has no memory: what torch would draw for it comes from the user's generator.
+    # "meta" draws no initial weights: these would advance the user's random generator.
     yield _filled(nn.Linear(n_in, n_out, device="meta"), W.T.copy(), b)
     if norm:
         yield _filled(nn.LayerNorm(n_out, eps=EPS, device="meta"), *norm)
@@ -124,10 +118,10 @@ def _activation(name: str) -> list[Any]:
 
 @dataclass
 class Layer:
-    """What has been read of a layer."""
+    """The modules of a layer read so far."""
 
     name: str
-    """Of its Linear, for messages."""
+    """The name of its Linear, for messages."""
     linear: Any
     norm: Any = None
     activation: str | None = None
@@ -153,7 +147,7 @@ def from_torch(module: Any) -> Network:
 
 
 def _flat(module: Any, name: str = "module") -> Iterator[tuple[str, Any]]:
-    """Names and modules, those of nested Sequentials in their place; no Dropout and the like."""
+    """Names and modules, with nested Sequentials resolved, and without Dropout and Identity."""
     # named_children leaves a module out where it occurs again.
     for key, child in module._modules.items():  # noqa: SLF001
         place = f"{name}[{key}]"
@@ -164,12 +158,12 @@ def _flat(module: Any, name: str = "module") -> Iterator[tuple[str, Any]]:
 
 
 def _flattens_rows(module: Any) -> bool:
-    """Whether it leaves inputs (n, n_in) as they are."""
+    """Whether a module is a Flatten that does not change inputs (n, n_in)."""
     return type(module) is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1)
 
 
 def _take(parts: list[tuple[str, Any]], place: int, kind: Any, name: str) -> dict[str, Array]:
-    """Take the scaling at the beginning or the end away, for ``set_scaling``."""
+    """Remove a scaling module from the beginning or end; returns ``set_scaling``'s arguments."""
     if not parts or type(parts[place][1]) is not kind:
         return {}
     _, units = parts.pop(place)
@@ -199,7 +193,7 @@ def _residual(name: str, module: Any) -> Layer:
 
 
 def _add(layer: Layer | None, name: str, module: Any) -> None:
-    """What follows a Linear: LayerNorm, then an activation, one of each at most."""
+    """Add a module after a Linear: a LayerNorm, then an activation, at most one of each."""
     kind = type(module)
     if kind is not nn.LayerNorm and kind not in NAMES:
         raise _refusal(name, module, "which fastbp has not")
@@ -216,7 +210,7 @@ def _add(layer: Layer | None, name: str, module: Any) -> None:
 
 
 def _name(place: str, module: Any) -> str:
-    """fastbp's name of the activation."""
+    """The activation's name in fastbp."""
     name = NAMES[type(module)]
     for argument, fits in ARGUMENTS.get(name, {}).items():
         if getattr(module, argument) not in fits:
@@ -279,7 +273,7 @@ def _adds(layers: list[Layer]) -> bool:
 
 
 def _norms(net: Network, layers: list[Layer]) -> list[list[Array]]:
-    """Gains and shifts, where there are any."""
+    """Gains and shifts, where layers are normalized; else nothing."""
     norms = [layer.norm for layer in layers if layer.norm is not None]
     widths = net.sizes[1:-1]
     return [
@@ -295,5 +289,5 @@ def _array(tensor: Any) -> Array:
 
 
 def _or(tensor: Any, value: float, count: int) -> Array:
-    """The tensor's numbers; where the module has none, this value."""
+    """The tensor as an array, or ``count`` times ``value`` where it is None."""
     return np.full(count, value) if tensor is None else _array(tensor)

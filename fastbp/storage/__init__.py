@@ -1,4 +1,4 @@
-"""Files: written in one go, with a checksum, and read as hostile input.
+"""Files: written atomically, with a checksum, and read as hostile input.
 
 Knows tensors and trees of plain values, and nothing of networks. Uses common.
 """

@@ -1,4 +1,4 @@
-"""A file that is whole at any time: written beside the old one, then put in its place."""
+"""Atomic files: each is written beside the old one, which it then replaces."""
 
 import errno
 import os
@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import BinaryIO
 
 PREFIX, SUFFIX = ".fastbp-", ".tmp"
-"""Of the names of files that are being written. A process that is killed leaves one behind."""
+"""What names of unfinished files begin and end with. A killed process leaves such a file behind."""
 
 NO_SYNC = (errno.EINVAL, errno.ENOTSUP)
-"""What file systems answer that do not synchronize folders."""
+"""The errors of file systems that cannot synchronize folders."""
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A new file to write to, which takes the place of ``path`` when the block ends well.
+    """A new file to write to, which replaces ``path`` when the block ends without an exception.
 
-    Whoever reads ``path``, even after a crash of the machine, finds the old file or the new one,
-    whole: the new one lies in the same folder until it is on the disk. If the block raises, nothing
-    has changed. A link is followed. Permissions are those of any new file. OSError where there is
-    no folder for it, or something in its place that is no file.
+    ``path`` is the old file or the new one, complete, even after a crash of the machine: the new
+    one lies in the same folder until it is on the disk. If the block raises, nothing has changed. A
+    link is followed. Permissions are those of any new file. OSError where the folder does not
+    exist, or ``path`` is something else than a file.
     """
     place = target(path)
-    # A name of 28 characters, however long the file's own is; "x": never someone else's file.
+    # The name has 28 characters, however long the file's own name is. "x" never opens an old file.
     partial = place.with_name(f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}")
     try:
         with partial.open("xb") as file:
@@ -39,7 +39,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def target(path: str | os.PathLike[str]) -> Path:
-    """Where the file is to lie. OSError if it cannot; see ``replacing``."""
+    """The path to replace, links followed. OSError as ``replacing`` raises it."""
     place = Path(os.path.realpath(path))
     folder = place.parent
     if not folder.is_dir():
@@ -54,8 +54,8 @@ def target(path: str | os.PathLike[str]) -> Path:
 
 
 def _synchronize(folder: Path) -> None:
-    """Bring the folder's list of names to the disk."""
-    if os.name == "nt":  # has no call for it
+    """Write the folder's list of names to the disk."""
+    if os.name == "nt":  # Windows has no call for it
         return
     handle = os.open(folder, os.O_RDONLY)
     try:

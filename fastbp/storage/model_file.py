@@ -1,16 +1,17 @@
-"""What model files and checkpoints share: a safetensors file that says what it is, and a checksum.
+"""The file format of models and checkpoints: safetensors, with a kind, a version and a checksum.
 
-The metadata of the file has, each as a string,
+The metadata of the file are strings:
 
     format   "fastbp"
     kind     "model" or "checkpoint"
     version  of the format: "1"
-    fastbp   what is no tensor, as JSON
-    sha256   of the others of these, as JSON, of name, dtype and shape of every tensor, and of their
-             bytes, in the order of the names
+    fastbp   everything that is not a tensor, as JSON
+    sha256   a hash of the other metadata as JSON; of name, dtype and shape of every tensor; and of
+             the tensors' bytes, in the order of their names
 
-The checksum finds damage. It is no signature: who changes a file can make it anew. Loading takes
-nothing but numbers and names from a file, so that one from a stranger can be wrong, but do nothing.
+The checksum finds damage. It is not a signature: anyone who changes a file can compute it again.
+Loading takes only numbers and names from a file. A file from a stranger can have wrong content, but
+it cannot run anything.
 """
 
 import hashlib
@@ -30,19 +31,19 @@ from . import atomic, safetensors_format
 FORMAT = "fastbp"
 VERSION = 1
 KINDS = {"model": "fastbp.load", "checkpoint": "fastbp.Trainer.load"}
-"""What loads each."""
+"""The kinds of files, and the function that loads each."""
 
 
 def write(
     path: str | os.PathLike[str], kind: str, meta: dict[str, Any], tensors: Mapping[str, Array]
 ) -> None:
-    """Write a file, which takes the place of an older one in one go, or not at all.
+    """Write a file. It replaces an older one atomically.
 
     Args:
         path: the file; its folder exists.
         kind: one of ``KINDS``.
-        meta: what JSON has: dicts with strings as keys, lists, strings, integers, bools, None, and
-            floats, whose bits survive. Those must be finite: NaN and infinity go into a tensor.
+        meta: JSON: dicts with strings as keys, lists, strings, integers, bools, None, and finite
+            floats, whose bits survive. NaN and infinity go into a tensor.
         tensors: float32, float64 or int64, of any shape, order and strides; every value survives.
 
     Raises:
@@ -90,7 +91,7 @@ def read(
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Let every ValueError say which file cannot be loaded."""
+    """Re-raise every ValueError as one that begins with the file's path."""
     try:
         yield
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The safetensors format: written in one order, and read as if the file were out to mislead.
+"""The safetensors format: written in a fixed order, and read as hostile input.
 
 A file is the length of its header (8 bytes, little-endian), the header (JSON: for each tensor its
 dtype, shape, and the bytes that are its own; and metadata, strings by name), and the bytes of the
@@ -23,31 +23,31 @@ import numpy as np
 from ..common.types import Array
 
 DTYPES = {name: np.dtype(code) for name, code in (("F32", "<f4"), ("F64", "<f8"), ("I64", "<i8"))}
-"""What fastbp writes, as the format calls it."""
+"""The dtypes that fastbp writes, by their names in the format."""
 
 METADATA = "__metadata__"
 PREFIX = 8
-"""Bytes before the header."""
+"""The number of bytes before the header."""
 LIMIT = 100_000_000
-"""Bytes of a header: the format's own limit."""
+"""The most bytes of a header, by the format."""
 DIMENSIONS = 32
-"""Of a tensor, at most: NumPy's limit, before it was 64."""
+"""The most dimensions of a tensor: NumPy's limit before version 2, which has 64."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor in the header."""
+    """What the header has of a tensor."""
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     begin: int
-    """Its first byte, counted from the end of the header."""
+    """The number of its first byte, counted from the end of the header."""
     end: int
 
 
 def dtype_name(array: Array) -> str:
-    """What the format calls the array's dtype. TypeError for one that fastbp does not write."""
+    """The format's name of the array's dtype. TypeError for a dtype that fastbp does not write."""
     for name, dtype in DTYPES.items():
         if array.dtype.newbyteorder("<") == dtype:
             return name
@@ -56,18 +56,18 @@ def dtype_name(array: Array) -> str:
 
 
 def as_bytes(array: Array) -> memoryview:
-    """What lies in a file: little-endian, row by row. The array's own bytes where they do."""
+    """The bytes in a file, little-endian, row by row. No copy where the array has them so."""
     little = array.astype(DTYPES[dtype_name(array)], order="C", copy=False)
     return little.reshape(-1).view(np.uint8).data
 
 
 def canonical(value: Any) -> str:
-    """JSON of one form, ASCII alone. Floats keep their bits; ValueError for NaN and infinity."""
+    """The JSON text of a value, ASCII alone, always the same. ValueError for NaN and infinity."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def short(value: Any) -> str:
-    """As a message shows it: its first 80 characters."""
+    """The first 80 characters of a value, for a message."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
@@ -103,10 +103,10 @@ def write(file: BinaryIO, metadata: Mapping[str, str], tensors: Mapping[str, Arr
 
 
 def read_header(file: BufferedReader) -> tuple[dict[str, str], list[Entry]]:
-    """Metadata and tensors, in the order of their bytes, which are all that follows.
+    """The metadata and the tensors, in the order of their bytes.
 
-    Nothing is taken on trust: lengths are compared with the file's before anything is read.
-    ValueError, without the name of the file, for what is not as the format says.
+    Lengths are compared with the file's size before anything is read. ValueError, without the name
+    of the file, where it breaks the format.
     """
     size = os.fstat(file.fileno()).st_size
     length = _header_length(file.read(PREFIX), size)
@@ -122,12 +122,12 @@ def read_header(file: BufferedReader) -> tuple[dict[str, str], list[Entry]]:
 
 
 def read_tensors(file: BufferedReader, entries: list[Entry]) -> dict[str, Array]:
-    """Fresh, writeable arrays, little-endian, of what follows the header."""
+    """The tensors, as fresh, writeable, little-endian arrays."""
     tensors = {}
     for entry in entries:
         try:
             array = np.empty(entry.shape, DTYPES[entry.dtype])
-        except ValueError:  # empty, with other dimensions beyond what NumPy can count
+        except ValueError:  # no elements, but dimensions larger than NumPy can count
             raise ValueError(
                 f"tensor {short(entry.name)} has shape {list(entry.shape)}, which is no array"
             ) from None
@@ -138,7 +138,7 @@ def read_tensors(file: BufferedReader, entries: list[Entry]) -> dict[str, Array]
 
 
 def parse(text: bytes) -> Any:
-    """JSON, with names that occur once and with numbers that are finite; else a ValueError."""
+    """The value of a JSON text. ValueError where a name occurs twice, and for NaN and infinity."""
     try:
         return json.loads(
             text.decode("utf-8"),
@@ -220,12 +220,12 @@ def _entry(name: str, value: Any) -> Entry:
 
 
 def _counts(value: Any) -> bool:
-    """Whether it is a list of integers >= 0 that 64 bits hold. True is none."""
+    """Whether it is a list of integers in [0, 2**63), without bools."""
     return isinstance(value, list) and all(type(n) is int and 0 <= n < 2**63 for n in value)
 
 
 def _check_places(entries: list[Entry], size: int) -> None:
-    """One tensor after the other, from the first byte to the last."""
+    """ValueError unless the tensors fill the rest of the file without gap or overlap."""
     place = 0
     for entry in entries:
         if entry.begin != place:

@@ -1,4 +1,4 @@
-"""Nested dicts and lists with arrays among them, as JSON and tensors: what a checkpoint holds."""
+"""Nested dicts and lists with arrays in them, as JSON and tensors: the content of a checkpoint."""
 
 import math
 from collections.abc import Callable
@@ -10,14 +10,15 @@ from ..common.types import Array
 from . import safetensors_format
 
 TENSOR = "$tensor"
-"""Key of what stands in JSON for an array, or for a float that is not finite."""
+"""The key of the JSON object that stands for an array, or for a float that is not finite."""
 
 
 def pack(tree: Any, place: str, tensors: dict[str, Array]) -> Any:
-    """The tree as JSON. Its arrays go into ``tensors``, by their place in it.
+    """The tree as JSON. Its arrays go into ``tensors``, under their place in the tree.
 
-    tree: dicts with strings as keys, lists and tuples (which come back as lists), arrays (of no
-    dimension: as numbers), strings, ints, floats, bools, None. TypeError for anything else.
+    tree: dicts with strings as keys, lists, tuples, arrays, strings, ints, floats, bools, None.
+    Tuples come back as lists, and arrays without dimensions as numbers. TypeError for anything
+    else.
     """
     if isinstance(tree, dict):
         _check_keys(tree, place)
@@ -25,7 +26,7 @@ def pack(tree: Any, place: str, tensors: dict[str, Array]) -> Any:
     if isinstance(tree, list | tuple):
         return [pack(value, f"{place}.{i}", tensors) for i, value in enumerate(tree)]
     if isinstance(tree, np.ndarray) or (isinstance(tree, float) and not math.isfinite(tree)):
-        while place in tensors:  # a key with a dot in it looks like two
+        while place in tensors:  # a key with a dot looks like two keys
             place += "'"
         tensors[place] = _storable(np.asarray(tree), place)
         return {TENSOR: place}
@@ -54,9 +55,9 @@ def _storable(array: Array, place: str) -> Array:
 
 
 def unpack(packed: Any, tensors: dict[str, Array]) -> Any:
-    """The tree that ``pack`` was given. ValueError for a tensor that is not there.
+    """The tree that ``pack`` was given. ValueError for a tensor that is missing.
 
-    Takes from ``tensors`` what is used.
+    Removes from ``tensors`` what it uses.
     """
     if isinstance(packed, list):
         return [unpack(value, tensors) for value in packed]
@@ -71,7 +72,10 @@ def unpack(packed: Any, tensors: dict[str, Array]) -> Any:
 
 
 def get(tree: Any, key: str, fits: type | Callable[[Any], bool]) -> Any:
-    """What a dict has under a key; ValueError unless it is of a type, or ``fits``."""
+    """The value of a key. ValueError where it is missing, of another type, or does not fit.
+
+    fits: a type, or a function that returns whether the value fits.
+    """
     if not isinstance(tree, dict) or key not in tree:
         raise ValueError(f"{key!r} is missing")
     value = tree[key]

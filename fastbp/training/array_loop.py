@@ -12,7 +12,7 @@ from .row_order import RowOrder
 from .snapshot import Snapshot
 
 EPOCHS_AT_ONCE = 4096
-"""The most epochs of one compiled call: their losses wait there for Python."""
+"""The most epochs of one compiled call, which keeps their losses until Python takes them."""
 
 
 class ArrayLoop:
@@ -37,8 +37,8 @@ class ArrayLoop:
         self._snapshot = None
         if keeps_snapshot:
             self._snapshot = Snapshot(fit.core, order, not fit.watch.callbacks)
-        # Extended kernels are no sign of weights: a callback may switch to them meanwhile, and the
-        # trainer of a resumed fit may have done so before.
+        # Extended kernels do not mean weights: a callback may switch to them during this fit, and
+        # the trainer of a resumed fit may have switched before.
         weighs_classes = fit.core.options.class_weight is not None
         self._has_weights = weighs_classes or order.data.weights is not None
         self._is_underway = False
@@ -63,14 +63,14 @@ class ArrayLoop:
         made = cursor.epochs * of_epoch + cursor.row // self._batch
         return self._point.saved.updates, whole - made
 
-    def describe(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """See ``Loop``."""
         if self._is_underway:
             raise RuntimeError(
                 "save was called by a signal handler in the middle of updates: let the handler set "
                 "a flag, and save in on_epoch_end or on_step_end of a callback"
             )
-        return resume.describe(self._fit, self._order)
+        return resume.to_dict(self._fit, self._order)
 
     def run(self) -> None:
         """See ``Loop``."""
@@ -81,9 +81,10 @@ class ArrayLoop:
             self._fit.end_call(ends_step)
 
     def _calls(self) -> Iterator[bool]:
-        """Run the epochs. Yields after each call whether callbacks are to hear of its last update.
+        """Run the epochs. Yields after each compiled call whether its last update has listeners.
 
-        A call takes a part of an epoch, or many epochs where nobody looks at them one by one.
+        A call is a part of an epoch, or many epochs where no callback and no validation needs the
+        end of each.
         """
         core, order, watch = self._core, self._order, self._watch
         epochs = watch.state.epochs
@@ -100,7 +101,7 @@ class ArrayLoop:
             yield self._call(job)
 
     def _call(self, job: Job) -> bool:
-        """Run some batches; whether callbacks are to hear of the last one."""
+        """Run some batches. Returns whether the last one has listeners."""
         interval = self._watch.step_interval
         left = interval - self._watch.state.steps % interval if interval else 0
         self._is_underway = True
@@ -114,7 +115,7 @@ class ArrayLoop:
         return left == 1
 
     def _run(self, job: Job, left: int) -> None:
-        """Run the batch that callbacks hear of, or batches before it. left: batches until then."""
+        """Run the batch that has listeners, or some before it. left: batches up to that one."""
         started = time.perf_counter()
         try:
             if left == 1:
@@ -122,11 +123,11 @@ class ArrayLoop:
             else:
                 job.chunk = min(job.chunk, left - 1) if left else job.chunk
                 self._core.chunk(self._order.data, job, "fit")
-        finally:  # of epochs that ended before an error, too
+        finally:  # also for epochs that ended before an error
             self._fit.cursor.seconds += time.perf_counter() - started
 
     def _step(self, job: Job) -> None:
-        """Run one batch, whose loss the callbacks get."""
+        """Run one batch, and give FitState its loss."""
         loss, weight = job.losses[0], job.weights[0]
         try:
             sums = self._core.next_batch(self._order.data, job, "fit")
@@ -137,7 +138,7 @@ class ArrayLoop:
             job.weights[0] += weight
 
     def _follow(self, job: Job) -> None:
-        """Bring trainer, cursor and FitState to where the job stands."""
+        """Update the trainer's epoch, the cursor and FitState from the job."""
         cursor = self._fit.cursor
         self._core.epoch = job[job_table.EPOCH]
         if job[job_table.EPOCH] > job[job_table.FIRST]:

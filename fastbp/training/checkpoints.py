@@ -28,11 +28,11 @@ def write(core: TrainerCore, path: str | os.PathLike[str]) -> None:
     """``Trainer.save``."""
     model_io.check_names(core.functions())
     tree = {
-        "network": {"meta": model_io.describe(core.net), "tensors": model_io.tensors(core.net)},
+        "network": {"meta": model_io.to_dict(core.net), "tensors": model_io.tensors(core.net)},
         "arguments": arguments(core),
         "learned": _state(core),
         "history": _columns(core.history),
-        "fit": core.fit and core.fit.describe(),
+        "fit": core.fit and core.fit.to_dict(),
     }
     tensors: dict[str, Array] = {}
     packed = {key: tree_codec.pack(value, key, tensors) for key, value in tree.items()}
@@ -40,7 +40,7 @@ def write(core: TrainerCore, path: str | os.PathLike[str]) -> None:
 
 
 def arguments(core: TrainerCore) -> dict[str, Any]:
-    """What the trainer was made with, but its network and threads, as JSON has it."""
+    """The arguments of the trainer except its network and threads, as JSON."""
     return {
         "loss": losses.to_dict(core.loss),
         "optimizer": specs.to_dict(core.optimizer),
@@ -52,7 +52,7 @@ def arguments(core: TrainerCore) -> dict[str, Any]:
 
 
 def _columns(history: History) -> dict[str, Any]:
-    """With the order of the columns, which JSON does not keep."""
+    """The columns of a History, and their order, which the JSON of the file does not keep."""
     columns = {key: np.array(column) for key, column in history.items()}
     return {"keys": list(history), "columns": columns}
 
@@ -64,7 +64,7 @@ def _state(core: TrainerCore) -> dict[str, Any]:
     return {
         "lr": core.lr,
         "updates": core.updates,
-        "mu_product": float(arrays.hyper[settings.MU_PRODUCT]),
+        "mu_product": float(arrays.hyper[settings.OPTIMIZER_STATE]),
         "class_weights": core.class_weights if core.is_balanced else None,
         "weighs_rows": core.weighs_rows,
         "epoch": core.epoch,
@@ -74,7 +74,7 @@ def _state(core: TrainerCore) -> dict[str, Any]:
 
 @dataclass
 class Checkpoint:
-    """What a file holds, as far as it can be checked without a trainer."""
+    """The content of a file, checked as far as it can be without a trainer."""
 
     net: Network
     arguments: dict[str, Any]
@@ -90,7 +90,7 @@ class Checkpoint:
         return given | options.from_dict(given)
 
     def check(self, core: TrainerCore) -> "SavedState":
-        """The state for this trainer to take over. ValueError if it is not for it."""
+        """The saved state of this trainer; ValueError where it does not fit the trainer."""
         learned, balanced = self.learned, core.options.class_weight == "balanced"
         updates, epoch = (tree_codec.get(learned, key, _is_count) for key in ("updates", "epoch"))
         check_lr = checks.positive if core.optimizer.makes_updates else checks.not_negative
@@ -111,7 +111,7 @@ class Checkpoint:
 
 @dataclass
 class SavedState:
-    """What a checkpoint has of a trainer, checked against it."""
+    """The state of a trainer in a checkpoint, checked against the trainer."""
 
     lr: float
     updates: int
@@ -131,7 +131,7 @@ class SavedState:
             arenas.write_layers(net.plan, arena, layers)
         core.lr = self.lr
         hyper[settings.UPDATES] = self.updates
-        hyper[settings.MU_PRODUCT] = self.mu_product
+        hyper[settings.OPTIMIZER_STATE] = self.mu_product
         if self.class_weights is not None:
             core.class_weights = self.class_weights
         if self.weighs_rows:
@@ -152,16 +152,16 @@ def _class_weights(learned: dict[str, Any], core: TrainerCore) -> Array | None:
 
 
 def _moments(learned: dict[str, Any], core: TrainerCore) -> list[list[arenas.Layer]]:
-    """Moments and the average, if they have the shapes of the trainer's."""
+    """The moments and the average; ValueError unless their shapes are those of the trainer's."""
     spec, like = core.arrays.spec, core.net.arrays.layers()
-    arenas = tree_codec.get(learned, "moments", list)
+    found = tree_codec.get(learned, "moments", list)
     count = spec.moments + spec.averages
-    fits = len(arenas) == count and all(_are_like(layers, like) for layers in arenas)
+    fits = len(found) == count and all(_are_like(layers, like) for layers in found)
     if not fits:
         raise ValueError(
             f"'moments' are not {count} times the shapes of the parameters, or have NaN"
         )
-    return [[tuple(layer) for layer in layers] for layers in arenas]
+    return [[tuple(layer) for layer in layers] for layers in found]
 
 
 def _are_like(layers: Any, like: list[arenas.Layer]) -> bool:
@@ -189,7 +189,7 @@ def _is_like(array: Any, expected: Array) -> bool:
 def read(
     path: str | os.PathLike[str], functions: Functions | None = None, verify: bool = True
 ) -> Checkpoint:
-    """What ``write`` wrote. ValueError if it is no checkpoint, OSError if it cannot be read."""
+    """Read a checkpoint. ValueError if the file is none, OSError if it cannot be read."""
     packed, tensors = model_file.read(path, "checkpoint", verify)
     with naming(path):
         tree = tree_codec.unpack(packed, tensors)
@@ -199,7 +199,7 @@ def read(
         meta, arrays = (tree_codec.get(network, key, dict) for key in ("meta", "tensors"))
         fit = tree_codec.get(tree, "fit", lambda value: value is None or isinstance(value, dict))
         return Checkpoint(
-            net=model_io.build(meta, arrays, functions or {}),
+            net=model_io.from_dict(meta, arrays, functions or {}),
             arguments=tree_codec.get(tree, "arguments", dict),
             learned=tree_codec.get(tree, "learned", dict),
             history=_history(tree_codec.get(tree, "history", dict)),

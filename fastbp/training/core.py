@@ -37,18 +37,18 @@ PICKLED = (
     *("net", "loss", "optimizer", "options", "batch_size", "seed", "threads", "engine_name"),
     *("weighs_rows", "is_balanced", "epoch", "history"),
 )
-"""The attributes of a core that a pickle has, each under its name after an underscore."""
+"""The attributes of a core in a pickle, under their names after an underscore, as in 0.1.0."""
 
 
 class RunningFit(Protocol):
     """A call of fit that is running, as far as a checkpoint needs it."""
 
-    def describe(self) -> dict[str, Any] | None:
+    def to_dict(self) -> dict[str, Any] | None:
         """What a checkpoint needs to resume the fit; None where it cannot be resumed."""
 
 
 class TrainerCore:
-    """What the rooms of fastbp use of a trainer; users have the methods of ``Trainer``.
+    """The parts of a trainer that fastbp itself uses; users have the methods of ``Trainer``.
 
     net, loss, optimizer, options, batch_size, seed, threads, engine_name: what the trainer was
     made with, checked. arrays: the parameters, moments and hyperparameters. lock: the network's.
@@ -84,7 +84,7 @@ class TrainerCore:
         self._make_engine()
 
     def _make_engine(self) -> None:
-        """Make what belongs to this process: compiled code and addresses."""
+        """Make the engine and what else holds addresses of this process."""
         self.lock = self.net.arrays.lock
         self.net.arrays.followers.add(self)
         self.compiled = CompiledEngine(self.arrays, self.threads)
@@ -111,7 +111,7 @@ class TrainerCore:
     # Copies and pickles
 
     def state(self) -> dict[str, Any]:
-        """What a pickle has, with moments in natural shapes. Keys are those of 0.1.0."""
+        """The state of a pickle, with moments in natural shapes. Keys are those of 0.1.0."""
         with self.exclusive():
             plan, arrays = self.net.arrays.plan, self.arrays
             state = {f"_{name}": getattr(self, name) for name in PICKLED}
@@ -144,7 +144,7 @@ class TrainerCore:
         return self.arrays.spec.extended
 
     def weigh_rows(self) -> None:
-        """Go over to the extended kernels: rows have weights from now on."""
+        """Switch to the extended kernels, because rows have weights from now on."""
         if not self.arrays.spec.extended:
             self.weighs_rows = True
             self._extend(self.arrays.spec.scaling)
@@ -154,7 +154,7 @@ class TrainerCore:
         check_loss(self.loss, targets, self.net.sizes[-1])
 
     def follow_scaling(self) -> None:
-        """Go over to the extended kernels: the network scales from now on."""
+        """Switch to the extended kernels, because the network scales from now on."""
         if self.arrays.spec.scaling:
             return
         with self.exclusive():
@@ -173,7 +173,7 @@ class TrainerCore:
 
     @property
     def workers(self) -> int:
-        """Workers of every region, whatever its work is worth; 0 to decide by the work."""
+        """The number of workers of every region; 0 to choose it by the work."""
         return self.compiled.forced_workers
 
     @workers.setter
@@ -184,7 +184,7 @@ class TrainerCore:
     # Batches
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """A block for one thread: a second one gets a RuntimeError."""
+        """A context that one thread at a time can enter; RuntimeError for another thread."""
         return exclusive(self.lock)
 
     def run(self, data: Dataset, job: Job, caller: str, into: Array | None = None) -> float:
@@ -206,7 +206,7 @@ class TrainerCore:
         started = time.perf_counter()
         waited = self.run(data, job, caller, into)
         taken = time.perf_counter() - started
-        made = job.chunk - job[job_table.BUDGET]  # fewer where the epochs asked for ended before
+        made = job.chunk - job[job_table.BUDGET]  # fewer than the chunk where the epochs ended
         job.chunk = chunking.next_count(made, taken - waited)
 
     def run_to_end(self, data: Dataset, job: Job, caller: str, into: Array | None = None) -> None:
@@ -329,7 +329,9 @@ class TrainerCore:
             return fast_path.NO_STEP
         if unbalanced or not self.optimizer.makes_updates:
             return fast_path.NO_STEP
-        with suppress(MemoryError):  # a step takes its own rows only, a model batch_size
+        with suppress(
+            MemoryError
+        ):  # a model needs memory for batch_size rows, a step only for its own
             return fast_path.step(self.model())
         return fast_path.NO_STEP
 

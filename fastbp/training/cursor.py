@@ -1,4 +1,4 @@
-"""How far a fit has come between two compiled calls: what a checkpoint has of it."""
+"""The progress of a fit between two compiled calls, as a checkpoint keeps it."""
 
 import math
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from ..storage import tree_codec
 
 @dataclass
 class FitCursor:
-    """How far a fit has come.
+    """The progress of a fit.
 
     epochs: the number that have ended. row: rows taken of the next epoch. loss, weight: sums over
     these rows, of their losses times weights, and of their weights. seconds: the time they took.
@@ -32,12 +32,12 @@ class FitCursor:
     ended_seconds: float = 0.0
 
     def follow(self, job: Job) -> None:
-        """Stand where the job stands. The losses of its ended epochs have been taken."""
+        """Take the progress of a job, after the losses of its complete epochs have been taken."""
         self.epochs, self.row = job.epochs_taken, job[job_table.START]
         self.loss, self.weight = float(job.losses[0]), float(job.weights[0])
 
     def place(self, job: Job, epoch: int) -> None:
-        """Let a new job go on from here; epoch: the trainer's."""
+        """Give a new job this progress. epoch: the trainer's."""
         job.epochs_taken = self.epochs
         job[job_table.FIRST] = job[job_table.EPOCH] = epoch
         job[job_table.START] = self.row

@@ -1,4 +1,4 @@
-"""The data of a call, checked against a trainer: shapes and dtypes, not yet values."""
+"""The data of a call, with shapes and dtypes checked; values are checked when they are read."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def as_dataset(
     sample_weight: Any = None,
     names: tuple[str, str, str] = NAMES,
 ) -> Dataset:
-    """X, y and the weights of rows. names: what messages call them."""
+    """X, y and the weights of rows. names: their names in messages."""
     sizes = core.net.sizes
     x = as_inputs(X, sizes[0], names[0])
     rows = len(x.array)
@@ -29,7 +29,7 @@ def as_dataset(
 
 
 def as_batch(core: TrainerCore, batch: Any, name: str) -> Dataset:
-    """One of the batches of ``fit_batches``. name: what messages call it."""
+    """One of the batches of ``fit_batches``. name: its name in messages."""
     if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
         size = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
         raise TypeError(

@@ -23,7 +23,7 @@ class Loop(Protocol):
     nests: ClassVar[bool]
 
     def prepare(self) -> None:
-        """Check what remains, and set the trainer up, before callbacks hear that fit begins."""
+        """Make the last checks and set the trainer up, before on_fit_begin."""
 
     def run(self) -> None:
         """Make the updates of all epochs, or until ``Fit.watch`` is stopped.
@@ -31,16 +31,16 @@ class Loop(Protocol):
         Each compiled call is followed by ``Fit.end_call``.
         """
 
-    def describe(self) -> dict[str, Any] | None:
+    def to_dict(self) -> dict[str, Any] | None:
         """What a checkpoint needs to resume the fit; None where it cannot be resumed."""
 
 
 @dataclass
 class Fit:
-    """A call of fit or fit_batches, checked.
+    """A call of fit or fit_batches, with checked arguments.
 
-    watch: the callbacks, and their FitState. held_out: what each epoch is validated with. metrics:
-    by name. cursor: how far the fit has come, whenever a callback is called.
+    watch: the callbacks, and their FitState. held_out: the rows that validate each epoch. metrics:
+    by name. cursor: the progress, up to date whenever a callback is called.
     """
 
     core: TrainerCore
@@ -50,10 +50,10 @@ class Fit:
     cursor: FitCursor = field(default_factory=FitCursor)
 
     def run(self, loop: Loop) -> History:
-        """Train, and tell the callbacks.
+        """Train, and call the callbacks.
 
-        RuntimeError within another fit of the trainer unless the loop nests: both would count its
-        epochs.
+        RuntimeError within another fit of the trainer, unless the loop nests: both fits would count
+        epochs of the trainer.
         """
         core = self.core
         if loop.nests:
@@ -80,19 +80,19 @@ class Fit:
         return history
 
     def end_call(self, ends_step: bool) -> None:
-        """Tell the callbacks of what a compiled call has ended: an update, epochs."""
+        """Tell the callbacks which events a compiled call has ended with: an update, epochs."""
         if ends_step:
             self.watch.end_step()
         self.end_epochs()
         self.watch.end_call()
 
     def end_epochs(self) -> None:
-        """Give History the epochs that have just ended, and tell the callbacks of them."""
+        """Add the epochs that have just ended to History, and tell the callbacks."""
         if self.take_epochs():
             self.watch.end_epoch()
 
     def take_epochs(self) -> bool:
-        """Give History the epochs that have just ended. Returns whether there were any."""
+        """Add the epochs that have just ended to History. Returns whether there were any."""
         if not len(self.cursor.ended):
             return False
         self.watch.state.history.extend(**self._columns())
@@ -100,7 +100,7 @@ class Fit:
         return True
 
     def _columns(self) -> dict[str, list[float]]:
-        """History of the epochs that have just ended: of one, if it is to be validated."""
+        """History's entries for the epochs that have just ended: for one, where it is validated."""
         losses = self.cursor.ended.tolist()
         columns = {"loss": losses}
         if self.held_out is not None:

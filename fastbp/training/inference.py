@@ -18,7 +18,7 @@ from .validation import Validation
 def evaluate(
     core: TrainerCore, rows: Validation, metrics: Mapping[str, Metric], averaged: bool = False
 ) -> dict[str, float]:
-    """``Trainer.evaluate`` of data that have been checked."""
+    """``Trainer.evaluate`` of checked data."""
     engine = engine_of(core, averaged)
     found = _mean_loss(core, rows.data, engine)
     if metrics:
@@ -41,7 +41,7 @@ def _mean_loss(core: TrainerCore, data: Dataset, engine: Engine) -> dict[str, fl
 
 
 def outputs(core: TrainerCore, data: Dataset, engine: Engine, out: Array | None = None) -> Array:
-    """Outputs (rows, n_out), in ``out`` or in a new array."""
+    """The outputs (rows, n_out), in ``out`` or in a new array."""
     out = as_out(out, data.x, core.net.sizes[-1], core.net.dtype)
     raise_status(engine.outputs(data, np.asarray(out)), data, core.arrays)
     return out

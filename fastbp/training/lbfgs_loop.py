@@ -18,8 +18,8 @@ from .row_order import RowOrder
 class LbfgsLoop:
     """The loop of ``Trainer.fit`` for the optimizer LBFGS; see ``Loop``.
 
-    Each iteration is on all rows and counts as an epoch. It cannot be resumed: SciPy has the memory
-    of earlier iterations.
+    Each iteration is on all rows and counts as an epoch. The fit cannot be resumed, because the
+    memory of earlier iterations is SciPy's.
     """
 
     nests: ClassVar[bool] = False
@@ -32,7 +32,7 @@ class LbfgsLoop:
         """See ``Loop``."""
         self._fit.core.balance(self._order.data, self._order.chosen)
 
-    def describe(self) -> None:
+    def to_dict(self) -> None:
         """See ``Loop``."""
 
     def run(self) -> None:

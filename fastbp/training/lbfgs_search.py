@@ -1,4 +1,4 @@
-"""The iterations of L-BFGS, which SciPy's L-BFGS-B decides."""
+"""The search of L-BFGS, by SciPy's L-BFGS-B."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -12,11 +12,11 @@ from ..components.lbfgs import LBFGS
 from ..model.network import Network
 
 Gradients: TypeAlias = Callable[[], tuple[float, list[tuple[Array, ...]]]]
-"""The loss over all rows at the network's parameters, and its gradient."""
+"""Returns the loss over all rows at the network's parameters, and its gradient."""
 
 
 class Outcome(NamedTuple):
-    """losses: after each iteration made. reason: why there were no more.
+    """losses: the loss after each iteration. reason: why the search ended.
 
     The reason is "iterations" (all were made), "tolerance" (the gradient is small enough) or "line
     search" (no lower loss was found along the last direction: in float32 the end of its precision).
@@ -33,7 +33,7 @@ def minimize(
     iterations: int,
     callback: Callable[[int, float], None] | None = None,
 ) -> Outcome:
-    """Make up to ``iterations`` iterations on the network's parameters.
+    """Change the network's parameters by up to ``iterations`` iterations.
 
     gradients: must be the same function of the parameters at every call. callback: is called after
     each iteration with its number, from 1, and the loss, when the network has its parameters.
@@ -57,7 +57,7 @@ def minimize(
             options={
                 "maxcor": rule.history,
                 "gtol": rule.tolerance,
-                "ftol": 0.0,  # how small a change of the loss is too small depends on its scale
+                "ftol": 0.0,  # a limit on the change of the loss would depend on the loss's scale
                 "maxiter": iterations,
                 "maxls": rule.max_line_search,
                 "maxfun": (iterations + 1) * (2 * rule.max_line_search + 1),  # never reached
@@ -77,7 +77,7 @@ class _Point(NamedTuple):
 
 
 class _Search:
-    """The loss as SciPy asks for it, and the iterations made.
+    """The loss function for SciPy, and the iterations so far.
 
     at: the point of the last iteration that was finished. latest: that of the last evaluation.
     """
@@ -115,7 +115,7 @@ class _Search:
         return _Point(x.copy(), loss, gradient)
 
     def _instead(self, x: Floats) -> _Point:
-        """What stands for a loss that is not finite: the line search must see numbers.
+        """A finite replacement of a loss that is not finite, which the line search needs.
 
         On the line from the last point to x a parabola has that point's loss and slope s < 0, and
         its minimum after a tenth of the way: f + s r - 5 s r^2 at r = 1.
@@ -124,14 +124,14 @@ class _Search:
         return _Point(x.copy(), self.at.loss - 4 * slope, -9 * self.at.gradient)
 
     def accept(self, _x: Floats) -> None:
-        """SciPy's callback: an iteration ended where it evaluated last."""
+        """SciPy's callback after an iteration, which ends at the point evaluated last."""
         self.at = self.latest
         self.losses.append(self.at.loss)
         if self.callback is not None:
             self.callback(len(self.losses), self.at.loss)
 
     def go_to(self, x: Floats) -> None:
-        """Give the network these parameters."""
+        """Set the network's parameters to x."""
         left, layers = x, []
         for shapes in self.shapes:
             *flat, left = np.split(left, np.cumsum([math.prod(shape) for shape in shapes]))
@@ -140,7 +140,7 @@ class _Search:
         self.net.arrays.set_layers(layers)
 
     def reason(self, rule: LBFGS, iterations: int) -> str:
-        """Why it ended; see ``Outcome``."""
+        """Why the search ended; see ``Outcome``."""
         if np.abs(self.at.gradient).max() <= rule.tolerance:
             return "tolerance"
         return "iterations" if len(self.losses) == iterations else "line search"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SMOOTHING = 0.98
-"""Share of the running mean that stays at every batch: fastai's."""
+"""The weight of the old running mean at every batch, as in fastai."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def learning_rates(start_lr: Any, end_lr: Any, updates: Any) -> Floats:
         raise ValueError(f"end_lr is {end}, expected a number above start_lr = {start}")
     try:
         return np.geomspace(start, end, count)
-    except (MemoryError, ValueError) as error:  # larger than memory, or than an array can be
+    except (MemoryError, ValueError) as error:  # too large for memory, or for an array
         raise MemoryError(f"updates is {count}: there is no memory for as many rates") from error
 
 
@@ -94,7 +94,9 @@ def sweep(core: TrainerCore, data: Dataset, lrs: Floats) -> LRCurve:
     """
     core = core.copied()
     core.balance(data)
-    core.arrays.hyper[settings.SCHEDULE : settings.STEP_LR] = 0  # lr alone is what counts
+    core.arrays.hyper[settings.SCHEDULE : settings.STEP_LR] = (
+        0  # no schedule: each update has its own lr
+    )
     losses: list[float] = []
     smoothed: list[float] = []
     mean = 0.0
@@ -110,8 +112,8 @@ def sweep(core: TrainerCore, data: Dataset, lrs: Floats) -> LRCurve:
 def divergence(smoothed: Any) -> float:
     """The loss above which it counts as diverged.
 
-    fastai stops at 4 times the lowest loss. That is 3 times its size above it; the same with the
-    whole fall so far in place of the size also serves losses near 0 and below.
+    fastai stops at 4 times the lowest loss, which is 3 times its size above it. Here the size is
+    the larger of the lowest loss's and the fall so far, so that losses near 0 and below work, too.
     """
     lowest = float(min(smoothed))
     return lowest + 3 * max(abs(lowest), float(smoothed[0]) - lowest)

@@ -1,4 +1,4 @@
-"""A fit as a checkpoint has it, and how a later fit resumes it."""
+"""The part of a checkpoint about a fit, and how a later fit resumes it."""
 
 import os
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from .fitting import Fit
 
 
-def describe(fit: "Fit", order: RowOrder) -> dict[str, Any]:
+def to_dict(fit: "Fit", order: RowOrder) -> dict[str, Any]:
     """How far a fit has come, and its arguments."""
     return {
         "asked": _arguments(fit, order),
         "position": vars(fit.cursor),
-        "callbacks": fit.watch.describe(),
+        "callbacks": fit.watch.to_dict(),
     }
 
 
 def _arguments(fit: "Fit", order: RowOrder) -> dict[str, Any]:
-    """What must be the same when the fit is resumed, as JSON has it; arrays by shape and dtype."""
+    """The arguments that must be the same when the fit is resumed; arrays by shape and dtype."""
     data, held_out = order.data, fit.held_out
     return {
         "X": _table(data.x),
@@ -46,14 +46,14 @@ def _table(table: Table) -> list[Any]:
 
 @dataclass
 class ResumePoint:
-    """What a fit resumes from: the trainer as it was saved, and how far the fit had come."""
+    """The state that a fit resumes from: the saved trainer, and the progress of the fit."""
 
     saved: checkpoints.SavedState
     cursor: FitCursor
 
 
 def read(path: str | os.PathLike[str], fit: "Fit", order: RowOrder) -> ResumePoint:
-    """What the file has for this fit to go on from; nothing has changed yet.
+    """The state in a file for this fit to resume from; nothing has changed yet.
 
     ValueError where the file is no checkpoint of a fit, or trainer, data or callbacks are not as
     they were. OSError where it cannot be read.
@@ -90,15 +90,15 @@ def _resume_point(checkpoint: checkpoints.Checkpoint, fit: "Fit", order: RowOrde
 
 
 def _network(net: Network) -> dict[str, Any]:
-    """What must be the same of a network. Its seed only made the first weights."""
+    """The properties of a network that must be the same. The seed made its first weights only."""
     scales = [None if s is None else s.tolist() for s in (net.input_mean, net.input_scale)]
     scales += [None if s is None else s.tolist() for s in (net.target_mean, net.target_scale)]
-    description = {key: value for key, value in model_io.describe(net).items() if key != "seed"}
+    description = {key: value for key, value in model_io.to_dict(net).items() if key != "seed"}
     return description | {"scaling": scales}
 
 
 def _compare(then: dict[str, Any], now: dict[str, Any], whose: str) -> None:
-    """ValueError that tells the first difference."""
+    """ValueError for the first difference."""
     for key in [*now, *then]:
         if then.get(key) != now.get(key):
             raise ValueError(

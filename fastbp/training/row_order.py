@@ -1,4 +1,4 @@
-"""Which rows fit trains on, and in which order."""
+"""The rows that fit trains on, and their order."""
 
 from dataclasses import dataclass
 
@@ -13,20 +13,20 @@ from ..runtime.job import Job
 
 @dataclass
 class RowOrder:
-    """All rows of the data or, without a copy, some; shuffled in each epoch or as they lie."""
+    """All rows of the data, or some without a copy; shuffled in each epoch, or in their order."""
 
     data: Dataset
     shuffle: bool
     chosen: Ints | None = None
-    """The rows, if not all."""
+    """The numbers of the rows; None for all."""
 
     @property
     def rows(self) -> int:
-        """Rows of an epoch."""
+        """The number of rows of an epoch."""
         return self.data.rows if self.chosen is None else len(self.chosen)
 
     def job(self, batch_size: int, seed: int, epochs: int) -> Job:
-        """A job that trains on them, with room for the losses of so many epochs."""
+        """A job that trains on these rows, with room for the losses of ``epochs`` epochs."""
         kind, order = job_table.ALL_ROWS, None
         if self.chosen is not None:
             kind, order = job_table.GIVEN_ROWS, self.chosen.copy()
@@ -38,12 +38,12 @@ class RowOrder:
         return job
 
     def prepare(self, job: Job) -> None:
-        """Before a call that may begin an epoch of chosen rows, and no more than one."""
+        """Prepare a call that may begin an epoch. With chosen rows it begins one at most."""
         if self.chosen is not None and job.order is not None and job[job_table.START] == 0:
             job.order[:] = self.chosen
 
     def resume(self, job: Job) -> None:
-        """Where a job goes on inside an epoch, bring its rows into the order of that epoch."""
+        """Bring the rows into the order of the epoch, for a job that begins inside one."""
         if job.order is not None and self.shuffle and job[job_table.START] > 0:
             order = reference.shuffled(job[job_table.SEED], job[job_table.EPOCH], self.rows)
             job.order[:] = order if self.chosen is None else self.chosen[order]

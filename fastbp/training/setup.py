@@ -1,4 +1,4 @@
-"""What a trainer is made with: the arguments, their checks, and the arrays that they ask for."""
+"""The arguments of a trainer, their checks, and the arrays for them."""
 
 from dataclasses import dataclass, replace
 
@@ -34,7 +34,7 @@ def as_network(net: Network) -> Network:
 
 
 def as_loss(net: Network, loss: losses.LossLike) -> losses.Loss:
-    """The loss that is meant; ValueError unless it goes with the network."""
+    """The loss of this name or function; ValueError where it does not go with the network."""
     meant = losses.lookup(loss)
     output = net.arrays.activations[-1]
     losses.check_pair(meant, output, net.sizes[-1])
@@ -47,7 +47,7 @@ def as_loss(net: Network, loss: losses.LossLike) -> losses.Loss:
 def as_options(
     net: Network, loss: losses.Loss, optimizer: optimizers.Optimizer, given: options.Arguments
 ) -> options.Options:
-    """The options, checked; ValueError for one that the optimizer does not go with."""
+    """The checked options; ValueError for an option that the optimizer does not have."""
     checked = options.check(len(net.sizes) - 1, net.sizes[-1], loss, given)
     if not optimizer.makes_updates:
         options.check_full_batch(checked)
@@ -57,7 +57,7 @@ def as_options(
 
 
 def as_engine(engine: str) -> str:
-    """``engine`` itself; ValueError or TypeError if it is not a name of one."""
+    """``engine`` itself; ValueError or TypeError if it is not the name of an engine."""
     registry.lookup(ENGINES, engine, "engine")
     return engine
 

@@ -17,13 +17,13 @@ epochs are shorter, copies take 5% of the time, and the epochs since the last on
 
 
 class Snapshot:
-    """A copy of what updates change: parameters, moments, hyperparameters.
+    """A copy of the arrays that updates change: parameters, moments, hyperparameters.
 
     Args:
         core: of the trainer.
         order: the rows of the fit.
-        repeats: whether an epoch that is made again ends as before. A callback may have changed
-            something between epochs.
+        repeats: whether an epoch that is made again ends as before: no callback can have changed
+            anything between epochs.
 
     """
 
@@ -39,7 +39,7 @@ class Snapshot:
         return not self._copies
 
     def take(self, cursor: FitCursor) -> None:
-        """Copy the arrays, where a fit or an epoch begins, unless a new copy is not worth it."""
+        """Copy the arrays as a fit or an epoch begins, unless the last copy is recent enough."""
         began = time.perf_counter()
         if self._repeats and began < self._next:
             return
@@ -53,10 +53,10 @@ class Snapshot:
         self._next = taken + WORTH * (taken - began)
 
     def go_back(self, epochs: int) -> FitCursor:
-        """Go back to the beginning of the trainer's epoch; the cursor there.
+        """Go back to the beginning of the trainer's epoch. Returns the cursor there.
 
-        In the epoch in which a fit was resumed, to where it was resumed. epochs: those that the fit
-        has made.
+        In the epoch in which the fit was resumed, go back to where it was resumed. epochs: the
+        number that the fit has made.
         """
         core, epoch = self._core, self._core.epoch
         for copy, array in zip(self._copies, self.arrays(), strict=True):
@@ -70,12 +70,12 @@ class Snapshot:
         return FitCursor(epochs)
 
     def arrays(self) -> tuple[Array, ...]:
-        """What updates change, in place."""
+        """The arrays themselves."""
         arrays = self._core.arrays
         return arrays.parameters, arrays.moments, arrays.hyper
 
     def _repeat(self, row: int) -> None:
-        """Make an epoch again from ``row`` on. No batch of it was refused before."""
+        """Make an epoch again from ``row`` on. None of its batches was refused the first time."""
         core, order = self._core, self._order
         job = order.job(core.batch_size, core.seed, 1)
         FitCursor(row=row).place(job, core.epoch)

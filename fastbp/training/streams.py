@@ -1,4 +1,4 @@
-"""fit_batches: one update for each batch that an iterable gives."""
+"""The updates of fit_batches: one for each batch of an iterable."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -11,9 +11,10 @@ from .fitting import Fit
 
 
 def source(batches: Any, epochs: int) -> Callable[[], Iterator[Any]]:
-    """A function that begins an epoch: an iterator over its batches.
+    """A function that begins an epoch: it returns an iterator over the batches.
 
-    TypeError for what gives none, ValueError where there are more epochs than it can begin.
+    TypeError where ``batches`` is neither iterable nor a function, ValueError where it can be read
+    only once and ``epochs`` is more.
     """
     if not isinstance(batches, Iterable) and not hasattr(batches, "__getitem__"):
         if callable(batches):
@@ -54,7 +55,7 @@ class StreamLoop:
     def prepare(self) -> None:
         """See ``Loop``."""
 
-    def describe(self) -> None:
+    def to_dict(self) -> None:
         """See ``Loop``: batches that have been read do not come again."""
 
     def run(self) -> None:
@@ -64,7 +65,7 @@ class StreamLoop:
             self._run_epoch()
 
     def _run_epoch(self) -> None:
-        """Make an update of each batch, until there is none left or a callback stops."""
+        """Make an update of each batch, until the last one or until a callback stops."""
         fit, state = self._fit, self._fit.watch.state
         started, before = time.perf_counter(), state.samples
         loss = weight = 0.0
@@ -85,7 +86,7 @@ class StreamLoop:
         fit.end_epochs()
 
     def _update(self, number: int, batch: Any) -> tuple[float, float]:
-        """One update; the sums that ``TrainerCore.update`` returns."""
+        """Make one update. Returns the sums of ``TrainerCore.update``."""
         core, state = self._fit.core, self._fit.watch.state
         data = as_batch(core, batch, f"batches[{number}]")
         place = f"epoch {state.epoch + 1}, step {number + 1}"

@@ -139,7 +139,7 @@ class Trainer(TrainerQueries):
 
     def _attach(self, core: TrainerCore) -> None:
         self._core = core
-        # step has these at hand: an attribute of an attribute would take it longer.
+        # step reads these: an attribute of an attribute would take longer.
         self._dtype, self._lock = core.net.dtype, core.lock
         self._fast_path: fast_path.Step | None = None
         core.call_on_change(self._forget_fast_path)
@@ -350,7 +350,7 @@ class Trainer(TrainerQueries):
             finally:
                 try:  # noqa: SIM105
                     self._lock.release()
-                except RuntimeError:  # another thread's
+                except RuntimeError:  # see runtime/locking.py
                     pass
             if loss == loss:  # not NaN
                 return loss

@@ -1,4 +1,4 @@
-"""What a trainer answers without being changed."""
+"""The methods of a trainer that change nothing."""
 
 import copy
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from .validation import Validation
 
 
 class TrainerQueries:
-    """The methods of ``Trainer`` that change nothing: its parts, losses, gradients, outputs."""
+    """The base of ``Trainer``: its parts, losses, gradients and outputs. Nothing changes it."""
 
     _core: TrainerCore
 

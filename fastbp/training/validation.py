@@ -1,4 +1,4 @@
-"""Rows that are held out of training, to judge by."""
+"""Rows that are held out of training, for validation."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from ..data.tables import check_inputs, check_targets
 from ..runtime.arrays import Dataset, TrainingArrays
 
 ROWS_AT_ONCE = 2**14
-"""Rows whose values are checked at a time: of a data set larger than memory there may be many."""
+"""The number of rows whose values are checked at a time: the data may be larger than memory."""
 
 
 @dataclass
 class Validation:
-    """What fit judges after each epoch, and ``y`` as the user gave it, for metrics."""
+    """The rows that fit evaluates after each epoch, and the user's ``y``, for metrics."""
 
     data: Dataset
     y: Array
@@ -27,9 +27,9 @@ class Validation:
 def hold_out(
     data: Dataset, y: Any, fraction: float, seed: int, arrays: TrainingArrays
 ) -> tuple[Ints, Validation]:
-    """The rows to train on, and a copy of the others.
+    """The numbers of the rows to train on, and a copy of the other rows.
 
-    ValueError for a value among the others that does not fit, under its row in the data.
+    ValueError for a value of the other rows that does not fit, with its row number in the data.
     """
     rows, others = split(data.rows, fraction, seed, _classes(data, arrays))
     for part in _parts(others):
@@ -64,7 +64,7 @@ def split(n: int, fraction: float, seed: int, classes: Array | None = None) -> t
 
 
 def _apportion(counts: Ints, held: int) -> Ints:
-    """How many of each class to hold out: as many as ``held`` in all.
+    """The number of rows of each class to hold out; their sum is ``held``.
 
     A class keeps a row to train on, unless every class with rows to spare has given one more.
     """
@@ -75,7 +75,7 @@ def _apportion(counts: Ints, held: int) -> Ints:
 
 
 def _classes(data: Dataset, arrays: TrainingArrays) -> Array | None:
-    """The classes of the rows, if their targets are labels, or one output's 0 and 1."""
+    """The class of each row, where targets are labels, or 0 and 1 of one output; else None."""
     y = data.y.array if data.y is not None else None
     if y is None or y.shape[1] != 1:
         return None
@@ -86,7 +86,7 @@ def _classes(data: Dataset, arrays: TrainingArrays) -> Array | None:
 
 
 def check_fraction(fraction: Any, validation_data: object, n: int) -> float:
-    """``fraction`` as a float in (0, 1); ValueError where it cannot be had."""
+    """``fraction`` as a float in (0, 1); ValueError where it is not, or cannot be used."""
     number = checks.between_zero_and_one(fraction, "validation_fraction")
     if validation_data is not None:
         raise ValueError(
@@ -101,9 +101,9 @@ def check_fraction(fraction: Any, validation_data: object, n: int) -> float:
 
 
 def check_metrics_have_data(validation: Validation | None, metrics: Mapping[str, Metric]) -> None:
-    """ValueError for metrics without anything to judge by them."""
+    """ValueError for metrics without validation data."""
     if metrics and validation is None:
         raise ValueError(
-            f"metrics has {', '.join(map(repr, metrics))}, which are of validation, but there is "
+            f"metrics has {', '.join(map(repr, metrics))}, which are for validation, but there is "
             "none: pass validation_data or validation_fraction"
         )

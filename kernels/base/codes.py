@@ -3,6 +3,7 @@
 A code is a value and not a type, so that every network runs the one compiled kernel. It chooses a
 branch, and nothing else: codes are never compared by order. A new activation or loss takes the next
 free number below 100 and a row in its table here; fastbp/components makes its objects of the rows.
+The codes of optimizers stand beside their rules (stages/update_rules.py).
 """
 
 from dataclasses import dataclass
@@ -117,15 +118,6 @@ CUSTOM_LOSS_FACTS = LossFacts(CUSTOM_LOSS, outputs=tuple(ACTIVATIONS))
 
 LOSS_OF = {facts.code: facts for facts in (*LOSSES.values(), CUSTOM_LOSS_FACTS)}
 """The facts by code."""
-
-SGD = 0
-ADAM = 1
-ADAMW = 2
-RMSPROP = 3
-ADAGRAD = 4
-NADAM = 5
-"""Optimizers. Moments: SGD keeps its velocity in m; Adam's family keeps m and v; RMSPROP keeps the
-mean square in v and its velocity in m; ADAGRAD keeps the sum of squares in v."""
 
 # Columns of the float64 hyperparameter vector of an optimizer.
 LR = 0

@@ -1,7 +1,8 @@
 """Plain NumPy twins of the compiled stages, in natural shapes: the oracle and ``engine="numpy"``.
 
 Arrays have one row a sample: X (B, I), W (I, O), b (O,), z, a and delta (B, O). Every function
-keeps the dtype it is given (float32 or float64) unless it says otherwise. Uses base and tables.
+keeps the dtype it is given (float32 or float64) unless it says otherwise. Uses base and tables,
+and the codes of stages/update_rules.py.
 """
 
 from .activations import activation, custom_activation, derivative

@@ -1,10 +1,11 @@
-"""Penalties, clipping, and the optimizers' update rules."""
+"""Penalties, clipping, and the update rules of the optimizers."""
 
 import math
 
 import numpy as np
 
 from ..base import codes
+from ..stages.update_rules import ADAGRAD, ADAM, ADAMW, NADAM, RMSPROP, SGD
 
 
 def penalty(weights, l1, l2):
@@ -39,7 +40,7 @@ def update(optimizer, hyper, t, w, g, m, v):
     dtype.
     """
     hyper, t = hyper.tolist(), int(t)
-    if optimizer == codes.ADAMW:
+    if optimizer == ADAMW:
         w *= 1 - hyper[codes.LR] * hyper[codes.WEIGHT_DECAY]
     elif hyper[codes.WEIGHT_DECAY]:
         g = g + hyper[codes.WEIGHT_DECAY] * w
@@ -100,10 +101,10 @@ def _adagrad(hyper, t, w, g, _m, v):
 
 
 _UPDATES = {
-    codes.SGD: _sgd,
-    codes.ADAM: _adam,
-    codes.ADAMW: _adam,
-    codes.RMSPROP: _rmsprop,
-    codes.ADAGRAD: _adagrad,
-    codes.NADAM: _nadam,
+    SGD: _sgd,
+    ADAM: _adam,
+    ADAMW: _adam,
+    RMSPROP: _rmsprop,
+    ADAGRAD: _adagrad,
+    NADAM: _nadam,
 }

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..base.codes import CROSS_ENTROPY, F64
+from ..base.codes import CROSS_ENTROPY, F16, F32, F64
 from ..base.jit import kernel
 from ..ir.simd import (
     get,
@@ -43,8 +43,9 @@ _X, _Y = np.int64(J.X), np.int64(J.Y)
 @kernel
 def has_labels(plan, job):
     """Whether y is one column of integer class labels."""
-    one_column = job[J.Y + N_COLUMNS] == 1 and job[J.Y + DTYPE] > F64
-    return plan[0, P.LOSS] == CROSS_ENTROPY and one_column
+    dtype = job[J.Y + DTYPE]
+    integers = dtype != F16 and dtype != F32 and dtype != F64
+    return plan[0, P.LOSS] == CROSS_ENTROPY and job[J.Y + N_COLUMNS] == 1 and integers
 
 
 @kernel
@@ -81,7 +82,8 @@ def _take_targets(plan, job, order, first, valid, block, scratch):
         if has_output_gradient(job):
             scale_output_gradient(plan, y)
             return J.OK
-        if invalid_target(plan[0, P.LOSS], y, has_labels(plan, job), valid, outputs):
+        kind = plan[plan[0, P.LAST], P.TARGET_KIND]
+        if invalid_target(kind, y, has_labels(plan, job), valid, outputs):
             return J.BAD_TARGET
         standardize_targets(plan, y)
     return J.OK

@@ -135,7 +135,8 @@ def extended_loss_and_delta(plan, work, job, vector, valid, rows):
     y, delta = offset(block, plan[0, P.TARGET]), delta_of(plan, work, vector, last)
     code, row_loss = plan[last, P.ACTIVATION], offset(block, plan[0, P.ROW_LOSS])
     whole, hyper = padded(units, lanes(work)), typed_pointer_at(job[J.HYPER], types.float64)
-    if loss < codes.MAE:
+    plain = loss == codes.MSE or loss == codes.SQUARED_ERROR or loss == codes.BCE
+    if plain or loss == codes.CROSS_ENTROPY:
         smoothing = 0.0 if job[J.TASK] == J.INFER else hyper[H.SMOOTHING]
         middle = 1.0 / units if loss == codes.CROSS_ENTROPY else 0.5
         smooth = (1.0 - smoothing, smoothing * middle)

@@ -16,7 +16,7 @@ from ..tables.schedules import scheduled
 from .dropout import update_key
 from .regularization import clip_scale, finish_gradients, measure_gradient, measure_weights
 from .update import apply_part
-from .update_rules import beta1_or_momentum, nadam_momentum
+from .update_rules import momentum_of, next_state
 
 
 @kernel
@@ -29,7 +29,7 @@ def _prepare(plan, job):
     plan[0, P.KEY] = update_key(plan[0, P.SEED], int(updates))
     factor, momentum = scheduled(hyper, H.SCHEDULE, updates)
     hyper[H.STEP_LR] = hyper[codes.LR] * factor
-    constant = beta1_or_momentum(plan[0, P.OPTIMIZER], hyper)
+    constant = momentum_of(hyper)
     hyper[H.STEP_MOMENTUM] = constant if math.isnan(momentum) else momentum
     hyper[H.ROW_SCALE] = hyper[H.CLIP_SCALE] = 1.0
 
@@ -135,11 +135,10 @@ def _count(plan, hyper):
 
 
 @kernel
-def _count_and_decay(plan, hyper):
-    if plan[0, P.OPTIMIZER] == codes.NADAM:
-        hyper[H.MU_PRODUCT] *= nadam_momentum(hyper, hyper[H.UPDATES] + 1.0)
+def _count_and_keep_state(plan, hyper):
+    hyper[H.OPTIMIZER_STATE] = next_state(plan[0, P.OPTIMIZER], hyper)
     hyper[H.UPDATES] += 1.0
 
 
-count_update = by_plan(_count, _count_and_decay)
+count_update = by_plan(_count, _count_and_keep_state)
 """Count one update: (plan, hyper)."""

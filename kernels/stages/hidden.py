@@ -15,7 +15,7 @@ from ..tables import layout as P
 from .custom_activation import activate_any
 from .dropout import counter, drop
 from .norm import normalize, normalize_back
-from .residual import add_inputs, carry_error, keeps_z
+from .residual import add_inputs, carry_error
 
 _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
 
@@ -33,7 +33,7 @@ def _activate_and_drop(plan, layer, places, counts, counters):
     if plan[layer, P.DROPOUT] == 0 and plan[layer, P.RESIDUAL] == 0:
         activate_any(plan, layer, z, a, units, padded)
         return
-    whole = a if keeps_z(plan, layer) else z
+    whole = a if plan[layer, P.NEEDS_Z] == 1 else z
     activate_any(plan, layer, z, whole, units, padded)
     if plan[layer, P.DROPOUT] > 0:
         drop(plan, layer, whole, a, units, counters)

@@ -240,25 +240,26 @@ def n_correct(loss, p, y, labels, units):
 
 
 @kernel
-def invalid_target(loss, y, labels, valid, outputs):
+def invalid_target(kind, y, labels, valid, outputs):
     """Whether one of the first ``valid`` lanes of y lies outside what the loss allows.
 
-    y: (outputs, lanes), or (1, lanes) of labels. The gather checks that y is finite.
+    kind: of targets (codes.REAL, ...). y: (outputs, lanes), or (1, lanes) of labels. The
+    gather checks that numbers are finite.
     """
     n_lanes = lanes(y)
     zero = splat(y, 0.0)
     if labels:
         label = load(y, 0)
         return any_lane((label < 0.0) | (label >= splat(y, outputs)))
-    if loss != codes.CROSS_ENTROPY and loss != codes.BCE and loss != codes.POISSON:
+    if kind == codes.REAL:
         return False
     bad = zero < zero
     for i in range(0, outputs * n_lanes, n_lanes):
         t = load(y, i)
         bad = bad | (t < 0.0)
-        if loss == codes.BCE:
+        if kind == codes.UNIT:
             bad = bad | (t > 1.0)
-    if loss == codes.CROSS_ENTROPY:
+    if kind == codes.CLASS:
         exists = lane_index(y) < splat(y, valid)
         bad = bad | (select(exists, fabs(_sum(y, outputs) - 1.0), 0.0) > SUM_TOLERANCE)
     return any_lane(bad)

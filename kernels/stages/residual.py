@@ -6,20 +6,12 @@ layer's delta is computed in place.
 
 import numpy as np
 
-from ..base.codes import CUSTOM_ACTIVATION, GELU, SILU
 from ..base.jit import kernel
 from ..base.variants import by_plan
 from ..ir.simd import lanes, load, offset, store
 from ..tables import layout as P
 
 _ONE = np.int64(1)  # a Python constant would compile its callee once more
-
-
-@kernel
-def keeps_z(plan, layer):
-    """Whether the layer's activation is one of ``layout.KEEPS_Z``."""
-    code = plan[layer, P.ACTIVATION]
-    return code == SILU or code == GELU or code == CUSTOM_ACTIVATION
 
 
 @kernel
@@ -31,7 +23,7 @@ def add_inputs(plan, work, layer, vector):
     if plan[layer, P.RESIDUAL] == 0:
         return
     n_lanes, block = lanes(work), offset(work, vector * plan[0, P.BLOCK])
-    in_place = keeps_z(plan, layer) or plan[layer, P.DROPOUT] > 0  # hidden.py
+    in_place = plan[layer, P.NEEDS_Z] == 1 or plan[layer, P.DROPOUT] > 0  # hidden.py
     activated = offset(block, plan[layer, P.A] if in_place else plan[layer, P.Z])
     inputs, a = offset(block, plan[layer, P.IN]), offset(block, plan[layer, P.A])
     for i in range(0, plan[layer, P.OUTPUTS] * n_lanes, n_lanes):

@@ -32,9 +32,9 @@ from .regularization import (
 )
 from .small_batch import is_small_batch
 from .update_rules import (
-    beta1_or_momentum,
     coefficients,
     extended_coefficients_of,
+    momentum_of,
     update,
     update_extended,
 )
@@ -77,8 +77,7 @@ whether the elements are weights and not biases. Twin: ``update``.
 
 @kernel
 def _coefficients(plan, hyper):
-    optimizer = plan[0, P.OPTIMIZER]
-    return coefficients(optimizer, hyper, hyper[codes.LR], beta1_or_momentum(optimizer, hyper))
+    return coefficients(plan[0, P.OPTIMIZER], hyper, hyper[codes.LR], momentum_of(hyper))
 
 
 @kernel

@@ -7,6 +7,15 @@ from ..base.jit import kernel
 from ..ir.simd import fma, lanes, load, sqrt, store
 from ..tables import settings as H
 
+SGD = 0
+ADAM = 1
+ADAMW = 2
+RMSPROP = 3
+ADAGRAD = 4
+NADAM = 5
+"""Codes. Moments: SGD keeps its velocity in m; ADAM, ADAMW and NADAM keep m and v; RMSPROP keeps
+the mean square in v and its velocity in m; ADAGRAD keeps the sum of squares in v."""
+
 LR, MOMENTUM, NESTEROV, DECAY, SHRINK, BETA1, BETA2, EPS, UNBIAS, GRADIENT_LR = range(10)
 """What ``coefficients`` returns: LR is the step size, SHRINK AdamW's factor on the weights, UNBIAS
 the factor on sqrt(v). GRADIENT_LR, of ``extended_coefficients_of``, is the step size of NAdam's
@@ -20,11 +29,11 @@ def coefficients(optimizer, hyper, lr, momentum):
     hyper: settings.py. lr, momentum: of this update; momentum stands for beta1 where there is one.
     """
     decay, shrink, unbias, step = hyper[codes.WEIGHT_DECAY], 1.0, 1.0, lr
-    if optimizer == codes.ADAM or optimizer == codes.ADAMW:
+    if optimizer == ADAM or optimizer == ADAMW:
         t = hyper[H.UPDATES] + 1.0
         step = lr / (1.0 - momentum**t)
         unbias = 1.0 / math.sqrt(1.0 - hyper[codes.BETA2] ** t)
-        if optimizer == codes.ADAMW:
+        if optimizer == ADAMW:
             decay, shrink = 0.0, 1.0 - lr * decay
     return (
         step,
@@ -45,13 +54,13 @@ def extended_coefficients_of(optimizer, hyper, lr, momentum):
     t, step, ahead = hyper[H.UPDATES] + 1.0, lr, 0.0
     plain = coefficients(optimizer, hyper, lr, momentum)
     step, unbias = plain[LR], plain[UNBIAS]
-    if optimizer == codes.NADAM:
+    if optimizer == NADAM:
         mu, later = nadam_momentum(hyper, t), nadam_momentum(hyper, t + 1.0)
-        product = hyper[H.MU_PRODUCT] * mu
+        product = hyper[H.OPTIMIZER_STATE] * mu
         ahead = lr * (1.0 - mu) / (1.0 - product)
         step = lr * later / (1.0 - product * later)
         unbias = 1.0 / math.sqrt(1.0 - hyper[codes.BETA2] ** t)
-    elif optimizer == codes.ADAGRAD:
+    elif optimizer == ADAGRAD:
         step = lr / (1.0 + (t - 1.0) * hyper[codes.DECAY])
     return (step, *plain[MOMENTUM:UNBIAS], unbias, ahead)
 
@@ -133,12 +142,12 @@ def _adagrad(coef, w, g, v, count):
 def update(optimizer, coef, w, g, m, v, count):
     """One update of ``count`` elements, whole vectors, of the parameters w by the gradient g.
 
-    coef: ``coefficients``. m, v: moments (codes.py says which optimizer has which). No two of w, g,
-    m and v may alias. Twin: same name; torch's rules.
+    coef: ``coefficients``. m, v: moments (the codes above say which optimizer has which). No two of
+    w, g, m and v may alias. Twin: same name; torch's rules.
     """
-    if optimizer == codes.SGD:
+    if optimizer == SGD:
         _sgd(coef, w, g, m, count)
-    elif optimizer == codes.RMSPROP:
+    elif optimizer == RMSPROP:
         _rmsprop(coef, w, g, m, v, count)
     else:
         _adam(coef, w, g, m, v, count)
@@ -147,16 +156,24 @@ def update(optimizer, coef, w, g, m, v, count):
 @kernel
 def update_extended(optimizer, coef, w, g, m, v, count):
     """``update`` for the optimizers of extended plans, too."""
-    if optimizer == codes.NADAM:
+    if optimizer == NADAM:
         _nadam(coef, w, g, m, v, count)
-    elif optimizer == codes.ADAGRAD:
+    elif optimizer == ADAGRAD:
         _adagrad(coef, w, g, v, count)
     else:
         update(optimizer, coef, w, g, m, v, count)
 
 
 @kernel
-def beta1_or_momentum(optimizer, hyper):
-    """The constant that a schedule of the momentum replaces."""
-    adaptive = optimizer == codes.ADAM or optimizer == codes.ADAMW or optimizer == codes.NADAM
-    return hyper[codes.BETA1] if adaptive else hyper[codes.MOMENTUM]
+def momentum_of(hyper):
+    """Momentum or beta1, which a schedule may replace: one of them, and the other is 0."""
+    return hyper[codes.BETA1] + hyper[codes.MOMENTUM]
+
+
+@kernel
+def next_state(optimizer, hyper):
+    """OPTIMIZER_STATE after this update."""
+    state = hyper[H.OPTIMIZER_STATE]
+    if optimizer == NADAM:
+        return state * nadam_momentum(hyper, hyper[H.UPDATES] + 1.0)
+    return state

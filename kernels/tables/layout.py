@@ -88,10 +88,9 @@ from ..base.sizes import COLUMNS, ROWS, WIDEST
     INVERSE,  # in a block: 1 / standard deviation of each row of LINEAR
     RESIDUAL,  # 1: a of the layer before is added to a
     FUNCTION,  # address of the custom activation
-) = range(19)
-
-KEEPS_Z = (codes.SILU, codes.GELU, codes.CUSTOM_ACTIVATION)
-"""Activations whose slope cannot be had from a alone. An own one leaves the slope itself in Z."""
+    NEEDS_Z,  # 1: the derivative is computed from z; a custom one lies in the place of z
+    TARGET_KIND,  # of the last layer, in plain plans too: what targets may be (codes.REAL, ...)
+) = range(21)
 
 SMALL_BATCH_VECTORS = 64
 """Vectors of a weight gradient that a small batch holds in scratch at a time."""
@@ -121,7 +120,7 @@ class PlanSpec:
     activations: tuple[int, ...]
     itemsize: int
     loss: int = codes.MSE
-    optimizer: int = codes.SGD
+    optimizer: int = 0
     moments: int = 0
     capacity: int = 1
     workers: int = 1
@@ -216,7 +215,7 @@ def _extend(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     plan_globals[EXTENDED], plan_globals[SEED] = shape.extended, shape.seed
     plan_globals[CUSTOM_LOSS], plan_globals[CLASSES] = shape.custom_loss, shape.weighs_classes
     plan_globals[SCALING] = shape.scaling
-    plan_globals[TARGETS] = outputs // 2 if shape.loss == codes.GAUSSIAN_NLL else outputs
+    plan_globals[TARGETS] = outputs // codes.LOSS_OF[shape.loss].outputs_per_target
     plan_globals[[AVERAGE, GRADIENT]] = -1
     if shape.averages:
         plan_globals[AVERAGE] = shape.moments
@@ -227,6 +226,8 @@ def _extend(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     plan[1:, PER_UNIT] = [3 if normalized else 1 for normalized in shape.normalized]
     plan[1:, RESIDUAL] = shape.adds_inputs
     plan[1:, FUNCTION] = shape.custom_activations or 0
+    plan[1:, NEEDS_Z] = [codes.ACTIVATION_OF[code].needs_z for code in shape.activations]
+    plan[-1, TARGET_KIND] = codes.LOSS_OF[shape.loss].targets
     plan_globals[ROWS_ONLY] = any(shape.normalized + shape.adds_inputs)
 
 
@@ -255,7 +256,7 @@ def _place_block(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     before = units(shape.sizes[0])
     for layer in range(1, len(plan)):
         row, code = plan[layer], shape.activations[layer - 1]
-        kept = code in KEEPS_Z or (layer == last and code in (codes.SIGMOID, codes.SOFTMAX))
+        kept = row[NEEDS_Z] == 1 or (layer == last and code in (codes.SIGMOID, codes.SOFTMAX))
         kept = kept or row[DROPOUT] > 0  # a before units are dropped
         kept = kept or row[RESIDUAL] == 1 or row[PER_UNIT] > 1
         row[ACTIVATION], row[IN] = code, before

@@ -33,7 +33,7 @@ SCHEDULE = UPDATES + 8
     STEP_MOMENTUM,  # momentum, or beta1
     ROW_SCALE,  # rows / sum of their weights
     CLIP_SCALE,  # factor that brings the gradient's norm within CLIP_NORM
-    MU_PRODUCT,  # NAdam's product of momenta up to the update before
+    OPTIMIZER_STATE,  # a number that a rule keeps from update to update; 1 before the first
 ) = range(SCHEDULE + N_SCHEDULE, SCHEDULE + N_SCHEDULE + 5)
 
 FIRST_LAYER = SCHEDULE + N_SCHEDULE + 5

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import fastbp
+from support.cases import HIDDEN
 
 EITHER = (TypeError, ValueError)
-HIDDEN = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu")
 INITS = ("auto", "he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "lecun_normal",
          "lecun_uniform", "normal", "uniform", "zeros")  # fmt: skip
 OUTPUT = {"mse": "identity", "squared_error": "tanh", "bce": "sigmoid", "cross_entropy": "softmax"}

@@ -20,13 +20,13 @@ import fastbp
 from fastbp.kernels.entry import run
 from support import processes
 from support.allocation import allocations, every_call
+from support.cases import HIDDEN
 from support.guards import PAGE, SIDES, Guard, guard_everything, guarding
 from support.internals import core
 
 SHARES = (1, 2)
 STEPS = 1000
 OUTPUT = {"mse": "identity", "squared_error": "tanh", "bce": "sigmoid", "cross_entropy": "softmax"}
-HIDDEN = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu")
 OPTIMIZERS = (
     fastbp.SGD(lr=0.01),
     fastbp.SGD(lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.1),

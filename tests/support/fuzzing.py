@@ -79,7 +79,7 @@ def state_of(trainer):
     units = (net.input_mean, net.input_scale, net.target_mean, net.target_scale)
     scaling = [part if part is None else part.tobytes() for part in units]
     hyper, kept = state.hyper.copy(), state.spec.moments + state.spec.averages
-    hyper[settings.STEP_LR : settings.MU_PRODUCT] = 0  # every batch works them out anew
+    hyper[settings.STEP_LR : settings.OPTIMIZER_STATE] = 0  # every batch works them out anew
     hyper[settings.FIRST_LAYER + settings.KEPT_SCALE :: settings.PER_LAYER] = 0  # likewise
     arenas = [part.tobytes() for part in (net.arrays.parameters, state.moments[:kept], hyper)]
     scales = [part.tobytes() for part in net.arrays.scales]

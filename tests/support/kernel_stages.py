@@ -77,7 +77,10 @@ SOFTMAX, LOSS_AND_DELTA, HITS, INVALID_TARGET = range(4)
 
 @entry
 def loss_stage(stage, loss, output, z, p, y, labels, delta, units, valid, rows, row_values):
-    """One stage of losses.py; softmax writes p, the others row_values (lanes,)."""
+    """One stage of losses.py; softmax writes p, the others row_values (lanes,).
+
+    loss: the code; for INVALID_TARGET the kind of targets.
+    """
     a, q = address(p), address(row_values)
     padded = len(p) // lanes(a)
     if stage == SOFTMAX:
@@ -95,11 +98,10 @@ def loss_stage(stage, loss, output, z, p, y, labels, delta, units, valid, rows, 
 @entry
 def update_stage(optimizer, hyper, w, g, m, v):
     """``update_extended`` of whole vectors; hyper (settings.py) has the updates made before."""
-    momentum = update_rules.beta1_or_momentum(optimizer, hyper)
+    momentum = update_rules.momentum_of(hyper)
     k = update_rules.extended_coefficients_of(optimizer, hyper, hyper[codes.LR], momentum)
-    update_rules.update_extended(
-        optimizer, k, address(w), address(g), address(m), address(v), len(w)
-    )
+    moments = address(m), address(v)
+    update_rules.update_extended(optimizer, k, address(w), address(g), *moments, len(w))
 
 
 @entry

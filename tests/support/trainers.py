@@ -56,7 +56,7 @@ def fingerprint(trainer, X, y):
     return digest.hexdigest()
 
 
-LASTING = [codes.LR, settings.UPDATES, settings.MU_PRODUCT]
+LASTING = [codes.LR, settings.UPDATES, settings.OPTIMIZER_STATE]
 
 
 def training_state(trainer):

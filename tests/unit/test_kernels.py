@@ -226,8 +226,8 @@ def is_refused(loss, y, dtype, labels=False):
     padding[np.isnan(padding)] = 0  # as the gather leaves it
     values = blank(vector_lanes(dtype), dtype)
     kernel_stages.loss_stage(
-        kernel_stages.INVALID_TARGET, rows.loss, rows.output, padding, padding, padding, labels,
-        padding, 3, len(y), 1, values,
+        kernel_stages.INVALID_TARGET, losses.lookup(loss).targets, rows.output, padding, padding,
+        padding, labels, padding, 3, len(y), 1, values,
     )  # fmt: skip
     return bool(values[0])
 
@@ -283,7 +283,7 @@ def test_update_equals_its_twin(case, dtype):
         own = optimizer.hyper()
         hyper[: codes.N_HYPER], hyper[settings.UPDATES] = own, t - 1
         momenta = [reference.nadam_momentum(own, i) for i in range(1, t)]
-        hyper[settings.MU_PRODUCT] = np.prod(momenta)
+        hyper[settings.OPTIMIZER_STATE] = np.prod(momenta)
         start = rng.normal(size=(4, 64))
         start[3] = start[3] ** 2  # v is a mean of squares
         actual = [part.astype(dtype) for part in start]
