@@ -35,6 +35,7 @@ def parameters_after(case, X, y, engine="numba", **options):
 # Names
 
 
+@pytest.mark.quick
 def test_the_names():
     optimizers = {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam", "LBFGS"}
     losses = {"Huber", "Quantile"}
@@ -68,6 +69,7 @@ ARGUMENTS = {
 }
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(("function", "names"), ARGUMENTS.values(), ids=ARGUMENTS)
 def test_the_names_of_the_arguments(function, names):
     assert list(inspect.signature(function).parameters) == names.split()

@@ -368,6 +368,7 @@ def report_allocations():
     print(counts[1] == counts[2], counts[1][0] == counts[1][1])
 
 
+@pytest.mark.process
 def test_compiled_loops_allocate_nothing():
     program = "import test_embed; test_embed.report_allocations()"
     assert processes.run(program, NUMBA_NRT_STATS="1") == "True True\n"
@@ -405,6 +406,7 @@ def run(sizes):
 """
 
 
+@pytest.mark.process
 def test_the_users_own_cache_holds_no_address(tmp_path):
     """A second process, with other networks in between: its addresses are others."""
     (tmp_path / "cached.py").write_text(CACHED, encoding="utf-8")
@@ -438,6 +440,7 @@ def stay_inside(side):
     print("inside")
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="needs mprotect")
 @pytest.mark.parametrize("side", SIDES)
 def test_nothing_beyond_the_arrays_is_touched(side):

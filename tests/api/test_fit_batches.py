@@ -11,6 +11,8 @@ from support.array_views import KINDS
 from support.features import MANY
 from support.trainers import bits
 
+pytestmark = pytest.mark.law5
+
 ADAM = fastbp.Adam(lr=0.01)
 ENGINES = ("numba", "numpy")
 
@@ -326,6 +328,7 @@ def train_beyond_memory(folder):
     print(net.predict(X).shape)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA counts mapped memory elsewhere")
 def test_data_larger_than_memory_trains(tmp_path):
     rng = np.random.default_rng(0)

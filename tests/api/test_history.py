@@ -157,6 +157,7 @@ print(settings() == before, "matplotlib.pyplot" in sys.modules)
 """
 
 
+@pytest.mark.process
 def test_plot_needs_no_display_and_leaves_matplotlib_as_it_was():
     printed = processes.run(UNTOUCHED, DISPLAY=None, MPLBACKEND=None)
     assert printed == "True False\n"

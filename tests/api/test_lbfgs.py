@@ -41,15 +41,20 @@ def test_linear_regression_ends_at_the_least_squares_solution(engine):
     X, y = rng.standard_normal((50, 4)), rng.standard_normal(50)
     net = fastbp.Network([4, 1], seed=0, dtype="float64")
     trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.1), engine=engine)
-    outcome = descend(trainer, X, y, rule=LBFGS(tolerance=1e-9))
+    # A step lowers the loss by g^2 / 2c, for a gradient g and a curvature c of order 1. The loss is
+    # of order 1 and has roundings of a few eps: whether a step is seen where g is below 1e-7 or so
+    # hangs on the processor's order of summation, and the search may end first.
+    tolerance = 1e-6
+    outcome = descend(trainer, X, y, rule=LBFGS(tolerance=tolerance))
     assert outcome.reason == "tolerance"
     A = np.hstack([X, np.ones((50, 1))])
     expected = np.linalg.lstsq(A, y)[0]
     # The error is the gradient over a curvature of the loss, 2/n A^T A: at most over the smallest.
     flattest = 2 / 50 * np.linalg.svd(A, compute_uv=False)[-1] ** 2
-    allowed = 1e-9 * math.sqrt(5) / flattest
-    np.testing.assert_allclose(parameters(net), expected, rtol=0, atol=allowed)
-    assert outcome.losses[-1] == pytest.approx(np.square(A @ expected - y).mean(), rel=1e-12)
+    gradient = tolerance * math.sqrt(5)
+    np.testing.assert_allclose(parameters(net), expected, rtol=0, atol=gradient / flattest)
+    lowest = np.square(A @ expected - y).mean()
+    assert outcome.losses[-1] <= lowest + gradient**2 / (2 * flattest) + 1e-14
 
 
 @each_engine

@@ -249,6 +249,7 @@ def test_plot_without_matplotlib_says_how_to_get_it(monkeypatch):
         curve([1, 2]).plot()
 
 
+@pytest.mark.process
 def test_import_needs_no_extra():
     program = "import sys, fastbp; print({'matplotlib', 'scipy.optimize'} & set(sys.modules))"
     assert processes.run(program) == "set()\n"

@@ -139,5 +139,6 @@ print("tqdm" in sys.modules)
 """
 
 
+@pytest.mark.process
 def test_tqdm_is_imported_only_where_a_bar_is_shown():
     assert processes.run(LATE) == "False\nTrue\n"

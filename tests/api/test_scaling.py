@@ -448,6 +448,7 @@ def report_allocations():
         print(*(allocations(lambda: trainer.fit(X, y, 50))))  # noqa: B023
 
 
+@pytest.mark.process
 def test_steps_make_no_allocation_of_numbas_run_time():
     program = "import test_scaling; test_scaling.report_allocations()"
     assert processes.run(program, NUMBA_NRT_STATS="1").split() == ["0"] * 6

@@ -6,14 +6,17 @@ from bench import fresh, startup
 from bench.startup import Program
 
 
+@pytest.mark.process
 def test_the_last_line_is_the_answer():
     assert fresh.answer("print('talk')\nprint('[1, 2.5]')") == [1, 2.5]
 
 
+@pytest.mark.process
 def test_a_program_finds_what_is_put_into_its_environment():
     assert fresh.answer("import os\nprint(os.environ['NUMBER'])", NUMBER="7") == 7
 
 
+@pytest.mark.process
 def test_a_failure_is_told_and_is_no_answer(capfd):
     assert fresh.answer("x = 1\nimport nothing_of_this_name") is None
     stderr = capfd.readouterr().err

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("fastbp", "kernels", "tests", "bench", "scripts")
 INSTALLED = {"numpy", "numba", "llvmlite"}

@@ -32,6 +32,8 @@ from fastbp.kernels.base import width
 from support import processes, threading_layers
 from support.short_runs import RUNS, digests
 
+pytestmark = pytest.mark.law4
+
 RECORD = Path(__file__).parents[1] / "data" / "bits.json"
 
 
@@ -52,6 +54,7 @@ def test_there_is_a_run_with_everything():
     assert {type(run.optimizer) for run in RUNS.values()} == {*optimizers.OPTIMIZERS.values()}
 
 
+@pytest.mark.quick
 @pytest.mark.skipif(
     platform.machine().lower() not in ("x86_64", "amd64"), reason="recorded on x86-64"
 )
@@ -65,12 +68,14 @@ def test_the_bits_do_not_depend_on_shares(workers):
     assert digests(workers) == digests()
 
 
+@pytest.mark.process
 @threading_layers.each_layer
 def test_the_bits_do_not_depend_on_the_threading_layer(layer):
     program = "from support import short_runs; print(short_runs.digests(2))"
     assert processes.run(program, **threading_layers.settings(layer)) == f"{digests()}\n"
 
 
+@pytest.mark.process
 def test_the_bits_do_not_depend_on_the_cache(tmp_path):
     """Compiled anew, and loaded from what that left."""
     program = "from support import short_runs; print(short_runs.digests())"

@@ -71,6 +71,7 @@ def pair(case, name, dtype, output="identity", **options):
 # Law 2
 
 
+@pytest.mark.law2
 @each_dtype
 @pytest.mark.parametrize("output", ["identity", "tanh"])
 @each_own
@@ -90,6 +91,7 @@ def test_an_own_activation_is_the_one_of_its_name(case, name, output, dtype):
     assert own.evaluate(X, y) == pytest.approx(known.evaluate(X, y), rel=AMPLIFICATION * allowed)
 
 
+@pytest.mark.law2
 @each_dtype
 @each_route
 def test_an_own_relu_has_the_bits_of_relu(case, dtype):
@@ -99,6 +101,7 @@ def test_an_own_relu_has_the_bits_of_relu(case, dtype):
     assert bits(own) == bits(known)
 
 
+@pytest.mark.law2
 @each_dtype
 @pytest.mark.parametrize("kinds", [{}, {"layer_norm": True, "residual": True}], ids=["", "layers"])
 @each_route
@@ -122,6 +125,7 @@ def test_engines_agree(case, kinds, dtype):
 ANY = [name for name, loss in losses.LOSSES.items() if len(loss.outputs) > 2]
 
 
+@pytest.mark.law1
 @pytest.mark.parametrize("loss", ANY)
 @pytest.mark.parametrize("own", [softsign, tanh, gelu], ids=["softsign", "tanh", "gelu"])
 def test_gradients_equal_central_differences(own, loss):
@@ -131,6 +135,7 @@ def test_gradients_equal_central_differences(own, loss):
 # Law 4
 
 
+@pytest.mark.law4
 @each_route
 def test_the_bits_do_not_depend_on_the_threads(case):
     case, found = replace(case, hidden=(gelu, softsign), output=tanh), []
@@ -152,6 +157,7 @@ def train_and_predict(trainer, case):
     trainer.net.predict(X)
 
 
+@pytest.mark.law6
 def test_another_one_compiles_no_kernel():
     def another(z):
         return softsign(z)
@@ -171,6 +177,7 @@ def test_another_one_compiles_no_kernel():
 # Law 9
 
 
+@pytest.mark.law9
 @pytest.mark.parametrize("engine", ["numba", "numpy"])
 @pytest.mark.parametrize("rows", [7, 21])
 def test_nan_in_a_weight_reaches_the_loss(rows, engine):

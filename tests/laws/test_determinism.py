@@ -11,6 +11,8 @@ from support.cases import CASES, each_case, each_dtype
 from support.internals import core
 from support.trainers import LARGE, bits, fingerprint, trainer_in_thirds
 
+pytestmark = [pytest.mark.law4, pytest.mark.law5]
+
 either_engine = pytest.mark.parametrize("engine", ["numba", "numpy"])
 either_order = pytest.mark.parametrize("shuffle", [True, False], ids=["shuffled", "in_order"])
 
@@ -22,6 +24,7 @@ def test_run_after_run_has_the_same_bits(case, dtype):
     assert one == other
 
 
+@pytest.mark.quick("odd-float32")
 @each_dtype
 @each_case
 def test_any_number_of_shares_has_the_same_bits(case, dtype):
@@ -44,6 +47,7 @@ for threads in (1, 2, 3, 4):
 """
 
 
+@pytest.mark.process
 def test_any_number_of_threads_in_another_process_has_the_same_bits():
     lines = processes.run(THREADS, NUMBA_NUM_THREADS="4").splitlines()
     expected = fingerprint(trainer_in_thirds(LARGE, threads=1), *LARGE.batch())
@@ -99,6 +103,7 @@ def assert_same(one, other):
     assert np.array_equal(core(one).arrays.hyper, core(other).arrays.hyper)
 
 
+@pytest.mark.quick("odd-shuffled")
 @either_engine
 @either_order
 @each_case

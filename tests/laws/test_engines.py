@@ -19,9 +19,12 @@ from support.closeness import (
 from support.internals import checked_outputs, core
 from support.padding import check_padding, rest_of
 
+pytestmark = pytest.mark.law2
+
 STEPS = 4
 
 
+@pytest.mark.quick("odd")
 @each_dtype
 @each_case
 def test_engines_agree_on_outputs_loss_and_gradients(case, dtype):
@@ -63,6 +66,7 @@ def test_gradients_do_not_depend_on_the_blocks_they_are_taken_in(case, dtype):
     assert_layers_close(gradients, whole, tolerance(case, dtype))
 
 
+@pytest.mark.quick("float32")
 @each_dtype
 @pytest.mark.parametrize("optimizer", torch_record.CASES)
 def test_a_step_is_its_gradients_and_the_twins_update(optimizer, dtype):

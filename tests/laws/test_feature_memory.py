@@ -129,6 +129,8 @@ def report_allocations():
         print(name, *found, many[0] - few[0], many[1], sep="|")
 
 
+@pytest.mark.law6
+@pytest.mark.process
 def test_no_step_allocates():
     """Neither of Numba's run time, nor what Python keeps; nor one more of a parallel fit."""
     program = "import test_feature_memory; test_feature_memory.report_allocations()"
@@ -171,6 +173,8 @@ def stay_inside(side, dtype):
                 trainer.loss_and_gradients(X, y, weights)
 
 
+@pytest.mark.law7
+@pytest.mark.process
 @guarding
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("side", SIDES)

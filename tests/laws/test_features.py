@@ -75,6 +75,7 @@ def penalized_loss(trainer, feature, case):
     return loss
 
 
+@pytest.mark.law1
 @pytest.mark.parametrize("case", [MANY, FEW], ids=["many", "few"])
 @pytest.mark.parametrize(
     "feature",
@@ -122,6 +123,7 @@ def assert_engines_agree(feature, case, dtype, optimizer):
     )
 
 
+@pytest.mark.law2
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 @each_set
 @each_route
@@ -129,6 +131,7 @@ def test_engines_agree(case, feature, optimizer):
     assert_engines_agree(feature, case, "float64", optimizer)
 
 
+@pytest.mark.law2
 @pytest.mark.parametrize("optimizer", OTHERS.values(), ids=OTHERS)
 @pytest.mark.parametrize("feature", [Feature(), EVERY], ids=["plain", "every"])
 @each_dtype
@@ -136,11 +139,13 @@ def test_engines_agree_with_every_optimizer(dtype, feature, optimizer):
     assert_engines_agree(feature, MANY, dtype, optimizer)
 
 
+@pytest.mark.law2
 @each_feature
 def test_engines_agree_in_single_precision(feature):
     assert_engines_agree(feature, MANY, "float32", OPTIMIZERS["sgd"])
 
 
+@pytest.mark.law2
 @each_dtype
 def test_extended_kernels_without_features_have_the_bits_of_plain_ones(dtype):
     for case in ROUTES.values():
@@ -156,6 +161,7 @@ def test_extended_kernels_without_features_have_the_bits_of_plain_ones(dtype):
 # Law 4
 
 
+@pytest.mark.law4
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 @each_set
 def test_the_bits_do_not_depend_on_the_threads(feature, optimizer):
@@ -173,6 +179,7 @@ def test_the_bits_do_not_depend_on_the_threads(feature, optimizer):
 # Law 5
 
 
+@pytest.mark.law5
 def test_fit_equals_its_steps():
     X, y, weights = EVERY.batch(MANY)
     fitted, stepped = (EVERY.trainer(MANY, "float32", batch_size=15) for _ in range(2))
@@ -189,6 +196,7 @@ def test_fit_equals_its_steps():
     assert bits(fitted) == bits(stepped)
 
 
+@pytest.mark.law5
 @pytest.mark.parametrize("case", [MANY, FEW], ids=["many", "few"])
 def test_embed_makes_the_trainers_steps(case):
     options = EVERY.options
@@ -466,6 +474,7 @@ print("alive")
 """
 
 
+@pytest.mark.process
 def test_weights_in_a_second_thread_take_nothing_from_the_first():
     assert processes.run(IN_TWO_THREADS).splitlines()[-1] == "alive"
 

@@ -5,9 +5,12 @@ import pytest
 from support.cases import Case, each_case, each_hidden, each_pair, with_pair
 from support.central_differences import Probe
 
+pytestmark = pytest.mark.law1
+
 ODD = Case((3, 19, 5, 3), 7)
 
 
+@pytest.mark.quick("odd")
 @each_case
 def test_gradients_equal_central_differences(case):
     Probe(case).check()

@@ -74,6 +74,8 @@ def report_allocations():
         print(workers, few[0] > 0, many[0] - few[0], few[1], many[1])
 
 
+@pytest.mark.law6
+@pytest.mark.process
 def test_steps_make_no_allocation_of_numbas_run_time():
     """A parallel call makes handles for its arguments, a serial one none; more steps, no more."""
     program = "import test_memory; test_memory.report_allocations()"
@@ -121,6 +123,8 @@ def report_growth():
     print([growth(work) for work in works()])
 
 
+@pytest.mark.law6
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_stays_flat_over_a_thousand_steps():
     """And over as many of the other calls."""
@@ -184,6 +188,8 @@ def report_compilations(folder):
     print(run.code.cache_info().currsize, len(recorder.buffer))
 
 
+@pytest.mark.law6
+@pytest.mark.process
 def test_every_network_and_every_kind_of_array_is_one_compilation(tmp_path):
     program = f"import test_memory; test_memory.report_compilations({str(tmp_path)!r})"
     signatures, counts = processes.run(program).splitlines()
@@ -200,6 +206,8 @@ def report_twins():
     print(len(recorder.buffer), sum(len(f.signatures) for f in dispatchers().values()))
 
 
+@pytest.mark.law6
+@pytest.mark.process
 def test_the_numpy_engine_compiles_nothing():
     assert processes.run("import test_memory; test_memory.report_twins()") == "0 0\n"
 
@@ -266,6 +274,8 @@ def stay_inside(side, dtype):
             every_call(it, X[(i + j) % len(X)], y[(i + j) % len(y)], out)
 
 
+@pytest.mark.law7
+@pytest.mark.process
 @guarding
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("side", SIDES)
@@ -284,6 +294,8 @@ ctypes.c_float.from_address(array.ctypes.data + {offset}).value
 """
 
 
+@pytest.mark.law7
+@pytest.mark.process
 @guarding
 @pytest.mark.parametrize("side", SIDES)
 def test_a_guard_is_where_the_array_ends(side):

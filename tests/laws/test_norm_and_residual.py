@@ -85,12 +85,14 @@ def check_gradients(trainer, feature, case):
             assert abs(difference - along) <= TOLERANCE * (1 + abs(loss)), (layer, part)
 
 
+@pytest.mark.law1
 @pytest.mark.parametrize("feature", [Feature(), DROPOUT], ids=["plain", "dropout"])
 @each_layers
 def test_gradients_equal_central_differences(case, feature):
     check_gradients(feature.trainer(case), feature, case)
 
 
+@pytest.mark.law1
 @pytest.mark.parametrize("feature", [Feature(), DROPOUT], ids=["plain", "dropout"])
 @each_kind
 @each_hidden
@@ -99,6 +101,7 @@ def test_gradients_of_every_activation(hidden, kind, feature):
     check_gradients(feature.trainer(case), feature, case)
 
 
+@pytest.mark.law1
 @each_with_every
 def test_gradients_with_every_feature(case):
     trainer = EVERY.trainer(case)
@@ -106,6 +109,7 @@ def test_gradients_with_every_feature(case):
     check_gradients(trainer, EVERY, case)
 
 
+@pytest.mark.law1
 @each_layers
 def test_input_gradients_equal_central_differences(case):
     trainer, (X, _) = case.trainer(), case.batch()
@@ -140,28 +144,33 @@ def assert_engines_agree(feature, case, dtype, optimizer):
     )
 
 
+@pytest.mark.law2
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 @each_layers
 def test_engines_agree(case, optimizer):
     assert_engines_agree(Feature(), case, "float64", optimizer)
 
 
+@pytest.mark.law2
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 @each_with_every
 def test_engines_agree_with_every_feature(case, optimizer):
     assert_engines_agree(EVERY, case, "float64", optimizer)
 
 
+@pytest.mark.law2
 @pytest.mark.parametrize("optimizer", OTHERS.values(), ids=OTHERS)
 def test_engines_agree_with_every_optimizer(optimizer):
     assert_engines_agree(EVERY, LAYERS["both"], "float64", optimizer)
 
 
+@pytest.mark.law2
 @each_layers
 def test_engines_agree_in_single_precision(case):
     assert_engines_agree(Feature(), case, "float32", OPTIMIZERS["sgd"])
 
 
+@pytest.mark.law2
 @each_dtype
 @each_layers
 def test_padding_is_zero_whatever_was_there_before(case, dtype):
@@ -182,6 +191,7 @@ def test_padding_is_zero_whatever_was_there_before(case, dtype):
 # Law 4
 
 
+@pytest.mark.law4
 @each_layers
 def test_the_bits_do_not_depend_on_the_threads(case):
     found = []
@@ -192,6 +202,7 @@ def test_the_bits_do_not_depend_on_the_threads(case):
     assert found[0] == found[1] == found[2]
 
 
+@pytest.mark.law4
 @each_with_every
 def test_the_bits_do_not_depend_on_the_threads_with_every_feature(case):
     found = []
@@ -204,6 +215,7 @@ def test_the_bits_do_not_depend_on_the_threads_with_every_feature(case):
     assert found[0] == found[1] == found[2]
 
 
+@pytest.mark.law4
 @each_dtype
 @each_layers
 def test_a_row_does_not_depend_on_those_beside_it(case, dtype):
@@ -215,6 +227,7 @@ def test_a_row_does_not_depend_on_those_beside_it(case, dtype):
 # Law 5, and other ways in
 
 
+@pytest.mark.law5
 def test_fit_equals_its_steps():
     case = LAYERS["both"]
     fitted, stepped = (case.trainer("float32", batch_size=15) for _ in range(2))
@@ -226,6 +239,7 @@ def test_fit_equals_its_steps():
     assert bits(fitted) == bits(stepped)
 
 
+@pytest.mark.law5
 @each_dtype
 @each_way
 @each_layers
@@ -247,6 +261,7 @@ def test_an_embedded_model_is_the_trainer(case, way, dtype):
         assert bits(one) == bits(other)
 
 
+@pytest.mark.law5
 @each_layers
 def test_input_gradients_and_steps_from_outputs_equal_their_twins(case):
     trainer, (X, _) = case.trainer(optimizer=fastbp.SGD(lr=1.0)), case.batch()
@@ -269,6 +284,7 @@ def test_input_gradients_and_steps_from_outputs_equal_their_twins(case):
     assert distance(flat(layers) - flat(layers_of(trainer)), gradient) <= 8 * allowed
 
 
+@pytest.mark.law5
 @each_dtype
 @each_with_every
 def test_many_threads_predict_at_once(case, dtype):
@@ -292,6 +308,7 @@ def test_many_threads_predict_at_once(case, dtype):
     np.testing.assert_array_equal(out, expected)
 
 
+@pytest.mark.law5
 @pytest.mark.parametrize("engine", ["numba", "numpy"])
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
 @each_kind
@@ -310,6 +327,7 @@ def test_a_copy_goes_on_by_itself_and_alike(kind, copied, engine):
 # Law 9
 
 
+@pytest.mark.law9
 @pytest.mark.parametrize("engine", ["numba", "numpy"])
 @each_kind
 @each_hidden
@@ -331,6 +349,8 @@ def report_allocations():
         print(many[0] - few[0], few[1], many[1])
 
 
+@pytest.mark.law6
+@pytest.mark.process
 def test_steps_make_no_allocation_of_numbas_run_time():
     program = "import test_norm_and_residual; test_norm_and_residual.report_allocations()"
     assert processes.run(program, NUMBA_NRT_STATS="1").splitlines() == ["0 0 0"] * 2
@@ -348,6 +368,8 @@ def stay_inside(side, dtype):
         every_call(SimpleNamespace(trainer=trainer, X=X, y=y, size=trainer.batch_size))
 
 
+@pytest.mark.law7
+@pytest.mark.process
 @guarding
 @pytest.mark.parametrize(("side", "dtype"), list(zip(SIDES, DTYPES, strict=True)))
 def test_nothing_beyond_the_arrays_is_touched(side, dtype):

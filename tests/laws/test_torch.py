@@ -6,6 +6,8 @@ import fastbp
 from support import torch_record
 from support.cases import each_dtype
 
+pytestmark = pytest.mark.law3
+
 LOSS_TOLERANCE = {"float64": 1e-10, "float32": 3e-6}
 """Of a loss, relative: it is a mean of eleven logarithms of parameters that follow to 1e-5."""
 
@@ -26,6 +28,7 @@ def new_trainer(optimizer, dtype, engine, **options):
     )
 
 
+@pytest.mark.quick("float32-numba")
 @pytest.mark.parametrize("engine", ["numba", "numpy"])
 @each_dtype
 @pytest.mark.parametrize("case", torch_record.CASES)

@@ -7,6 +7,8 @@ import pytest
 from fastbp.kernels.base import width
 from support import processes
 
+pytestmark = [pytest.mark.law8, pytest.mark.slow]
+
 PROCESSORS = {256: "haswell", 128: "nehalem"}
 OTHERS = [bits for bits in width.WIDTHS if bits != width.BITS]
 """The width of this process has all tests already."""
@@ -37,6 +39,7 @@ def runs():
         process.wait()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("bits", OTHERS)
 def test_the_core_tests_pass_at(bits, runs):
     assert " passed" in processes.finish(runs[bits])
@@ -45,6 +48,7 @@ def test_the_core_tests_pass_at(bits, runs):
 SHOW = "from fastbp.kernels import width; print(width.BITS, width.lanes(4), width.lanes(8))"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("bits", OTHERS)
 def test_the_width_can_be_chosen(bits):
     chosen = processes.run(SHOW, FASTBP_VECTOR_BITS=str(bits))

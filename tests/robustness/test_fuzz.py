@@ -4,6 +4,7 @@ import io
 from contextlib import redirect_stderr
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,8 @@ from support.fuzzing import (
     tries,
 )
 from support.strange_values import anything, array_like, junk, numbers
+
+pytestmark = pytest.mark.slow
 
 
 def plain_metric(y, p):

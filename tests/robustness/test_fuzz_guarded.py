@@ -23,6 +23,8 @@ from support.fuzzing import (
 from support.guards import SIDES, Guard, guard_everything, guarding
 from support.strange_values import array_like
 
+pytestmark = pytest.mark.slow
+
 
 def under_guard(side):
     """Calls whose arrays, and fastbp's own, lie between forbidden pages."""
@@ -98,6 +100,7 @@ def embedded_call(data, guard):
     assert np.isfinite(trainer.net.arrays.parameters).all()
 
 
+@pytest.mark.process
 @guarding
 @pytest.mark.parametrize("side", SIDES)
 def test_nothing_beyond_the_arrays_is_touched_whatever_comes(side):

@@ -87,6 +87,7 @@ def few_rows_in_huge_batches():
             assert found == expected
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="limits address space, as Linux does")
 def test_sizes_beyond_memory_are_refused():
     assert processes.run("import test_sizes; test_sizes.try_beyond_memory()") == "went on\n"

@@ -6,9 +6,12 @@ import pytest
 
 from support import processes
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 60
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="reads memory and handles from /proc")
 def test_a_minute():
     program = f"from support import soak; soak.main({SECONDS})"

@@ -69,6 +69,7 @@ class Copy:
 COMPILED, LOADED = "0 0", "1 1"
 
 
+@pytest.mark.process
 def test_kernels_are_compiled_anew_when_one_that_they_call_is_edited(tmp_path):
     copy = Copy(tmp_path)
     fresh, again = copy.run(), copy.run()
@@ -86,6 +87,7 @@ def test_kernels_are_compiled_anew_when_one_that_they_call_is_edited(tmp_path):
     assert {path.name for path in copy.cache.iterdir()} == {fresh.folder, edited.folder}
 
 
+@pytest.mark.process
 def test_nothing_outside_of_the_kernels_goes_into_them(tmp_path):
     copy = Copy(tmp_path)
     fresh = copy.run()
@@ -93,6 +95,7 @@ def test_nothing_outside_of_the_kernels_goes_into_them(tmp_path):
     assert copy.run() == SimpleNamespace(values=fresh.values, n_correct=LOADED, folder=fresh.folder)
 
 
+@pytest.mark.process
 def test_installations_side_by_side_never_meet(tmp_path):
     """Equal ones share their kernels, others keep their own."""
     one, same, other = (Copy(tmp_path / name, tmp_path / "cache") for name in "abc")
@@ -108,6 +111,7 @@ def test_installations_side_by_side_never_meet(tmp_path):
     assert again[0].values != again[1].values
 
 
+@pytest.mark.process
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
     copy = Copy(tmp_path)
     (tmp_path / "file").touch()
@@ -129,6 +133,7 @@ print(len(recorder.buffer))
 """
 
 
+@pytest.mark.process
 def test_every_function_that_is_called_from_python_is_cached():
     assert type(run.parallel._cache) is kernel_cache.StampedCache
     case = CASES["odd"]
@@ -143,6 +148,7 @@ def test_every_function_that_is_called_from_python_is_cached():
 FOLDER = "from fastbp.kernels.base import code_stamp; print(code_stamp.cache_folder())"
 
 
+@pytest.mark.process
 def test_the_folder_is_stamped_with_the_width_and_the_processor():
     generic = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
     widths = ({"FASTBP_VECTOR_BITS": bits} for bits in ("256", "128"))
@@ -285,6 +291,7 @@ def test_a_function_that_lives_elsewhere_is_stamped_with_its_own_file(tmp_path):
     assert len(stamps) == 2
 
 
+@pytest.mark.process
 def test_without_a_setting_the_folder_is_among_the_users_caches(tmp_path):
     home = {"HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path), "XDG_CACHE_HOME": None}
     folder = Path(processes.run(FOLDER, NUMBA_CACHE_DIR=None, **home).strip())
@@ -292,6 +299,7 @@ def test_without_a_setting_the_folder_is_among_the_users_caches(tmp_path):
     assert folder.name.startswith("fastbp-")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("kind", ["*.nbc", "*.nbi"])
 @pytest.mark.parametrize("length", [0, 100])
 def test_a_damaged_cache_is_made_anew(tmp_path, kind, length):

@@ -4,7 +4,10 @@ import pytest
 
 from support import killing
 
+pytestmark = pytest.mark.slow
 
+
+@pytest.mark.process
 @pytest.mark.skipif(not hasattr(killing.signal, "SIGKILL"), reason="only POSIX kills like this")
 def test_killed_ten_times(capsys):
     killing.main(10)

@@ -24,6 +24,7 @@ print(len(compiled.buffer), jit._KEPT, run.code.cache_info().currsize, run.paral
 """
 
 
+@pytest.mark.process
 def test_import_and_making_a_trainer_compile_and_load_nothing():
     assert processes.run(IMPORT) == "0 [] 0 []\n"
 
@@ -65,6 +66,7 @@ def report(dtype):
 WARM = "import test_startup as t; t.report({!r})"
 
 
+@pytest.mark.process
 def test_after_warmup_nothing_compiles(tmp_path):
     """In a process with an empty cache, and in one that finds all of it there."""
     cache = {"NUMBA_CACHE_DIR": str(tmp_path)}
@@ -72,6 +74,7 @@ def test_after_warmup_nothing_compiles(tmp_path):
     assert processes.run(WARM.format("float32"), **cache) == "False 0 0 True\n"
 
 
+@pytest.mark.process
 def test_after_warmup_nothing_compiles_in_double_precision():
     fastbp.warmup("float64")
     assert processes.run(WARM.format("float64")) == "False 0 0 True\n"

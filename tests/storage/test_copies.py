@@ -75,6 +75,7 @@ place.write_bytes(pickle.dumps(trainer))
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("bits", [bits for bits in width.WIDTHS if bits != width.BITS])
 def test_a_pickle_goes_on_at_any_vector_width(bits, tmp_path):
     place = tmp_path / "trainer"

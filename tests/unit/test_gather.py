@@ -9,6 +9,8 @@ from support.array_views import KINDS, VIEWS, values_of
 from support.cases import each_dtype
 from support.kernel_stages import blank, vector_lanes
 
+pytestmark = pytest.mark.law2
+
 NO_ORDER = np.empty(0, np.int64)
 
 

@@ -12,6 +12,8 @@ from support import kernel_stages, torch_record
 from support.cases import HIDDEN, each_dtype
 from support.kernel_stages import blank, from_panels, to_panels, to_vector, vector_lanes
 
+pytestmark = pytest.mark.law2
+
 WIDE = np.float64
 
 
@@ -50,6 +52,7 @@ ROWS = (1, 5, 17, gemm.ROWS_BLOCK + 5)
 STEPS = (1, 3, 33, max(gemm.STEPS_DOWN, gemm.STEPS_ACROSS) + 7)
 
 
+@pytest.mark.quick("3-")
 @each_dtype
 @pytest.mark.parametrize("vectors", range(1, 9))
 def test_multiply_down_equals_its_twin(vectors, dtype):

@@ -71,6 +71,7 @@ SOME = {
 PAIRS = [(loss, output) for loss in losses.LOSSES for output in SOME.get(loss, activations.HIDDEN)]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("loss", losses.LOSSES)
 @pytest.mark.parametrize("output", activations.ACTIVATIONS)
 def test_pairs_of_loss_and_output(loss, output):

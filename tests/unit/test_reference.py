@@ -11,6 +11,8 @@ from fastbp.kernels.base import codes
 from support import torch_record
 from support.torch_record import RECORD
 
+pytestmark = [pytest.mark.law1, pytest.mark.law3]
+
 DTYPES = ("float32", "float64")
 HIDDEN = tuple(activations.HIDDEN)
 PAIRS = tuple((loss.name, output) for loss in losses.LOSSES.values() for output in loss.outputs)

@@ -10,6 +10,8 @@ from support import kernel_stages
 from support.cases import each_dtype
 from support.kernel_stages import blank, from_panels, to_panels, vector_lanes
 
+pytestmark = pytest.mark.law2
+
 FEWEST_AND_MOST = (1, 2, 3, 5, 8)
 GAP = 16
 
