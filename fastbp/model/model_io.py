@@ -136,7 +136,7 @@ def tensors(net: Network) -> dict[str, Array]:
 def from_dict(
     meta: Mapping[str, Any], tensors: Mapping[str, Array], functions: Functions | None = None
 ) -> Network:
-    """The network of ``to_dict`` and ``tensors``. ValueError unless they are of one, and whole.
+    """The network that ``to_dict`` and ``tensors`` describe; ValueError unless they are complete.
 
     Tensors are compared with the sizes before memory is allocated for these.
     """

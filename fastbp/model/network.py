@@ -21,7 +21,7 @@ from ..runtime import compiled_engine, fast_path, threads
 from ..runtime.arrays import Dataset, raise_status
 from ..runtime.locking import exclusive
 from . import network_checks
-from .network_arrays import NetworkArrays
+from .network_arrays import NetworkArrays, initial_layers
 
 
 class Network:
@@ -85,7 +85,8 @@ class Network:
         network_checks.check_options(self._spec())
         try:
             layout.check_room(self._spec())
-            self._make_arrays(self._initial(init), Scaling())
+            layers = initial_layers(self._spec(), self._activations, init, self.seed)
+            self._make_arrays(layers, Scaling())
         except MemoryError as error:
             raise MemoryError(
                 f"sizes {list(self.sizes)} make {self.n_parameters} parameters, and there is no "
@@ -138,17 +139,6 @@ class Network:
     def _make_arrays(self, layers: list[arenas.Layer], scaled: Scaling) -> None:
         self.arrays = NetworkArrays(self._spec(), self._activations, layers, scaled)
         self._fast_path: fast_path.Prediction | None = None
-
-    def _initial(self, init: str) -> list[arenas.Layer]:
-        rng = np.random.default_rng(self.seed)
-        layers: list[arenas.Layer] = [
-            (initializers.initial_weights(init, a.rectifier, n_in, n_out, rng), np.zeros(n_out))
-            for (n_in, n_out), a in zip(pairwise(self.sizes), self._activations, strict=True)
-        ]
-        if not self.layer_norm:
-            return layers
-        hidden = [(W, b, np.ones(len(b)), np.zeros(len(b))) for W, b in layers[:-1]]
-        return [*hidden, layers[-1]]
 
     def __getstate__(self) -> dict[str, Any]:
         """Parameters are in natural shapes. Keys are those of 0.1.0, whose pickles load."""

@@ -9,7 +9,7 @@ from weakref import WeakSet
 import numpy as np
 
 from ..common.types import Array, Ints
-from ..components import losses
+from ..components import initializers, losses
 from ..components.activations import Activation
 from ..data import scaling
 from ..data.scaling import Scaling
@@ -146,3 +146,18 @@ class NetworkArrays:
             self.scales,
             self.custom_activations,
         )
+
+
+def initial_layers(
+    spec: layout.PlanSpec, activations: tuple[Activation, ...], init: str, seed: int
+) -> list[arenas.Layer]:
+    """The parameters of a new network. init: the rule of its weights."""
+    rng = np.random.default_rng(seed)
+    layers: list[arenas.Layer] = [
+        (initializers.initial_weights(init, a.rectifier, n_in, n_out, rng), np.zeros(n_out))
+        for (n_in, n_out), a in zip(pairwise(spec.sizes), activations, strict=True)
+    ]
+    if not spec.layer_norm:
+        return layers
+    hidden = [(W, b, np.ones(len(b)), np.zeros(len(b))) for W, b in layers[:-1]]
+    return [*hidden, layers[-1]]

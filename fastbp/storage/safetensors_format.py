@@ -1,13 +1,13 @@
 """The safetensors format: written in a fixed order, and read as hostile input.
 
-A file is the length of its header (8 bytes, little-endian), the header (JSON: for each tensor its
-dtype, shape, and the bytes that are its own; and metadata, strings by name), and the bytes of the
-tensors.
+A file is the length of its header (8 bytes, little-endian), the header, and the bytes of the
+tensors. The header is JSON: dtype, shape and byte range of each tensor, and metadata, strings by
+name.
 
-The safetensors package is needed by tests alone. Its writer copies all tensors in memory, and the
-order of its metadata differs from one time to the next. Its reader accepts a name that occurs
-twice, and its errors say neither what was expected nor what to do. Tests read what is written here
-with the package, and here what the package writes.
+Only tests need the safetensors package. Its writer copies all tensors in memory, and the order of
+its metadata changes from call to call. Its reader accepts a name that occurs twice, and its errors
+do not say what was expected. Tests read the files of this module with the package, and the
+package's files with this module.
 """
 
 import json
@@ -77,7 +77,7 @@ def write(file: BinaryIO, metadata: Mapping[str, str], tensors: Mapping[str, Arr
 
     ValueError for a header above the format's limit: no reader would open the file.
     """
-    # Large elements first, so that all are aligned; the header is padded for the same reason.
+    # Large elements come first and the header is padded, so that every tensor is aligned.
     order = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
     header: dict[str, Any] = {METADATA: dict(sorted(metadata.items()))}
     begin = 0

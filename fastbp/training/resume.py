@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def to_dict(fit: "Fit", order: RowOrder) -> dict[str, Any]:
-    """How far a fit has come, and its arguments."""
+    """The progress and the arguments of a fit, for a checkpoint."""
     return {
         "asked": _arguments(fit, order),
         "position": vars(fit.cursor),

@@ -56,7 +56,7 @@ class StreamLoop:
         """See ``Loop``."""
 
     def to_dict(self) -> None:
-        """See ``Loop``: batches that have been read do not come again."""
+        """See ``Loop``: a stream cannot be resumed."""
 
     def run(self) -> None:
         """See ``Loop``."""
