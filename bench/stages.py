@@ -45,7 +45,7 @@ def compiled():
     from fastbp.kernels.stages.batch import take_rows
     from fastbp.kernels.stages.forward import forward
     from fastbp.kernels.stages.output_loss import output_loss
-    from fastbp.kernels.stages.update import update_part
+    from fastbp.kernels.stages.update import UPDATE, update_part
     from fastbp.kernels.tables import job_table, layout
 
     def run_stage(address, stage, worker, workers):
@@ -74,7 +74,7 @@ def compiled():
         elif stage == BACKWARD:
             backward(plan, params, work, first, last)
         else:
-            update_part(plan, params, moments, work, hyper, False, False, worker, workers, rows)
+            update_part(plan, (params, moments, work), hyper, UPDATE, worker, workers, rows)
         restore_denormals(before)
 
     signature = types.void(types.int64, types.int64, types.int64, types.int64)

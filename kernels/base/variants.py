@@ -1,8 +1,8 @@
-"""Two variants of the kernels from one source: plain, and extended by what few trainers ask for.
+"""Two variants of the kernels from one source: plain, and extended by rarely used features.
 
-A plan's type says which it is for. ``by_plan`` gives a kernel that differs between them; all that
-call it are compiled once for each. So what a plain network does not use costs it nothing, neither
-at a step nor when it is compiled.
+The type of a plan says which variant it is for. ``by_plan`` makes a kernel that differs between the
+variants; its callers are compiled once for each. A plain network pays nothing for the features that
+it does not use, neither in a step nor in compile time.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 def by_plan(plain: Any, extended: Any) -> Any:
     """A kernel that is ``plain`` or ``extended`` by the type of its first argument, a plan.
 
-    Both are kernels with the same arguments. plain: None where it would do nothing.
+    Both are kernels with the same arguments. plain: None if it does nothing.
     """
 
     @intrinsic

@@ -1,8 +1,8 @@
-"""What Python and the user's njit code call to predict with, and to train, an embedded model.
+"""The operations of an embedded model, for Python and for the user's njit code.
 
-Each function checks types while it is compiled, writes an ask (served.py) on the stack, and calls
-``served.serve`` by the address in the model's header: a few dozen instructions, so that the user's
-own functions compile fast, and no address goes into the user's cache.
+Each operation checks types while it is compiled, writes a request (embed_request.py) on the stack,
+and calls ``embed_server.serve`` by the address in the model handle. It is a few dozen instructions:
+the user's functions compile fast, and the user's cache holds no address.
 """
 
 from collections.abc import Callable
@@ -40,14 +40,14 @@ _COMMON = {
     "cached with other kernels of fastbp: call trainer.compiled() in this process, and delete the "
     "function's cache",
 }
-"""What every operation can refuse."""
+"""Messages of the statuses that every operation can have."""
 
 _FLAT = "{} has the wrong shape, expected (rows, {}), or flat for one row or {}"
 
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """What njit code makes of a call: an ask, in place, about a model and its arrays.
+    """A call in njit code: a request, emitted in place, about a model and its arrays.
 
     A call of another compiled function would count the references of eight arrays up and down:
     a prediction of 8-64-64-1 took a third longer.
@@ -206,20 +206,20 @@ def input_gradient(model, X, v, out):
 
 @entry
 def step_from(model, X, dloss_dp):
-    """One update by the user's own gradient of the outputs; whether it was made."""
+    """One update by the gradient of a custom loss by the outputs; whether it was made."""
     return STEP_FROM(model, X, dloss_dp)
 
 
-# For fastbp's own calls from Python, which have checked the types.
+# For ``Trainer.step`` and ``Network.predict``, which have checked the types.
 
 
-def _fast_step(header, X, y):
-    _, loss = request(embed_server.TRAIN_IF_SERIAL, header, X, y, None)
+def _fast_step(handle, X, y):
+    _, loss = request(embed_server.TRAIN_IF_SERIAL, handle, X, y, None)
     return loss
 
 
-def _fast_predict(header, X, out):
-    status, _ = request(J.INFER, header, X, None, out)
+def _fast_predict(handle, X, out):
+    status, _ = request(J.INFER, handle, X, None, out)
     return status == OK
 
 
@@ -229,9 +229,9 @@ def _array(dtype: Any, dimensions: int) -> Any:
 
 @cache
 def fast_step(itemsize: int) -> Any:
-    """(header, X, y) -> loss of a step in one thread, NaN if it is refused: nothing has changed.
+    """(handle, X, y) -> loss of a step in one thread; NaN if the step is refused.
 
-    header: its address, which costs Python less than the array. X (rows, inputs), y (rows, outputs)
+    handle: its address, which costs Python less than the array. X (rows, inputs), y (rows, outputs)
     or flat, of the element type, or int64 labels (rows,).
     """
     dtype = element(itemsize)
@@ -241,9 +241,9 @@ def fast_step(itemsize: int) -> Any:
 
 @cache
 def fast_predict(itemsize: int) -> Any:
-    """(header, X, out) -> whether out (rows, outputs) holds the outputs of X, which is finite.
+    """(handle, X, out) -> whether out (rows, outputs) holds the outputs of X, which is finite.
 
-    header: its address.
+    handle: its address.
     """
     dtype = element(itemsize)
     return ready_entry(_fast_predict, [(types.int64, _array(dtype, 2), _array(dtype, 2))])

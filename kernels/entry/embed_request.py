@@ -12,17 +12,17 @@ from ..base import code_stamp
 from ..ir.llvm_ir import I64
 from . import embed_server
 from .embed_server import (
-    ASK,
-    ASK_HEADER,
-    ASK_LABELS,
-    ASK_OUT,
-    ASK_STATUS,
-    ASK_TASK,
-    ASK_X,
-    ASK_Y,
     ENTRY,
     HERE,
     NO_MODEL,
+    REQUEST,
+    REQUEST_HANDLE,
+    REQUEST_LABELS,
+    REQUEST_OUT,
+    REQUEST_STATUS,
+    REQUEST_TASK,
+    REQUEST_X,
+    REQUEST_Y,
     STAMP,
 )
 from .embed_types import is_label
@@ -31,7 +31,7 @@ _DOUBLE = ir.DoubleType()
 
 
 def _facts(context: Any, builder: Any, kind: Any, value: Any, dtype: Any) -> list[Any]:
-    """Address, dimensions, rows and columns of an argument, as they stand in an ask."""
+    """Address, dimensions, rows and columns of an argument, as a request has them."""
     if kind == types.none:
         return [I64(0)] * 4
     if isinstance(kind, types.Array):
@@ -44,29 +44,29 @@ def _facts(context: Any, builder: Any, kind: Any, value: Any, dtype: Any) -> lis
     return [builder.ptrtoint(place, I64), I64(0), I64(1), I64(1)]
 
 
-def _is_for_these_kernels(builder: Any, header: Any) -> Any:
-    """Whether the header lies where it was made, and was made for what ``ask`` was compiled for."""
-    here, stamp = (builder.load(builder.gep(header, [I64(i)])) for i in (HERE, STAMP))
-    place = builder.icmp_unsigned("==", here, builder.ptrtoint(header, I64))
+def _is_for_these_kernels(builder: Any, handle: Any) -> Any:
+    """Whether the handle is no copy, and is for the kernels that this code was compiled with."""
+    here, stamp = (builder.load(builder.gep(handle, [I64(i)])) for i in (HERE, STAMP))
+    place = builder.icmp_unsigned("==", here, builder.ptrtoint(handle, I64))
     return builder.and_(place, builder.icmp_unsigned("==", stamp, I64(code_stamp.stamp())))
 
 
-def _call(builder: Any, header: Any, length: Any, elements: dict[int, Any]) -> tuple[Any, Any]:
-    """Serve an ask of these elements; its status, and what ``serve`` returns.
+def _call(builder: Any, handle: Any, length: Any, elements: dict[int, Any]) -> tuple[Any, Any]:
+    """Serve a request of these elements; its status, and what ``embed_server.serve`` returns.
 
-    length: of the header, as far as is known.
+    length: elements of the handle.
     """
-    block = cgutils.alloca_once(builder, I64, size=ASK)
+    block = cgutils.alloca_once(builder, I64, size=REQUEST)
     result = cgutils.alloca_once(builder, _DOUBLE)
     for i, element in elements.items():
         builder.store(element, builder.gep(block, [I64(i)]))
-    status = builder.gep(block, [I64(ASK_STATUS)])
+    status = builder.gep(block, [I64(REQUEST_STATUS)])
     builder.store(I64(NO_MODEL), status)
     builder.store(_DOUBLE(math.nan), result)
     long_enough = builder.icmp_signed(">", length, I64(max(ENTRY, STAMP, HERE)))
-    with builder.if_then(long_enough), builder.if_then(_is_for_these_kernels(builder, header)):
+    with builder.if_then(long_enough), builder.if_then(_is_for_these_kernels(builder, handle)):
         kind = ir.FunctionType(_DOUBLE, [block.type]).as_pointer()
-        code = builder.inttoptr(builder.load(builder.gep(header, [I64(ENTRY)])), kind)
+        code = builder.inttoptr(builder.load(builder.gep(handle, [I64(ENTRY)])), kind)
         builder.store(builder.call(code, [block]), result)
     return builder.load(status), builder.load(result)
 
@@ -75,30 +75,32 @@ RESULT = types.Tuple((types.int64, types.float64))
 
 
 def emit(context: Any, builder: Any, sig: Any, args: Any, task: Any, dtype: Any) -> Any:
-    """(status, value) of an ask about a header, or the header at an address, and X, y, out."""
+    """(status, value) of a request: a handle or its address, X, y, out."""
     kinds = sig.args
     if isinstance(kinds[0], types.Integer):
-        header, length = builder.inttoptr(args[0], I64.as_pointer()), I64(embed_server.FIRST_SLOT)
+        handle, length = builder.inttoptr(args[0], I64.as_pointer()), I64(embed_server.FIRST_SLOT)
     else:
         array = context.make_array(kinds[0])(context, builder, args[0])
-        header, (length,) = array.data, cgutils.unpack_tuple(builder, array.shape)
+        handle, (length,) = array.data, cgutils.unpack_tuple(builder, array.shape)
     elements = {
-        ASK_HEADER: builder.ptrtoint(header, I64),
-        ASK_TASK: task,
-        ASK_LABELS: I64(int(is_label(kinds[2]))),
+        REQUEST_HANDLE: builder.ptrtoint(handle, I64),
+        REQUEST_TASK: task,
+        REQUEST_LABELS: I64(int(is_label(kinds[2]))),
     }
-    for at, kind, value in zip((ASK_X, ASK_Y, ASK_OUT), kinds[1:], args[1:], strict=True):
+    for at, kind, value in zip(
+        (REQUEST_X, REQUEST_Y, REQUEST_OUT), kinds[1:], args[1:], strict=True
+    ):
         facts = _facts(context, builder, kind, value, dtype)
         elements |= {at + i: fact for i, fact in enumerate(facts)}
-    return context.make_tuple(builder, RESULT, _call(builder, header, length, elements))
+    return context.make_tuple(builder, RESULT, _call(builder, handle, length, elements))
 
 
 @intrinsic
-def request(typingctx: Any, task: Any, header: Any, X: Any, y: Any, out: Any) -> Any:
-    """(status, value) of an ask (served.py). Types are the caller's to check."""
+def request(typingctx: Any, task: Any, handle: Any, X: Any, y: Any, out: Any) -> Any:
+    """(status, value) of a request (embed_server.py). The caller has checked the types."""
     if not isinstance(X, types.Array):
         return None
-    kinds = [types.unliteral(kind) for kind in (header, X, y, out)]
+    kinds = [types.unliteral(kind) for kind in (handle, X, y, out)]
     dtype = X.dtype
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:

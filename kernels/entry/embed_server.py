@@ -1,12 +1,12 @@
 """Serves one call of an embedded model: checks the shapes, fills in a job, runs it.
 
-A model is a *header*, an int64 vector that says where everything of a trainer lies and which
-kernels it is for, with the job of its training; after that come the slots, each with a job and
-scratch memory of its own, so that many threads can predict at once. A call is an *ask*, int64
-(ASK,), on the caller's stack (embedded.py). Code of the user's that was compiled and cached long
-ago holds no address, and reads of a header its first three elements only.
+A *model handle* is an int64 vector with the addresses of a trainer's arrays, the stamp of the
+kernels that it was made for, and the job of training. The slots follow it: each has a job and
+scratch memory for one thread, so that many threads can predict at once. A *request* is int64
+(REQUEST,) on the caller's stack (embed_request.py). The user's compiled and cached code holds no
+address. Of a handle it reads the first three elements alone.
 
-What follows knows no element type: it is compiled once, as a C function.
+The functions here do not depend on the element type: they are compiled once, as a C function.
 """
 
 import math
@@ -39,48 +39,60 @@ from ..primitives.shuffle import GOLDEN
 from ..tables import job_table as J
 from ..tables import layout as P
 
-# Elements of a header. The first three never move.
+# Elements of a model handle. The first three keep their places in every version.
 (
     ENTRY,  # address of ``serve``
-    STAMP,  # code_stamp.stamp(): the kernels that it is for
-    HERE,  # its own address: a copy of a header is none
+    STAMP,  # code_stamp.stamp() of the kernels that it is for
+    HERE,  # its own address: it differs in a copied handle, which is therefore rejected
     CODE,  # address of step.call
     ITEMSIZE,  # bytes of an element
-    MOST_ROWS,  # of a call
-    SINGLE_THREAD_ROWS,  # of a step that a second thread would make no faster
+    MOST_ROWS,  # of one call
+    SINGLE_THREAD_ROWS,  # up to which a step is no faster with a second thread
     OPTIMIZER_MOMENTS,  # address of the optimizer's moments
     GRADIENT_ARENA,  # address of an arena laid out as the parameters
     LOSS_SUM,  # a float64: the sum of the row losses of the last call
     WEIGHT_SUM,  # a float64: the sum of the weights of the rows, for extended plans
-    SLOTS,  # how many there are
+    SLOTS,  # number of slots
     TRAINING,  # from here, the job of training
 ) = range(13)
 
 FIRST_SLOT = -(-(TRAINING + J.JOB) // 8) * 8
-"""From here, the slots. A slot is a job and these two:"""
+"""From here, the slots. A slot is a job and two elements, its status and whether it is busy."""
 
 SLOT_STATUS, BUSY = J.JOB, J.JOB + 1
 
 SLOT_STRIDE = -(-(J.JOB + 2) // 8) * 8
-"""Between slots: whole cache lines, since each is another thread's."""
+"""Elements between two slots: whole cache lines, because each slot is used by another thread."""
 
-# Elements of an ask; those of its arrays are address, dimensions, rows, columns.
-ASK_HEADER, ASK_TASK, ASK_LABELS, ASK_STATUS, ASK_X, ASK_Y, ASK_OUT, ASK = *range(5), 8, 12, 16
+# Elements of a request. An array has four: address, dimensions, rows, columns.
+(
+    REQUEST_HANDLE,  # address of the model handle
+    REQUEST_TASK,  # TRAIN_IF_SERIAL, or one of job_table.py
+    REQUEST_LABELS,  # 1: y is integer labels
+    REQUEST_STATUS,  # the answer
+    REQUEST_X,  # from here, X
+    REQUEST_Y,  # from here, y, or dLoss/dp
+    REQUEST_OUT,  # from here, out
+    REQUEST,  # length of a request
+) = (*range(5), 8, 12, 16)
+
+# Elements of an array, after its address.
 _NDIM, _ROWS, _COLUMNS = range(1, 4)
 
 TRAIN_IF_SERIAL = 100
-"""A task beside those of jobs.py: TRAIN, but REFUSED where ``Trainer.step`` must see to it."""
+"""A task beside those of job_table.py: TRAIN, but REFUSED where more threads would pay."""
 
 OK, REFUSED, NO_MODEL, BAD_X, BAD_Y, BAD_OUT, SHARED_OUT = range(7)
-"""Statuses of an ask. REFUSED: a value of X or y does not fit, or the loss is not finite; nothing
+"""Statuses of a request. REFUSED: a value of X or y is invalid, or the loss is not finite; nothing
 has changed."""
 
 
 WORD = 4
-"""Bytes of what is copied here, whatever the element type: one function to compile."""
+"""Bytes of a word. Gradients are copied word by word, so that one function serves both element
+types."""
 
 # NumPy integers, where a constant is an argument: Numba compiles anew for each Python one.
-_X, _Y, _OUT, _ONE = map(np.int64, (ASK_X, ASK_Y, ASK_OUT, 1))
+_X, _Y, _OUT, _ONE = map(np.int64, (REQUEST_X, REQUEST_Y, REQUEST_OUT, 1))
 _JOB_X, _JOB_Y, _INFER, _ITEM = map(np.int64, (J.X, J.Y, J.INFER, 8))
 _F32, _F64, _I64 = map(np.int64, (F32, F64, I64))
 
@@ -88,9 +100,9 @@ _F32, _F64, _I64 = map(np.int64, (F32, F64, I64))
 @kernel
 def _rows_of_x(request, inputs):
     """Rows of X (rows, inputs) or (inputs,); 0 if it has another shape."""
-    if request[ASK_X + _NDIM] == 2:
-        return request[ASK_X + _ROWS] if request[ASK_X + _COLUMNS] == inputs else 0
-    return 1 if request[ASK_X + _ROWS] == inputs else 0
+    if request[REQUEST_X + _NDIM] == 2:
+        return request[REQUEST_X + _ROWS] if request[REQUEST_X + _COLUMNS] == inputs else 0
+    return 1 if request[REQUEST_X + _ROWS] == inputs else 0
 
 
 @kernel
@@ -103,11 +115,13 @@ def _fits(request, array, rows, columns):
 
 @kernel
 def _targets_fit(request, plan, rows, outputs):
-    if request[ASK_LABELS] == 1:
+    if request[REQUEST_LABELS] == 1:
         known = plan[0, P.LOSS] == CROSS_ENTROPY
-        return known and request[ASK_Y + _NDIM] < 2 and request[ASK_Y + _ROWS] == rows
-    own = request[ASK_TASK] == J.FROM_OUTPUT or request[ASK_TASK] == J.INPUT_GRADIENT
-    return _fits(request, _Y, rows, outputs if own else plan[0, P.TARGETS])
+        return known and request[REQUEST_Y + _NDIM] < 2 and request[REQUEST_Y + _ROWS] == rows
+    is_gradient = (
+        request[REQUEST_TASK] == J.FROM_OUTPUT or request[REQUEST_TASK] == J.INPUT_GRADIENT
+    )
+    return _fits(request, _Y, rows, outputs if is_gradient else plan[0, P.TARGETS])
 
 
 @kernel
@@ -127,14 +141,14 @@ def _bytes(request, array, itemsize):
 @kernel
 def _overlap(request, array, itemsize):
     """Whether an array and out have memory in common."""
-    start, out = request[array], request[ASK_OUT]
+    start, out = request[array], request[REQUEST_OUT]
     size, out_size = _bytes(request, array, itemsize), _bytes(request, _OUT, itemsize)
     return start < out + out_size and out < start + size
 
 
 @kernel
 def _out_status(request, plan, rows, inputs, outputs, itemsize):
-    task, fits = request[ASK_TASK], True
+    task, fits = request[REQUEST_TASK], True
     if task == J.INFER:
         fits = _fits(request, _OUT, rows, outputs)
     elif task == J.INPUT_GRADIENT:
@@ -149,29 +163,29 @@ def _out_status(request, plan, rows, inputs, outputs, itemsize):
 
 
 @kernel
-def _is_for_one_thread(request, header, plan, rows, outputs):
+def _is_for_one_thread(request, handle, plan, rows, outputs):
     """Whether one thread is enough for a TRAIN_IF_SERIAL, with targets as ``Trainer`` takes them.
 
     Those of one row are flat only where there is one output.
     """
     single = outputs == 1 and plan[0, P.LOSS] != CROSS_ENTROPY
-    shaped = request[ASK_LABELS] == 1 or request[ASK_Y + _NDIM] == 2 or single
-    return shaped and rows <= header[SINGLE_THREAD_ROWS]
+    shaped = request[REQUEST_LABELS] == 1 or request[REQUEST_Y + _NDIM] == 2 or single
+    return shaped and rows <= handle[SINGLE_THREAD_ROWS]
 
 
 @kernel
-def _check(request, header, plan, rows, inputs):
-    """The status of an ask, from shapes and addresses alone."""
+def _check(request, handle, plan, rows, inputs):
+    """The status of a request, from shapes and addresses alone."""
     outputs = plan[plan[0, P.LAST], P.OUTPUTS]
-    if rows < 1 or rows > header[MOST_ROWS]:
+    if rows < 1 or rows > handle[MOST_ROWS]:
         return BAD_X
-    if request[ASK_TASK] == TRAIN_IF_SERIAL and not _is_for_one_thread(
-        request, header, plan, rows, outputs
+    if request[REQUEST_TASK] == TRAIN_IF_SERIAL and not _is_for_one_thread(
+        request, handle, plan, rows, outputs
     ):
         return REFUSED
-    if request[ASK_TASK] != J.INFER and not _targets_fit(request, plan, rows, outputs):
+    if request[REQUEST_TASK] != J.INFER and not _targets_fit(request, plan, rows, outputs):
         return BAD_Y
-    return _out_status(request, plan, rows, inputs, outputs, header[ITEMSIZE])
+    return _out_status(request, plan, rows, inputs, outputs, handle[ITEMSIZE])
 
 
 @kernel
@@ -192,7 +206,7 @@ def _code_of(itemsize):
 
 @kernel
 def _fill_job(job, task, request, itemsize, rows, inputs):
-    """One batch of these rows as they lie."""
+    """Fill in a job: one batch of these rows, in order."""
     job[J.TASK] = task
     job[J.ROWS] = rows
     job[J.BATCH] = rows
@@ -202,8 +216,8 @@ def _fill_job(job, task, request, itemsize, rows, inputs):
     job[J.START] = 0
     job[J.ORDER] = 0
     job[J.STATUS] = J.OK
-    job[J.OUT] = request[ASK_OUT]
-    _fill_descriptor(job, _JOB_X, request[ASK_X], rows, inputs, itemsize, _code_of(itemsize))
+    job[J.OUT] = request[REQUEST_OUT]
+    _fill_descriptor(job, _JOB_X, request[REQUEST_X], rows, inputs, itemsize, _code_of(itemsize))
 
 
 @kernel
@@ -214,19 +228,19 @@ def _thread(here):
 
 
 @kernel
-def _predict(here, request, header, rows, inputs):
+def _predict(here, request, handle, rows, inputs):
     """Run an inference in a free slot."""
-    flags = pointer_to(header[HERE] + 8 * (FIRST_SLOT + BUSY), types.int64)
-    slot = acquire(flags, SLOT_STRIDE, header[SLOTS], _thread(here))
-    place = header[HERE] + 8 * (FIRST_SLOT + slot * SLOT_STRIDE)
+    flags = pointer_to(handle[HERE] + 8 * (FIRST_SLOT + BUSY), types.int64)
+    slot = acquire(flags, SLOT_STRIDE, handle[SLOTS], _thread(here))
+    place = handle[HERE] + 8 * (FIRST_SLOT + slot * SLOT_STRIDE)
     job = typed_pointer_at(place, types.int64)
     job[SLOT_STATUS] = J.OK
-    _fill_job(job, _INFER, request, header[ITEMSIZE], rows, inputs)
-    call_code(header[CODE], place, J.RUN, 0, 1)
+    _fill_job(job, _INFER, request, handle[ITEMSIZE], rows, inputs)
+    call_code(handle[CODE], place, J.RUN, 0, 1)
     status = OK
     if job[SLOT_STATUS] != J.OK:
         status = REFUSED
-        _fill(job[J.OUT], _bytes(request, _OUT, _ONE), header[ITEMSIZE], math.nan)
+        _fill(job[J.OUT], _bytes(request, _OUT, _ONE), handle[ITEMSIZE], math.nan)
     release(offset(flags, slot * SLOT_STRIDE))
     return status
 
@@ -237,17 +251,17 @@ def _write_natural(plan, arena, out, words):
 
     Of a normalized layer the gains and the shifts follow.
 
-    arena, out: pointers to words, of which an element has so many.
+    arena, out: pointers to words, ``words`` for each element.
     """
-    w, at = lanes(arena), 0
+    n_lanes, at = lanes(arena), 0
     for layer in range(1, plan[0, P.LAST] + 1):
         inputs, units = plan[layer, P.INPUTS], plan[layer, P.OUTPUTS] * words
-        for u in range(0, units, w):
+        for u in range(0, units, n_lanes):
             stride = plan[layer, P.WEIGHT_STRIDE] * words
-            panel = offset(arena, plan[layer, P.WEIGHTS] * words + u // w * stride)
+            panel = offset(arena, plan[layer, P.WEIGHTS] * words + u // n_lanes * stride)
             for i in range(inputs):
-                for j in range(min(w, units - u)):
-                    put(out, at + i * units + u + j, get(panel, i * w + j))
+                for j in range(min(n_lanes, units - u)):
+                    put(out, at + i * units + u + j, get(panel, i * n_lanes + j))
         at += inputs * units
         for kind in range(plan[layer, P.PER_UNIT]):
             start = plan[layer, P.BIAS] + kind * plan[layer, P.PER_UNIT_STRIDE]
@@ -274,59 +288,59 @@ def _fill(address, count, itemsize, value):
 
 
 @kernel
-def _train(request, header, plan, rows, inputs):
-    """Run a step, or what is part of one."""
-    task, itemsize = request[ASK_TASK], header[ITEMSIZE]
-    place = header[HERE] + 8 * TRAINING
+def _train(request, handle, plan, rows, inputs):
+    """Run a task that needs y: a step, gradients, or an input gradient."""
+    task, itemsize = request[REQUEST_TASK], handle[ITEMSIZE]
+    place = handle[HERE] + 8 * TRAINING
     job = typed_pointer_at(place, types.int64)
     _fill_job(job, J.TRAIN if task == TRAIN_IF_SERIAL else task, request, itemsize, rows, inputs)
-    if request[ASK_LABELS] == 1:
-        _fill_descriptor(job, _JOB_Y, request[ASK_Y], rows, _ONE, _ITEM, _I64)
+    if request[REQUEST_LABELS] == 1:
+        _fill_descriptor(job, _JOB_Y, request[REQUEST_Y], rows, _ONE, _ITEM, _I64)
     else:
         columns, code = (
-            request[ASK_Y + _ROWS] * request[ASK_Y + _COLUMNS] // rows,
+            request[REQUEST_Y + _ROWS] * request[REQUEST_Y + _COLUMNS] // rows,
             _code_of(itemsize),
         )
-        _fill_descriptor(job, _JOB_Y, request[ASK_Y], rows, columns, itemsize, code)
-    header[LOSS_SUM] = header[WEIGHT_SUM] = 0  # and 0.0
-    job[J.MOMENTS] = header[OPTIMIZER_MOMENTS]
+        _fill_descriptor(job, _JOB_Y, request[REQUEST_Y], rows, columns, itemsize, code)
+    handle[LOSS_SUM] = handle[WEIGHT_SUM] = 0  # and 0.0
+    job[J.MOMENTS] = handle[OPTIMIZER_MOMENTS]
     if task == J.GRADIENTS:
-        job[J.MOMENTS] = header[GRADIENT_ARENA]
+        job[J.MOMENTS] = handle[GRADIENT_ARENA]
         _fill(job[J.MOMENTS], plan[0, P.PARAMETERS], itemsize, 0.0)
-    call_code(header[CODE], place, J.RUN, 0, 1)
+    call_code(handle[CODE], place, J.RUN, 0, 1)
     if job[J.STATUS] != J.OK:
         if task == J.INPUT_GRADIENT:
             _fill(job[J.OUT], rows * inputs, itemsize, math.nan)
         return REFUSED
     if task == J.GRADIENTS:
-        arena, out = _words(header[GRADIENT_ARENA]), _words(request[ASK_OUT])
+        arena, out = _words(handle[GRADIENT_ARENA]), _words(request[REQUEST_OUT])
         _write_natural(plan, arena, out, itemsize // WORD)
     return OK
 
 
 def _serve(place):
-    """Serve the ask, int64 (ASK,), at an address, and set its status.
+    """Serve the request, int64 (REQUEST,), at an address, and set its status.
 
-    Returns the mean loss of the rows (of FROM_OUTPUT and INPUT_GRADIENT that of sum p dLoss/dp),
-    0 for INFER, and NaN where the status is not FINE.
+    Returns the mean loss of the rows (for FROM_OUTPUT and INPUT_GRADIENT the mean of sum p
+    dLoss/dp), 0 for INFER, and NaN where the status is not OK.
     """
     request = typed_pointer_at(place, types.int64)
-    header = typed_pointer_at(request[ASK_HEADER], types.int64)
-    plan = plan_at(header[TRAINING + J.PLAN])
+    handle = typed_pointer_at(request[REQUEST_HANDLE], types.int64)
+    plan = plan_at(handle[TRAINING + J.PLAN])
     inputs = plan[1, P.INPUTS]
     rows = _rows_of_x(request, inputs)
-    status = _check(request, header, plan, rows, inputs)
+    status = _check(request, handle, plan, rows, inputs)
     if status == OK:
-        if request[ASK_TASK] == J.INFER:
-            status = _predict(place, request, header, rows, inputs)
+        if request[REQUEST_TASK] == J.INFER:
+            status = _predict(place, request, handle, rows, inputs)
         else:
-            status = _train(request, header, plan, rows, inputs)
-    request[ASK_STATUS] = status
+            status = _train(request, handle, plan, rows, inputs)
+    request[REQUEST_STATUS] = status
     if status != OK:
         return math.nan
-    if request[ASK_TASK] == J.INFER:
+    if request[REQUEST_TASK] == J.INFER:
         return 0.0
-    sums = pointer_to(header[HERE] + 8 * LOSS_SUM, types.float64)
+    sums = pointer_to(handle[HERE] + 8 * LOSS_SUM, types.float64)
     if plan[0, P.EXTENDED] == 1:
         weight = get(sums, WEIGHT_SUM - LOSS_SUM)
         return get(sums, 0) / weight if weight > 0.0 else 0.0

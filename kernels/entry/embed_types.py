@@ -6,7 +6,8 @@ from numba import types
 from numba.core.errors import TypingError
 
 FIELDS = ("header", "parameters", "moments", "hyper", "work", "scratch")
-"""Of the named tuple that a model is: first the header, second an array of the element type."""
+"""Fields of the named tuple that a model is: the handle first, then an array of the element
+type."""
 
 
 def element(itemsize: int) -> Any:
@@ -22,7 +23,7 @@ def refuse_type(name: str, kind: Any, expected: str) -> None:
 def check_model(model: Any) -> None:
     """Refuse what ``trainer.compiled()`` did not return."""
     known = isinstance(model, types.BaseNamedTuple) and tuple(model.fields) == FIELDS
-    # A header is read before anything in it is known to be true.
+    # The emitted code reads the handle before it can check it.
     known = known and is_array(model.types[0], types.int64, 1)
     if not (known and any(is_array(model.types[1], element(size), 1) for size in (4, 8))):
         refuse_type("model", model, "what trainer.compiled() returns")

@@ -1,4 +1,4 @@
-"""The way in: what Python calls.
+"""The compiled functions that Python calls to run a job.
 
 The stages are compiled once for each element type, as a C function that is called by its address:
 the parallel region below, which Numba compiles slowly and several times over, never contains them.
@@ -52,7 +52,7 @@ _CALLS = {
 def code(itemsize: int, extended: bool) -> int:
     """Address of ``step.call`` for elements of 4 or 8 bytes; compiles it, or loads it.
 
-    extended: for plans that are.
+    extended: for extended plans.
     """
     return c_function(_CALLS[itemsize, extended], _SIGNATURE)
 
@@ -69,7 +69,7 @@ def serial(itemsize: int, extended: bool) -> Callable[[int, int, int, int], int]
 
 @parallel_entry
 def parallel(job, code, workers):
-    """Run a job, int64 (JOB,), each stage as a parallel region of ``shares`` shares.
+    """Run a job, int64 (JOB,), each stage as a parallel region of ``workers`` workers.
 
     code: ``code(itemsize, extended)``. The same bits as ``serial``.
     """
@@ -81,7 +81,7 @@ def parallel(job, code, workers):
 
 
 def load(itemsize: int) -> None:
-    """Compile, or load from the cache, all that jobs on elements of 4 or 8 bytes run."""
+    """Compile, or load from the cache, the code of jobs on elements of 4 or 8 bytes."""
     for extended in (False, True):
         serial(itemsize, extended)
     parallel.compile(_PARALLEL_ARGUMENTS)

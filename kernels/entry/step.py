@@ -1,12 +1,13 @@
 """The fused step: gather, forward, loss and backward by rows; then gradient and update by weights.
 
-A step has two parallel regions, whatever the depth. Rows are independent up to the deltas, so each
-share takes its own vectors of rows through all layers; then each share takes its own part of every
-weight matrix over the whole batch. A batch with too few rows to share goes forward and back one
-layer at a time instead, and each share takes its own units of the layer; what few rows are at all
-(few.py) goes that way alone, too. No sum depends on how many shares there are.
+A step has two parallel regions, whatever the depth. Rows are independent up to the deltas: each
+worker takes some vectors of rows through all layers. Then each worker takes a part of every weight
+matrix over the whole batch. A batch with too few rows for the workers goes forward and back one
+layer at a time, and each worker takes some units of the layer. A small batch (small_batch.py)
+always goes that way. No sum depends on the number of workers.
 
-What Python asks for is a job (jobs.py). run.py drives the stages below.
+A job (job_table.py) says what to run. The functions here choose the next stage; worker_stages.py
+has a worker's part of each stage; run.py runs them.
 """
 
 import math
@@ -53,12 +54,12 @@ _ZERO = np.int64(0)  # a Python constant would compile its callee once more
 @kernel
 def _finish_forward_by_layer(plan, work, job, workers):
     """Outputs, loss and delta of a batch that went layer by layer; the stage that follows."""
-    w, rows, top = lanes(work), batch_rows(job), plan[0, P.LAST]
-    vectors = padded(rows, w) // w
+    n_lanes, rows, top = lanes(work), batch_rows(job), plan[0, P.LAST]
+    vectors = padded(rows, n_lanes) // n_lanes
     finish_forward(plan, work, rows)
     for v in range(vectors):
         put(offset(work, v * plan[0, P.BLOCK]), plan[0, P.ROW_STATUS], J.OK)
-        output_delta(plan, work, job, v, min(w, rows - v * w))
+        output_delta(plan, work, job, v, min(n_lanes, rows - v * n_lanes))
     to_panels(plan, work, top, _ZERO, vectors, _ZERO, plan[top, P.OUTPUTS])
     job[J.LAYER] = top
     stage = _accept(plan, work, job, workers)
@@ -67,7 +68,7 @@ def _finish_forward_by_layer(plan, work, job, workers):
 
 @kernel
 def _begin_batch(plan, work, job, workers):
-    """The first stage of a batch, if there is one; at the first of an epoch, make its order."""
+    """The first stage of a batch, or NOTHING after the last. Shuffles at the start of an epoch."""
     if job[J.EPOCH] >= job[J.EPOCHS] or job[J.BUDGET] <= 0:
         return J.NOTHING
     if job[J.START] == 0 and job[J.SHUFFLED] != J.IN_ORDER:
@@ -89,7 +90,7 @@ def _begin_batch(plan, work, job, workers):
 
 @kernel
 def _next_batch(job):
-    """To the next batch or epoch."""
+    """Move the job's cursor to the next batch or epoch."""
     if job[J.BATCH] >= job[J.ROWS] and job[J.SHUFFLED] == J.IN_ORDER:
         job[J.LOADED] = 1
     job[J.START] += job[J.BATCH]
@@ -100,22 +101,22 @@ def _next_batch(job):
 
 @kernel
 def _sum_losses(plan, work, job):
-    """The rows' losses, added up in their order; sets STATUS if a row is not valid."""
-    w, total = lanes(work), 0.0
-    for v in range(padded(batch_rows(job), w) // w):
+    """The sum of the rows' losses, in order; sets STATUS if a row is invalid."""
+    n_lanes, total = lanes(work), 0.0
+    for v in range(padded(batch_rows(job), n_lanes) // n_lanes):
         block = offset(work, v * plan[0, P.BLOCK])
         status = int(get(block, plan[0, P.ROW_STATUS]))
         if status != J.OK:
             job[J.STATUS] = status
             return 0.0
-        for lane in range(w):
+        for lane in range(n_lanes):
             total += get(block, plan[0, P.ROW_LOSS] + lane)
     return total
 
 
 @kernel
 def _add_to_epoch(job, sums, value):
-    """Add to this epoch's element of the float64 at an address."""
+    """Add to this epoch's element of a float64 array at an address."""
     encoded, epoch = pointer_to(sums, types.float64), job[J.EPOCH] - job[J.FIRST]
     put(encoded, epoch, get(encoded, epoch) + value)
 
@@ -136,9 +137,13 @@ def _accept_extended(plan, work, job, workers):
     total, weight = _sum_losses(plan, work, job), 0.0
     if job[J.STATUS] != J.OK:
         return J.NOTHING
-    w, rows, hyper = lanes(work), batch_rows(job), typed_pointer_at(job[J.HYPER], types.float64)
-    for v in range(padded(rows, w) // w):
-        for lane in range(w):
+    n_lanes, rows, hyper = (
+        lanes(work),
+        batch_rows(job),
+        typed_pointer_at(job[J.HYPER], types.float64),
+    )
+    for v in range(padded(rows, n_lanes) // n_lanes):
+        for lane in range(n_lanes):
             weight += get(work, v * plan[0, P.BLOCK] + plan[0, P.ROW_WEIGHT] + lane)
     total += weight * penalty(plan, work, hyper)
     if not math.isfinite(total):
@@ -146,7 +151,7 @@ def _accept_extended(plan, work, job, workers):
         return J.NOTHING
     _add_to_epoch(job, job[J.LOSSES], total)
     _add_to_epoch(job, job[J.WEIGHT_SUMS], weight)
-    if weight == 0.0 and job[J.TASK] != J.GRADIENTS:  # nothing to learn from
+    if weight == 0.0 and job[J.TASK] != J.GRADIENTS:  # no row has a weight: no update
         _next_batch(job)
         return _begin_batch(plan, work, job, workers)
     hyper[H.ROW_SCALE] = 1.0 if job[J.TASK] == J.GRADIENTS else rows / weight
@@ -154,9 +159,9 @@ def _accept_extended(plan, work, job, workers):
 
 
 _accept = by_plan(_accept_plain, _accept_extended)
-"""Add up the rows' losses; the stage that follows, NOTHING if one is not valid.
+"""Add the rows' losses to the epoch's sum; the next stage, or NOTHING if a row is invalid.
 
-(plan, work, job, shares)
+(plan, work, job, workers)
 """
 
 
@@ -170,7 +175,7 @@ def _finish_update(plan, hyper, job):
 
 @kernel
 def _next_stage(plan, work, hyper, job, after, workers):
-    """The stage that follows ``after``; NOTHING begins a job, and ends it."""
+    """The stage that follows ``after``. NOTHING is before the first stage and after the last."""
     infer = job[J.TASK] == J.INFER
     if after == J.FORWARD:
         if job[J.LAYER] < plan[0, P.LAST]:
@@ -200,10 +205,10 @@ def _next_stage(plan, work, hyper, job, after, workers):
 
 @kernel
 def call(plan, job, request, worker, workers, dtype):
-    """Serve a request about a job: one of the stages, ADVANCE (``share`` says after which), RUN.
+    """Serve a request about a job: a stage, ADVANCE (``worker`` is the last stage), or RUN.
 
-    plan: the job's, of a type that says which kernels it is for. dtype: the element type of the
-    arenas. Returns the next stage for ADVANCE, else NOTHING. Twin: ``fastbp.runtime.numpy_engine``.
+    plan: the job's; its type says which variant of the kernels runs. dtype: of the arenas. Returns
+    the next stage for ADVANCE, else NOTHING. Twin: ``fastbp.runtime.numpy_engine``.
     """
     hyper = typed_pointer_at(job[J.HYPER], types.float64)
     work = pointer_to(job[J.WORK], dtype)

@@ -39,7 +39,7 @@ from ..stages.small_batch import (
     forward_small_batch,
     is_small_batch,
 )
-from ..stages.update import update_part
+from ..stages.update import ACCUMULATE, STORE, UPDATE, update_part
 from ..tables import job_table as J
 from ..tables import layout as P
 
@@ -54,13 +54,13 @@ def batch_rows(job):
 
 @kernel
 def _mean_over(job):
-    """How many rows the loss is a mean of."""
+    """The number of rows that the loss is a mean of."""
     return job[J.ROWS] if job[J.TASK] == J.GRADIENTS else batch_rows(job)
 
 
 @kernel
 def output_delta(plan, work, job, vector, valid):
-    """Delta of the output layer for one vector of rows, with what stands for their losses."""
+    """Delta of the output layer and the row losses, for one vector of rows."""
     if not has_output_gradient(job):
         output_loss(plan, work, job, vector, valid, _mean_over(job))
         apply_row_weights(plan, work, job, vector, valid)
@@ -82,86 +82,114 @@ def output_delta(plan, work, job, vector, valid):
 
 @kernel
 def _by_rows(plan, params, work, job, worker, workers):
-    """One share's vectors of rows: gather, forward, loss, backward. Only its blocks are written."""
-    w, rows = lanes(work), batch_rows(job)
-    vectors = padded(rows, w) // w
+    """One worker's vectors of rows: gather, forward, loss, backward. It writes its blocks alone."""
+    n_lanes, rows = lanes(work), batch_rows(job)
+    vectors = padded(rows, n_lanes) // n_lanes
     first, last = part(vectors, worker, workers)
     scratch = offset(work, plan[0, P.SCRATCH] + worker * plan[0, P.SCRATCH_STRIDE])
     for layer in range(1, plan[0, P.LAST] + 1):
         measure_layer(plan, params, work, job, layer, worker, workers)
     fine = True
     for v in range(first if job[J.LOADED] == 0 else last, last):
-        valid = min(w, rows - v * w)
-        status = take_rows(plan, work, job, job[J.ORDER], job[J.START] + v * w, valid, v, scratch)
+        valid = min(n_lanes, rows - v * n_lanes)
+        status = take_rows(
+            plan, work, job, job[J.ORDER], job[J.START] + v * n_lanes, valid, v, scratch
+        )
         put(offset(work, v * plan[0, P.BLOCK]), plan[0, P.ROW_STATUS], status)
         fine = fine and status == J.OK
     if fine and first < last:
         forward(plan, params, work, first, last)
         for v in range(first, last):
-            output_delta(plan, work, job, v, min(w, rows - v * w))
+            output_delta(plan, work, job, v, min(n_lanes, rows - v * n_lanes))
         backward(plan, params, work, first, last)
 
 
 @kernel
 def _forward(plan, params, work, job, rows, worker, workers):
-    """One share's units of a layer, for all rows of the batch."""
-    w, layer = lanes(work), job[J.LAYER]
+    """One worker's units of a layer, for all rows of the batch."""
+    n_lanes, layer = lanes(work), job[J.LAYER]
     measure_layer(plan, params, work, job, layer, worker, workers)
-    first, last = part(padded(plan[layer, P.OUTPUTS], w) // w, worker, workers)
-    if is_small_batch(plan, rows, w):
+    first, last = part(padded(plan[layer, P.OUTPUTS], n_lanes) // n_lanes, worker, workers)
+    if is_small_batch(plan, rows, n_lanes):
         forward_small_batch(plan, params, work, layer, rows, first, last)
     elif first < last:
-        high = min(last * w, plan[layer, P.OUTPUTS])
-        forward_layer(plan, params, work, layer, _ZERO, padded(rows, w) // w, first * w, high)
+        high = min(last * n_lanes, plan[layer, P.OUTPUTS])
+        forward_layer(
+            plan,
+            params,
+            work,
+            layer,
+            _ZERO,
+            padded(rows, n_lanes) // n_lanes,
+            first * n_lanes,
+            high,
+        )
 
 
 @kernel
 def _backward(plan, params, work, job, rows, worker, workers):
-    """One share's units below a layer, for all rows of the batch."""
-    w, layer = lanes(work), job[J.LAYER]
-    first, last = part(padded(plan[layer, P.INPUTS], w) // w, worker, workers)
-    if is_small_batch(plan, rows, w):
+    """One worker's units below a layer, for all rows of the batch."""
+    n_lanes, layer = lanes(work), job[J.LAYER]
+    first, last = part(padded(plan[layer, P.INPUTS], n_lanes) // n_lanes, worker, workers)
+    if is_small_batch(plan, rows, n_lanes):
         backward_small_batch(plan, params, work, layer, rows, first, last)
     elif first < last:
-        high = min(last * w, plan[layer, P.INPUTS])
-        backward_layer(plan, params, work, layer, _ZERO, padded(rows, w) // w, first * w, high)
+        high = min(last * n_lanes, plan[layer, P.INPUTS])
+        backward_layer(
+            plan,
+            params,
+            work,
+            layer,
+            _ZERO,
+            padded(rows, n_lanes) // n_lanes,
+            first * n_lanes,
+            high,
+        )
 
 
 @kernel
 def _by_weights(plan, params, moments, work, hyper, job, worker, workers):
-    """One share's part of every weight matrix: gradient, then update or keep."""
-    adds, rows = job[J.TASK] == J.GRADIENTS, batch_rows(job)
-    stores = stores_gradient(plan) and not adds
-    into, keep = gradient_arena(plan, moments) if stores else moments, adds or stores
-    update_part(plan, params, into, work, hyper, keep, adds, worker, workers, rows)
+    """One worker's part of every weight matrix: gradient, then update or store."""
+    rows, mode, target = batch_rows(job), UPDATE, moments
+    if job[J.TASK] == J.GRADIENTS:
+        mode = ACCUMULATE
+    elif stores_gradient(plan):
+        mode, target = STORE, gradient_arena(plan, moments)
+    update_part(plan, (params, target, work), hyper, mode, worker, workers, rows)
 
 
 @kernel
 def _to_inputs(plan, params, work, job, worker, workers):
-    """One share's part of dLoss/dX, to OUT: what follows the deltas in place of BY_WEIGHTS."""
-    w, rows, inputs = lanes(work), batch_rows(job), plan[1, P.INPUTS]
+    """One worker's part of dLoss/dX, to OUT. INPUT_GRADIENT runs it in place of BY_WEIGHTS."""
+    n_lanes, rows, inputs = lanes(work), batch_rows(job), plan[1, P.INPUTS]
     out, error = pointer_to(job[J.OUT], work), offset(work, plan[1, P.IN])
-    if is_small_batch(plan, rows, w):
-        first, last = part(padded(inputs, w) // w, worker, workers)
+    if is_small_batch(plan, rows, n_lanes):
+        first, last = part(padded(inputs, n_lanes) // n_lanes, worker, workers)
         error_of_inputs_small_batch(plan, params, work, rows, first, last)
-        for p in range(first, last):
-            to_raw_input_gradient_panel(plan, offset(error, p * rows * w), rows, p * w)
+        for panel in range(first, last):
+            to_raw_input_gradient_panel(
+                plan, offset(error, panel * rows * n_lanes), rows, panel * n_lanes
+            )
             for r in range(rows):
-                for i in range(min(w, inputs - p * w)):
-                    put(out, r * inputs + p * w + i, get(error, (p * rows + r) * w + i))
+                for i in range(min(n_lanes, inputs - panel * n_lanes)):
+                    put(
+                        out,
+                        r * inputs + panel * n_lanes + i,
+                        get(error, (panel * rows + r) * n_lanes + i),
+                    )
         return
-    first, last = part(padded(rows, w) // w, worker, workers)
+    first, last = part(padded(rows, n_lanes) // n_lanes, worker, workers)
     scratch = offset(work, plan[0, P.SCRATCH] + worker * plan[0, P.SCRATCH_STRIDE])
     error_of_inputs(plan, params, work, first, last)
     for v in range(first, last):
-        valid, rows_error = min(w, rows - v * w), offset(error, v * plan[0, P.BLOCK])
+        valid, rows_error = min(n_lanes, rows - v * n_lanes), offset(error, v * plan[0, P.BLOCK])
         to_raw_input_gradient(plan, rows_error)
-        write_rows(rows_error, inputs, valid, out, v * w, scratch)
+        write_rows(rows_error, inputs, valid, out, v * n_lanes, scratch)
 
 
 @kernel
 def run_stage(plan, work, hyper, job, stage, worker, workers, dtype):
-    """One share's part of a stage."""
+    """One worker's part of a stage."""
     params = pointer_to(job[J.PARAMS], dtype)
     rows = job[J.ROWS] if job[J.TASK] == J.INFER else batch_rows(job)
     if stage == J.BY_ROWS:

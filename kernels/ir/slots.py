@@ -1,8 +1,8 @@
-"""Slots of scratch memory, each for one thread at a time, taken and given back without a lock.
+"""Slots of scratch memory, each for one thread at a time, acquired and released without a lock.
 
-That works for threads of any origin: Numba's, under any of its threading layers, nested or not,
-and Python's. ``get_thread_id`` would not: it is 0 in every one of Python's threads, and it is a
-symbol that the user's cached code could not be linked to in a new process.
+They work for threads of any origin: Numba's, under any threading layer, nested or not, and
+Python's. ``get_thread_id`` does not: it is 0 in every Python thread, and the user's cached code
+could not link to its symbol in a new process.
 """
 
 from typing import Any
@@ -43,8 +43,8 @@ def acquire(flags, stride, count, wish):
     """The number of a free slot among ``count``, now busy; waits while there is none.
 
     flags: pointer to the first slot's int64 flag, 0 while it is free; the others lie ``stride``
-    elements apart. wish: any number >= 0, another one for each thread, where to look first: so
-    that threads seldom write the same cache line.
+    elements apart. wish: any number >= 0, different in most threads; the search starts at slot
+    ``wish % count``, so that threads seldom write the same cache line.
     """
     slot = wish % count
     while not _try_acquire(offset(flags, slot * stride)):

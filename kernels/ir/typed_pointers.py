@@ -1,7 +1,7 @@
 """The plan, the job and the hyperparameters inside kernels: bare pointers with an index.
 
-An array is nine values, and a kernel that hands on three of them passes its arguments through
-memory at every call: for a small network those calls took longer than its products.
+A Numba array is nine values. A kernel that passes three arrays on passes its arguments through
+memory at every call: for a small network those calls took longer than the products.
 """
 
 import operator
@@ -17,7 +17,7 @@ from .llvm_ir import I64, ir_element
 
 
 class TypedPointer(types.Type):
-    """Pointer to int64 or float64 cells: ``cells[i]`` reads, ``cells[i] = x`` writes."""
+    """Pointer to int64 or float64 elements: ``p[i]`` reads, ``p[i] = x`` writes."""
 
     def __init__(self, dtype: types.Type) -> None:
         self.dtype = dtype
@@ -53,7 +53,7 @@ class _PlanModel(models.PrimitiveModel):  # type: ignore[misc]
 
 @intrinsic
 def typed_pointer_at(typingctx: Any, address: Any, dtype: Any) -> Any:
-    """The cells of a Numba type at an integer address."""
+    """A typed pointer to elements of a Numba type at an integer address."""
     kind = TypedPointer(dtype.dtype)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:

@@ -1,8 +1,8 @@
-"""exp, tanh, erf and their kin on vectors; the activations and their slopes.
+"""exp, tanh, erf and related functions on vectors; the activations and their derivatives.
 
-float32 uses polynomials, because a libm call for each lane costs more than the product that fed
-it; float64 calls libm lane by lane. Every clamp is written so that NaN passes. The largest errors,
-in units in the last place (tests/test_elementwise.py measures them again):
+float32 uses polynomials, because a libm call for each lane costs more than the product before it;
+float64 calls libm lane by lane. Every clamp is written so that NaN passes. The largest errors, in
+units in the last place (tests/test_elementwise.py measures them again):
 
 ===================  =======  =======
 function             float32  float64
@@ -127,7 +127,7 @@ def _log1p32(u):
 @inlined
 def _log32(x):
     result = fma(exponent(x), _LN2, _log1p32(mantissa(x) - 1.0))
-    return fma(x, 0.0, result)  # the bits of a NaN or an infinity would pass for a number
+    return fma(x, 0.0, result)  # NaN and infinity stay: their bits would be read as a number
 
 
 @inlined
@@ -210,7 +210,7 @@ def activation(code, z):
 
 @kernel
 def derivative(code, z, a):
-    """da/dz of one vector; SILU and GELU look at z, and CUSTOM_ACTIVATION left it there.
+    """da/dz of one vector. SILU and GELU read z. For CUSTOM_ACTIVATION z holds da/dz.
 
     Twin: same name.
     """
@@ -237,22 +237,22 @@ def derivative(code, z, a):
 
 
 _PART = 1024
-"""Vectors of a sum that are added up by themselves: rounding grows with the longest chain."""
+"""Vectors of a partial sum: rounding grows with the longest chain."""
 
 
 @kernel
 def sum_of_vectors(x, count):
-    """The sum of ``count`` vectors that lie one after another, two chains at a time."""
-    w = lanes(x)
+    """The sum of ``count`` contiguous vectors, two chains at a time."""
+    n_lanes = lanes(x)
     total = splat(x, 0.0)
     for start in range(0, count, _PART):
         stop = min(count, start + _PART)
         even = odd = splat(x, 0.0)
-        for i in range(start * w, (start + (stop - start) // 2 * 2) * w, 2 * w):
+        for i in range(start * n_lanes, (start + (stop - start) // 2 * 2) * n_lanes, 2 * n_lanes):
             even = even + load(x, i)
-            odd = odd + load(x, i + w)
+            odd = odd + load(x, i + n_lanes)
         if (stop - start) % 2 == 1:
-            even = even + load(x, (stop - 1) * w)
+            even = even + load(x, (stop - 1) * n_lanes)
         total = total + (even + odd)
     return total
 
@@ -263,10 +263,10 @@ def activate(code, z, a, units, padded):
 
     z, a: (padded, lanes), may be the same.
     """
-    w = lanes(z)
-    for i in range(0, units * w, w):
+    n_lanes = lanes(z)
+    for i in range(0, units * n_lanes, n_lanes):
         store(a, i, activation(code, load(z, i)))
-    for i in range(units * w, padded * w, w):
+    for i in range(units * n_lanes, padded * n_lanes, n_lanes):
         store(a, i, splat(a, 0.0))
 
 
@@ -276,9 +276,9 @@ def times_derivative(code, delta, z, a, units, padded):
 
     delta, z, a: (padded, lanes); delta aliases none of them.
     """
-    w = lanes(z)
+    n_lanes = lanes(z)
     if code != IDENTITY:
-        for i in range(0, units * w, w):
+        for i in range(0, units * n_lanes, n_lanes):
             store(delta, i, load(delta, i) * derivative(code, load(z, i), load(a, i)))
-    for i in range(units * w, padded * w, w):
+    for i in range(units * n_lanes, padded * n_lanes, n_lanes):
         store(delta, i, splat(delta, 0.0))

@@ -1,7 +1,7 @@
 """Rows of the user's array, of any type and strides, into lane panels.
 
 The array comes as a descriptor, int64 (6,): address, bytes between rows, bytes between columns,
-type code, rows, columns. Its type is a value, so that no kind of array adds a compilation.
+type code, rows, columns. The type is a value: no kind of array adds a compilation.
 """
 
 from typing import Any
@@ -150,20 +150,20 @@ def _row_address(job, data, order, place):
 
 @kernel
 def gather_rows(job, data, order, first, rows, target):
-    """A few rows into row panels (gemv.py); returns whether a value was NaN or infinite.
+    """The rows of a small batch into row panels (gemv.py); whether a value was NaN or infinite.
 
     job, data, order: as in ``gather``. target: (panels of columns, rows, lanes); lanes beyond the
     last column become 0. Twin: plain indexing.
     """
-    w = lanes(target)
+    n_lanes = lanes(target)
     columns, step, code = job[data + N_COLUMNS], job[data + COLUMN_BYTES], job[data + DTYPE]
     zero = splat(target, 0.0)
     bad = zero < zero
     for r in range(rows):
         source = _row_address(job, data, order, first + r)
-        for c in range(0, columns, w):
-            place = offset(target, c * rows + r * w)
-            _copy_row(source + c * step, step, code, min(w, columns - c), place)
+        for c in range(0, columns, n_lanes):
+            place = offset(target, c * rows + r * n_lanes)
+            _copy_row(source + c * step, step, code, min(n_lanes, columns - c), place)
             x = load(place, 0)
             bad = bad | differs(x - x, zero)
     return any_lane(bad)
@@ -176,23 +176,23 @@ def _gather_vectors(job, data, order, first, columns, target, scratch):
     Arguments are those of ``gather``. A row is prefetched AHEAD vectors before its turn, and at its
     end the row that is next in the same lane.
     """
-    w, size = lanes(target), item_bytes(target)
+    n_lanes, size = lanes(target), item_bytes(target)
     zero = splat(target, 0.0)
     bad = zero < zero
     here = pointer_to(scratch, types.int64)
-    for r in range(w):
+    for r in range(n_lanes):
         put(here, r, _row_address(job, data, order, first + r))
-        later = min(first + w + r, job[data + N_ROWS] - 1)
-        put(here, w + r, _row_address(job, data, order, later))
-    for c in range(0, columns // w * w, w):
-        row, ahead = _ZERO, (c + AHEAD * w) * size
-        if c + AHEAD * w >= columns:
-            row, ahead = w, (c + AHEAD * w) % columns * size
-        for r in range(row, row + w):
+        later = min(first + n_lanes + r, job[data + N_ROWS] - 1)
+        put(here, n_lanes + r, _row_address(job, data, order, later))
+    for c in range(0, columns // n_lanes * n_lanes, n_lanes):
+        row, ahead = _ZERO, (c + AHEAD * n_lanes) * size
+        if c + AHEAD * n_lanes >= columns:
+            row, ahead = n_lanes, (c + AHEAD * n_lanes) % columns * size
+        for r in range(row, row + n_lanes):
             prefetch(get(here, r) + ahead)
-        place = offset(target, c * w)
+        place = offset(target, c * n_lanes)
         transpose_rows(here, c * size, place)
-        for i in range(0, w * w, w):
+        for i in range(0, n_lanes * n_lanes, n_lanes):
             x = load(place, i)
             bad = bad | differs(x - x, zero)
     return any_lane(bad)
@@ -207,23 +207,23 @@ def gather(job, data, order, first, valid, target, scratch):
     target: (columns padded to lanes, lanes); lanes from ``valid`` on become 0.
     scratch: (lanes, lanes). Twin: plain indexing.
     """
-    w = lanes(target)
+    n_lanes = lanes(target)
     columns, step, code = job[data + N_COLUMNS], job[data + COLUMN_BYTES], job[data + DTYPE]
     whole, bad_vectors = _ZERO, False
-    if valid == w <= columns and _is_native(step, code, target):
-        whole = columns // w * w
+    if valid == n_lanes <= columns and _is_native(step, code, target):
+        whole = columns // n_lanes * n_lanes
         bad_vectors = _gather_vectors(job, data, order, first, columns, target, scratch)
     zero = splat(target, 0.0)
     bad = zero < zero
-    for r in range(valid, w):
-        store(scratch, r * w, zero)
-    for c in range(whole, columns, w):
-        count = min(w, columns - c)
+    for r in range(valid, n_lanes):
+        store(scratch, r * n_lanes, zero)
+    for c in range(whole, columns, n_lanes):
+        count = min(n_lanes, columns - c)
         for r in range(valid):
             source = _row_address(job, data, order, first + r) + c * step
-            _copy_row(source, step, code, count, offset(scratch, r * w))
-        transpose(scratch, w, offset(target, c * w), w)
-        for i in range(c * w, (c + w) * w, w):
+            _copy_row(source, step, code, count, offset(scratch, r * n_lanes))
+        transpose(scratch, n_lanes, offset(target, c * n_lanes), n_lanes)
+        for i in range(c * n_lanes, (c + n_lanes) * n_lanes, n_lanes):
             x = load(target, i)
             bad = bad | differs(x - x, zero)
     return bad_vectors or any_lane(bad)

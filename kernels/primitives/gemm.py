@@ -170,13 +170,13 @@ def tile_across(vectors, a, a_stride, b, b_stride, c, c_stride, steps, mode, p, 
     p, q, r: where this tile lies in arenas whose next tile is prefetched, ``stride`` between
     vectors: one row for each panel of ``a``, so that the loads of the product are not held up.
     """
-    w = lanes(a)
+    n_lanes = lanes(a)
     if vectors == 3:
-        _across3(a, b, b_stride, c, c_stride, steps, w, a_stride, mode, a, p, q, r, stride)
+        _across3(a, b, b_stride, c, c_stride, steps, n_lanes, a_stride, mode, a, p, q, r, stride)
     elif vectors == 2:
-        _across2(a, b, b_stride, c, c_stride, steps, w, a_stride, mode, a, p, q, r, stride)
+        _across2(a, b, b_stride, c, c_stride, steps, n_lanes, a_stride, mode, a, p, q, r, stride)
     else:
-        _across1(a, b, b_stride, c, c_stride, steps, w, a_stride, mode, a, p, q, r, stride)
+        _across1(a, b, b_stride, c, c_stride, steps, n_lanes, a_stride, mode, a, p, q, r, stride)
 
 
 @kernel
@@ -193,8 +193,8 @@ def multiply_down(a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps, b
     ``b_stride`` apart. c: ``vectors`` panels of (rows,), ``c_stride`` apart; rows up to the next
     multiple of the tile are written. bias: (rows,). Nothing may alias c. Twin: ``forward``.
     """
-    w = lanes(a)
-    tile = min(ROWS, w)
+    n_lanes = lanes(a)
+    tile = min(ROWS, n_lanes)
     for block in range(0, rows, ROWS_BLOCK):
         for k in range(0, steps, STEPS_DOWN):
             mode = ADD if k > 0 else ADD_BIAS
@@ -204,10 +204,10 @@ def multiply_down(a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps, b
                 for r in range(block, min(rows, block + ROWS_BLOCK), tile):
                     tile_down(
                         n,
-                        offset(a, r // w * a_stride + k * w + r % w),
-                        offset(b, v * b_stride + k * w),
+                        offset(a, r // n_lanes * a_stride + k * n_lanes + r % n_lanes),
+                        offset(b, v * b_stride + k * n_lanes),
                         b_stride,
-                        offset(c, v * c_stride + r * w),
+                        offset(c, v * c_stride + r * n_lanes),
                         c_stride,
                         min(STEPS_DOWN, steps - k),
                         mode,
@@ -223,8 +223,8 @@ def multiply_across(a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps)
     a: lane panels (rows, steps), ``a_stride`` apart. b, c: as in ``multiply_down``.
     Twin: ``backward``.
     """
-    w = lanes(a)
-    tile = min(ROWS, w)
+    n_lanes = lanes(a)
+    tile = min(ROWS, n_lanes)
     for block in range(0, rows, ROWS_BLOCK):
         for k in range(0, steps, STEPS_ACROSS):
             mode = ADD if k > 0 else WRITE
@@ -232,12 +232,12 @@ def multiply_across(a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps)
             while v < vectors:
                 n = next_vectors(vectors - v)
                 for r in range(block, min(rows, block + ROWS_BLOCK), tile):
-                    target = offset(c, v * c_stride + r * w)
+                    target = offset(c, v * c_stride + r * n_lanes)
                     tile_across(
                         n,
-                        offset(a, k // w * a_stride + r * w),
+                        offset(a, k // n_lanes * a_stride + r * n_lanes),
                         a_stride,
-                        offset(b, v * b_stride + k * w),
+                        offset(b, v * b_stride + k * n_lanes),
                         b_stride,
                         target,
                         c_stride,

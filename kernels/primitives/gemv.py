@@ -1,12 +1,12 @@
-"""The micro-kernels for few rows: a vector holds one row's units.
+"""The micro-kernels for small batches: a vector holds units of one row.
 
-gemm.py holds one unit of a whole vector of rows in a register; with less than half a vector of rows
-most of that would be padding. Here vectors lie along the units of a layer, as the lanes of W's
-panels do, and a row costs no more than its own products. Rows of activations lie as *row panels*
-(panels of units, rows, lanes): dense, so that one row is one plain vector.
+In gemm.py a register holds one unit of a whole vector of rows; with less than half a vector of rows
+most of it would be padding. Here a register holds one row's units, like the lanes of W's panels,
+and the cost of a row is that of its products. Rows of activations lie as *row panels* (panels of
+units, rows, lanes): dense, so that one row is one plain vector.
 
-A row alone has few sums, and each step of a sum waits for the one before: they are split into
-chains. The last bits may differ from those that the row gets in a large batch.
+A single row has few sums, and each step of a sum waits for the step before: sums are split into
+chains. The last bits of a row may differ from its bits in a large batch.
 """
 
 from functools import partial
@@ -52,7 +52,7 @@ class _RowsTile:
     def build(
         self, at: Any, a: Any, jump: Any, w: Any, w_stride: Any, c: Any, c_stride: Any, steps: Any
     ) -> None:
-        """jump: between two panels of a, of so many steps as a vector has lanes."""
+        """jump: elements between two panels of a; a panel is a vector's lanes of steps."""
         lane_count = I64(self.kind.count)
 
         def panel(left: Any, a: Any, w: Any, *sums: Any) -> list[Any]:
@@ -76,7 +76,7 @@ class _RowsTile:
     def _steps(
         self, at: Any, count: int, stride: Any, left: Any, a: Any, w: Any, *begun: Any
     ) -> list[Any]:
-        """So many steps, each in the next chain of every cell."""
+        """``count`` steps, each in the next chain of every cell."""
         n, cells, sums = self.kind.count, self._cells(), list(begun)
         for i in range(count):
             row = at.gep(w, [I64(i * n)])
@@ -189,8 +189,8 @@ def multiply_rows(rows, a, w, w_stride, c, c_stride, panels, steps):
     a: row panels (steps, rows). w: lane panels of W, ``w_stride`` apart. c: panels (rows, lanes),
     ``c_stride`` apart, and not a. Twin: ``forward``.
     """
-    n = lanes(a)
-    jump = rows * n
+    n_lanes = lanes(a)
+    jump = rows * n_lanes
     for k in range(0, steps, STEPS_DOWN):
         some = min(STEPS_DOWN, steps - k)
         p = 0
@@ -202,11 +202,11 @@ def multiply_rows(rows, a, w, w_stride, c, c_stride, panels, steps):
                 _tile(
                     high,
                     wide,
-                    offset(a, k * rows + r * n),
+                    offset(a, k * rows + r * n_lanes),
                     jump,
-                    offset(w, p * w_stride + k * n),
+                    offset(w, p * w_stride + k * n_lanes),
                     w_stride,
-                    offset(c, p * c_stride + r * n),
+                    offset(c, p * c_stride + r * n_lanes),
                     c_stride,
                     some,
                 )
@@ -222,14 +222,14 @@ def multiply_rows_back(rows, w, w_stride, delta, delta_stride, panels, e, e_stri
     ``delta_stride`` apart. e: panels (rows, lanes) of inputs, ``e_stride`` apart; not delta.
     Twin: ``backward``.
     """
-    n = lanes(w)
+    n_lanes = lanes(w)
     for p in range(first, last):
         for r in range(rows):
             _dot(
-                offset(w, p * n * n),
+                offset(w, p * n_lanes * n_lanes),
                 w_stride,
-                offset(delta, r * n),
+                offset(delta, r * n_lanes),
                 delta_stride,
                 panels,
-                offset(e, p * e_stride + r * n),
+                offset(e, p * e_stride + r * n_lanes),
             )

@@ -10,18 +10,18 @@ from ..base import codes
 def activation(code, z):
     """The activation a (B, O) of z (B, O); softmax over each row. torch's definitions.
 
-    code: or the user's own function, here and wherever a layer's code is asked for.
+    code: of codes.py, or a custom activation itself, here and in every argument for a layer's code.
     """
     return custom_activation(code, z)[0] if callable(code) else _ACTIVATIONS[code](z)
 
 
 def derivative(code, z, a):
-    """da/dz (B, O). At a kink the slope of the left side, as torch has it. Not for softmax."""
+    """da/dz (B, O). At a kink the derivative of the left side, as in torch. Not for softmax."""
     return custom_activation(code, z)[1] if callable(code) else _DERIVATIVES[code](z, a)
 
 
 def custom_activation(function, z):
-    """(a, da/dz), both (B, O), of the user's own activation; a is NaN where there is no number."""
+    """(a, da/dz), both (B, O), of a custom activation; a is NaN where the function fails."""
     a, rates = np.empty_like(z), np.empty_like(z)
     for place, x in np.ndenumerate(z):
         try:

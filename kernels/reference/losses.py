@@ -31,7 +31,7 @@ def smoothed(loss, y, smoothing):
 def output_delta(loss, output, z, p, y, n, parameter=0.0, smoothing=0.0):
     """dLoss/dz (B, O) of the loss sum(row_losses) / n, where ``output`` is the activation's code.
 
-    ``n`` counts the rows of the whole batch, of which these may be a part.
+    n: rows of the whole batch; z, p and y may hold some of them.
     """
     y, n = smoothed(loss, _target_rows(y, z), smoothing), int(n)
     if loss in _MORE_LOSSES:
@@ -46,17 +46,17 @@ def output_delta(loss, output, z, p, y, n, parameter=0.0, smoothing=0.0):
 
 
 def delta_from_output(output, z, p, v):
-    """dLoss/dz (B, O) of a loss whose own gradient dLoss/dp is v (B, O)."""
+    """dLoss/dz (B, O) of a loss whose gradient dLoss/dp is v (B, O)."""
     if output == codes.SOFTMAX:
         return p * (v - (p * v).sum(axis=1, keepdims=True))
     return v * derivative(output, z, p)
 
 
 def correct(loss, p, y):
-    """How much of each row is right, (B,) float64; its mean is the accuracy.
+    """The fraction of each row that is correct, (B,) float64; its mean is the accuracy.
 
     cross_entropy: 1 where the largest entry is at the label, the lowest index on ties, else 0.
-    bce: the share of entries with (p >= 0.5) == (y >= 0.5). NaN is never right.
+    bce: the share of entries with (p >= 0.5) == (y >= 0.5). NaN is never correct.
     """
     if loss == codes.BCE:
         return (((p >= 0.5) == (y >= 0.5)) & ~np.isnan(p)).mean(axis=1)
@@ -138,11 +138,11 @@ _MORE_LOSSES = {
     codes.POISSON: _poisson,
     codes.GAUSSIAN_NLL: _gaussian_nll,
 }
-"""(values, dvalue/dp) of p and y, whose mean over columns of values is the loss of a row."""
+"""(values, dvalue/dp) of p and y; the mean over the columns of values is the loss of a row."""
 
 
 def custom_losses(function, p, y):
-    """(loss of each row (B,), dLoss/dp (B, O)) of the user's own loss."""
+    """(loss of each row (B,), dLoss/dp (B, O)) of a custom loss."""
     values, rates = np.zeros(len(p)), np.zeros_like(p)
     for i, (one, target) in enumerate(zip(p, y, strict=True)):
         try:

@@ -7,21 +7,21 @@ from .shuffling import GOLDEN, MASK, mix
 
 
 def standardized(x, mean, factor):
-    """X or targets (B, n) as the network has them. mean, factor: (n,)."""
+    """X or targets (B, n) in the network's units. mean, factor: (n,)."""
     return (x - mean) * factor
 
 
 def in_raw_units(p, factor, shift):
-    """Outputs (B, O) as the user has them. factor, shift: (O,)."""
+    """Outputs (B, O) in raw units. factor, shift: (O,)."""
     return p * factor + shift
 
 
 def forward(weights, biases, activations, X, factors=None, norms=None, residual=None):
     """All layers in order: (zs, outs) with zs[l] = outs[l] @ W + b and outs[l + 1] its activation.
 
-    ``activations`` holds one code a layer; outs[0] is X itself. One of each layer, or None for a
-    layer without: factors, those of dropout (B, O) on the activations; norms, (gain (O,), shift
-    (O,)); residual, True where the layer adds outs[l].
+    ``activations`` holds one code a layer; outs[0] is X itself. factors,
+    norms and residual have one item for each layer, None where the layer has none: the factors of
+    dropout (B, O) on the activations; (gain (O,), shift (O,)); True where the layer adds outs[l].
     """
     zs, outs = [], [X]
     each = (_each(option, weights) for option in (factors, norms, residual))
@@ -40,10 +40,10 @@ def backward(weights, activations, zs, outs, delta, factors=None, norms=None, re
 
 
 def errors(weights, activations, zs, outs, delta, factors=None, norms=None, residual=None):
-    """What comes back from ``delta``, dLoss/dz (B, O) of the last layer.
+    """The backward pass from ``delta``, dLoss/dz (B, O) of the last layer.
 
-    Returns (``backward``, (dgain, dshift) or None of every layer, the error that goes past the
-    first layer: (B, I) or 0).
+    Returns (the deltas of ``backward``, (dgain, dshift) or None for each layer, the error that
+    bypasses a residual first layer: (B, I), or 0 without one).
     """
     deltas, of_norms, past = [delta], [None], 0
     factors, norms, residual = (_each(option, weights) for option in (factors, norms, residual))
@@ -83,7 +83,7 @@ def layer_norm_gradients(z, gain, du):
 
 def _normal(z):
     d = z - z.mean(axis=1, keepdims=True)
-    d -= d.mean(axis=1, keepdims=True)  # what the mean's rounding left
+    d -= d.mean(axis=1, keepdims=True)  # the rounding error of the mean
     inverse = 1 / np.sqrt(np.square(d).mean(axis=1, keepdims=True) + z.dtype.type(1e-5))
     return d * inverse, inverse
 
@@ -93,9 +93,9 @@ def _normalized(z, norm):
 
 
 def dropout_factors(seed, update, layer, rows, units, rate):
-    """What dropout multiplies a layer's activations by, (B, O) float64: 0 or 1 / (1 - rate).
+    """The factors of dropout on a layer's activations, (B, O) float64: 0 or 1 / (1 - rate).
 
-    rows: the places in the batch, (B,). layer: from 1. A hash of 32 bits (dropout.py) that depends
+    rows: places in the batch, (B,). layer: from 1. A hash of 32 bits (dropout.py) that depends
     on (seed, update, layer, row, unit) alone.
     """
     threshold = min(round(rate * 2**32), 2**32 - 1)
@@ -111,7 +111,7 @@ def dropout_factors(seed, update, layer, rows, units, rate):
 
 
 def error_of_inputs(weights, deltas, past=0):
-    """dLoss/dX (B, I), from the delta of the first layer, and the error that goes past it."""
+    """dLoss/dX (B, I), from the delta of the first layer and the error that bypasses it."""
     return deltas[0] @ weights[0].T + past
 
 

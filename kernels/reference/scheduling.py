@@ -8,9 +8,9 @@ from ..tables import schedules
 
 
 def scheduled(values, t):
-    """(factor of the learning rate, momentum or NaN) after t updates; see schedules.py.
+    """(factor of the learning rate, momentum or NaN) after t updates; see tables/schedules.py.
 
-    ``values`` are the cells of a schedule, (N_SCHEDULE,) float64.
+    ``values``: an encoded schedule, (N_SCHEDULE,) float64.
     """
     values, t = np.asarray(values).tolist(), float(t)
     warmup, first = values[schedules.WARMUP], values[schedules.START_FACTOR]
@@ -24,8 +24,8 @@ def _anneal(anneal):
         first, peak, end, last, outer, inner = values[schedules.FIRST : schedules.N_SCHEDULE]
         if t < peak:
             return anneal(first, 1.0, t / peak), anneal(outer, inner, t / peak)
-        worker = min(1.0, (t - peak) / (last - peak))
-        return anneal(1.0, end, worker), anneal(inner, outer, worker)
+        fraction = min(1.0, (t - peak) / (last - peak))
+        return anneal(1.0, end, fraction), anneal(inner, outer, fraction)
 
     return annealed
 
@@ -38,7 +38,7 @@ _SCHEDULES = {
     ),
     schedules.INVERSE: lambda values, t: ((t + 1) ** -values[schedules.POWER], math.nan),
     schedules.COSINE: _anneal(
-        lambda begin, end, worker: end + (begin - end) / 2 * (math.cos(math.pi * worker) + 1)
+        lambda begin, end, fraction: end + (begin - end) / 2 * (math.cos(math.pi * fraction) + 1)
     ),
-    schedules.LINEAR: _anneal(lambda begin, end, worker: begin + (end - begin) * worker),
+    schedules.LINEAR: _anneal(lambda begin, end, fraction: begin + (end - begin) * fraction),
 }

@@ -9,7 +9,7 @@ from ..stages.update_rules import ADAGRAD, ADAM, ADAMW, NADAM, RMSPROP, SGD
 
 
 def penalty(weights, l1, l2):
-    """What weights, [W (I, O), ...], cost: l1 sum |w| + l2 / 2 sum w^2."""
+    """The penalty on weights, [W (I, O), ...]: l1 sum |w| + l2 / 2 sum w^2."""
     sizes = sum(np.abs(W).sum(dtype=np.float64) for W in weights)
     return l1 * sizes + 0.5 * l2 * sum(np.square(W).sum(dtype=np.float64) for W in weights)
 
@@ -26,7 +26,7 @@ def final_gradient(w, g, scale, l1, l2, largest):
 
 
 def clip_scale(gradients, largest):
-    """What brings the norm of all gradients down to ``largest``; NaN if it is not finite."""
+    """The factor that brings the norm of all gradients within ``largest``, or NaN."""
     norm = math.sqrt(sum(float(np.square(g, dtype=np.float64).sum()) for g in gradients))
     return min(1.0, largest / (norm + 1e-6)) if math.isfinite(norm) else math.nan
 
@@ -34,9 +34,10 @@ def clip_scale(gradients, largest):
 def update(optimizer, hyper, t, w, g, m, v):
     """One update of the parameters w with the gradient g, in place on w, m and v.
 
-    ``hyper`` is the float64 vector of codes.py, ``t`` the number of this update, from 1. m and v
-    have the shape of w and start at 0; one that the optimizer does not use is not touched. torch's
-    rules in torch's order of operations: scalars in double precision, arrays in their own.
+    ``hyper``: the float64 vector of codes.py. ``t``: the number of this update, from 1. m and v
+    have the shape of w and start at 0; a moment that the optimizer does not use stays as it is. The
+    rules and the order of operations are torch's: scalars in double precision, arrays in their
+    dtype.
     """
     hyper, t = hyper.tolist(), int(t)
     if optimizer == ADAMW:

@@ -1,4 +1,4 @@
-"""Backward: the deltas of a share of the batch rows, from the last layer to the first."""
+"""Backward: the deltas of vectors of batch rows, from the last layer to the first."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from ..primitives.gemm import multiply_across
 from ..tables import layout as P
 from .dropout import counter
 from .forward import padded
-from .hidden import slope_units
+from .hidden import delta_of_units
 from .residual import carry_error_to_inputs
 
 _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
@@ -16,7 +16,7 @@ _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its ca
 
 @kernel
 def delta_of(plan, work, vector, layer):
-    """Where the delta (units, lanes) of a layer lies in a vector's block: the two take turns."""
+    """The delta (units, lanes) of a layer in a vector's block; the two places take turns."""
     place = plan[0, P.DELTA] + layer % 2 * plan[0, P.DELTA_STRIDE]
     return offset(work, vector * plan[0, P.BLOCK] + place)
 
@@ -28,12 +28,17 @@ def to_panels(plan, work, layer, first, last, low, high):
     For the vectors of rows ``first`` to ``last``, and the panels that hold the units ``low``, a
     multiple of the lanes, to ``high``.
     """
-    w, stride = lanes(work), plan[layer, P.DELTA_PANEL_STRIDE]
+    n_lanes, stride = lanes(work), plan[layer, P.DELTA_PANEL_STRIDE]
     for v in range(first, last):
         delta = delta_of(plan, work, v, layer)
-        panels = offset(work, plan[layer, P.DELTA_PANELS] + v * w * w)
-        for p in range(low // w, padded(high, w) // w):
-            transpose(offset(delta, p * w * w), w, offset(panels, p * stride), w)
+        panels = offset(work, plan[layer, P.DELTA_PANELS] + v * n_lanes * n_lanes)
+        for panel in range(low // n_lanes, padded(high, n_lanes) // n_lanes):
+            transpose(
+                offset(delta, panel * n_lanes * n_lanes),
+                n_lanes,
+                offset(panels, panel * stride),
+                n_lanes,
+            )
 
 
 @kernel
@@ -41,44 +46,36 @@ def backward_layer(plan, params, work, layer, first, last, low, high):
     """Delta of the units ``low`` to ``high`` below a layer, from the layer's delta.
 
     plan, params, work: layout.py. For the vectors of rows ``first`` to ``last``. low: a multiple of
-    the lanes. Leaves it in its panels, DELTA_PANELS, too. Twin: ``backward``.
+    the lanes. Writes it to its panels, DELTA_PANELS, too. Twin: ``backward``.
     """
-    w, block, below = lanes(work), plan[0, P.BLOCK], layer - 1
+    n_lanes, block, below = lanes(work), plan[0, P.BLOCK], layer - 1
     multiply_across(
-        offset(params, plan[layer, P.WEIGHTS] + low * w),
+        offset(params, plan[layer, P.WEIGHTS] + low * n_lanes),
         plan[layer, P.WEIGHT_STRIDE],
         delta_of(plan, work, first, layer),
         block,
-        offset(delta_of(plan, work, first, below), low * w),
+        offset(delta_of(plan, work, first, below), low * n_lanes),
         block,
         high - low,
         last - first,
         plan[layer, P.OUTPUTS],
     )
-    units, count = plan[below, P.OUTPUTS], high - low
+    units, counts = plan[below, P.OUTPUTS], (high - low, padded(high - low, n_lanes))
     for v in range(first, last):
         row = offset(work, v * block)
-        slope_units(
-            plan,
-            params,
-            work,
-            below,
-            v,
-            offset(delta_of(plan, work, v, below), low * w),
-            offset(row, plan[below, P.Z] + low * w),
-            offset(row, plan[below, P.A] + low * w),
-            count,
-            padded(count, w),
-            counter(plan, v * w, low, units),
-            _ONE,
-            units,
+        places = (
+            offset(delta_of(plan, work, v, below), low * n_lanes),
+            offset(row, plan[below, P.Z] + low * n_lanes),
+            offset(row, plan[below, P.A] + low * n_lanes),
         )
+        counters = (counter(plan, v * n_lanes, low, units), _ONE, units)
+        delta_of_units(plan, (params, work), below, v, places, counts, counters)
     to_panels(plan, work, below, first, last, low, high)
 
 
 @kernel
 def error_of_inputs(plan, params, work, first, last):
-    """dLoss/dX for the vectors of rows ``first`` to ``last``, where the inputs themselves lay.
+    """dLoss/dX for the vectors of rows ``first`` to ``last``, written over the inputs.
 
     plan, params, work: layout.py. Reads the delta of layer 1. Twin: same name.
     """

@@ -1,4 +1,4 @@
-"""Rows on their way between the user's arrays and the blocks of the work arena."""
+"""Batch rows between the user's arrays and the blocks of the work arena."""
 
 import numpy as np
 
@@ -32,8 +32,9 @@ from .scaling import (
 from .small_batch import by_rows_alone, is_small_batch, outputs_small_batch
 
 WIDE = 65536
-"""Weights of a layer from which a region of its own pays. Three layers, batch 32, two threads, by
-rows and layer by layer: 128 x 128 29 and 33 us, 256 x 256 100 and 98, 1024 x 1024 2265 and 1858."""
+"""Mean weights of a layer above which a parallel region for each layer pays. Three layers, batch
+32, two threads, by rows and layer by layer: 128 x 128 29 and 33 us, 256 x 256 100 and 98, 1024 x
+1024 2265 and 1858."""
 
 # NumPy integers, where a constant is an argument: Numba compiles anew for each Python one.
 _X, _Y = np.int64(J.X), np.int64(J.Y)
@@ -49,20 +50,20 @@ def has_labels(plan, job):
 
 @kernel
 def has_output_gradient(job):
-    """Whether y holds the gradient of a loss of the user's own."""
+    """Whether y holds dLoss/dp of a custom loss."""
     return job[J.TASK] == J.FROM_OUTPUT or job[J.TASK] == J.INPUT_GRADIENT
 
 
 @kernel
 def goes_by_layers(plan, work, rows, workers):
-    """Whether a batch goes through one layer at a time, each share with its units of it.
+    """Whether a batch goes layer by layer, each worker computing its part of the layer's units.
 
-    So do few rows; and where layers are wide, so few vectors of rows that a share would be idle for
-    a third of the time, or would read all weights for a single vector.
+    True for small batches. With wide layers also true where splitting by rows would leave a worker
+    idle for a third of the time, or would make it read all weights for a single vector of rows.
     """
-    w = lanes(work)
-    vectors = padded(rows, w) // w
-    if is_small_batch(plan, rows, w):
+    n_lanes = lanes(work)
+    vectors = padded(rows, n_lanes) // n_lanes
+    if is_small_batch(plan, rows, n_lanes):
         return True
     if by_rows_alone(plan):
         return False
@@ -73,7 +74,7 @@ def goes_by_layers(plan, work, rows, workers):
 
 @kernel
 def _take_targets(plan, job, order, first, valid, block, scratch):
-    """Bring y of one vector of rows into its block, if there is one; the status."""
+    """Gather y of one vector of rows, if there is a y, into its block; the status."""
     if job[J.Y + ADDRESS] != 0:
         y, outputs = offset(block, plan[0, P.TARGET]), plan[0, P.TARGETS]
         if gather(job, _Y, order, first, valid, y, scratch):
@@ -90,7 +91,7 @@ def _take_targets(plan, job, order, first, valid, block, scratch):
 
 @kernel
 def take_rows(plan, work, job, order, first, valid, vector, scratch):
-    """Bring one vector of rows of X, and of y if there is one, into its block; the status."""
+    """Gather one vector of rows of X, and of y if there is a y, into its block; the status."""
     block = offset(work, vector * plan[0, P.BLOCK])
     x = offset(block, plan[1, P.IN])
     if gather(job, _X, order, first, valid, x, scratch):
@@ -102,41 +103,41 @@ def take_rows(plan, work, job, order, first, valid, vector, scratch):
 
 @kernel
 def take_batch(plan, work, job, order, first, rows):
-    """Bring a batch that goes layer by layer into its blocks; the first status that is not FINE.
+    """Gather a batch that goes layer by layer into its blocks; the first status that is not OK.
 
-    That of an inference: kind + KINDS * the first row of the vector.
+    The status of an inference is kind + KINDS * the first row of the vector.
     """
-    w, scratch = lanes(work), offset(work, plan[0, P.SCRATCH])
-    if is_small_batch(plan, rows, w):
+    n_lanes, scratch = lanes(work), offset(work, plan[0, P.SCRATCH])
+    if is_small_batch(plan, rows, n_lanes):
         x = offset(work, plan[1, P.IN])
         if gather_rows(job, _X, order, first, rows, x):
             return J.BAD_INPUT
         standardize_input_rows(plan, x, rows)
         return _take_targets(plan, job, order, first, rows, work, scratch)
-    for v in range(padded(rows, w) // w):
-        valid = min(w, rows - v * w)
-        status = take_rows(plan, work, job, order, first + v * w, valid, v, scratch)
+    for v in range(padded(rows, n_lanes) // n_lanes):
+        valid = min(n_lanes, rows - v * n_lanes)
+        status = take_rows(plan, work, job, order, first + v * n_lanes, valid, v, scratch)
         if status != J.OK:
-            return status + J.KINDS * v * w
+            return status + J.KINDS * v * n_lanes
     return J.OK
 
 
 @kernel
 def finish_forward(plan, work, rows):
     """The outputs of a batch that went layer by layer."""
-    w = lanes(work)
-    if is_small_batch(plan, rows, w):
+    n_lanes = lanes(work)
+    if is_small_batch(plan, rows, n_lanes):
         outputs_small_batch(plan, work, rows)
-    for v in range(padded(rows, w) // w):
+    for v in range(padded(rows, n_lanes) // n_lanes):
         activate_outputs(plan, work, v)
 
 
 @kernel
 def write_rows(a, units, valid, out, row, scratch):
     """Copy a (units, lanes), one vector of rows, to rows ``row`` .. of out (n, units)."""
-    w = lanes(a)
-    for u in range(0, units, w):
-        transpose(offset(a, u * w), w, scratch, w)
+    n_lanes = lanes(a)
+    for u in range(0, units, n_lanes):
+        transpose(offset(a, u * n_lanes), n_lanes, scratch, n_lanes)
         for r in range(valid):
-            for i in range(min(w, units - u)):
-                put(out, (row + r) * units + u + i, get(scratch, r * w + i))
+            for i in range(min(n_lanes, units - u)):
+                put(out, (row + r) * units + u + i, get(scratch, r * n_lanes + i))

@@ -1,8 +1,8 @@
-"""The user's own activation: a C function, called by its address (fastbp/own.py compiles it).
+"""A custom activation: a C function called by its address.
 
-It takes as many z as lie one after another, writes a of each, and leaves da/dz in the place of z:
-what is dear in an activation is computed once. It must be finite at 0, which stands where a unit
-does not exist. A row that does not exist could have any z, and is therefore the first one again.
+fastbp/components/user_functions.py compiles it. It takes contiguous z, writes a, and leaves da/dz
+in the place of z: value and derivative share expensive subexpressions. It must be finite at 0, the
+z of padded units. Padded rows repeat the first row, because their z could be any number.
 """
 
 from typing import Any
@@ -49,14 +49,14 @@ def _activate_by_code(plan, layer, z, a, units, padded):
 def activate_any(plan, layer, z, a, units, padded):
     """As ``elementwise.activate`` for a layer's activation. Twin: ``activation``.
 
-    z and a are not the same where it is an own one, and then z becomes da/dz.
+    With a custom activation z and a are not the same, and z becomes da/dz.
     """
     if plan[layer, P.ACTIVATION] != CUSTOM_ACTIVATION:
         activate(plan[layer, P.ACTIVATION], z, a, units, padded)
         return
-    w = lanes(a)
-    _call(plan[layer, P.FUNCTION], z, a, units * w)
-    for i in range(units * w, padded * w, w):
+    n_lanes = lanes(a)
+    _call(plan[layer, P.FUNCTION], z, a, units * n_lanes)
+    for i in range(units * n_lanes, padded * n_lanes, n_lanes):
         store(a, i, splat(a, 0.0))
 
 
@@ -66,13 +66,13 @@ activate_layer = by_plan(_activate_by_code, activate_any)
 
 @kernel
 def _fill_lanes(plan, x, vectors, used):
-    w = lanes(x)
-    if used >= w:
+    n_lanes = lanes(x)
+    if used >= n_lanes:
         return
     exists = lane_index(x) < splat(x, used)
-    for i in range(0, vectors * w, w):
+    for i in range(0, vectors * n_lanes, n_lanes):
         store(x, i, select(exists, load(x, i), get(x, i)))
 
 
 fill_lanes = by_plan(None, _fill_lanes)
-"""Let the lanes of x from ``used`` on hold what the first does: (plan, x, vectors, used)."""
+"""Copy lane 0 of x to the lanes from ``used`` on: (plan, x, vectors, used)."""

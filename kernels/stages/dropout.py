@@ -1,4 +1,4 @@
-"""Dropout: which units of which rows are dropped, from a counter and a key, lane by lane.
+"""Dropout: a mask of units and rows from a counter-based hash, lane by lane.
 
 A unit's 32 random bits are a hash of (seed, update, layer, row, unit), row being the place in the
 batch: the same for every path, number of threads and vector width, and nothing is stored. The hash
@@ -78,20 +78,22 @@ def _layer_key(plan, layer):
 
 @kernel
 def counter(plan, row, unit, units):
-    """The number of a unit of a row of the batch in work."""
+    """The number that dropout hashes for a unit of a row of the current batch."""
     return (plan[0, P.FIRST_ROW] + row) * units + unit
 
 
 @kernel
-def drop(plan, layer, x, target, vectors, first, vector_step, lane_step):
+def drop(plan, layer, x, target, vectors, counters):
     """target = x with some units 0 and the others larger by 1 / (1 - rate); x may be target.
 
-    x, target: so many vectors; unit and row of lane j of vector i have the counter
-    first + i vector_step + j lane_step. NaN and infinity survive as NaN. Twin: ``dropout_factors``.
+    x, target: ``vectors`` vectors. counters: (first, vector_step, lane_step): unit and row of lane
+    j of vector i have the counter first + i vector_step + j lane_step. NaN and infinity survive as
+    NaN. Twin: ``dropout_factors``.
     """
-    w, key = lanes(x), _layer_key(plan, layer)
+    n_lanes, key = lanes(x), _layer_key(plan, layer)
+    first, vector_step, lane_step = counters
     threshold = plan[layer, P.DROPOUT] if plan[0, P.DROPPING] == 1 else 0
     scale = splat(x, 4294967296.0 / (4294967296.0 - threshold))
     for i in range(vectors):
         kept = _kept(x, first + i * vector_step, lane_step, key, threshold)
-        store(target, i * w, load(x, i * w) * select(kept, scale, 0.0))
+        store(target, i * n_lanes, load(x, i * n_lanes) * select(kept, scale, 0.0))

@@ -35,8 +35,8 @@ POISSON_EPS = 1e-8
 
 
 @kernel
-def _value_and_slope(loss, parameter, is_log, p, y):
-    """One output's loss l and dl/dp, for each lane; NaN in l survives."""
+def _value_and_derivative(loss, parameter, is_log, p, y):
+    """One output's loss l and dl/dp, for each lane. A NaN stays a NaN in l."""
     d = p - y
     if loss == codes.MAE:
         return fabs(d), select(d > 0.0, 1.0, select(d < 0.0, d * 0.0 - 1.0, d * 0.0))
@@ -60,11 +60,11 @@ def _value_and_slope(loss, parameter, is_log, p, y):
 @kernel
 def _by_output(loss, parameter, code, z, p, y, delta, units, scale):
     """The mean over outputs of a loss that treats each by itself, and its delta."""
-    w = lanes(z)
+    n_lanes = lanes(z)
     total, is_log = splat(z, 0.0), code == codes.IDENTITY
-    for i in range(0, units * w, w):
+    for i in range(0, units * n_lanes, n_lanes):
         a = load(p, i)
-        value, rate = _value_and_slope(loss, parameter, is_log, a, load(y, i))
+        value, rate = _value_and_derivative(loss, parameter, is_log, a, load(y, i))
         total = total + value
         store(delta, i, rate * derivative(code, load(z, i), a) * (scale / units))
     return total / units
@@ -73,20 +73,20 @@ def _by_output(loss, parameter, code, z, p, y, delta, units, scale):
 @kernel
 def _gaussian(p, y, delta, units, scale):
     """1/2 mean of s + (m - y)^2 e^-s; m the first half of the outputs, s the second."""
-    w, half = lanes(p), units // 2
+    n_lanes, half = lanes(p), units // 2
     total, scale = splat(p, 0.0), scale / half
-    for i in range(0, half * w, w):
-        s, d = load(p, half * w + i), load(p, i) - load(y, i)
+    for i in range(0, half * n_lanes, n_lanes):
+        s, d = load(p, half * n_lanes + i), load(p, i) - load(y, i)
         precision = exp(-s)
         excess = d * d * precision
         total = total + (s + excess)
         store(delta, i, d * precision * scale)
-        store(delta, half * w + i, (1.0 - excess) * (0.5 * scale))
+        store(delta, half * n_lanes + i, (1.0 - excess) * (0.5 * scale))
     return total * (0.5 / half)
 
 
 @intrinsic
-def _call_own(typingctx: Any, code: Any, p: Any, y: Any, dloss: Any, units: Any) -> Any:
+def _call_custom(typingctx: Any, code: Any, p: Any, y: Any, dloss: Any, units: Any) -> Any:
     """Call the user's loss, a C function at an address, on one row."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
@@ -98,25 +98,25 @@ def _call_own(typingctx: Any, code: Any, p: Any, y: Any, dloss: Any, units: Any)
 
 @kernel
 def custom_loss_and_delta(plan, work, vector, valid, rows):
-    """``output_loss`` by the user's own loss, row by row. Twin: the function itself."""
-    w, last = lanes(work), plan[0, P.LAST]
+    """``output_loss`` of a custom loss, row by row. Twin: the function itself."""
+    n_lanes, last = lanes(work), plan[0, P.LAST]
     block, units = offset(work, vector * plan[0, P.BLOCK]), plan[last, P.OUTPUTS]
     p, y = offset(block, plan[last, P.A]), offset(block, plan[0, P.TARGET])
     delta, v = delta_of(plan, work, vector, last), delta_of(plan, work, vector, last - 1)
-    own_p = offset(block, plan[0, P.CUSTOM_ROWS])
-    own_y, own_v = offset(own_p, units), offset(own_p, 2 * units)
-    whole, row_loss = padded(units, w), offset(block, plan[0, P.ROW_LOSS])
-    for i in range(0, whole * w, w):
+    row_p = offset(block, plan[0, P.CUSTOM_ROWS])
+    row_y, row_v = offset(row_p, units), offset(row_p, 2 * units)
+    whole, row_loss = padded(units, n_lanes), offset(block, plan[0, P.ROW_LOSS])
+    for i in range(0, whole * n_lanes, n_lanes):
         store(v, i, splat(v, 0.0))
     for r in range(valid):
         for u in range(units):
-            put(own_p, u, get(p, u * w + r))
-            put(own_y, u, get(y, u * w + r))
-            put(own_v, u, 0.0)
-        value = _call_own(plan[0, P.CUSTOM_LOSS], own_p, own_y, own_v, units)
+            put(row_p, u, get(p, u * n_lanes + r))
+            put(row_y, u, get(y, u * n_lanes + r))
+            put(row_v, u, 0.0)
+        value = _call_custom(plan[0, P.CUSTOM_LOSS], row_p, row_y, row_v, units)
         for u in range(units):
-            put(v, u * w + r, get(own_v, u) / rows)
-            value += get(own_v, u) * 0.0  # NaN, where the gradient is not finite
+            put(v, u * n_lanes + r, get(row_v, u) / rows)
+            value += get(row_v, u) * 0.0  # NaN, where the gradient is not finite
         put(delta, r, value)
     value, z = load(delta, 0), offset(block, plan[last, P.Z])
     delta_from_output(plan[last, P.ACTIVATION], z, p, v, delta, units, whole, row_loss)
@@ -141,9 +141,8 @@ def extended_loss_and_delta(plan, work, job, vector, valid, rows):
         middle = 1.0 / units if loss == codes.CROSS_ENTROPY else 0.5
         smooth = (1.0 - smoothing, smoothing * middle)
         labels = has_labels(plan, job)
-        loss_and_delta(
-            loss, code, z, p, y, labels, delta, units, whole, valid, rows, row_loss, smooth
-        )
+        places, counts = (z, p, y, delta, row_loss), (units, whole, valid)
+        loss_and_delta(loss, code, places, labels, counts, rows, smooth)
         return
     if loss == codes.GAUSSIAN_NLL:
         value = _gaussian(p, y, delta, units, 1.0 / rows)

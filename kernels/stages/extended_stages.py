@@ -1,4 +1,4 @@
-"""What an extended batch does besides a plain one: before its rows, and after its gradient."""
+"""What extended plans do beside plain ones: before a batch's rows, and after its gradient."""
 
 import math
 
@@ -24,18 +24,18 @@ def _prepare(plan, job):
     hyper = typed_pointer_at(job[J.HYPER], types.float64)
     updates = hyper[H.UPDATES]
     plan[0, P.FIRST_ROW] = job[J.START] if job[J.TASK] == J.GRADIENTS else 0
-    # The user's own gradient is one of the outputs that predict gave.
+    # A custom output gradient was computed from the outputs of predict, without dropout.
     plan[0, P.DROPPING] = 1 if job[J.TASK] == J.TRAIN or job[J.TASK] == J.GRADIENTS else 0
     plan[0, P.KEY] = update_key(plan[0, P.SEED], int(updates))
     factor, momentum = scheduled(hyper, H.SCHEDULE, updates)
     hyper[H.STEP_LR] = hyper[codes.LR] * factor
-    own = momentum_of(hyper)
-    hyper[H.STEP_MOMENTUM] = own if math.isnan(momentum) else momentum
+    constant = momentum_of(hyper)
+    hyper[H.STEP_MOMENTUM] = constant if math.isnan(momentum) else momentum
     hyper[H.ROW_SCALE] = hyper[H.CLIP_SCALE] = 1.0
 
 
 prepare = by_plan(None, _prepare)
-"""Work out what a batch's stages read: (plan, job)."""
+"""Compute the scalars that a batch's stages read: (plan, job)."""
 
 
 @kernel
@@ -45,9 +45,9 @@ def _measure_layer(plan, params, work, job, layer, worker, workers):
 
 
 measure_layer = by_plan(None, _measure_layer)
-"""One share's part of what the weights of a layer cost.
+"""One worker's part of the penalty on a layer's weights.
 
-(plan, params, work, job, layer, share, shares)
+(plan, params, work, job, layer, worker, workers)
 """
 
 
@@ -62,7 +62,7 @@ def _stores_gradient(plan):
 
 
 stores_gradient = by_plan(_stores_none, _stores_gradient)
-"""Whether an update needs its whole gradient first: (plan)."""
+"""Whether an update stores its whole gradient first, to clip its norm: (plan)."""
 
 
 @kernel
@@ -76,7 +76,7 @@ def _gradient_arena(plan, moments):
 
 
 gradient_arena = by_plan(_no_arena, _gradient_arena)
-"""Where it is stored: (plan, moments)."""
+"""The arena that stores the gradient: (plan, moments)."""
 
 
 @kernel
@@ -104,7 +104,7 @@ def _after_weights(plan, work, hyper, job, after):
 
 
 after_weights = by_plan(_update_is_made, _after_weights)
-"""The stage that follows BY_WEIGHTS or one of ours; NOTHING where the update is made, or cannot be.
+"""The stage after BY_WEIGHTS, MEASURE, APPLY or FINISH; NOTHING after the last, or on failure.
 
 (plan, work, hyper, job, after)
 """
@@ -123,9 +123,9 @@ def _extra_stage(plan, params, moments, work, hyper, stage, worker, workers):
 
 
 extra_stage = by_plan(None, _extra_stage)
-"""One share's part of MEASURE, APPLY or FINISH.
+"""One worker's part of MEASURE, APPLY or FINISH.
 
-(plan, params, moments, work, hyper, stage, share, shares)
+(plan, params, moments, work, hyper, stage, worker, workers)
 """
 
 
@@ -141,4 +141,4 @@ def _count_and_keep_state(plan, hyper):
 
 
 count_update = by_plan(_count, _count_and_keep_state)
-"""Count an update that was made: (plan, hyper)."""
+"""Count one update: (plan, hyper)."""

@@ -17,26 +17,26 @@ _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its ca
 
 
 @kernel
-def padded(units, w):
+def padded(units, n_lanes):
     """``units`` rounded up to whole vectors."""
-    return -(-units // w) * w
+    return -(-units // n_lanes) * n_lanes
 
 
 @kernel
 def forward_layer(plan, params, work, layer, first, last, low, high):
     """z of the units ``low`` to ``high`` of a layer, for the vectors of rows ``first`` to ``last``.
 
-    plan, params, work: layout.py. low: a multiple of the lanes. With the activations, too, but for
-    the last layer, whose softmax couples its units: ``activate_outputs``. Twin: ``forward``.
+    plan, params, work: layout.py. low: a multiple of the lanes. a too, except in
+    the last layer, where softmax couples units: ``activate_outputs``. Twin: ``forward``.
     """
-    w, block = lanes(work), plan[0, P.BLOCK]
+    n_lanes, block = lanes(work), plan[0, P.BLOCK]
     base = offset(work, first * block)
     multiply_down(
-        offset(params, plan[layer, P.WEIGHTS] + low // w * plan[layer, P.WEIGHT_STRIDE]),
+        offset(params, plan[layer, P.WEIGHTS] + low // n_lanes * plan[layer, P.WEIGHT_STRIDE]),
         plan[layer, P.WEIGHT_STRIDE],
         offset(base, plan[layer, P.IN]),
         block,
-        offset(base, linear_place(plan, layer) + low * w),
+        offset(base, linear_place(plan, layer) + low * n_lanes),
         block,
         high - low,
         last - first,
@@ -45,27 +45,28 @@ def forward_layer(plan, params, work, layer, first, last, low, high):
     )
     if layer == plan[0, P.LAST]:
         return
-    units, count = plan[layer, P.OUTPUTS], high - low
+    units, counts = plan[layer, P.OUTPUTS], (high - low, padded(high - low, n_lanes))
     for v in range(first, last):
-        z = offset(work, v * block + plan[layer, P.Z] + low * w)
-        a = offset(work, v * block + plan[layer, P.A] + low * w)
-        number = counter(plan, v * w, low, units)
-        activate_units(
-            plan, params, work, layer, v, z, a, count, padded(count, w), number, _ONE, units
+        row = offset(work, v * block)
+        places = (
+            offset(row, plan[layer, P.Z] + low * n_lanes),
+            offset(row, plan[layer, P.A] + low * n_lanes),
         )
+        counters = (counter(plan, v * n_lanes, low, units), _ONE, units)
+        activate_units(plan, (params, work), layer, v, places, counts, counters)
 
 
 @kernel
 def activate_outputs(plan, work, vector):
     """The outputs of one vector of rows, from z of the last layer."""
     layer = plan[0, P.LAST]
-    units, w = plan[layer, P.OUTPUTS], lanes(work)
+    units, n_lanes = plan[layer, P.OUTPUTS], lanes(work)
     block = offset(work, vector * plan[0, P.BLOCK])
     z, a = offset(block, plan[layer, P.Z]), offset(block, plan[layer, P.A])
     if plan[layer, P.ACTIVATION] == codes.SOFTMAX:
-        softmax(z, a, units, padded(units, w))
+        softmax(z, a, units, padded(units, n_lanes))
     else:
-        activate_layer(plan, layer, z, a, units, padded(units, w))
+        activate_layer(plan, layer, z, a, units, padded(units, n_lanes))
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Inference: outputs, or loss and hits, of any number of rows, in blocks that are used again."""
+"""Inference: outputs, or loss and n_correct, of any number of rows, in blocks that are reused."""
 
 import numpy as np
 from numba import types
@@ -36,7 +36,7 @@ _AS_THEY_LIE = _ZERO  # the order of rows that are taken one after another
 
 @kernel
 def _evaluate_rows(plan, work, job, vector, valid, values, row):
-    """Loss and hits of one vector's rows, to rows ``row`` .. of values (n, 2)."""
+    """Loss and n_correct of one vector's rows, to rows ``row`` .. of values (n, 2)."""
     last = plan[0, P.LAST]
     output_loss(plan, work, job, vector, valid, job[J.ROWS])
     block = offset(work, vector * plan[0, P.BLOCK])
@@ -50,7 +50,7 @@ def _evaluate_rows(plan, work, job, vector, valid, values, row):
 
 @kernel
 def _write_results(plan, work, job, out, vector, row, scratch):
-    """What an inference wants of one vector's rows, which begin with ``row``."""
+    """Write the outputs of one vector of rows from ``row`` on, or their loss and n_correct."""
     valid = min(lanes(work), job[J.ROWS] - row)
     if job[J.VALUES] != 0:
         values = pointer_to(job[J.VALUES], types.float64)
@@ -64,9 +64,9 @@ def _write_results(plan, work, job, out, vector, row, scratch):
 
 @kernel
 def infer(plan, params, work, job, out, worker, workers):
-    """One share's rows, in its own blocks, as many at a time as it has blocks."""
-    w, n = lanes(work), job[J.ROWS]
-    vectors, blocks = padded(n, w) // w, plan[0, P.CAPACITY] // (w * workers)
+    """One worker's rows, in the worker's blocks, as many vectors at a time as it has blocks."""
+    n_lanes, n = lanes(work), job[J.ROWS]
+    vectors, blocks = padded(n, n_lanes) // n_lanes, plan[0, P.CAPACITY] // (n_lanes * workers)
     begin, stop, mine = (
         vectors * worker // workers,
         vectors * (worker + 1) // workers,
@@ -79,15 +79,15 @@ def infer(plan, params, work, job, out, worker, workers):
     for start in range(begin, stop, abreast):
         count = min(abreast, stop - start)
         for v in range(count):
-            row = (start + v) * w
+            row = (start + v) * n_lanes
             status = take_rows(
-                plan, work, job, _AS_THEY_LIE, row, min(w, n - row), mine + v, scratch
+                plan, work, job, _AS_THEY_LIE, row, min(n_lanes, n - row), mine + v, scratch
             )
             if status != J.OK and get(statuses, worker) == J.OK:
                 put(statuses, worker, status + J.KINDS * row)
         forward(plan, params, work, mine, mine + count)
         for v in range(count):
-            _write_results(plan, work, job, out, mine + v, (start + v) * w, scratch)
+            _write_results(plan, work, job, out, mine + v, (start + v) * n_lanes, scratch)
 
 
 @kernel
@@ -104,15 +104,15 @@ def begin_inference(plan, work, job, workers):
 
 @kernel
 def end_inference(plan, work, job):
-    """Outputs or judgments of rows that went layer by layer."""
-    w, rows = lanes(work), job[J.ROWS]
+    """Outputs, or loss and n_correct, of rows that went layer by layer."""
+    n_lanes, rows = lanes(work), job[J.ROWS]
     out = pointer_to(job[J.OUT], work)
     code = plan[plan[0, P.LAST], P.ACTIVATION]
     whole = code == SOFTMAX or code == CUSTOM_ACTIVATION
-    if is_small_batch(plan, rows, w) and job[J.VALUES] == 0 and not whole:
+    if is_small_batch(plan, rows, n_lanes) and job[J.VALUES] == 0 and not whole:
         write_outputs_small_batch(plan, work, rows, out)
         return J.NOTHING
     finish_forward(plan, work, rows)
-    for v in range(padded(rows, w) // w):
-        _write_results(plan, work, job, out, v, v * w, offset(work, plan[0, P.SCRATCH]))
+    for v in range(padded(rows, n_lanes) // n_lanes):
+        _write_results(plan, work, job, out, v, v * n_lanes, offset(work, plan[0, P.SCRATCH]))
     return J.NOTHING

@@ -23,17 +23,17 @@ SUM_TOLERANCE = 1e-3
 
 
 _PART = 64
-"""Terms of a sum that are added up by themselves: rounding grows with the longest chain."""
+"""Terms of a partial sum: rounding grows with the longest chain."""
 
 
 @kernel
 def _sum(x, units):
     """(lanes,), the sum over units of x (units, lanes)."""
-    w = lanes(x)
+    n_lanes = lanes(x)
     total = splat(x, 0.0)
     for start in range(0, units, _PART):
         part = splat(x, 0.0)
-        for i in range(start * w, min(units, start + _PART) * w, w):
+        for i in range(start * n_lanes, min(units, start + _PART) * n_lanes, n_lanes):
             part = part + load(x, i)
         total = total + part
     return total
@@ -45,31 +45,31 @@ def softmax(z, a, units, padded):
 
     z, a: (padded, lanes), not the same.
     """
-    w = lanes(z)
+    n_lanes = lanes(z)
     top = load(z, 0)
-    for i in range(w, units * w, w):
+    for i in range(n_lanes, units * n_lanes, n_lanes):
         x = load(z, i)
         top = select(x > top, x, top)
-    for i in range(0, units * w, w):
+    for i in range(0, units * n_lanes, n_lanes):
         store(a, i, exp(load(z, i) - top))
-    worker = 1.0 / _sum(a, units)
-    for i in range(0, units * w, w):
-        store(a, i, load(a, i) * worker)
-    for i in range(units * w, padded * w, w):
+    scale = 1.0 / _sum(a, units)
+    for i in range(0, units * n_lanes, n_lanes):
+        store(a, i, load(a, i) * scale)
+    for i in range(units * n_lanes, padded * n_lanes, n_lanes):
         store(a, i, splat(a, 0.0))
 
 
 @kernel
 def _log_sum_exp(z, units):
-    w = lanes(z)
+    n_lanes = lanes(z)
     top = load(z, 0)
-    for i in range(w, units * w, w):
+    for i in range(n_lanes, units * n_lanes, n_lanes):
         x = load(z, i)
         top = select(x > top, x, top)
     total = splat(z, 0.0)
     for start in range(0, units, _PART):
         part = splat(z, 0.0)
-        for i in range(start * w, min(units, start + _PART) * w, w):
+        for i in range(start * n_lanes, min(units, start + _PART) * n_lanes, n_lanes):
             part = part + exp(load(z, i) - top)
         total = total + part
     return top + log(total)
@@ -85,7 +85,7 @@ def _target(y, i, labels, unit):
 
 @kernel
 def _smoothed(t, smooth):
-    """A target drawn to the middle: smooth is (share that is kept, what is added), or None."""
+    """A smoothed target: t * smooth[0] + smooth[1], or t where smooth is None."""
     if smooth is not None:
         t = fma(t, smooth[0], smooth[1])
     return t
@@ -93,7 +93,7 @@ def _smoothed(t, smooth):
 
 @kernel
 def _cross_entropy(z, p, y, labels, delta, units, scale, smooth):
-    w = lanes(z)
+    n_lanes = lanes(z)
     level = _log_sum_exp(z, units)
     mass = splat(z, 1.0) if labels else _sum(y, units)
     if smooth is not None:
@@ -102,20 +102,20 @@ def _cross_entropy(z, p, y, labels, delta, units, scale, smooth):
     for start in range(0, units, _PART):
         part = splat(z, 0.0)
         for unit in range(start, min(units, start + _PART)):
-            t = _smoothed(_target(y, unit * w, labels, unit), smooth)
-            part = fma(t, level - load(z, unit * w), part)
+            t = _smoothed(_target(y, unit * n_lanes, labels, unit), smooth)
+            part = fma(t, level - load(z, unit * n_lanes), part)
         loss = loss + part
     for unit in range(units):
-        t = _smoothed(_target(y, unit * w, labels, unit), smooth)
-        store(delta, unit * w, fma(load(p, unit * w), mass, -t) * scale)
+        t = _smoothed(_target(y, unit * n_lanes, labels, unit), smooth)
+        store(delta, unit * n_lanes, fma(load(p, unit * n_lanes), mass, -t) * scale)
     return loss
 
 
 @kernel
 def _bce(z, p, y, delta, units, scale, smooth):
-    w = lanes(z)
+    n_lanes = lanes(z)
     loss = splat(z, 0.0)
-    for i in range(0, units * w, w):
+    for i in range(0, units * n_lanes, n_lanes):
         x, t = load(z, i), _smoothed(load(y, i), smooth)
         loss = loss + (select(x < 0.0, 0.0, x) - x * t + log1p(exp(-fabs(x))))
         store(delta, i, (load(p, i) - t) * scale)
@@ -125,9 +125,9 @@ def _bce(z, p, y, delta, units, scale, smooth):
 @kernel
 def _squared(code, z, p, y, delta, units, weight, scale):
     """sum of weight (p - y)^2, and its delta, for any output activation but softmax."""
-    w = lanes(z)
+    n_lanes = lanes(z)
     loss = splat(z, 0.0)
-    for i in range(0, units * w, w):
+    for i in range(0, units * n_lanes, n_lanes):
         a = load(p, i)
         d = a - load(y, i)
         loss = fma(d, d, loss)
@@ -136,17 +136,18 @@ def _squared(code, z, p, y, delta, units, weight, scale):
 
 
 @kernel
-def loss_and_delta(
-    loss, code, z, p, y, labels, delta, units, padded, valid, rows, row_loss, smooth
-):
+def loss_and_delta(loss, code, places, labels, counts, rows, smooth):
     """Loss of each row and dLoss/dz, where Loss = sum of row losses / rows.
 
-    loss, code: codes of the loss and of the output activation. z, p, delta: (padded, lanes);
-    y: likewise, or (1, lanes) of labels. valid: rows of this vector that exist; the others get
-    loss 0 and delta 0, and so do padded units. row_loss: (lanes,). smooth: of the targets of
-    CROSS_ENTROPY and BCE: the share of them that is kept, and what is added; or None.
+    loss, code: codes of the loss and of the output activation. places: (z, p, y, delta, row_loss);
+    z, p, delta (padded, lanes); y likewise, or (1, lanes) of labels; row_loss (lanes,). delta and
+    row_loss alias nothing. labels: whether y is labels. counts: (units, padded, valid), valid being
+    the rows of this vector that exist: the others get loss 0 and delta 0, and padded units delta 0.
+    smooth: (factor on the targets of CROSS_ENTROPY and BCE, what is then added), or None.
     Twins: ``row_losses``, ``output_delta``.
     """
+    z, p, y, delta, row_loss = places
+    units, padded, valid = counts
     scale = 1.0 / rows
     if loss == codes.CROSS_ENTROPY:
         value = _cross_entropy(z, p, y, labels, delta, units, scale, smooth)
@@ -161,24 +162,24 @@ def loss_and_delta(
 @kernel
 def clear_padding(value, delta, units, padded, valid, row_loss):
     """row_loss (lanes,) = value; 0 for rows that do not exist, in their delta, and in padding."""
-    w = lanes(delta)
+    n_lanes = lanes(delta)
     exists = lane_index(delta) < splat(delta, valid)
     store(row_loss, 0, select(exists, value, 0.0))
-    if valid < w:
-        for i in range(0, units * w, w):
+    if valid < n_lanes:
+        for i in range(0, units * n_lanes, n_lanes):
             store(delta, i, select(exists, load(delta, i), 0.0))
-    for i in range(units * w, padded * w, w):
+    for i in range(units * n_lanes, padded * n_lanes, n_lanes):
         store(delta, i, splat(delta, 0.0))
 
 
 @kernel
 def _dot(x, y, units):
     """(lanes,), the sum over units of x y, both (units, lanes)."""
-    w = lanes(x)
+    n_lanes = lanes(x)
     total = splat(x, 0.0)
     for start in range(0, units, _PART):
         part = splat(x, 0.0)
-        for i in range(start * w, min(units, start + _PART) * w, w):
+        for i in range(start * n_lanes, min(units, start + _PART) * n_lanes, n_lanes):
             part = fma(load(x, i), load(y, i), part)
         total = total + part
     return total
@@ -186,33 +187,33 @@ def _dot(x, y, units):
 
 @kernel
 def delta_from_output(code, z, p, v, delta, units, padded, row_loss):
-    """dLoss/dz from the user's own v = dLoss/dp, through any output activation.
+    """dLoss/dz from v = dLoss/dp of a custom loss, through any output activation.
 
     code: of the output activation. z, p, v, delta: (padded, lanes); rows that do not exist have
     v = 0, and get delta 0, as padded units do. row_loss: (lanes,), the sum of p v, which is not
     finite where the outputs are not. Twin: same name.
     """
-    w = lanes(z)
+    n_lanes = lanes(z)
     total = _dot(p, v, units)
     store(row_loss, 0, total)
-    for i in range(0, units * w, w):
+    for i in range(0, units * n_lanes, n_lanes):
         a, d = load(p, i), load(v, i)
         if code == codes.SOFTMAX:
             store(delta, i, a * (d - total))
         else:
             store(delta, i, d * derivative(code, load(z, i), a))
-    for i in range(units * w, padded * w, w):
+    for i in range(units * n_lanes, padded * n_lanes, n_lanes):
         store(delta, i, splat(delta, 0.0))
 
 
 @kernel
-def _hit_of_largest(p, y, labels, units):
-    w = lanes(p)
+def _argmax_is_correct(p, y, labels, units):
+    n_lanes = lanes(p)
     top, guess = load(p, 0), splat(p, 0.0)
     finite = top * 0.0
     best, truth = _target(y, 0, labels, 0), splat(p, 0.0)
     for unit in range(1, units):
-        x, t = load(p, unit * w), _target(y, unit * w, labels, unit)
+        x, t = load(p, unit * n_lanes), _target(y, unit * n_lanes, labels, unit)
         guess = select(x > top, unit, guess)
         finite = fma(x, 0.0, finite)
         top = select(x > top, x, top)
@@ -223,15 +224,15 @@ def _hit_of_largest(p, y, labels, units):
 
 @kernel
 def n_correct(loss, p, y, labels, units):
-    """What counts as right in each row, in [0, 1]. Twin: ``correct``.
+    """The fraction of each row that is correct, in [0, 1]. Twin: ``correct``.
 
     p: (units, lanes); y: likewise, or (1, lanes) of labels.
     """
-    w = lanes(p)
+    n_lanes = lanes(p)
     if loss == codes.CROSS_ENTROPY:
-        return _hit_of_largest(p, y, labels, units)
+        return _argmax_is_correct(p, y, labels, units)
     count = splat(p, 0.0)
-    for i in range(0, units * w, w):
+    for i in range(0, units * n_lanes, n_lanes):
         guess, truth = load(p, i), select(load(y, i) < 0.5, 0.0, 1.0)
         right = select(guess < 0.5, 1.0 - truth, select(guess >= 0.5, truth, 0.0))
         count = count + right
@@ -245,7 +246,7 @@ def invalid_target(kind, y, labels, valid, outputs):
     kind: of targets (codes.REAL, ...). y: (outputs, lanes), or (1, lanes) of labels. The
     gather checks that numbers are finite.
     """
-    w = lanes(y)
+    n_lanes = lanes(y)
     zero = splat(y, 0.0)
     if labels:
         label = load(y, 0)
@@ -253,7 +254,7 @@ def invalid_target(kind, y, labels, valid, outputs):
     if kind == codes.REAL:
         return False
     bad = zero < zero
-    for i in range(0, outputs * w, w):
+    for i in range(0, outputs * n_lanes, n_lanes):
         t = load(y, i)
         bad = bad | (t < 0.0)
         if kind == codes.UNIT:

@@ -1,9 +1,9 @@
 """Layer normalization of hidden layers (Ba, Kiros and Hinton, 2016), one vector of rows at a time.
 
-Over the units of each row n = (z - mean) / sqrt(variance + EPS), and the activation takes
-u = gain n + shift in place of z. Rows lie in the lanes: each sum over units is a chain of vectors,
-whose order depends on nothing but their number. In a block LINEAR holds z and then n, INVERSE the
-factor of each row; Z holds u and, once the errors have come back, dLoss/du.
+Over the units of each row n = (z - mean) / sqrt(variance + EPS), and the activation takes u = gain
+n + shift in place of z. Rows lie in the lanes: each sum over units is one chain of vectors, and its
+order depends on the number of units alone. In a block LINEAR holds z and then n, INVERSE holds 1 /
+sqrt(variance + EPS) of each row, Z holds u and, after the backward pass, dLoss/du.
 """
 
 from ..base.jit import kernel
@@ -48,16 +48,16 @@ def _clear(x, first, last):
 
 
 @kernel
-def _padded(units, w):
-    return -(-units // w) * w
+def _padded(units, n_lanes):
+    return -(-units // n_lanes) * n_lanes
 
 
 @kernel
 def _inverse_deviation(z, mean, units):
-    """(what the mean's rounding left of the mean of z - mean, 1 / sqrt(variance + EPS))."""
-    w = lanes(z)
+    """(mean of z - mean, which rounding leaves; 1 / sqrt(variance + EPS))."""
+    n_lanes = lanes(z)
     rest = squares = splat(z, 0.0)
-    for i in range(0, units * w, w):
+    for i in range(0, units * n_lanes, n_lanes):
         d = load(z, i) - mean
         rest, squares = rest + d, fma(d, d, squares)
     rest = rest * (1.0 / units)
@@ -73,7 +73,11 @@ def normalize(plan, params, work, layer, vector):
     """
     if plan[layer, P.PER_UNIT] == 1:
         return
-    w, units, block = lanes(work), plan[layer, P.OUTPUTS], offset(work, vector * plan[0, P.BLOCK])
+    n_lanes, units, block = (
+        lanes(work),
+        plan[layer, P.OUTPUTS],
+        offset(work, vector * plan[0, P.BLOCK]),
+    )
     z, u = offset(block, plan[layer, P.LINEAR]), offset(block, plan[layer, P.Z])
     gain = offset(params, plan[layer, P.BIAS] + plan[layer, P.PER_UNIT_STRIDE])
     shift = offset(gain, plan[layer, P.PER_UNIT_STRIDE])
@@ -81,57 +85,61 @@ def normalize(plan, params, work, layer, vector):
     rest, inverse = _inverse_deviation(z, mean, units)
     store(block, plan[layer, P.INVERSE], inverse)
     for i in range(units):
-        n = (load(z, i * w) - mean - rest) * inverse
-        store(z, i * w, n)
-        store(u, i * w, fma(n, get(gain, i), get(shift, i)))
-    _clear(z, units, _padded(units, w))
+        n = (load(z, i * n_lanes) - mean - rest) * inverse
+        store(z, i * n_lanes, n)
+        store(u, i * n_lanes, fma(n, get(gain, i), get(shift, i)))
+    _clear(z, units, _padded(units, n_lanes))
 
 
 @kernel
 def normalize_back(plan, params, work, layer, vector, delta):
-    """Make dLoss/du of a layer, in delta, dLoss/dz, if it is normalized; dLoss/du goes to Z.
+    """Turn delta from dLoss/du into dLoss/dz, if the layer is normalized; store dLoss/du in Z.
 
     plan, params, work: layout.py. vector: the number of a vector of rows. delta: its (units,
     lanes). Twin: ``layer_norm_gradients``.
     """
     if plan[layer, P.PER_UNIT] == 1:
         return
-    w, units, block = lanes(work), plan[layer, P.OUTPUTS], offset(work, vector * plan[0, P.BLOCK])
+    n_lanes, units, block = (
+        lanes(work),
+        plan[layer, P.OUTPUTS],
+        offset(work, vector * plan[0, P.BLOCK]),
+    )
     n, du = offset(block, plan[layer, P.LINEAR]), offset(block, plan[layer, P.Z])
     gain = offset(params, plan[layer, P.BIAS] + plan[layer, P.PER_UNIT_STRIDE])
     mean = along = splat(delta, 0.0)
     for i in range(units):
-        d = load(delta, i * w)
-        store(du, i * w, d)
+        d = load(delta, i * n_lanes)
+        store(du, i * n_lanes, d)
         d = d * get(gain, i)
-        mean, along = mean + d, fma(d, load(n, i * w), along)
+        mean, along = mean + d, fma(d, load(n, i * n_lanes), along)
     mean, along = mean * (1.0 / units), along * (1.0 / units)
     inverse = load(block, plan[layer, P.INVERSE])
     for i in range(units):
-        d = load(delta, i * w) * get(gain, i) - mean
-        store(delta, i * w, fma(load(n, i * w), -along, d) * inverse)
-    _clear(du, units, _padded(units, w))
+        d = load(delta, i * n_lanes) * get(gain, i) - mean
+        store(delta, i * n_lanes, fma(load(n, i * n_lanes), -along, d) * inverse)
+    _clear(du, units, _padded(units, n_lanes))
 
 
 @kernel
 def norm_gradients(plan, work, layer, panel, vectors, scratch):
     """Gradients of one panel of gains, to scratch (lanes,), and of shifts, to the vector after it.
 
-    Summed over so many vectors of rows. scratch: two panels (lanes, lanes). Twin:
+    vectors: of rows, over which is summed. scratch: two panels (lanes, lanes). Twin:
     ``layer_norm_gradients``.
     """
-    w = lanes(work)
-    for unit in range(w):
-        at = (panel * w + unit) * w
+    n_lanes = lanes(work)
+    for unit in range(n_lanes):
+        at = (panel * n_lanes + unit) * n_lanes
         gain = shift = splat(work, 0.0)
         for v in range(vectors):
             block = offset(work, v * plan[0, P.BLOCK])
             du = load(block, plan[layer, P.Z] + at)
             gain = fma(du, load(block, plan[layer, P.LINEAR] + at), gain)
             shift = shift + du
-        store(scratch, unit * w, gain)
-        store(scratch, (w + unit) * w, shift)
+        store(scratch, unit * n_lanes, gain)
+        store(scratch, (n_lanes + unit) * n_lanes, shift)
     for kind in range(2):
-        sums = offset(scratch, kind * w * w)
-        transpose(sums, w, sums, w)
-        store(scratch, kind * w, sum_of_vectors(sums, w))
+        sums = offset(scratch, kind * n_lanes * n_lanes)
+        transpose(sums, n_lanes, sums, n_lanes)
+        store(scratch, kind * n_lanes, sum_of_vectors(sums, n_lanes))

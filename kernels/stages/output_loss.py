@@ -28,71 +28,70 @@ from .losses import loss_and_delta
 def _loss_and_delta(plan, work, job, vector, valid, rows):
     last = plan[0, P.LAST]
     block, units = offset(work, vector * plan[0, P.BLOCK]), plan[last, P.OUTPUTS]
-    loss_and_delta(
-        plan[0, P.LOSS],
-        plan[last, P.ACTIVATION],
+    places = (
         offset(block, plan[last, P.Z]),
         offset(block, plan[last, P.A]),
         offset(block, plan[0, P.TARGET]),
-        has_labels(plan, job),
         delta_of(plan, work, vector, last),
-        units,
-        padded(units, lanes(work)),
-        valid,
-        rows,
         offset(block, plan[0, P.ROW_LOSS]),
-        None,
     )
+    counts = (units, padded(units, lanes(work)), valid)
+    code, labels = plan[last, P.ACTIVATION], has_labels(plan, job)
+    loss_and_delta(plan[0, P.LOSS], code, places, labels, counts, rows, None)
 
 
 output_loss = by_plan(_loss_and_delta, extended_loss_and_delta)
 """Loss and delta of the output layer for one vector of rows.
 
-(plan, work, job, vector, valid, rows); rows: how many the loss is a mean of.
+(plan, work, job, vector, valid, rows); rows: the number of rows that the loss is a mean of.
 """
 
 
 @kernel
 def _times_class_weights(plan, job, block, weight):
     """weight (lanes,) *= the weight of each row's class, or the mean of them by y."""
-    w, last, hyper = lanes(block), plan[0, P.LAST], typed_pointer_at(job[J.HYPER], types.float64)
+    n_lanes, last, hyper = (
+        lanes(block),
+        plan[0, P.LAST],
+        typed_pointer_at(job[J.HYPER], types.float64),
+    )
     y, units = offset(block, plan[0, P.TARGET]), plan[last, P.OUTPUTS]
     first, labels = H.class_weights(last), has_labels(plan, job)
-    for lane in range(w):
+    for lane in range(n_lanes):
         if labels:
-            own = hyper[first + int(get(y, lane))]
+            class_weight = hyper[first + int(get(y, lane))]
         elif units == 1:
-            own = hyper[first] + (hyper[first + 1] - hyper[first]) * get(y, lane)
+            class_weight = hyper[first] + (hyper[first + 1] - hyper[first]) * get(y, lane)
         else:
-            own = 0.0
+            class_weight = 0.0
             for u in range(units):
-                own += hyper[first + u] * get(y, u * w + lane)
-        put(weight, lane, get(weight, lane) * own)
+                class_weight += hyper[first + u] * get(y, u * n_lanes + lane)
+        put(weight, lane, get(weight, lane) * class_weight)
 
 
 @kernel
 def _times_weights(weight, delta, units, row_loss):
     """delta (units, lanes) and row_loss (lanes,) times each row's weight (lanes,)."""
-    w = lanes(delta)
+    n_lanes = lanes(delta)
     factor = load(weight, 0)
     store(row_loss, 0, load(row_loss, 0) * factor)
-    for i in range(0, units * w, w):
+    for i in range(0, units * n_lanes, n_lanes):
         store(delta, i, load(delta, i) * factor)
 
 
 @kernel
-def _weigh_rows(plan, work, job, vector, valid):
-    last, w = plan[0, P.LAST], lanes(work)
+def _apply_row_weights(plan, work, job, vector, valid):
+    last, n_lanes = plan[0, P.LAST], lanes(work)
     block = offset(work, vector * plan[0, P.BLOCK])
     weight = offset(block, plan[0, P.ROW_WEIGHT])
     by_class = plan[0, P.CLASSES] == 1 and not has_output_gradient(job)
-    for lane in range(w):
+    for lane in range(n_lanes):
         put(weight, lane, 1.0 if lane < valid else 0.0)
     if job[J.ROW_WEIGHTS] != 0:
         given = pointer_to(job[J.ROW_WEIGHTS], types.float64)
         order = pointer_to(job[J.ORDER], types.int64)
         for lane in range(valid):
-            row = job[J.START] + vector * w + lane
+            row = job[J.START] + vector * n_lanes + lane
             put(weight, lane, get(given, get(order, row) if job[J.ORDER] != 0 else row))
     if by_class:
         _times_class_weights(plan, job, block, weight)
@@ -101,5 +100,5 @@ def _weigh_rows(plan, work, job, vector, valid):
         _times_weights(weight, delta, plan[last, P.OUTPUTS], offset(block, plan[0, P.ROW_LOSS]))
 
 
-apply_row_weights = by_plan(None, _weigh_rows)
-"""Weigh one vector of rows, loss and delta: (plan, work, job, vector, valid)."""
+apply_row_weights = by_plan(None, _apply_row_weights)
+"""Apply row and class weights to one vector of rows: (plan, work, job, vector, valid)."""

@@ -1,9 +1,9 @@
-"""What extended plans do to the gradient before the optimizer has it, and to weights after it.
+"""Penalties, clipping and averaging of extended plans.
 
-In this order: the weights of rows become shares of the batch; penalties add their gradient; single
-elements are clipped; the whole is clipped to a norm. A sum over all weights, or over the whole
-gradient, is made of one part for each panel, added up in their order: the same bits for any number
-of threads.
+The gradient is changed in this order: it is scaled by rows / sum of row weights; the penalties add
+their gradient; each element is clipped; the whole gradient is clipped to a norm. A sum over all
+weights, or over the whole gradient, is one part for each panel, added in the order of the panels:
+the bits are the same for any number of threads.
 """
 
 import math
@@ -33,7 +33,7 @@ SCALE, L1_FACTOR, L2_FACTOR, LARGEST, CLIPPING, DECAY_OF_AVERAGE = range(6)
 
 @kernel
 def part(count, worker, workers):
-    """First and last of a share's part of ``count`` things."""
+    """(first, last) of a worker's part of ``count`` items."""
     return count * worker // workers, count * (worker + 1) // workers
 
 
@@ -51,25 +51,28 @@ def common_coefficients(hyper):
 
 
 @kernel
-def _final(c, w, g, is_weight):
-    """One vector of the gradient as the optimizer has it, from that of the batch's losses."""
-    g = g * c[SCALE]
+def _final(coef, w, g, is_weight):
+    """One vector of the optimizer's gradient, from the gradient g of the batch's losses."""
+    g = g * coef[SCALE]
     if is_weight:
-        g = fma(w, c[L2_FACTOR], g)
-        g = g + select(w > 0.0, c[L1_FACTOR], select(w < 0.0, -c[L1_FACTOR], 0.0))
-    if c[LARGEST] > 0.0:
-        g = select(g > c[LARGEST], c[LARGEST], select(g < -c[LARGEST], -c[LARGEST], g))
-    return g * c[CLIPPING]
+        g = fma(w, coef[L2_FACTOR], g)
+        g = g + select(w > 0.0, coef[L1_FACTOR], select(w < 0.0, -coef[L1_FACTOR], 0.0))
+    if coef[LARGEST] > 0.0:
+        g = select(g > coef[LARGEST], coef[LARGEST], select(g < -coef[LARGEST], -coef[LARGEST], g))
+    return g * coef[CLIPPING]
 
 
 @kernel
-def final_gradient(c, w, g, count, is_weight):
-    """Make g (count,) what the optimizer has. w: the parameters. Twin: same name."""
-    penalized = is_weight and (c[L1_FACTOR] != 0.0 or c[L2_FACTOR] != 0.0)
-    scaled = c[SCALE] != 1.0 or c[CLIPPING] != 1.0
-    if penalized or scaled or c[LARGEST] > 0.0:
+def final_gradient(coef, w, g, count, is_weight):
+    """Turn g (count,) into the gradient that the optimizer takes, in place. w: the parameters.
+
+    Neither aliases the other. Twin: same name.
+    """
+    penalized = is_weight and (coef[L1_FACTOR] != 0.0 or coef[L2_FACTOR] != 0.0)
+    scaled = coef[SCALE] != 1.0 or coef[CLIPPING] != 1.0
+    if penalized or scaled or coef[LARGEST] > 0.0:
         for i in range(0, count, lanes(w)):
-            store(g, i, _final(c, load(w, i), load(g, i), is_weight))
+            store(g, i, _final(coef, load(w, i), load(g, i), is_weight))
 
 
 @kernel
@@ -92,45 +95,49 @@ def _sums_of(plan, work, layer, panel):
 
 @kernel
 def has_penalty(hyper):
-    """Whether weights have a price."""
+    """Whether there is a penalty on weights."""
     return hyper[H.L1] != 0.0 or hyper[H.L2] != 0.0
 
 
 @kernel
 def measure_weights(plan, params, work, hyper, layer, worker, workers):
-    """Sums of |w| and w^2 over one share's panels of a layer, lane by lane."""
+    """Sums of |w| and w^2 over one worker's panels of a layer, lane by lane."""
     if not has_penalty(hyper):
         return
-    w = lanes(work)
-    first, last = part(padded(plan[layer, P.OUTPUTS], w) // w, worker, workers)
+    n_lanes = lanes(work)
+    first, last = part(padded(plan[layer, P.OUTPUTS], n_lanes) // n_lanes, worker, workers)
     for panel in range(first, last):
-        p = offset(params, plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE])
-        sizes = squares = splat(p, 0.0)
-        for i in range(0, plan[layer, P.INPUTS] * w, w):
-            x = load(p, i)
+        weights = offset(params, plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE])
+        sizes = squares = splat(weights, 0.0)
+        for i in range(0, plan[layer, P.INPUTS] * n_lanes, n_lanes):
+            x = load(weights, i)
             sizes, squares = sizes + fabs(x), fma(x, x, squares)
         store(_sums_of(plan, work, layer, panel), 0, sizes)
-        store(_sums_of(plan, work, layer, panel), w, squares)
+        store(_sums_of(plan, work, layer, panel), n_lanes, squares)
 
 
 @kernel
 def measure_gradient(plan, params, gradient, work, hyper, worker, workers):
-    """Sums of the squares of the final gradient over one share's panels, with their biases."""
-    w, c = lanes(work), common_coefficients(hyper)
+    """Sums of the squares of the final gradient over one worker's panels, biases included."""
+    n_lanes, coef = lanes(work), common_coefficients(hyper)
     for layer in range(1, plan[0, P.LAST] + 1):
-        first, last = part(padded(plan[layer, P.OUTPUTS], w) // w, worker, workers)
+        first, last = part(padded(plan[layer, P.OUTPUTS], n_lanes) // n_lanes, worker, workers)
         frozen = hyper[H.of_layer(layer, H.LR_FACTOR)] == 0.0
         for panel in range(first, last):
             at = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE]
-            p, g = offset(params, at), offset(gradient, at)
-            squares = splat(p, 0.0)
+            weights, g = offset(params, at), offset(gradient, at)
+            squares = splat(weights, 0.0)
             if not frozen:
-                for i in range(0, plan[layer, P.INPUTS] * w, w):
-                    x = _final(c, load(p, i), load(g, i), True)
+                for i in range(0, plan[layer, P.INPUTS] * n_lanes, n_lanes):
+                    x = _final(coef, load(weights, i), load(g, i), True)
                     squares = fma(x, x, squares)
                 for kind in range(plan[layer, P.PER_UNIT]):
-                    at = plan[layer, P.BIAS] + kind * plan[layer, P.PER_UNIT_STRIDE] + panel * w
-                    x = _final(c, load(params, at), load(gradient, at), False)
+                    at = (
+                        plan[layer, P.BIAS]
+                        + kind * plan[layer, P.PER_UNIT_STRIDE]
+                        + panel * n_lanes
+                    )
+                    x = _final(coef, load(params, at), load(gradient, at), False)
                     squares = fma(x, x, squares)
             store(_sums_of(plan, work, layer, panel), 0, squares)
 
@@ -138,24 +145,24 @@ def measure_gradient(plan, params, gradient, work, hyper, worker, workers):
 @kernel
 def _total(plan, work, which):
     """The sum over all panels of one of their two sums, float64."""
-    w, last = lanes(work), plan[0, P.LAST]
-    panels = plan[last, P.FIRST_PANEL] + padded(plan[last, P.OUTPUTS], w) // w
-    sums = offset(work, plan[0, P.PANEL_SUMS] + which * w)
+    n_lanes, last = lanes(work), plan[0, P.LAST]
+    panels = plan[last, P.FIRST_PANEL] + padded(plan[last, P.OUTPUTS], n_lanes) // n_lanes
+    sums = offset(work, plan[0, P.PANEL_SUMS] + which * n_lanes)
     lane_sums = splat(work, 0.0)
-    for i in range(0, panels * 2 * w, 2 * w):
+    for i in range(0, panels * 2 * n_lanes, 2 * n_lanes):
         lane_sums = lane_sums + load(sums, i)
-    store(sums, 0, lane_sums)  # they have been read
+    store(sums, 0, lane_sums)  # the sums are no longer needed
     total = 0.0
-    for lane in range(w):
+    for lane in range(n_lanes):
         total += get(sums, lane)
     return total
 
 
 @kernel
 def penalty(plan, work, hyper):
-    """L1 sum |w| + L2 / 2 sum w^2, from what ``measure_weights`` left. Twin: same name."""
+    """L1 sum |w| + L2 / 2 sum w^2, from the sums of ``measure_weights``. Twin: same name."""
     value = 0.0
-    if hyper[H.L1] != 0.0:  # 0 times what has overflowed is no number
+    if hyper[H.L1] != 0.0:  # 0 * inf is NaN
         value += hyper[H.L1] * _total(plan, work, 0)
     if hyper[H.L2] != 0.0:
         value += 0.5 * hyper[H.L2] * _total(plan, work, 1)
@@ -164,7 +171,7 @@ def penalty(plan, work, hyper):
 
 @kernel
 def clip_scale(plan, work, hyper):
-    """What brings the gradient within CLIP_NORM, from what ``measure_gradient`` left.
+    """The factor that brings the gradient within CLIP_NORM, from the sums of ``measure_gradient``.
 
     Not finite where the gradient is not. Twin: same name.
     """
@@ -175,16 +182,16 @@ def clip_scale(plan, work, hyper):
 
 @kernel
 def finish_gradients(plan, params, gradient, hyper, worker, workers):
-    """Scale one share's panels of a kept gradient, and add that of the penalties."""
-    w = lanes(params)
-    some = 1.0 if hyper[H.ROW_SCALE] > 0.0 else 0.0  # where no row has weight, nothing has a price
-    c = (hyper[H.ROW_SCALE], some * hyper[H.L1], some * hyper[H.L2], 0.0, 1.0, 0.0)
+    """Scale one worker's panels of a stored gradient, and add the gradient of the penalties."""
+    n_lanes = lanes(params)
+    some = 1.0 if hyper[H.ROW_SCALE] > 0.0 else 0.0  # no penalty where all row weights are 0
+    coef = (hyper[H.ROW_SCALE], some * hyper[H.L1], some * hyper[H.L2], 0.0, 1.0, 0.0)
     for layer in range(1, plan[0, P.LAST] + 1):
-        first, last = part(padded(plan[layer, P.OUTPUTS], w) // w, worker, workers)
+        first, last = part(padded(plan[layer, P.OUTPUTS], n_lanes) // n_lanes, worker, workers)
         for panel in range(first, last):
             at = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE]
-            count = plan[layer, P.INPUTS] * w
-            final_gradient(c, offset(params, at), offset(gradient, at), count, True)
+            count = plan[layer, P.INPUTS] * n_lanes
+            final_gradient(coef, offset(params, at), offset(gradient, at), count, True)
             for kind in range(plan[layer, P.PER_UNIT]):
-                at = plan[layer, P.BIAS] + kind * plan[layer, P.PER_UNIT_STRIDE] + panel * w
-                final_gradient(c, offset(params, at), offset(gradient, at), w, False)
+                at = plan[layer, P.BIAS] + kind * plan[layer, P.PER_UNIT_STRIDE] + panel * n_lanes
+                final_gradient(coef, offset(params, at), offset(gradient, at), n_lanes, False)

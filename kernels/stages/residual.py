@@ -1,7 +1,7 @@
 """Residual connections (He et al., 2016): a hidden layer adds the a of the layer before to its own.
 
-On the way back the error of its a goes down past the layer, too: ERROR of a block keeps it while
-the layer's own delta is made of it.
+In the backward pass the error of its a also bypasses the layer: ERROR of a block keeps it while the
+layer's delta is computed in place.
 """
 
 import numpy as np
@@ -16,23 +16,23 @@ _ONE = np.int64(1)  # a Python constant would compile its callee once more
 
 @kernel
 def add_inputs(plan, work, layer, vector):
-    """a of a layer, if it is residual: what ``activate_units`` made of z, and its inputs.
+    """Add the inputs of a layer, if it is residual, to the result of ``activate_units``.
 
     plan, work: layout.py. vector: the number of a vector of rows. Twin: ``forward``.
     """
     if plan[layer, P.RESIDUAL] == 0:
         return
-    w, block = lanes(work), offset(work, vector * plan[0, P.BLOCK])
+    n_lanes, block = lanes(work), offset(work, vector * plan[0, P.BLOCK])
     in_place = plan[layer, P.NEEDS_Z] == 1 or plan[layer, P.DROPOUT] > 0  # hidden.py
-    own = offset(block, plan[layer, P.A] if in_place else plan[layer, P.Z])
+    activated = offset(block, plan[layer, P.A] if in_place else plan[layer, P.Z])
     inputs, a = offset(block, plan[layer, P.IN]), offset(block, plan[layer, P.A])
-    for i in range(0, plan[layer, P.OUTPUTS] * w, w):
-        store(a, i, load(own, i) + load(inputs, i))
+    for i in range(0, plan[layer, P.OUTPUTS] * n_lanes, n_lanes):
+        store(a, i, load(activated, i) + load(inputs, i))
 
 
 @kernel
 def carry_error(plan, work, layer, vector, error):
-    """Add to the error below a layer, if it is residual, that of its own a; keep it for the next.
+    """Add the error of a residual layer's a to the error below it; keep the sum in ERROR.
 
     plan, work: layout.py. error: (units below, lanes) of the vector of rows of that number. Twin:
     ``errors``.
@@ -40,9 +40,9 @@ def carry_error(plan, work, layer, vector, error):
     takes, keeps = plan[layer, P.RESIDUAL] == 1, layer > 1 and plan[layer - 1, P.RESIDUAL] == 1
     if not takes and not keeps:
         return
-    w = lanes(work)
+    n_lanes = lanes(work)
     kept = offset(work, vector * plan[0, P.BLOCK] + plan[0, P.ERROR])
-    for i in range(0, plan[layer, P.INPUTS] * w, w):
+    for i in range(0, plan[layer, P.INPUTS] * n_lanes, n_lanes):
         e = load(error, i)
         if takes:
             e = e + load(kept, i)

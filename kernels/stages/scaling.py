@@ -1,12 +1,12 @@
-"""Units: inputs, targets and outputs as the user has them, and as the network has them.
+"""Units: inputs, targets and outputs in raw units (the user's) and in the network's.
 
 A network with a scaling has its *scales* behind its parameters: six vectors of the element type,
-each padded with zeros to whole vectors (``arenas.read_scales``). Of the inputs, and then of the
-targets, the mean and 1 / scale; of the outputs a factor, and what is then added. Where only inputs
-are scaled, the others are 0 and 1: x - 0, x * 1 and x + 0 have the bits of x.
+each padded with zeros to whole vectors (``arenas.read_scales``): mean and 1 / scale of the inputs,
+mean and 1 / scale of the targets, factor and shift of the outputs. Where only inputs are scaled,
+the others are 0 and 1: x - 0, x * 1 and x + 0 have the bits of x.
 
-A matrix that a large batch has is (units, lanes), one that few rows have (panels of units, rows,
-lanes). Padded units stay 0.
+Matrices are (units, lanes) in a large batch, (panels of units, rows, lanes) in a small one. Padded
+units stay 0.
 """
 
 from ..base.jit import kernel
@@ -46,19 +46,19 @@ def _outputs(plan, x):
 
 @kernel
 def _standardize(x, scales, apart, units):
-    """x (units, lanes) = (x - mean) / scale. scales: means, and ``apart`` on the 1 / scale."""
-    w = lanes(x)
+    """x (units, lanes) = (x - mean) / scale. scales: means, ``apart`` later 1 / scale."""
+    n_lanes = lanes(x)
     for u in range(units):
-        centered = load(x, u * w) - get(scales, u)
-        store(x, u * w, centered * get(scales, apart + u))
+        centered = load(x, u * n_lanes) - get(scales, u)
+        store(x, u * n_lanes, centered * get(scales, apart + u))
 
 
 @kernel
 def _times(x, factors, units):
     """x (units, lanes) times a factor for each unit."""
-    w = lanes(x)
+    n_lanes = lanes(x)
     for u in range(units):
-        store(x, u * w, load(x, u * w) * get(factors, u))
+        store(x, u * n_lanes, load(x, u * n_lanes) * get(factors, u))
 
 
 @kernel
@@ -76,16 +76,16 @@ standardize_inputs = by_plan(None, _standardize_inputs)
 def _standardize_input_rows(plan, x, rows):
     if plan[0, P.SCALING] == 0:
         return
-    w, inputs, means = lanes(x), plan[1, P.INPUTS], _of_inputs(plan, x)
-    factors = offset(means, padded(inputs, w))
-    for u in range(0, inputs, w):
+    n_lanes, inputs, means = lanes(x), plan[1, P.INPUTS], _of_inputs(plan, x)
+    factors = offset(means, padded(inputs, n_lanes))
+    for u in range(0, inputs, n_lanes):
         mean, factor = load(means, u), load(factors, u)
-        for i in range(u * rows, (u + w) * rows, w):
+        for i in range(u * rows, (u + n_lanes) * rows, n_lanes):
             store(x, i, (load(x, i) - mean) * factor)
 
 
 standardize_input_rows = by_plan(None, _standardize_input_rows)
-"""X of few rows, in place: (plan, x, rows). Twin: ``standardized``."""
+"""X of a small batch, in place: (plan, x, rows). Twin: ``standardized``."""
 
 
 @kernel
@@ -97,7 +97,7 @@ def _standardize_targets(plan, y):
 standardize_targets = by_plan(None, _standardize_targets)
 """y of one vector of rows, in place: (plan, y). Twin: ``standardized``.
 
-No targets are scaled where y is labels: they stay as they are.
+Labels are never scaled.
 """
 
 
@@ -108,21 +108,21 @@ def _scale_output_gradient(plan, v):
 
 
 scale_output_gradient = by_plan(None, _scale_output_gradient)
-"""dLoss/dp of the outputs as the user has them to that of the network's, in place: (plan, v)."""
+"""dLoss/dp by outputs in raw units to that by the network's outputs, in place: (plan, v)."""
 
 
 @kernel
 def _to_raw_outputs(plan, p):
     if plan[0, P.SCALING] == 0:
         return
-    w, factors = lanes(p), _of_outputs(plan, p)
+    n_lanes, factors = lanes(p), _of_outputs(plan, p)
     shifts = offset(factors, _outputs(plan, p))
     for u in range(plan[plan[0, P.LAST], P.OUTPUTS]):
-        store(p, u * w, fma(load(p, u * w), get(factors, u), get(shifts, u)))
+        store(p, u * n_lanes, fma(load(p, u * n_lanes), get(factors, u), get(shifts, u)))
 
 
 to_raw_outputs = by_plan(None, _to_raw_outputs)
-"""The outputs of one vector of rows in the user's units, in place: (plan, p).
+"""The outputs of one vector of rows in raw units, in place: (plan, p).
 
 Twin: ``in_raw_units``.
 """
@@ -139,7 +139,7 @@ def _to_raw_output_panel(plan, p, rows, unit):
 
 
 to_raw_output_panel = by_plan(None, _to_raw_output_panel)
-"""The same of few rows and the panel (rows, lanes) of outputs from ``unit`` on.
+"""The same for a small batch: the panel (rows, lanes) of outputs from ``unit`` on.
 
 (plan, p, rows, unit)
 """
@@ -154,7 +154,7 @@ def _to_raw_input_gradient(plan, error):
 
 
 to_raw_input_gradient = by_plan(None, _to_raw_input_gradient)
-"""dLoss/dX of one vector of rows by X as the user has it, in place: (plan, error)."""
+"""dLoss/dX of one vector of rows by X in raw units, in place: (plan, error)."""
 
 
 @kernel
@@ -168,7 +168,7 @@ def _to_raw_input_gradient_panel(plan, error, rows, unit):
 
 
 to_raw_input_gradient_panel = by_plan(None, _to_raw_input_gradient_panel)
-"""The same of few rows and the panel (rows, lanes) of inputs from ``unit`` on.
+"""The same for a small batch: the panel (rows, lanes) of inputs from ``unit`` on.
 
 (plan, error, rows, unit)
 """

@@ -39,25 +39,29 @@ from .update_rules import (
     update_extended,
 )
 
+UPDATE, STORE, ACCUMULATE = range(3)
+"""What becomes of a gradient. UPDATE: the optimizer has it, tile by tile. STORE: it is written to
+an arena. ACCUMULATE: it is added to what the arena holds."""
+
 # One call for every tile: (plan, k, params, moments, at, g, count, is_weight)
 
 
 @kernel
-def _update_tile(plan, k, params, moments, at, g, count, is_weight):
+def _update_tile(plan, coef, params, moments, at, g, count, is_weight):
     w = offset(params, at)
     m = offset(moments, at) if plan[0, P.MOMENTS] > 0 else w
     v = offset(m, plan[0, P.PARAMETERS]) if plan[0, P.MOMENTS] > 1 else m
-    update(plan[0, P.OPTIMIZER], k, w, g, m, v, count)
+    update(plan[0, P.OPTIMIZER], coef, w, g, m, v, count)
 
 
 @kernel
-def _extended_update_tile(plan, k, params, moments, at, g, count, is_weight):
+def _extended_update_tile(plan, coef, params, moments, at, g, count, is_weight):
     w = offset(params, at)
     m = offset(moments, at) if plan[0, P.MOMENTS] > 0 else w
     v = offset(m, plan[0, P.PARAMETERS]) if plan[0, P.MOMENTS] > 1 else m
-    own, common = k
+    of_layer, common = coef
     final_gradient(common, w, g, count, is_weight)
-    update_extended(plan[0, P.OPTIMIZER], own, w, g, m, v, count)
+    update_extended(plan[0, P.OPTIMIZER], of_layer, w, g, m, v, count)
     if plan[0, P.AVERAGE] >= 0:
         place = plan[0, P.AVERAGE] * plan[0, P.PARAMETERS] + at
         move_average(common[DECAY_OF_AVERAGE], w, offset(moments, place), count)
@@ -66,8 +70,8 @@ def _extended_update_tile(plan, k, params, moments, at, g, count, is_weight):
 update_tile = by_plan(_update_tile, _extended_update_tile)
 """One update of ``count`` elements from ``at`` on, by the gradient g.
 
-plan, params, moments: layout.py. k: of ``_begin_layer``. g: may be changed. is_weight: whether
-the elements are weights and not biases. Twin: ``update``.
+plan, params, moments: layout.py. coef: of ``_layer_coefficients``. g: may be changed. is_weight:
+whether the elements are weights and not biases. Twin: ``update``.
 """
 
 
@@ -81,7 +85,7 @@ def _extended_coefficients(plan, hyper):
     return common_coefficients(hyper)
 
 
-_begin_update = by_plan(_coefficients, _extended_coefficients)
+_common_coefficients = by_plan(_coefficients, _extended_coefficients)
 """The scalars that all layers share: (plan, hyper)."""
 
 
@@ -93,26 +97,26 @@ def _same(plan, layer, hyper, common):
 @kernel
 def _with_layer_rate(plan, layer, hyper, common):
     lr = hyper[H.STEP_LR] * hyper[H.of_layer(layer, H.LR_FACTOR)]
-    own = extended_coefficients_of(plan[0, P.OPTIMIZER], hyper, lr, hyper[H.STEP_MOMENTUM])
-    return own, common
+    of_layer = extended_coefficients_of(plan[0, P.OPTIMIZER], hyper, lr, hyper[H.STEP_MOMENTUM])
+    return of_layer, common
 
 
-_begin_layer = by_plan(_same, _with_layer_rate)
-"""The scalars of a layer's update, from those that all share: (plan, layer, hyper, common)."""
+_layer_coefficients = by_plan(_same, _with_layer_rate)
+"""The scalars of a layer's update, from the common ones: (plan, layer, hyper, common)."""
 
 
 @kernel
-def _never(plan, layer, hyper, keep):
+def _never(plan, layer, hyper):
     return False
 
 
 @kernel
-def _is_frozen(plan, layer, hyper, keep):
-    return not keep and hyper[H.of_layer(layer, H.LR_FACTOR)] == 0.0
+def _is_frozen(plan, layer, hyper):
+    return hyper[H.of_layer(layer, H.LR_FACTOR)] == 0.0
 
 
 is_frozen = by_plan(_never, _is_frozen)
-"""Whether a layer's gradient is not needed: (plan, layer, hyper, keep)."""
+"""Whether a layer is not updated: (plan, layer, hyper)."""
 
 
 @kernel
@@ -123,198 +127,207 @@ def _delta_panel(plan, work, layer, panel):
 
 @kernel
 def _outer(a, deltas, g, rows, count):
-    """g (count, lanes), the sum over a few rows of a[r, i] delta[r], for ``count`` units i.
+    """g (count, lanes), sum over the rows of a[r, i] delta[r], for ``count`` units i.
 
-    a: row panels of units (gemv.py). deltas: one panel (rows, lanes). Four units at a time share
-    its loads: they lie in one panel, or there is one row. g has room for whole fours.
+    a: row panels of units (gemv.py). deltas: one panel (rows, lanes). Four units at a
+    time share its loads: they lie in one panel, or there is one row. g has room for whole fours and
+    aliases neither.
     Twin: ``gradients``.
     """
-    w = lanes(a)
+    n_lanes = lanes(a)
     for i in range(0, count, 4):
-        p = offset(a, i // w * rows * w + i % w)
+        units = offset(a, i // n_lanes * rows * n_lanes + i % n_lanes)
         delta = load(deltas, 0)
-        g0, g1 = delta * get(p, 0), delta * get(p, 1)
-        g2, g3 = delta * get(p, 2), delta * get(p, 3)
-        for at in range(w, rows * w, w):
+        g0, g1 = delta * get(units, 0), delta * get(units, 1)
+        g2, g3 = delta * get(units, 2), delta * get(units, 3)
+        for at in range(n_lanes, rows * n_lanes, n_lanes):
             delta = load(deltas, at)
-            g0, g1 = fma(delta, get(p, at), g0), fma(delta, get(p, at + 1), g1)
-            g2, g3 = fma(delta, get(p, at + 2), g2), fma(delta, get(p, at + 3), g3)
-        q = offset(g, i * w)
-        store(q, 0, g0)
-        store(q, w, g1)
-        store(q, 2 * w, g2)
-        store(q, 3 * w, g3)
+            g0, g1 = fma(delta, get(units, at), g0), fma(delta, get(units, at + 1), g1)
+            g2, g3 = fma(delta, get(units, at + 2), g2), fma(delta, get(units, at + 3), g3)
+        target = offset(g, i * n_lanes)
+        store(target, 0, g0)
+        store(target, n_lanes, g1)
+        store(target, 2 * n_lanes, g2)
+        store(target, 3 * n_lanes, g3)
 
 
 @kernel
-def _keep(total, g, count, adds):
-    """total += g, or total = g."""
+def _add_vectors(total, g, count):
+    """total += g, for ``count`` elements."""
     for i in range(0, count, lanes(g)):
-        store(total, i, load(total, i) + load(g, i) if adds else load(g, i))
+        store(total, i, load(total, i) + load(g, i))
 
 
 @kernel
-def _weights_of_small_batch(
-    plan, layer, params, moments, work, scratch, k, keep, adds, rows, worker, workers
-):
-    """Gradient and update of one share's part of W, for a batch of few rows.
+def _copy_vectors(total, g, count):
+    """total = g, for ``count`` elements."""
+    for i in range(0, count, lanes(g)):
+        store(total, i, load(g, i))
 
-    By panels of outputs, which are contiguous, unless there are too few of them to share.
+
+@kernel
+def _use_gradient(plan, coef, arenas, mode, at, g, count, is_weight):
+    """Update ``count`` elements from ``at`` on by the gradient g, or store it, by the mode."""
+    params, moments, _ = arenas
+    if mode == UPDATE:
+        update_tile(plan, coef, params, moments, at, g, count, is_weight)
+    elif mode == ACCUMULATE:
+        _add_vectors(offset(moments, at), g, count)
+    else:
+        _copy_vectors(offset(moments, at), g, count)
+
+
+# The parts of a layer. Arguments as in ``update_part``; scratch: the worker's; coef: the scalars.
+
+
+@kernel
+def _weights_of_small_batch(plan, layer, arenas, scratch, coef, mode, rows, worker, workers):
+    """One worker's part of W, for a small batch.
+
+    A part is some panels of outputs, which are contiguous. With fewer panels than workers it is
+    some inputs of every panel.
     """
-    w = lanes(work)
-    units, panels = plan[layer, P.INPUTS], -(-plan[layer, P.OUTPUTS] // w)
+    work = arenas[2]
+    n_lanes = lanes(work)
+    units, panels = plan[layer, P.INPUTS], -(-plan[layer, P.OUTPUTS] // n_lanes)
     first, last, low, high = 0, panels, 0, units
     if panels >= workers:
         first, last = part(panels, worker, workers)
     else:
-        low, high = part(-(-units // w), worker, workers)
-        low, high = low * w, min(high * w, units)
+        low, high = part(-(-units // n_lanes), worker, workers)
+        low, high = low * n_lanes, min(high * n_lanes, units)
     for panel in range(first, last):
         deltas = _delta_panel(plan, work, layer, panel)
         for i in range(low, high, P.SMALL_BATCH_VECTORS):
             count = min(P.SMALL_BATCH_VECTORS, high - i)
-            at = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE] + i * w
+            at = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE] + i * n_lanes
             _outer(offset(work, plan[layer, P.IN] + i * rows), deltas, scratch, rows, count)
-            if keep:
-                _keep(offset(moments, at), scratch, count * w, adds)
-            else:
-                update_tile(plan, k, params, moments, at, scratch, count * w, True)
+            _use_gradient(plan, coef, arenas, mode, at, scratch, count * n_lanes, True)
 
 
 @kernel
-def _weights_of_layer(
-    plan, layer, params, moments, work, scratch, k, keep, adds, first, last, vectors
-):
-    """Gradient and update of the tiles ``first`` to ``last`` of input units, all outputs."""
-    w = lanes(work)
-    tile = min(ROWS, w) * w
+def _weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors):
+    """The tiles span = (first, last) of input units, for all outputs.
+
+    vectors: of rows, over which the gradient is summed.
+    """
+    params, moments, work = arenas
+    n_lanes, updates = lanes(work), mode == UPDATE
+    tile = min(ROWS, n_lanes) * n_lanes
     n_moments, size = plan[0, P.MOMENTS], plan[0, P.PARAMETERS]
-    panels, stride = -(-plan[layer, P.OUTPUTS] // w), plan[layer, P.WEIGHT_STRIDE]
+    panels, stride = -(-plan[layer, P.OUTPUTS] // n_lanes), plan[layer, P.WEIGHT_STRIDE]
     panel = 0
     while panel < panels:
         n = next_vectors(panels - panel)
         deltas = _delta_panel(plan, work, layer, panel)
-        for t in range(first, last):
+        for t in range(span[0], span[1]):
             at = plan[layer, P.WEIGHTS] + panel * stride + t * tile
-            p = offset(params, at)
-            m = offset(moments, at) if keep or n_moments > 0 else p
-            v = offset(m, size) if n_moments > 1 and not keep else m
+            w = offset(params, at)
+            m = offset(moments, at) if not updates or n_moments > 0 else w
+            v = offset(m, size) if n_moments > 1 and updates else m
             tile_across(
                 n,
                 offset(work, plan[layer, P.IN] + t * tile),
                 plan[0, P.BLOCK],
                 deltas,
                 plan[layer, P.DELTA_PANEL_STRIDE],
-                m if keep else scratch,
-                stride if keep else tile,
-                vectors * w,
-                ADD if keep and adds else WRITE,
-                p,
+                scratch if updates else m,
+                tile if updates else stride,
+                vectors * n_lanes,
+                ADD if mode == ACCUMULATE else WRITE,
+                w,
                 m,
                 v,
                 stride,
             )
-            if not keep:
+            if updates:
                 for j in range(n):
                     g, place = offset(scratch, j * tile), at + j * stride
-                    update_tile(plan, k, params, moments, place, g, tile, True)
+                    update_tile(plan, coef, params, moments, place, g, tile, True)
         panel += n
 
 
 @kernel
-def _biases_of_layer(plan, layer, params, moments, work, scratch, k, keep, adds, first, last, rows):
-    """Gradient and update of the vectors ``first`` to ``last`` of biases."""
-    w = lanes(work)
-    for panel in range(first, last):
-        deltas = _delta_panel(plan, work, layer, panel)
-        at = plan[layer, P.BIAS] + panel * w
-        store(scratch, 0, sum_of_vectors(deltas, rows))
-        if keep:
-            _keep(offset(moments, at), scratch, w, adds)
-        else:
-            update_tile(plan, k, params, moments, at, scratch, w, False)
+def _biases_of_layer(plan, layer, arenas, scratch, coef, mode, span, rows):
+    """The vectors span = (first, last) of biases."""
+    n_lanes = lanes(scratch)
+    for panel in range(span[0], span[1]):
+        at = plan[layer, P.BIAS] + panel * n_lanes
+        store(scratch, 0, sum_of_vectors(_delta_panel(plan, arenas[2], layer, panel), rows))
+        _use_gradient(plan, coef, arenas, mode, at, scratch, n_lanes, False)
 
 
 @kernel
-def _norms(plan, layer, params, moments, work, scratch, k, keep, adds, first, last, vectors):
+def _norms(plan, layer, arenas, scratch, coef, mode, span, vectors):
     if plan[layer, P.PER_UNIT] == 1:
         return
-    w = lanes(work)
-    for panel in range(first, last):
-        norm_gradients(plan, work, layer, panel, vectors, scratch)
+    n_lanes = lanes(scratch)
+    for panel in range(span[0], span[1]):
+        norm_gradients(plan, arenas[2], layer, panel, vectors, scratch)
         for kind in range(2):
-            at = plan[layer, P.BIAS] + (kind + 1) * plan[layer, P.PER_UNIT_STRIDE] + panel * w
-            if keep:
-                _keep(offset(moments, at), offset(scratch, kind * w), w, adds)
-            else:
-                update_tile(plan, k, params, moments, at, offset(scratch, kind * w), w, False)
+            start = plan[layer, P.BIAS] + (kind + 1) * plan[layer, P.PER_UNIT_STRIDE]
+            g = offset(scratch, kind * n_lanes)
+            _use_gradient(plan, coef, arenas, mode, start + panel * n_lanes, g, n_lanes, False)
 
 
 _norms_of_layer = by_plan(None, _norms)
-"""Gradient and update of the vectors ``first`` to ``last`` of gains and shifts.
+"""The vectors span = (first, last) of gains and of shifts.
 
-(plan, layer, params, moments, work, scratch, k, keep, adds, first, last, vectors)
+(plan, layer, arenas, scratch, coef, mode, span, vectors)
 """
 
 
 @kernel
-def update_part(plan, params, moments, work, hyper, keep, adds, worker, workers, rows):
-    """One share's part of an update: its part of every W and b.
+def update_part(plan, arenas, hyper, mode, worker, workers, rows):
+    """One worker's part of the gradient of every W and b, and of the update by it.
 
-    plan, params, moments, work: layout.py. hyper: settings.py. keep: write the gradient to
-    ``moments``, an arena laid out as the parameters, and update nothing; adds: add it to what is
-    there. rows: of the batch. Twins: ``gradients``, ``update``.
+    plan: layout.py. arenas: (params, moments, work); a mode that stores has in place of the moments
+    the arena that takes the gradient, laid out as the parameters. hyper: settings.py. mode: UPDATE,
+    STORE or ACCUMULATE. rows: of the batch. Twins: ``gradients``, ``update``.
     """
-    w = lanes(work)
+    work = arenas[2]
+    n_lanes = lanes(work)
     scratch = offset(work, plan[0, P.SCRATCH] + worker * plan[0, P.SCRATCH_STRIDE])
-    few, whole = is_small_batch(plan, rows, w), padded(rows, w)
-    common = _begin_update(plan, hyper)
+    small, whole = is_small_batch(plan, rows, n_lanes), padded(rows, n_lanes)
+    common, vectors = _common_coefficients(plan, hyper), whole // n_lanes
     for layer in range(plan[0, P.LAST], 0, -1):
-        if is_frozen(plan, layer, hyper, keep and adds):
+        if mode != ACCUMULATE and is_frozen(plan, layer, hyper):
             continue
-        k = _begin_layer(plan, layer, hyper, common)
-        if few:
-            _weights_of_small_batch(
-                plan, layer, params, moments, work, scratch, k, keep, adds, rows, worker, workers
-            )
+        coef = _layer_coefficients(plan, layer, hyper, common)
+        if small:
+            _weights_of_small_batch(plan, layer, arenas, scratch, coef, mode, rows, worker, workers)
         else:
-            first, last = part(-(-plan[layer, P.INPUTS] // min(ROWS, w)), worker, workers)
-            vectors = whole // w
-            _weights_of_layer(
-                plan, layer, params, moments, work, scratch, k, keep, adds, first, last, vectors
-            )
-        first, last = part(-(-plan[layer, P.OUTPUTS] // w), worker, workers)
-        summed = rows if few else whole
-        _biases_of_layer(
-            plan, layer, params, moments, work, scratch, k, keep, adds, first, last, summed
-        )
-        _norms_of_layer(
-            plan, layer, params, moments, work, scratch, k, keep, adds, first, last, whole // w
-        )
+            span = part(-(-plan[layer, P.INPUTS] // min(ROWS, n_lanes)), worker, workers)
+            _weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors)
+        span = part(-(-plan[layer, P.OUTPUTS] // n_lanes), worker, workers)
+        summed = rows if small else whole
+        _biases_of_layer(plan, layer, arenas, scratch, coef, mode, span, summed)
+        _norms_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors)
 
 
 APPLIED_AT_A_TIME = 1024
-"""Elements of a stored gradient that are in the nearest cache while they are updated."""
+"""Elements of a stored gradient updated at a time: they fit the nearest cache with their
+moments."""
 
 
 @kernel
 def apply_part(plan, params, moments, gradient, hyper, worker, workers):
-    """Update one share's panels, and their biases, by a gradient that was stored before.
+    """Update one worker's panels, and their biases, by a stored gradient.
 
     plan, params, moments, gradient: layout.py; hyper: settings.py. Twin: ``update``.
     """
-    w, common = lanes(params), _begin_update(plan, hyper)
+    n_lanes, common = lanes(params), _common_coefficients(plan, hyper)
     for layer in range(1, plan[0, P.LAST] + 1):
-        if is_frozen(plan, layer, hyper, False):
+        if is_frozen(plan, layer, hyper):
             continue
-        k = _begin_layer(plan, layer, hyper, common)
-        first, last = part(padded(plan[layer, P.OUTPUTS], w) // w, worker, workers)
+        coef = _layer_coefficients(plan, layer, hyper, common)
+        first, last = part(padded(plan[layer, P.OUTPUTS], n_lanes) // n_lanes, worker, workers)
         for panel in range(first, last):
             start = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE]
-            end = start + plan[layer, P.INPUTS] * w
+            end = start + plan[layer, P.INPUTS] * n_lanes
             for at in range(start, end, APPLIED_AT_A_TIME):
                 count = min(APPLIED_AT_A_TIME, end - at)
-                update_tile(plan, k, params, moments, at, offset(gradient, at), count, True)
+                update_tile(plan, coef, params, moments, at, offset(gradient, at), count, True)
             for kind in range(plan[layer, P.PER_UNIT]):
-                at = plan[layer, P.BIAS] + kind * plan[layer, P.PER_UNIT_STRIDE] + panel * w
-                update_tile(plan, k, params, moments, at, offset(gradient, at), w, False)
+                at = plan[layer, P.BIAS] + kind * plan[layer, P.PER_UNIT_STRIDE] + panel * n_lanes
+                update_tile(plan, coef, params, moments, at, offset(gradient, at), n_lanes, False)

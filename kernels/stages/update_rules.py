@@ -52,8 +52,8 @@ def coefficients(optimizer, hyper, lr, momentum):
 def extended_coefficients_of(optimizer, hyper, lr, momentum):
     """``coefficients`` for the optimizers of extended plans, too, and GRADIENT_LR."""
     t, step, ahead = hyper[H.UPDATES] + 1.0, lr, 0.0
-    own = coefficients(optimizer, hyper, lr, momentum)
-    step, unbias = own[LR], own[UNBIAS]
+    plain = coefficients(optimizer, hyper, lr, momentum)
+    step, unbias = plain[LR], plain[UNBIAS]
     if optimizer == NADAM:
         mu, later = nadam_momentum(hyper, t), nadam_momentum(hyper, t + 1.0)
         product = hyper[H.OPTIMIZER_STATE] * mu
@@ -62,7 +62,7 @@ def extended_coefficients_of(optimizer, hyper, lr, momentum):
         unbias = 1.0 / math.sqrt(1.0 - hyper[codes.BETA2] ** t)
     elif optimizer == ADAGRAD:
         step = lr / (1.0 + (t - 1.0) * hyper[codes.DECAY])
-    return (step, *own[MOMENTUM:UNBIAS], unbias, ahead)
+    return (step, *plain[MOMENTUM:UNBIAS], unbias, ahead)
 
 
 @kernel
@@ -72,92 +72,96 @@ def nadam_momentum(hyper, t):
 
 
 @kernel
-def _sgd(k, w, g, m, count):
+def _sgd(coef, w, g, m, count):
     for at in range(0, count, lanes(w)):
-        p = load(w, at)
-        d = fma(p, k[DECAY], load(g, at))
-        if k[MOMENTUM] != 0.0:
-            velocity = fma(load(m, at), k[MOMENTUM], d)
+        param = load(w, at)
+        d = fma(param, coef[DECAY], load(g, at))
+        if coef[MOMENTUM] != 0.0:
+            velocity = fma(load(m, at), coef[MOMENTUM], d)
             store(m, at, velocity)
-            d = fma(velocity, k[MOMENTUM], d) if k[NESTEROV] != 0.0 else velocity
-        store(w, at, fma(d, -k[LR], p))
+            d = fma(velocity, coef[MOMENTUM], d) if coef[NESTEROV] != 0.0 else velocity
+        store(w, at, fma(d, -coef[LR], param))
 
 
 @kernel
-def _adam(k, w, g, m, v, count):
+def _adam(coef, w, g, m, v, count):
     for at in range(0, count, lanes(w)):
-        p = load(w, at)
-        d = fma(p, k[DECAY], load(g, at))
+        param = load(w, at)
+        d = fma(param, coef[DECAY], load(g, at))
         mean = load(m, at)
-        mean = fma(d - mean, 1.0 - k[BETA1], mean)
-        square = fma(d * d, 1.0 - k[BETA2], load(v, at) * k[BETA2])
+        mean = fma(d - mean, 1.0 - coef[BETA1], mean)
+        square = fma(d * d, 1.0 - coef[BETA2], load(v, at) * coef[BETA2])
         store(m, at, mean)
         store(v, at, square)
-        store(w, at, fma(mean / fma(sqrt(square), k[UNBIAS], k[EPS]), -k[LR], p * k[SHRINK]))
+        store(
+            w,
+            at,
+            fma(mean / fma(sqrt(square), coef[UNBIAS], coef[EPS]), -coef[LR], param * coef[SHRINK]),
+        )
 
 
 @kernel
-def _rmsprop(k, w, g, m, v, count):
+def _rmsprop(coef, w, g, m, v, count):
     for at in range(0, count, lanes(w)):
-        p = load(w, at)
-        d = fma(p, k[DECAY], load(g, at))
-        square = fma(d * d, 1.0 - k[BETA2], load(v, at) * k[BETA2])
+        param = load(w, at)
+        d = fma(param, coef[DECAY], load(g, at))
+        square = fma(d * d, 1.0 - coef[BETA2], load(v, at) * coef[BETA2])
         store(v, at, square)
-        d = d / (sqrt(square) + k[EPS])
-        if k[MOMENTUM] != 0.0:
-            d = fma(load(m, at), k[MOMENTUM], d)
+        d = d / (sqrt(square) + coef[EPS])
+        if coef[MOMENTUM] != 0.0:
+            d = fma(load(m, at), coef[MOMENTUM], d)
             store(m, at, d)
-        store(w, at, fma(d, -k[LR], p))
+        store(w, at, fma(d, -coef[LR], param))
 
 
 @kernel
-def _nadam(k, w, g, m, v, count):
+def _nadam(coef, w, g, m, v, count):
     for at in range(0, count, lanes(w)):
-        p = load(w, at)
-        d = fma(p, k[DECAY], load(g, at))
+        param = load(w, at)
+        d = fma(param, coef[DECAY], load(g, at))
         mean = load(m, at)
-        mean = fma(d - mean, 1.0 - k[BETA1], mean)
-        square = fma(d * d, 1.0 - k[BETA2], load(v, at) * k[BETA2])
+        mean = fma(d - mean, 1.0 - coef[BETA1], mean)
+        square = fma(d * d, 1.0 - coef[BETA2], load(v, at) * coef[BETA2])
         store(m, at, mean)
         store(v, at, square)
-        step = fma(mean, k[LR], d * k[GRADIENT_LR])
-        store(w, at, p - step / fma(sqrt(square), k[UNBIAS], k[EPS]))
+        step = fma(mean, coef[LR], d * coef[GRADIENT_LR])
+        store(w, at, param - step / fma(sqrt(square), coef[UNBIAS], coef[EPS]))
 
 
 @kernel
-def _adagrad(k, w, g, v, count):
+def _adagrad(coef, w, g, v, count):
     for at in range(0, count, lanes(w)):
-        p = load(w, at)
-        d = fma(p, k[DECAY], load(g, at))
+        param = load(w, at)
+        d = fma(param, coef[DECAY], load(g, at))
         square = fma(d, d, load(v, at))
         store(v, at, square)
-        store(w, at, fma(d / (sqrt(square) + k[EPS]), -k[LR], p))
+        store(w, at, fma(d / (sqrt(square) + coef[EPS]), -coef[LR], param))
 
 
 @kernel
-def update(optimizer, k, w, g, m, v, count):
+def update(optimizer, coef, w, g, m, v, count):
     """One update of ``count`` elements, whole vectors, of the parameters w by the gradient g.
 
-    k: ``coefficients``. m, v: moments, as the codes say. No two may alias. Twin:
-    same name; torch's rules.
+    coef: ``coefficients``. m, v: moments (the codes above say which optimizer has which). No two of
+    w, g, m and v may alias. Twin: same name; torch's rules.
     """
     if optimizer == SGD:
-        _sgd(k, w, g, m, count)
+        _sgd(coef, w, g, m, count)
     elif optimizer == RMSPROP:
-        _rmsprop(k, w, g, m, v, count)
+        _rmsprop(coef, w, g, m, v, count)
     else:
-        _adam(k, w, g, m, v, count)
+        _adam(coef, w, g, m, v, count)
 
 
 @kernel
-def update_extended(optimizer, k, w, g, m, v, count):
+def update_extended(optimizer, coef, w, g, m, v, count):
     """``update`` for the optimizers of extended plans, too."""
     if optimizer == NADAM:
-        _nadam(k, w, g, m, v, count)
+        _nadam(coef, w, g, m, v, count)
     elif optimizer == ADAGRAD:
-        _adagrad(k, w, g, v, count)
+        _adagrad(coef, w, g, v, count)
     else:
-        update(optimizer, k, w, g, m, v, count)
+        update(optimizer, coef, w, g, m, v, count)
 
 
 @kernel

@@ -7,16 +7,16 @@ lanes), row by row, so that a tile of any shape reads and writes whole vectors a
 to whole vectors, and in normalized layers (norm.py) the gains and shifts, likewise. Optimizer
 moments and gradients have the same layout.
 
-*Work.* One flat arena: first a block for each vector of batch rows with all that belongs to those
-rows alone: y, the activations of every layer as (units, lanes), the kept pre-activations, two
-deltas in turn, loss and hits of each row, and one status. Then each layer's delta once more as
-lane panels of units (rows, lanes), as the weight gradient reads it. Then scratch for each share: a
-tile, or some vectors of a gradient.
+*Work.* One flat arena. It begins with a block for each vector of batch rows: y, the activations of
+every layer as (units, lanes), the kept pre-activations, two deltas used in turn, loss and n_correct
+of each row, and one status. Then it holds each layer's delta again as lane panels of units (rows,
+lanes), which the weight gradient reads. Then it holds scratch for each worker: a tile, or some
+vectors of a gradient.
 
 Widths and rows are padded to whole vectors. Padded units of a and delta are 0; padded rows have
 delta 0 and finite a.
 
-*Plan.* int64 (1 + L, COLUMNS): row 0 is the header, row l describes layer l. Every offset is in
+*Plan.* int64 (1 + L, COLUMNS): row 0 holds the globals, row l describes layer l. Every offset is in
 elements, and every offset, stride and length is a whole number of cache lines.
 """
 
@@ -29,40 +29,40 @@ from numpy.typing import NDArray
 from ..base import codes, width
 from ..base.sizes import COLUMNS, ROWS, WIDEST
 
-# Columns of the header.
+# Columns of row 0, the globals.
 (
     LOSS,  # code of the loss
     OPTIMIZER,  # code of the optimizer
-    MOMENTS,  # moment arenas it keeps, 0 to 2
+    MOMENTS,  # moment arenas of the optimizer, 0 to 2
     CAPACITY,  # rows of the largest batch
     BLOCK,  # elements between the blocks of two vectors of batch rows
     TARGET,  # in a block: y, (outputs, lanes), or (1, lanes) when y is labels
     DELTA,  # in a block: two deltas, DELTA_STRIDE apart, each (units, lanes)
-    DELTA_STRIDE,
+    DELTA_STRIDE,  # between these two deltas
     ROW_LOSS,  # in a block: loss of each row
-    ROW_CORRECT,  # in a block: what counts as right of each row
-    ROW_STATUS,  # in a block: not 0 if X or y of a row is not valid
-    SCRATCH,  # in work: one tile for each share, SCRATCH_STRIDE apart
-    SCRATCH_STRIDE,
+    ROW_CORRECT,  # in a block: n_correct of each row
+    ROW_STATUS,  # in a block: not 0 if X or y of a row is invalid
+    SCRATCH,  # in work: one tile for each worker, SCRATCH_STRIDE apart
+    SCRATCH_STRIDE,  # between the scratch of two workers
     PARAMETERS,  # elements of the parameter arena
     WORK,  # elements of the work arena
     LAST,  # number of the last layer
     # The rest only extended plans read and write.
     EXTENDED,  # 1: the plan is for the extended kernels (variants.py)
-    TARGETS,  # columns of y that are no labels
+    TARGETS,  # columns of y, unless y is labels
     ROW_WEIGHT,  # in a block: weight of each row
     PANEL_SUMS,  # in work: two sums over each panel of weights, lane by lane
-    AVERAGE,  # row of the moments that is the moving average of the parameters, or -1
-    GRADIENT,  # row of the moments that takes the gradient where its norm is clipped, or -1
+    AVERAGE,  # moment arena that is the moving average of the parameters, or -1
+    GRADIENT,  # moment arena that stores the gradient where its norm is clipped, or -1
     SEED,  # of dropout
-    KEY,  # of the dropout of the batch in work
-    DROPPING,  # 1: that batch is one that drops units
-    FIRST_ROW,  # of that batch, among the rows that dropout counts
-    CUSTOM_LOSS,  # address of the user's own loss
-    CUSTOM_ROWS,  # in a block: one row of p, y and dLoss/dp for it
-    CLASSES,  # 1: the classes of rows have weights
+    KEY,  # of dropout, for the current batch
+    DROPPING,  # 1: the current batch drops units
+    FIRST_ROW,  # number of its first row, for dropout's counter
+    CUSTOM_LOSS,  # address of the custom loss
+    CUSTOM_ROWS,  # in a block: one row of p, y and dLoss/dp for the custom loss
+    CLASSES,  # 1: classes have weights
     SCALING,  # address of the scales of inputs, targets and outputs (scaling.py), or 0
-    ROWS_ONLY,  # 1: every batch goes by rows (batch.py)
+    ROWS_ONLY,  # 1: every batch takes the stage BY_ROWS (batch.py)
     ERROR,  # in a block: error of the a of a residual layer (residual.py), (units, lanes)
 ) = range(32)
 
@@ -73,30 +73,30 @@ from ..base.sizes import COLUMNS, ROWS, WIDEST
     ACTIVATION,  # code
     WEIGHTS,  # in the parameters: panels of W
     WEIGHT_STRIDE,  # between two panels of W
-    BIAS,  # in the parameters
+    BIAS,  # in the parameters: b
     IN,  # in a block: activations of the layer before
     Z,  # in a block: pre-activations (equal to A where they are not kept)
     A,  # in a block: activations
     DELTA_PANELS,  # in work: panels of delta, each (capacity, lanes)
-    DELTA_PANEL_STRIDE,
+    DELTA_PANEL_STRIDE,  # between two panels of delta
     # The rest only extended plans read.
     DROPOUT,  # a unit is dropped where its 32 random bits are below this
     FIRST_PANEL,  # number of the layer's first panel among those of all layers
     PER_UNIT,  # parameters of a unit beside W: 1, its bias, or 3, with gain and shift
     PER_UNIT_STRIDE,  # in the parameters: between all biases, all gains and all shifts
-    LINEAR,  # in a block: W x + b, then normalized (equal to Z where they are not)
+    LINEAR,  # in a block: W x + b, then n of layer norm (equal to Z without layer norm)
     INVERSE,  # in a block: 1 / standard deviation of each row of LINEAR
     RESIDUAL,  # 1: a of the layer before is added to a
-    FUNCTION,  # address of the user's own activation
+    FUNCTION,  # address of the custom activation
     NEEDS_Z,  # 1: the derivative is computed from z; a custom one lies in the place of z
     TARGET_KIND,  # of the last layer, in plain plans too: what targets may be (codes.REAL, ...)
 ) = range(21)
 
 SMALL_BATCH_VECTORS = 64
-"""Vectors of a weight gradient that a batch of few rows has in scratch at a time."""
+"""Vectors of a weight gradient that a small batch holds in scratch at a time."""
 
 MOST_BYTES = 2**56
-"""More than any machine has. Sums of some such numbers are still int64."""
+"""More than any machine has. The sum of a few such numbers still fits int64."""
 
 LINE = 64
 """Bytes of a cache line."""
@@ -109,10 +109,11 @@ def rounded(count: int, step: int) -> int:
 
 @dataclass(frozen=True)
 class PlanSpec:
-    """What a plan is made for. ``sizes`` has the input width first, ``activations`` are codes.
+    """The description of a network and its training that a plan is made from.
 
-    What follows ``shares`` is for extended plans alone. dropout: rates, one for each layer.
-    layer_norm: hidden layers are normalized. residual: those as wide as the layer before add it.
+    ``sizes`` has the input width first; ``activations`` are codes. The fields after ``workers`` are
+    for extended plans. dropout: one rate for each layer. layer_norm: hidden layers are normalized.
+    residual: a hidden layer as wide as the layer before adds its inputs.
     """
 
     sizes: tuple[int, ...]
@@ -134,11 +135,11 @@ class PlanSpec:
     layer_norm: bool = False
     residual: bool = False
     custom_activations: tuple[int, ...] = ()
-    """Address of each layer's, 0 where it is none; or nothing at all."""
+    """Address of each layer's custom activation, 0 for a built-in one; () for none."""
 
     @property
     def normalized(self) -> tuple[bool, ...]:
-        """Whether each layer is."""
+        """Whether each layer is normalized."""
         return (self.layer_norm,) * (len(self.sizes) - 2) + (False,)
 
     @property
@@ -180,10 +181,10 @@ class _Space:
 
 
 def check_room(shape: PlanSpec) -> None:
-    """MemoryError for a shape whose offsets might not be int64: they would wrap around.
+    """MemoryError for a spec whose offsets might not fit int64.
 
-    The bound is above what a plan takes: every width has more than its padding added, and the block
-    and the panels of a row hold each layer fewer than 8 times.
+    The bound is above the memory of the plan: each width has more than its padding added, and the
+    block and the panels hold each layer fewer than 8 times.
     """
     units = [size + LINE for size in shape.sizes]
     weights = sum(inputs * outputs for inputs, outputs in pairwise(units))
@@ -210,16 +211,16 @@ def make_plan(shape: PlanSpec) -> NDArray[np.int64]:
 
 
 def _extend(plan: NDArray[np.int64], shape: PlanSpec) -> None:
-    header, outputs = plan[0], shape.sizes[-1]
-    header[EXTENDED], header[SEED] = shape.extended, shape.seed
-    header[CUSTOM_LOSS], header[CLASSES] = shape.custom_loss, shape.weighs_classes
-    header[SCALING] = shape.scaling
-    header[TARGETS] = outputs // codes.LOSS_OF[shape.loss].outputs_per_target
-    header[[AVERAGE, GRADIENT]] = -1
+    plan_globals, outputs = plan[0], shape.sizes[-1]
+    plan_globals[EXTENDED], plan_globals[SEED] = shape.extended, shape.seed
+    plan_globals[CUSTOM_LOSS], plan_globals[CLASSES] = shape.custom_loss, shape.weighs_classes
+    plan_globals[SCALING] = shape.scaling
+    plan_globals[TARGETS] = outputs // codes.LOSS_OF[shape.loss].outputs_per_target
+    plan_globals[[AVERAGE, GRADIENT]] = -1
     if shape.averages:
-        header[AVERAGE] = shape.moments
+        plan_globals[AVERAGE] = shape.moments
     if shape.clips_norm:
-        header[GRADIENT] = shape.moments + shape.averages
+        plan_globals[GRADIENT] = shape.moments + shape.averages
     for row, rate in zip(plan[1:], shape.dropout, strict=False):
         row[DROPOUT] = min(round(rate * 2**32), 2**32 - 1)
     plan[1:, PER_UNIT] = [3 if normalized else 1 for normalized in shape.normalized]
@@ -227,7 +228,7 @@ def _extend(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     plan[1:, FUNCTION] = shape.custom_activations or 0
     plan[1:, NEEDS_Z] = [codes.ACTIVATION_OF[code].needs_z for code in shape.activations]
     plan[-1, TARGET_KIND] = codes.LOSS_OF[shape.loss].targets
-    header[ROWS_ONLY] = any(shape.normalized + shape.adds_inputs)
+    plan_globals[ROWS_ONLY] = any(shape.normalized + shape.adds_inputs)
 
 
 def _place_parameters(plan: NDArray[np.int64], shape: PlanSpec) -> None:
@@ -250,8 +251,8 @@ def _place_block(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     def units(count: int) -> int:
         return space.take(rounded(count, lanes) * lanes)
 
-    header, last = plan[0], len(plan) - 1
-    header[TARGET] = units(shape.sizes[-1])
+    plan_globals, last = plan[0], len(plan) - 1
+    plan_globals[TARGET] = units(shape.sizes[-1])
     before = units(shape.sizes[0])
     for layer in range(1, len(plan)):
         row, code = plan[layer], shape.activations[layer - 1]
@@ -263,27 +264,27 @@ def _place_block(plan: NDArray[np.int64], shape: PlanSpec) -> None:
         row[LINEAR] = row[Z] = units(row[OUTPUTS]) if kept else row[A]
         if row[PER_UNIT] > 1:
             row[LINEAR], row[INVERSE] = units(row[OUTPUTS]), space.take(lanes)
-    header[DELTA_STRIDE] = space.odd(rounded(max(shape.sizes[1:]), lanes) * lanes)
-    header[DELTA] = space.take(2 * header[DELTA_STRIDE])
+    plan_globals[DELTA_STRIDE] = space.odd(rounded(max(shape.sizes[1:]), lanes) * lanes)
+    plan_globals[DELTA] = space.take(2 * plan_globals[DELTA_STRIDE])
     for column in (ROW_LOSS, ROW_CORRECT, ROW_STATUS, *((ROW_WEIGHT,) if shape.extended else ())):
-        header[column] = space.take(lanes)
+        plan_globals[column] = space.take(lanes)
     if plan[1:, RESIDUAL].any():
-        header[ERROR] = space.take(header[DELTA_STRIDE])
+        plan_globals[ERROR] = space.take(plan_globals[DELTA_STRIDE])
     if shape.custom_loss:
-        header[CUSTOM_ROWS] = space.take(3 * shape.sizes[-1])
-    header[BLOCK] = space.odd(space.end)
+        plan_globals[CUSTOM_ROWS] = space.take(3 * shape.sizes[-1])
+    plan_globals[BLOCK] = space.odd(space.end)
 
 
 def _place_work(plan: NDArray[np.int64], shape: PlanSpec) -> None:
-    space, lanes, header = _Space(shape.itemsize), shape.lanes, plan[0]
+    space, lanes, plan_globals = _Space(shape.itemsize), shape.lanes, plan[0]
     rows = rounded(shape.capacity, lanes)
-    space.take(rows // lanes * header[BLOCK])
+    space.take(rows // lanes * plan_globals[BLOCK])
     for row in plan[1:]:
         row[DELTA_PANEL_STRIDE] = space.odd(rows * lanes)
         row[DELTA_PANELS] = space.take(-(-row[OUTPUTS] // lanes) * row[DELTA_PANEL_STRIDE])
-    header[SCRATCH_STRIDE] = space.odd(max(ROWS * WIDEST, lanes, SMALL_BATCH_VECTORS) * lanes)
-    header[SCRATCH] = space.take(shape.workers * header[SCRATCH_STRIDE])
+    plan_globals[SCRATCH_STRIDE] = space.odd(max(ROWS * WIDEST, lanes, SMALL_BATCH_VECTORS) * lanes)
+    plan_globals[SCRATCH] = space.take(shape.workers * plan_globals[SCRATCH_STRIDE])
     if shape.extended:
         panels = plan[-1, FIRST_PANEL] + -(-shape.sizes[-1] // lanes)
-        header[PANEL_SUMS] = space.take(2 * panels * lanes)
-    header[WORK] = space.end
+        plan_globals[PANEL_SUMS] = space.take(2 * panels * lanes)
+    plan_globals[WORK] = space.end

@@ -1,7 +1,7 @@
-"""Schedules: what an update's learning rate is multiplied by, and its momentum.
+"""Schedules: the factor on the learning rate, and the momentum, of each update.
 
-A schedule is N_SCHEDULE float64 cells: a code, the warm-up in front of it, and parameters. All
-zeros stand for a constant schedule. fastbp/schedules.py has the formulas and fills the cells in.
+An encoded schedule is N_SCHEDULE float64: a code, the warm-up before it, and parameters. All zeros
+encode a constant schedule. fastbp/schedules.py has the formulas and encodes.
 """
 
 import math
@@ -18,7 +18,8 @@ CODE, WARMUP, START_FACTOR = range(3)
 GAMMA, EVERY = 3, 4
 POWER = 3
 FIRST, PEAK, END, LAST, MOMENTUM, PEAK_MOMENTUM = range(3, 9)
-"""MOMENTUM: at both ends, NaN where the schedule leaves it alone."""
+"""MOMENTUM: at t = 0 and t = LAST. PEAK_MOMENTUM: at t = PEAK. NaN: the schedule has no
+momentum."""
 
 N_SCHEDULE = 9
 
@@ -28,15 +29,15 @@ def _annealed(encoded, start, t):
     """``scheduled`` of COSINE and LINEAR, without a warm-up."""
     peak, last = encoded[start + PEAK], encoded[start + LAST]
     if t < peak:
-        begin, end, worker = encoded[start + FIRST], 1.0, t / peak
+        begin, end, fraction = encoded[start + FIRST], 1.0, t / peak
         from_momentum, momentum = encoded[start + MOMENTUM], encoded[start + PEAK_MOMENTUM]
     else:
-        begin, end, worker = 1.0, encoded[start + END], min((t - peak) / (last - peak), 1.0)
+        begin, end, fraction = 1.0, encoded[start + END], min((t - peak) / (last - peak), 1.0)
         from_momentum, momentum = encoded[start + PEAK_MOMENTUM], encoded[start + MOMENTUM]
-    rest = 1.0 - worker
+    rest = 1.0 - fraction
     if encoded[start + CODE] == COSINE:
-        rest = 0.5 + 0.5 * math.cos(math.pi * worker)
-    # In this form the last value is exact, however small it is beside the first.
+        rest = 0.5 + 0.5 * math.cos(math.pi * fraction)
+    # In this form the last value is exact, even where it is much smaller than the first.
     return end + (begin - end) * rest, momentum + (from_momentum - momentum) * rest
 
 
@@ -44,8 +45,8 @@ def _annealed(encoded, start, t):
 def scheduled(encoded, start, t):
     """(factor of the learning rate, momentum or NaN for unchanged) after t updates.
 
-    cells: float64, the schedule from ``start`` on. t: float64; past the end of a schedule its last
-    value stays. Twin: same name.
+    encoded: float64, the schedule from ``start`` on. t: float64; after the end of a schedule its
+    last value stays. Twin: same name.
     """
     code, warmup, factor, momentum = encoded[start + CODE], encoded[start + WARMUP], 1.0, math.nan
     after = max(t - warmup, 0.0)

@@ -1,8 +1,8 @@
-"""The hyperparameter vector, float64: what an optimizer and the extended kernels read and keep.
+"""The hyperparameter vector, float64: the settings and the scalar state of an optimizer.
 
-First the columns of codes.py and UPDATES, which plain kernels know. Then the settings of what an
-extended plan can do besides, 0 where it does not; what each batch works out for its own stages;
-then two elements for each layer, and one for each class.
+First the columns of codes.py and UPDATES, which plain kernels read. Then, for extended kernels: the
+settings of the extended features (0 where a feature is off), the scalars of the current batch, two
+elements for each layer, one element for each class.
 """
 
 from numba.extending import register_jitable
@@ -13,7 +13,7 @@ from .schedules import N_SCHEDULE
 UPDATES = codes.N_HYPER
 """Element that counts the updates made."""
 
-# What the trainer was asked for.
+# Settings of the trainer.
 (
     L1,  # factor of sum |w| in the loss, over weights and not biases
     L2,  # factor of 1/2 sum w^2
@@ -27,12 +27,12 @@ UPDATES = codes.N_HYPER
 SCHEDULE = UPDATES + 8
 """From here, the learning rate's schedule (schedules.py): N_SCHEDULE elements."""
 
-# What a batch works out for its own update.
+# Scalars of the current batch.
 (
     STEP_LR,  # the learning rate that the schedule gives
     STEP_MOMENTUM,  # momentum, or beta1
     ROW_SCALE,  # rows / sum of their weights
-    CLIP_SCALE,  # what brings the gradient's norm within CLIP_NORM
+    CLIP_SCALE,  # factor that brings the gradient's norm within CLIP_NORM
     OPTIMIZER_STATE,  # a number that a rule keeps from update to update; 1 before the first
 ) = range(SCHEDULE + N_SCHEDULE, SCHEDULE + N_SCHEDULE + 5)
 

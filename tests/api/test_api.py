@@ -10,15 +10,13 @@ import pytest
 
 import fastbp
 from fastbp.kernels.base import width
-from support.cases import CASES, Case, each_dtype
+from support.cases import CASES, Case, each_dtype, each_engine
 from support.internals import core
 
 CLASSES = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 YES_NO = Case((4, 9, 2), 20, "tanh", "sigmoid", "bce")
 NUMBERS = Case((4, 9, 3), 20, "tanh", "identity", "mse")
 ONE_NUMBER = Case((4, 9, 1), 20, "tanh", "identity", "squared_error")
-
-either_engine = pytest.mark.parametrize("engine", ["numba", "numpy"])
 
 
 def bits(net):
@@ -107,7 +105,7 @@ def test_set_parameters_sets_what_weights_and_biases_show(dtype):
         assert np.array_equal(shown, given)
 
 
-@either_engine
+@each_engine
 def test_parameters_are_read_only_copies_of_their_moment(engine):
     trainer = NUMBERS.trainer("float32", engine)
     arrays = (*trainer.net.weights, *trainer.net.biases)
@@ -119,7 +117,7 @@ def test_parameters_are_read_only_copies_of_their_moment(engine):
     assert not any(map(np.array_equal, arrays, after))
 
 
-@either_engine
+@each_engine
 def test_set_parameters_keeps_the_moments(engine):
     optimizer = fastbp.SGD(lr=0.1, momentum=0.9)
     trainer = NUMBERS.trainer("float64", engine, optimizer)
@@ -149,7 +147,7 @@ def test_parameters_that_were_lost_can_be_set_again():
     assert all(np.isfinite(g).all() for pair in gradients for g in pair)
 
 
-@either_engine
+@each_engine
 def test_two_trainers_follow_each_other_on_one_network(engine):
     first, (X, y) = NUMBERS.trainer("float32", engine, fastbp.Adam()), NUMBERS.batch()
     first.fit(X, y, epochs=2)
@@ -166,7 +164,7 @@ def test_two_trainers_follow_each_other_on_one_network(engine):
 # The learning rate and the seeds
 
 
-@either_engine
+@each_engine
 def test_lr_can_be_set_and_is_that_of_the_next_update(engine):
     optimizer = fastbp.SGD(lr=0.1)
     trainer = NUMBERS.trainer("float64", engine, optimizer)
@@ -254,7 +252,7 @@ KINDS = {
 }
 
 
-@either_engine
+@each_engine
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_array_is_the_same_numbers(kind, engine, tmp_path):
     rng = np.random.default_rng(5)
@@ -265,7 +263,7 @@ def test_every_kind_of_array_is_the_same_numbers(kind, engine, tmp_path):
     assert parameters_after(NUMBERS, X, convert(y, tmp_path), engine) == expected
 
 
-@either_engine
+@each_engine
 def test_bools_are_zeros_and_ones(engine):
     X, y = np.random.default_rng(5).random((20, 6)) < 0.5, np.ones((20, 2), bool)
     case = Case((6, 9, 2), 20, "tanh", "sigmoid", "bce")
@@ -273,14 +271,14 @@ def test_bools_are_zeros_and_ones(engine):
     assert parameters_after(case, X, y, engine) == numbers
 
 
-@either_engine
+@each_engine
 def test_doubles_are_rounded_and_not_cut(engine):
     X, y = NUMBERS.batch()
     rounded = parameters_after(NUMBERS, X.astype("f4"), y.astype("f4"), engine)
     assert parameters_after(NUMBERS, X, y, engine) == rounded
 
 
-@either_engine
+@each_engine
 @pytest.mark.parametrize("dtype", ["i1", "u1", "i4", "u8"])
 def test_labels_of_every_integer_type(dtype, engine):
     X, y = CLASSES.batch()
@@ -289,7 +287,7 @@ def test_labels_of_every_integer_type(dtype, engine):
         assert parameters_after(CLASSES, X, labels, engine) == expected
 
 
-@either_engine
+@each_engine
 def test_labels_are_rows_of_zeros_with_a_one(engine):
     X, y = CLASSES.batch()
     trainer = CLASSES.trainer("float64", engine)
@@ -301,7 +299,7 @@ def test_labels_are_rows_of_zeros_with_a_one(engine):
     assert trainer.evaluate(X, y) == pytest.approx(trainer.evaluate(X, np.eye(3)[y]))
 
 
-@either_engine
+@each_engine
 def test_one_output_takes_flat_targets(engine):
     X, y = ONE_NUMBER.batch()
     expected = parameters_after(ONE_NUMBER, X, y, engine)
@@ -327,7 +325,7 @@ def test_the_data_is_never_copied_whole(shuffle, tmp_path):
 # History, step, loss_and_gradients, evaluate
 
 
-@either_engine
+@each_engine
 @pytest.mark.parametrize("case", [CLASSES, YES_NO, NUMBERS, ONE_NUMBER], ids=lambda c: c.loss)
 def test_keys_are_those_that_the_loss_has(case, engine):
     trainer, (X, y) = case.trainer("float32", engine), case.batch()
@@ -339,7 +337,7 @@ def test_keys_are_those_that_the_loss_has(case, engine):
     assert set(watched) == set(history) | {f"val_{key}" for key in judged}
 
 
-@either_engine
+@each_engine
 def test_a_history_is_of_its_own_call(engine):
     trainer, (X, y) = CLASSES.trainer("float32", engine, batch_size=6), CLASSES.batch()
     other = CLASSES.batch(seed=7)
@@ -356,7 +354,7 @@ def test_a_history_is_of_its_own_call(engine):
     assert len(trainer.fit(X, y)["loss"]) == 1
 
 
-@either_engine
+@each_engine
 def test_step_returns_the_loss_before_it(engine):
     trainer, (X, y) = NUMBERS.trainer("float64", engine), NUMBERS.batch()
     expected = np.mean((trainer.predict(X) - y) ** 2)
@@ -366,7 +364,7 @@ def test_step_returns_the_loss_before_it(engine):
     assert trainer.evaluate(X, y)["loss"] < loss
 
 
-@either_engine
+@each_engine
 def test_loss_and_gradients_takes_any_number_of_rows_and_changes_nothing(engine):
     trainer, (X, y) = NUMBERS.trainer("float64", engine, batch_size=6), NUMBERS.batch()
     before = bits(trainer.net)
@@ -378,7 +376,7 @@ def test_loss_and_gradients_takes_any_number_of_rows_and_changes_nothing(engine)
     np.testing.assert_allclose(gradients[-1][1], d.sum(axis=0), rtol=1e-12)
 
 
-@either_engine
+@each_engine
 def test_accuracy_of_classes_is_the_share_of_labels_found(engine):
     trainer, (X, y) = CLASSES.trainer("float32", engine), CLASSES.batch()
     found = trainer.predict(X).argmax(axis=1) == y
@@ -388,7 +386,7 @@ def test_accuracy_of_classes_is_the_share_of_labels_found(engine):
     assert accuracy == pytest.approx(found.mean())
 
 
-@either_engine
+@each_engine
 def test_accuracy_takes_the_first_of_the_largest(engine):
     trainer = CLASSES.trainer("float32", engine)
     trainer.net.set_parameters(
@@ -398,7 +396,7 @@ def test_accuracy_takes_the_first_of_the_largest(engine):
     assert trainer.evaluate(np.ones((1, 4)), [1])["accuracy"] == 1
 
 
-@either_engine
+@each_engine
 def test_accuracy_of_yes_and_no_is_the_share_of_entries_on_the_right_side(engine):
     trainer, (X, y) = YES_NO.trainer("float32", engine), YES_NO.batch()
     right = (trainer.predict(X) >= 0.5) == (y >= 0.5)
@@ -413,7 +411,7 @@ def test_accuracy_of_yes_and_no_is_the_share_of_entries_on_the_right_side(engine
 # predict
 
 
-@either_engine
+@each_engine
 @each_dtype
 @pytest.mark.parametrize("rows", [1, 2, 15, 17, 500])
 def test_predict_returns_a_row_for_each_row(rows, dtype, engine):
@@ -426,7 +424,7 @@ def test_predict_returns_a_row_for_each_row(rows, dtype, engine):
         assert p.flags.owndata
 
 
-@either_engine
+@each_engine
 def test_predict_fills_out(engine):
     trainer, (X, _) = NUMBERS.trainer("float32", engine), NUMBERS.batch()
     for predict in (trainer.predict, trainer.net.predict):

@@ -14,28 +14,21 @@ import fastbp
 from fastbp.callbacks.base import EVENTS, Callback, LambdaCallback, StopTraining
 from fastbp.kernels import reference
 from fastbp.runtime import compiled_engine as compiled
-from support.cases import Case, each_case
+from support.cases import THREE_CLASSES, each_case, each_engine
 from support.internals import core, dataset
-from support.trainers import bits, trainer_in_thirds
+from support.trainers import adam_trainer, bits, trainer_in_thirds
 
-CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 BATCH, STEPS = 8, 3
 """Rows of a batch, and batches of an epoch, the last a partial one."""
 
-either_engine = pytest.mark.parametrize("engine", ["numba", "numpy"])
-
-
-def trainer_of(engine="numba", **options):
-    return CASE.trainer("float32", engine, fastbp.Adam(lr=0.01), batch_size=BATCH, **options)
-
 
 def fit(trainer, epochs=2, **options):
-    return trainer.fit(*CASE.batch(), epochs=epochs, shuffle=False, **options)
+    return trainer.fit(*THREE_CLASSES.batch(), epochs=epochs, shuffle=False, **options)
 
 
 def steps_of(trainer, count):
     """The losses of so many steps, by hand, of epochs as the rows lie."""
-    X, y = CASE.batch()
+    X, y = THREE_CLASSES.batch()
     starts = [BATCH * (i % STEPS) for i in range(count)]
     return [trainer.step(X[i : i + BATCH], y[i : i + BATCH]) for i in starts]
 
@@ -80,10 +73,10 @@ def fail(_state):
 # What they hear
 
 
-@either_engine
+@each_engine
 def test_all_events_in_their_order(engine):
     diary = Diary()
-    fit(trainer_of(engine), callbacks=[diary])
+    fit(adam_trainer(THREE_CLASSES, engine), callbacks=[diary])
     assert diary.heard == [
         ("begin", 0, 0, 0),
         ("step", 0, 1, 8),
@@ -99,7 +92,7 @@ def test_all_events_in_their_order(engine):
     assert diary.errors == [None]
 
 
-@either_engine
+@each_engine
 @pytest.mark.parametrize("events", [("on_epoch_end",), ("on_fit_begin", "on_fit_end")])
 def test_counts_are_right_without_steps_too(engine, events):
     heard = []
@@ -107,29 +100,34 @@ def test_counts_are_right_without_steps_too(engine, events):
     def hear(state):
         heard.append((state.epoch, state.steps, state.samples, math.isnan(state.step_loss)))
 
-    fit(trainer_of(engine), callbacks=[LambdaCallback(**dict.fromkeys(events, hear))])
+    fit(
+        adam_trainer(THREE_CLASSES, engine),
+        callbacks=[LambdaCallback(**dict.fromkeys(events, hear))],
+    )
     epochs = {"on_epoch_end": [1, 2], "on_fit_begin": [0, 2]}[events[0]]
-    assert heard == [(n, n * STEPS, n * CASE.rows, True) for n in epochs]
+    assert heard == [(n, n * STEPS, n * THREE_CLASSES.rows, True) for n in epochs]
 
 
-@either_engine
+@each_engine
 def test_the_loss_of_a_step_is_what_step_returns(engine):
-    losses, trainer = [], trainer_of(engine)
+    losses, trainer = [], adam_trainer(THREE_CLASSES, engine)
     watcher = LambdaCallback(on_step_end=lambda state: losses.append(state.step_loss))
     fit(trainer, callbacks=[watcher])
-    assert losses == steps_of(trainer_of(engine), 2 * STEPS)
+    assert losses == steps_of(adam_trainer(THREE_CLASSES, engine), 2 * STEPS)
     assert {type(loss) for loss in losses} == {float}
 
 
-@either_engine
+@each_engine
 def test_a_state_says_what_is_trained_and_how_far_it_is(engine):
-    trainer, states = trainer_of(engine), []
+    trainer, states = adam_trainer(THREE_CLASSES, engine), []
 
     def look(state):
         states.append((state.trainer, state.epochs, state.rows, dict(state.values)))
 
     history = fit(
-        trainer, validation_data=CASE.batch(3), callbacks=[LambdaCallback(on_epoch_end=look)]
+        trainer,
+        validation_data=THREE_CLASSES.batch(3),
+        callbacks=[LambdaCallback(on_epoch_end=look)],
     )
     for i, state in enumerate(states):
         assert state == (trainer, 2, 20, {key: column[i] for key, column in history.items()})
@@ -139,7 +137,7 @@ def test_a_state_says_what_is_trained_and_how_far_it_is(engine):
 def test_a_callback_may_add_a_column():
     watcher = LambdaCallback(on_epoch_end=lambda state: state.history.extend(lr=[state.trainer.lr]))
     later = LambdaCallback(on_epoch_end=lambda state: state.values["lr"])
-    assert fit(trainer_of(), callbacks=[watcher, later])["lr"] == [0.01, 0.01]
+    assert fit(adam_trainer(THREE_CLASSES), callbacks=[watcher, later])["lr"] == [0.01, 0.01]
 
 
 # What they cost
@@ -163,7 +161,7 @@ def trained(case, engine, **options):
     return bits(trainer), losses, core(trainer).epoch
 
 
-@either_engine
+@each_engine
 @each_case
 def test_callbacks_change_no_bits(case, engine):
     plain = trained(case, engine)
@@ -179,15 +177,15 @@ def test_a_call_of_the_kernels_takes_as_much_as_nobody_watches(kind, calls, monk
     runs, run = [], compiled._run
     monkeypatch.setattr(compiled, "_run", lambda *job: runs.append(job) or run(*job))
     monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_: 2**40)
-    fit(trainer_of(), 11, callbacks=callbacks_of(kind) if kind else ())
+    fit(adam_trainer(THREE_CLASSES), 11, callbacks=callbacks_of(kind) if kind else ())
     assert len(runs) == calls
 
 
 def rich_trainer(engine):
     """With dropout, whose masks are keyed by the update, penalties, a norm that is clipped."""
     return fastbp.Trainer(
-        CASE.network("float32"),
-        loss=CASE.loss,
+        THREE_CLASSES.network("float32"),
+        loss=THREE_CLASSES.loss,
         optimizer=fastbp.Adam(lr=0.01),
         batch_size=BATCH,
         seed=0,
@@ -204,7 +202,7 @@ WEIGHTS = np.array([*np.linspace(0.1, 2, 8), *np.zeros(8), 1, 0, 3, 1])
 """Of the rows; those of the second batch are 0."""
 
 
-@either_engine
+@each_engine
 @pytest.mark.parametrize("kind", KINDS)
 def test_callbacks_change_no_bits_of_a_fit_with_weights(kind, engine):
     watched, exclusive = rich_trainer(engine), rich_trainer(engine)
@@ -214,12 +212,12 @@ def test_callbacks_change_no_bits_of_a_fit_with_weights(kind, engine):
     assert bits(watched) == bits(exclusive)
 
 
-@either_engine
+@each_engine
 def test_the_loss_of_a_step_with_weights_is_what_step_returns(engine):
     losses, trainer, by_hand = [], rich_trainer(engine), rich_trainer(engine)
     watcher = LambdaCallback(on_step_end=lambda state: losses.append(state.step_loss))
     fit(trainer, sample_weight=WEIGHTS, callbacks=[watcher])
-    X, y = CASE.batch()
+    X, y = THREE_CLASSES.batch()
     core(by_hand).balance(dataset(by_hand, X, y))
     parts = [slice(0, 8), slice(8, 16), slice(16, 20)] * 2
     assert losses == [by_hand.step(X[rows], y[rows], WEIGHTS[rows]) for rows in parts]
@@ -227,11 +225,11 @@ def test_the_loss_of_a_step_with_weights_is_what_step_returns(engine):
     assert bits(trainer) == bits(by_hand)
 
 
-@either_engine
+@each_engine
 def test_the_loss_of_an_epoch_is_right_though_a_callback_brings_weights(engine):
     """From then on, other kernels run."""
-    X, y = CASE.batch()
-    losses, trainer = [], trainer_of(engine)
+    X, y = THREE_CLASSES.batch()
+    losses, trainer = [], adam_trainer(THREE_CLASSES, engine)
 
     def step(state):
         losses.append(state.step_loss)
@@ -246,7 +244,7 @@ def test_the_loss_of_an_epoch_is_right_though_a_callback_brings_weights(engine):
 # Stopping
 
 
-@either_engine
+@each_engine
 @pytest.mark.parametrize(
     ("when", "number", "steps", "epochs"),
     [
@@ -258,7 +256,7 @@ def test_the_loss_of_an_epoch_is_right_though_a_callback_brings_weights(engine):
     ],
 )
 def test_stop_training_ends_fit(when, number, steps, epochs, engine):
-    trainer, other = trainer_of(engine), Diary()
+    trainer, other = adam_trainer(THREE_CLASSES, engine), Diary()
     stopper, later = Diary(when, number, stop), Diary()
     history = fit(trainer, 3, callbacks=[other, stopper, later])
     assert len(history.get("loss", ())) == epochs
@@ -266,16 +264,16 @@ def test_stop_training_ends_fit(when, number, steps, epochs, engine):
     assert other.names().count("end") == 1
     assert other.heard[-1][1:3] == (epochs, steps)
     assert other.errors == [None]
-    by_hand = trainer_of(engine)
+    by_hand = adam_trainer(THREE_CLASSES, engine)
     steps_of(by_hand, steps)
     assert bits(trainer) == bits(by_hand)
 
 
-@either_engine
+@each_engine
 def test_an_epoch_that_was_stopped_begins_anew(engine):
     """With its own order: a fit's epochs depend on (seed, epoch) alone."""
-    X, y = CASE.batch()
-    stopped, by_hand = trainer_of(engine), trainer_of(engine)
+    X, y = THREE_CLASSES.batch()
+    stopped, by_hand = adam_trainer(THREE_CLASSES, engine), adam_trainer(THREE_CLASSES, engine)
     stopped.fit(X, y, epochs=3, callbacks=[Diary("step", 4, stop)])
     assert core(stopped).epoch == 1
     by_hand.fit(X, y, callbacks=[])
@@ -287,7 +285,10 @@ def test_an_epoch_that_was_stopped_begins_anew(engine):
 
 def test_the_epoch_that_stops_is_validated():
     history = fit(
-        trainer_of(), 9, validation_data=CASE.batch(3), callbacks=[Diary("step", 3, stop)]
+        adam_trainer(THREE_CLASSES),
+        9,
+        validation_data=THREE_CLASSES.batch(3),
+        callbacks=[Diary("step", 3, stop)],
     )
     assert {len(column) for column in history.values()} == {1}
     assert "val_loss" in history
@@ -305,10 +306,10 @@ def is_free(trainer):
     return len(losses) == 1
 
 
-@either_engine
+@each_engine
 @pytest.mark.parametrize("when", ["begin", "step", "epoch", "end"])
 def test_what_a_callback_raises_reaches_the_caller(when, engine):
-    trainer, earlier, later = trainer_of(engine), Diary(), Diary()
+    trainer, earlier, later = adam_trainer(THREE_CLASSES, engine), Diary(), Diary()
     failing = Diary(when, 0, fail)
     with pytest.raises(LookupError, match="on purpose") as caught:
         fit(trainer, callbacks=[earlier, failing, later])
@@ -323,20 +324,20 @@ def test_every_end_is_told_though_others_fail():
     first, last = Diary(), Diary()
     failing = [Diary("end", 0, fail), Diary("end", 0, stop), Diary("end", 0, fail)]
     with pytest.raises(LookupError):
-        fit(trainer_of(), callbacks=[first, *failing, last])
+        fit(adam_trainer(THREE_CLASSES), callbacks=[first, *failing, last])
     assert all(diary.names()[-1] == "end" for diary in (first, *failing, last))
 
 
 def test_the_last_to_begin_is_the_first_to_end():
     ended = []
     callbacks = [LambdaCallback(on_fit_end=lambda _, i=i: ended.append(i)) for i in range(3)]
-    fit(trainer_of(), callbacks=callbacks)
+    fit(adam_trainer(THREE_CLASSES), callbacks=callbacks)
     assert ended == [2, 1, 0]
 
 
-@either_engine
+@each_engine
 def test_the_updates_before_a_failure_stay(engine):
-    trainer, by_hand = trainer_of(engine), trainer_of(engine)
+    trainer, by_hand = adam_trainer(THREE_CLASSES, engine), adam_trainer(THREE_CLASSES, engine)
     with pytest.raises(LookupError):
         fit(trainer, callbacks=[Diary("step", 4, fail)])
     steps_of(by_hand, 4)
@@ -344,9 +345,9 @@ def test_the_updates_before_a_failure_stay(engine):
     assert core(trainer).epoch == 1
 
 
-@either_engine
+@each_engine
 def test_the_end_is_told_of_a_loss_that_is_not_finite(engine):
-    trainer, diary = trainer_of(engine), Diary()
+    trainer, diary = adam_trainer(THREE_CLASSES, engine), Diary()
     weights, biases = trainer.net.weights, trainer.net.biases
     trainer.net.arrays.parameters[:] = np.nan
     with pytest.raises(FloatingPointError) as caught:
@@ -362,7 +363,7 @@ def test_an_interrupt_in_a_callback_ends_fit():
         _thread.interrupt_main()
         time.sleep(10)
 
-    trainer, diary = trainer_of(), Diary()
+    trainer, diary = adam_trainer(THREE_CLASSES), Diary()
     with pytest.raises(KeyboardInterrupt):
         fit(trainer, callbacks=[diary, LambdaCallback(on_epoch_end=interrupt)])
     assert diary.names()[-1] == "end"
@@ -373,10 +374,10 @@ def test_an_interrupt_in_a_callback_ends_fit():
 # What they may do
 
 
-@either_engine
+@each_engine
 @pytest.mark.parametrize("when", ["on_step_end", "on_epoch_end"])
 def test_looking_at_the_trainer_changes_nothing(when, engine):
-    X, y = CASE.batch(3)
+    X, y = THREE_CLASSES.batch(3)
 
     def look(state):
         state.trainer.predict(X)
@@ -384,36 +385,36 @@ def test_looking_at_the_trainer_changes_nothing(when, engine):
         state.trainer.evaluate(X, y)
         state.trainer.loss_and_gradients(X, y)
 
-    watched, exclusive = trainer_of(engine), trainer_of(engine)
+    watched, exclusive = adam_trainer(THREE_CLASSES, engine), adam_trainer(THREE_CLASSES, engine)
     fit(watched, callbacks=[LambdaCallback(**{when: look})])
     fit(exclusive)
     assert bits(watched) == bits(exclusive)
 
 
-@either_engine
+@each_engine
 def test_lr_set_by_a_callback_is_that_of_the_next_update(engine):
     def halve(state):
         state.trainer.lr /= 2
 
-    trainer, by_hand = trainer_of(engine), trainer_of(engine)
+    trainer, by_hand = adam_trainer(THREE_CLASSES, engine), adam_trainer(THREE_CLASSES, engine)
     fit(trainer, callbacks=[LambdaCallback(on_step_end=halve)])
-    X, y = CASE.batch()
+    X, y = THREE_CLASSES.batch()
     for start in (0, 8, 16, 0, 8, 16):
         by_hand.step(X[start : start + 8], y[start : start + 8])
         by_hand.lr /= 2
     assert bits(trainer) == bits(by_hand)
 
 
-@either_engine
+@each_engine
 @pytest.mark.parametrize("when", ["on_step_end", "on_epoch_end"])
 def test_a_step_within_fit_is_one_more_update(when, engine):
-    other = CASE.batch(3)
+    other = THREE_CLASSES.batch(3)
     X, y = other[0][:5].astype("f4"), other[1][:5]
-    trainer, by_hand = trainer_of(engine), trainer_of(engine)
+    trainer, by_hand = adam_trainer(THREE_CLASSES, engine), adam_trainer(THREE_CLASSES, engine)
     fit(trainer, callbacks=[LambdaCallback(**{when: lambda state: state.trainer.step(X, y)})])
     every = 1 if when == "on_step_end" else STEPS
     for i in range(0, 2 * STEPS, every):
-        rows = CASE.batch()
+        rows = THREE_CLASSES.batch()
         for j in range(i, i + every):
             start = BATCH * (j % STEPS)
             by_hand.step(rows[0][start : start + BATCH], rows[1][start : start + BATCH])
@@ -421,10 +422,10 @@ def test_a_step_within_fit_is_one_more_update(when, engine):
     assert bits(trainer) == bits(by_hand)
 
 
-@either_engine
+@each_engine
 @pytest.mark.parametrize("when", EVENTS)
 def test_a_fit_within_fit_is_refused(when, engine):
-    trainer = trainer_of(engine)
+    trainer = adam_trainer(THREE_CLASSES, engine)
     with pytest.raises(RuntimeError, match="within a fit of the same trainer"):
         fit(trainer, callbacks=[LambdaCallback(**{when: lambda _: fit(trainer)})])
     assert is_free(trainer)
@@ -432,8 +433,10 @@ def test_a_fit_within_fit_is_refused(when, engine):
 
 def test_another_trainer_may_fit_within_fit():
     losses = []
-    other = LambdaCallback(on_epoch_end=lambda _: losses.extend(fit(trainer_of())["loss"]))
-    fit(trainer_of(), callbacks=[other])
+    other = LambdaCallback(
+        on_epoch_end=lambda _: losses.extend(fit(adam_trainer(THREE_CLASSES))["loss"])
+    )
+    fit(adam_trainer(THREE_CLASSES), callbacks=[other])
     assert len(losses) == 4
 
 
@@ -441,7 +444,7 @@ def test_another_trainer_may_fit_within_fit():
     "copied", [copy.deepcopy, copy.copy, lambda x: pickle.loads(pickle.dumps(x))]
 )
 def test_a_copy_made_within_fit_goes_on_by_itself(copied):
-    copies, trainer = [], trainer_of()
+    copies, trainer = [], adam_trainer(THREE_CLASSES)
     watcher = LambdaCallback(on_epoch_end=lambda state: copies.append(copied(state.trainer)))
     history = fit(trainer, 3, callbacks=[watcher])
     if copied is copy.copy:  # which shares the network
@@ -464,7 +467,7 @@ def test_a_copy_made_within_fit_goes_on_by_itself(copied):
     ],
 )
 def test_what_is_no_callback_is_refused_before_fit_begins(callbacks, message):
-    trainer = trainer_of()
+    trainer = adam_trainer(THREE_CLASSES)
     before = bits(trainer)
     with pytest.raises(TypeError, match=message):
         fit(trainer, callbacks=callbacks)
@@ -473,7 +476,7 @@ def test_what_is_no_callback_is_refused_before_fit_begins(callbacks, message):
 
 def test_callbacks_are_any_iterable():
     diary = Diary()
-    fit(trainer_of(), callbacks=(one for one in [diary]))
+    fit(adam_trainer(THREE_CLASSES), callbacks=(one for one in [diary]))
     assert diary.names()[-1] == "end"
 
 

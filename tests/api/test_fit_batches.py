@@ -24,7 +24,7 @@ def parts(count=3):
     return [(X[part], y[part]) for part in places]
 
 
-def trainer_of(engine="numba", **options):
+def trainer_of_fifteens(engine="numba", **options):
     return MANY.trainer(engine=engine, optimizer=ADAM, batch_size=15, **options)
 
 
@@ -49,7 +49,7 @@ def stepped(trainer, batches):
     ids=["list", "function", "generator function", "tuple"],
 )
 def test_fit_batches_equals_its_steps(stream, engine):
-    one, other = (trainer_of(engine) for _ in range(2))
+    one, other = (trainer_of_fifteens(engine) for _ in range(2))
     history = one.fit_batches(stream(), 2)
     expected = [stepped(other, parts()) for _ in range(2)]
     np.testing.assert_allclose(history["loss"], expected, rtol=1e-14)
@@ -59,20 +59,20 @@ def test_fit_batches_equals_its_steps(stream, engine):
 
 
 def test_fit_batches_equals_fit_without_shuffling():
-    one, other = (trainer_of() for _ in range(2))
+    one, other = (trainer_of_fifteens() for _ in range(2))
     history, expected = one.fit_batches(parts(), 2), other.fit(*MANY.batch(), 2, shuffle=False)
     np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-14)
     assert bits(one) == bits(other)
 
 
 def test_a_generator_is_one_epoch():
-    one, other = (trainer_of() for _ in range(2))
+    one, other = (trainer_of_fifteens() for _ in range(2))
     history = one.fit_batches(batch for batch in parts())
     assert history["loss"] == pytest.approx([stepped(other, parts())], rel=1e-14)
 
 
 def test_calls_go_on_from_one_another():
-    one, other = (trainer_of() for _ in range(2))
+    one, other = (trainer_of_fifteens() for _ in range(2))
     one.fit_batches(parts(), 2)
     for _ in range(2):
         other.fit_batches(iter(parts()))
@@ -82,7 +82,7 @@ def test_calls_go_on_from_one_another():
 @pytest.mark.parametrize("engine", ENGINES)
 def test_weights_of_rows(engine):
     """The loss of an epoch is sum(w l) / sum(w), of batches without weights too."""
-    one, other = (trainer_of(engine) for _ in range(2))
+    one, other = (trainer_of_fifteens(engine) for _ in range(2))
     weights = [np.linspace(0, 2, 15), None, np.zeros(7)]
     batches = [(*batch, w) for batch, w in zip(parts(), weights, strict=True)]
     history = one.fit_batches(batches[1:2] + batches, 2)
@@ -92,7 +92,7 @@ def test_weights_of_rows(engine):
         mass = [15, weights[0].sum(), 15, 0]
         assert history["loss"][epoch] == pytest.approx(np.average(losses, weights=mass), rel=1e-13)
     assert bits(one) == bits(other)
-    nothing = trainer_of(engine).fit_batches(
+    nothing = trainer_of_fifteens(engine).fit_batches(
         [(*batch, np.zeros(len(batch[0]))) for batch in parts()]
     )
     assert nothing["loss"] == [0.0]
@@ -100,7 +100,7 @@ def test_weights_of_rows(engine):
 
 def test_options_of_the_trainer_hold():
     options = {"dropout": 0.3, "l2": 0.1, "class_weight": {1: 3.0}, "clip_norm": 0.5}
-    one, other = (trainer_of(**options) for _ in range(2))
+    one, other = (trainer_of_fifteens(**options) for _ in range(2))
     X, y = MANY.batch()
     history = one.fit_batches(parts())
     expected = other.fit(X, y, shuffle=False)
@@ -109,7 +109,7 @@ def test_options_of_the_trainer_hold():
 
 
 def test_validation_and_progress(capsys):
-    one, other = (trainer_of() for _ in range(2))
+    one, other = (trainer_of_fifteens() for _ in range(2))
     X, y = MANY.batch(5)
     history = one.fit_batches(parts(), 2, validation_data=(X, y), progress=True)
     for epoch in range(2):
@@ -118,12 +118,12 @@ def test_validation_and_progress(capsys):
         assert history["val_loss"][epoch] == judged["loss"]
         assert history["val_accuracy"][epoch] == judged["accuracy"]
     assert "74.0 samples" in capsys.readouterr().err
-    trainer_of().fit_batches(parts(), progress=False)
+    trainer_of_fifteens().fit_batches(parts(), progress=False)
     assert not capsys.readouterr().err
 
 
 def test_callbacks_and_metrics():
-    one, other = (trainer_of() for _ in range(2))
+    one, other = (trainer_of_fifteens() for _ in range(2))
     X, y = MANY.batch(5)
     seen = []
     log = fastbp.LambdaCallback(
@@ -150,7 +150,7 @@ def test_training_stops_where_a_callback_says_so():
         if state.steps == 4:
             raise fastbp.StopTraining
 
-    one, other = (trainer_of() for _ in range(2))
+    one, other = (trainer_of_fifteens() for _ in range(2))
     callback = fastbp.LambdaCallback(on_step_end=stop)
     history = one.fit_batches(parts(), 5, callbacks=[callback])
     assert history["loss"] == pytest.approx([stepped(other, parts())], rel=1e-14)
@@ -162,14 +162,14 @@ def test_training_stops_where_a_callback_says_so():
 def test_batches_of_every_dtype(kind):
     X, y = MANY.batch()
     X = np.abs(X * 100).clip(0, 120).astype(kind)
-    one, other = (trainer_of() for _ in range(2))
+    one, other = (trainer_of_fifteens() for _ in range(2))
     history = one.fit_batches([(X[:15], y[:15])])
     assert history["loss"] == pytest.approx([other.step(X[:15].astype(float), y[:15])], rel=1e-14)
 
 
 def test_a_generator_may_use_the_trainer():
     """As an agent does, that predicts before it learns."""
-    trainer = trainer_of()
+    trainer = trainer_of_fifteens()
     seen = []
 
     def batches():
@@ -186,7 +186,7 @@ def test_a_generator_may_use_the_trainer():
 
 
 def refuse(batches, message, error=ValueError, epochs=1, **options):
-    trainer = trainer_of(**options)
+    trainer = trainer_of_fifteens(**options)
     before = bits(trainer)
     with pytest.raises(error, match=message):
         trainer.fit_batches(batches, epochs)
@@ -239,7 +239,7 @@ def test_a_generator_is_refused_for_more_epochs_before_it_is_read():
 
 def test_an_exhausted_iterator_is_reported():
     batches = iter(parts())
-    trainer_of().fit_batches(batches)
+    trainer_of_fifteens().fit_batches(batches)
     refuse(batches, "batches had no batch in epoch 1: where it is an iterator that has been read")
 
 
@@ -249,7 +249,7 @@ def test_balanced_classes_are_refused_until_fit_has_seen_labels():
 
 def test_other_arguments_are_refused():
     refuse(parts(), "epochs is 0", epochs=0)
-    trainer = trainer_of()
+    trainer = trainer_of_fifteens()
     with pytest.raises(ValueError, match="progress is 'bar'"):
         trainer.fit_batches(parts(), progress="bar")
     with pytest.raises(TypeError, match="validation_data"):
@@ -257,7 +257,7 @@ def test_other_arguments_are_refused():
 
 
 def test_updates_before_a_bad_batch_stay():
-    one, other = (trainer_of() for _ in range(2))
+    one, other = (trainer_of_fifteens() for _ in range(2))
     bad = parts()[1][0].copy()
     bad[4, 2] = np.inf
     with pytest.raises(ValueError, match=r"batches\[1\]\[0\] has inf at row 4, column 2"):
@@ -278,7 +278,7 @@ def test_a_loss_that_is_not_finite_says_where():
 
 
 def test_an_error_of_the_generator_reaches_the_caller_and_leaves_no_lock():
-    trainer = trainer_of()
+    trainer = trainer_of_fifteens()
 
     def broken():
         yield parts()[0]
@@ -343,7 +343,7 @@ def test_data_larger_than_memory_trains(tmp_path):
 
 def test_a_loader_of_another_library_is_an_iterable():
     """One with __getitem__ alone, too, as some data sets are."""
-    one, other = (trainer_of() for _ in range(2))
+    one, other = (trainer_of_fifteens() for _ in range(2))
     kind = type("Loader", (), {"__getitem__": lambda _, i: parts()[i], "__len__": lambda _: 3})
     one.fit_batches(kind(), 2)
     other.fit_batches(parts(), 2)

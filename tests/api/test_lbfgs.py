@@ -11,11 +11,11 @@ from scipy import optimize
 import fastbp
 from fastbp import LBFGS
 from fastbp.training.lbfgs_search import minimize
+from support.cases import each_engine
+from support.trainers import flat_parameters
 
 XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]]), np.array([0, 1, 1, 0.0])
 DEFAULT = LBFGS()
-
-each_engine = pytest.mark.parametrize("engine", ["numba", "numpy"])
 
 
 def of_xor(engine="numba", dtype="float64", lr=1.0):
@@ -29,10 +29,6 @@ def descend(trainer, X, y, iterations=200, callback=None, rule=DEFAULT):
     return minimize(
         rule, trainer.net, lambda: trainer.loss_and_gradients(X, y), iterations, callback
     )
-
-
-def parameters(net):
-    return np.concatenate([part.ravel() for part in (*net.weights, *net.biases)])
 
 
 @each_engine
@@ -52,7 +48,7 @@ def test_linear_regression_ends_at_the_least_squares_solution(engine):
     # The error is the gradient over a curvature of the loss, 2/n A^T A: at most over the smallest.
     flattest = 2 / 50 * np.linalg.svd(A, compute_uv=False)[-1] ** 2
     gradient = tolerance * math.sqrt(5)
-    np.testing.assert_allclose(parameters(net), expected, rtol=0, atol=gradient / flattest)
+    np.testing.assert_allclose(flat_parameters(net), expected, rtol=0, atol=gradient / flattest)
     lowest = np.square(A @ expected - y).mean()
     assert outcome.losses[-1] <= lowest + gradient**2 / (2 * flattest) + 1e-14
 
@@ -95,9 +91,9 @@ def test_there_is_nothing_to_do_at_a_minimum():
     X, y = XOR
     trainer = of_xor()
     descend(trainer, X, y)
-    before = parameters(trainer.net)
+    before = flat_parameters(trainer.net)
     assert descend(trainer, X, y) == ([], "tolerance")
-    np.testing.assert_array_equal(parameters(trainer.net), before)
+    np.testing.assert_array_equal(flat_parameters(trainer.net), before)
 
 
 def test_single_precision_ends_where_it_sees_no_lower_loss():
@@ -192,12 +188,12 @@ def test_an_evaluation_that_fails_leaves_the_last_iteration(error):
         return trainer.loss_and_gradients(X, y)
 
     def callback(_iteration, _loss):
-        points.append(parameters(trainer.net))
+        points.append(flat_parameters(trainer.net))
 
     with pytest.raises(error):
         minimize(LBFGS(), trainer.net, gradients, 100, callback)
     assert points
-    np.testing.assert_array_equal(parameters(trainer.net), points[-1])
+    np.testing.assert_array_equal(flat_parameters(trainer.net), points[-1])
 
 
 def test_a_callback_that_raises_ends_it_after_its_iteration():
@@ -211,7 +207,7 @@ def test_a_callback_that_raises_ends_it_after_its_iteration():
     with pytest.raises(RuntimeError, match="enough"):
         descend(trainer, X, y, 100, callback)
     descend(twin, X, y, 4)
-    np.testing.assert_array_equal(parameters(trainer.net), parameters(twin.net))
+    np.testing.assert_array_equal(flat_parameters(trainer.net), flat_parameters(twin.net))
 
 
 def test_a_first_loss_that_is_not_finite_is_an_error():
@@ -226,10 +222,10 @@ def test_a_first_loss_that_is_not_finite_is_an_error():
 def test_bad_data_is_refused_before_anything_changes():
     X, y = XOR
     trainer = of_xor()
-    before = parameters(trainer.net)
+    before = flat_parameters(trainer.net)
     with pytest.raises(ValueError, match="row 3"):
         descend(trainer, np.where(X.sum(axis=1, keepdims=True) == 2, np.nan, X), y)
-    np.testing.assert_array_equal(parameters(trainer.net), before)
+    np.testing.assert_array_equal(flat_parameters(trainer.net), before)
 
 
 def test_without_scipy_it_says_how_to_get_it(monkeypatch):
@@ -290,7 +286,7 @@ def test_fit_makes_its_iterations(engine):
     outcome = descend(by_hand, X, y, 30)
     assert history["loss"] == outcome.losses
     assert history["val_loss"] == pytest.approx(outcome.losses, rel=1e-12)
-    np.testing.assert_array_equal(parameters(fitted.net), parameters(by_hand.net))
+    np.testing.assert_array_equal(flat_parameters(fitted.net), flat_parameters(by_hand.net))
 
 
 def test_fit_ends_with_stop_training():

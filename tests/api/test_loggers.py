@@ -13,12 +13,12 @@ from support.internals import core
 CASE = Case((4, 9, 3), 20, "tanh")
 
 
-def trainer_of():
+def small_trainer():
     return CASE.trainer("float32", batch_size=8)
 
 
 def fit(epochs, *callbacks, **options):
-    return trainer_of().fit(*CASE.batch(), epochs=epochs, callbacks=callbacks, **options)
+    return small_trainer().fit(*CASE.batch(), epochs=epochs, callbacks=callbacks, **options)
 
 
 # CSVLogger
@@ -60,7 +60,7 @@ def test_a_log_begins_anew_with_each_fit(tmp_path):
 
 
 def test_a_log_that_cannot_be_written_is_an_error_before_fit_begins(tmp_path):
-    trainer = trainer_of()
+    trainer = small_trainer()
     with pytest.raises(FileNotFoundError):
         trainer.fit(*CASE.batch(), callbacks=[CSVLogger(tmp_path / "none" / "log.csv")])
     assert core(trainer).epoch == 0

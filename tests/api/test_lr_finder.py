@@ -12,25 +12,24 @@ from fastbp.kernels import reference
 from fastbp.training.core import TrainerCore
 from fastbp.training.lr_finder import SMOOTHING, LRCurve, divergence
 from support import processes
-from support.cases import CASES
+from support.cases import CASES, each_engine
 from support.internals import core
 
 CASE = CASES["one input"]
 BATCH = 5
 OPTIMIZERS = [fastbp.SGD(0.05, momentum=0.9), fastbp.Adam()]
 
-each_engine = pytest.mark.parametrize("engine", ["numba", "numpy"])
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 
 
-def make(optimizer=OPTIMIZERS[0], engine="numba"):
+def half_trained(optimizer=OPTIMIZERS[0], engine="numba"):
     """A trainer in the middle of its training, so that counters and moments are not 0."""
     trainer = CASE.trainer("float64", engine, optimizer, BATCH)
     trainer.fit(*CASE.batch(), epochs=2)
     return trainer
 
 
-def state(trainer):
+def everything_of(trainer):
     """Everything that a trainer's future depends on, to the bit."""
     own, arrays = core(trainer).arrays, ("parameters", "moments", "hyper")
     return [getattr(own, name).tobytes() for name in arrays], core(trainer).epoch, trainer.lr
@@ -46,9 +45,9 @@ def curve(smoothed):
 @each_optimizer
 def test_the_losses_are_those_of_training_with_these_rates(optimizer, engine):
     X, y = CASE.batch()
-    found = make(optimizer, engine).find_lr(X, y, start_lr=1e-4, end_lr=0.1, updates=17)
+    found = half_trained(optimizer, engine).find_lr(X, y, start_lr=1e-4, end_lr=0.1, updates=17)
     np.testing.assert_allclose(found.lrs, np.geomspace(1e-4, 0.1, 17), rtol=1e-12)
-    trainer, losses = make(optimizer, engine), []
+    trainer, losses = half_trained(optimizer, engine), []
     orders = [reference.shuffled(trainer.seed, epoch, len(X)) for epoch in range(2, 7)]
     batches = [order[i : i + BATCH] for order in orders for i in range(0, len(X), BATCH)]
     for trainer.lr, rows in zip(found.lrs.tolist(), batches, strict=False):
@@ -60,7 +59,7 @@ def test_the_losses_are_those_of_training_with_these_rates(optimizer, engine):
 @each_engine
 def test_rows_have_their_weights_and_batches_without_any_are_left_out(engine):
     X, y = CASE.batch()
-    trainer, other = make(engine=engine), make(engine=engine)
+    trainer, other = half_trained(engine=engine), half_trained(engine=engine)
     order, weights = reference.shuffled(trainer.seed, 2, len(X)), np.linspace(0.5, 2, len(X))
     batches = [order[i : i + BATCH] for i in range(0, len(X), BATCH)]
     weights[batches[0]] = weights[batches[2]] = 0
@@ -74,28 +73,28 @@ def test_rows_have_their_weights_and_batches_without_any_are_left_out(engine):
 
 @each_engine
 def test_no_weight_at_all_is_refused(engine):
-    trainer, (X, y) = make(engine=engine), CASE.batch()
-    before = state(trainer)
+    trainer, (X, y) = half_trained(engine=engine), CASE.batch()
+    before = everything_of(trainer)
     with pytest.raises(ValueError, match="find_lr met an epoch of batches without weight"):
         trainer.find_lr(X, y, sample_weight=np.zeros(len(X)))
-    assert state(trainer) == before
+    assert everything_of(trainer) == before
 
 
 @each_engine
 @each_optimizer
 def test_the_trainer_stays_as_it_was(optimizer, engine):
-    trainer, other = make(optimizer, engine), make(optimizer, engine)
-    before = state(trainer)
+    trainer, other = half_trained(optimizer, engine), half_trained(optimizer, engine)
+    before = everything_of(trainer)
     trainer.find_lr(*CASE.batch())
-    assert state(trainer) == before
+    assert everything_of(trainer) == before
     futures = [t.fit(*CASE.batch(), epochs=2)["loss"] for t in (trainer, other)]
     assert futures[0] == futures[1]
-    assert state(trainer) == state(other)
+    assert everything_of(trainer) == everything_of(other)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 def test_the_trainer_stays_as_it_was_whatever_ends_it(error, monkeypatch):
-    trainer, run, calls = make(), TrainerCore.run, []
+    trainer, run, calls = half_trained(), TrainerCore.run, []
 
     def ends(*arguments):
         calls.append(0)
@@ -103,22 +102,22 @@ def test_the_trainer_stays_as_it_was_whatever_ends_it(error, monkeypatch):
             raise error
         return run(*arguments)
 
-    before = state(trainer)
+    before = everything_of(trainer)
     monkeypatch.setattr(TrainerCore, "run", ends)
     with pytest.raises(error):
         trainer.find_lr(*CASE.batch())
-    assert state(trainer) == before
+    assert everything_of(trainer) == before
 
 
 @each_engine
 def test_a_bad_value_is_found_in_its_row(engine):
-    trainer = make(engine=engine)
+    trainer = half_trained(engine=engine)
     X, y = CASE.batch()
     X[19] = np.nan
-    before = state(trainer)
+    before = everything_of(trainer)
     with pytest.raises(ValueError, match="row 19"):
         trainer.find_lr(X, y)
-    assert state(trainer) == before
+    assert everything_of(trainer) == before
 
 
 @each_engine
@@ -154,7 +153,7 @@ def test_a_first_loss_that_is_not_finite_is_an_error(engine):
 
 
 def test_the_smoothed_loss_is_a_weighted_mean_of_those_so_far():
-    found = make().find_lr(*CASE.batch(), updates=30)
+    found = half_trained().find_lr(*CASE.batch(), updates=30)
     for k in range(30):
         weights = SMOOTHING ** np.arange(k, -1.0, -1.0)
         expected = np.average(found.losses[: k + 1], weights=weights)
@@ -205,7 +204,7 @@ def test_the_suggestion_trains():
     ],
 )
 def test_bad_arguments(options, error, message):
-    trainer = make()
+    trainer = half_trained()
     with pytest.raises(error, match=message):
         trainer.find_lr(*CASE.batch(), **options)
 
@@ -213,7 +212,7 @@ def test_bad_arguments(options, error, message):
 def test_bad_data():
     X, y = CASE.batch()
     with pytest.raises(ValueError, match="y has"):
-        make().find_lr(X, y[:-1])
+        half_trained().find_lr(X, y[:-1])
 
 
 # The figure

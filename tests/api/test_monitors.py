@@ -6,26 +6,20 @@ import pytest
 import fastbp
 from fastbp import EarlyStopping, LambdaCallback, ModelCheckpoint, ReduceLROnPlateau
 from fastbp.training.validation import split
-from support.cases import Case
+from support.cases import THREE_CLASSES, each_engine
 from support.internals import core
+from support.trainers import adam_trainer, flat_parameters
 
-CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 NAN = float("nan")
-
-either_engine = pytest.mark.parametrize("engine", ["numba", "numpy"])
-
-
-def trainer_of(engine="numba", lr=0.01):
-    return CASE.trainer("float32", engine, fastbp.Adam(lr=lr), batch_size=8)
 
 
 def follow(values, *callbacks, trainer=None):
     """Fit with val_score taking these values, one an epoch; the History."""
     scores = iter(values)
-    return (trainer or trainer_of()).fit(
-        *CASE.batch(),
+    return (trainer or adam_trainer(THREE_CLASSES)).fit(
+        *THREE_CLASSES.batch(),
         epochs=len(values),
-        validation_data=CASE.batch(3),
+        validation_data=THREE_CLASSES.batch(3),
         metrics={"score": lambda *_: next(scores)},
         callbacks=callbacks,
     )
@@ -38,11 +32,7 @@ class Weights(fastbp.Callback):
         self.after = []
 
     def on_epoch_end(self, state):
-        self.after.append(parameters(state.trainer))
-
-
-def parameters(trainer):
-    return [a.tobytes() for a in (*trainer.net.weights, *trainer.net.biases)]
+        self.after.append(flat_parameters(state.trainer.net).tobytes())
 
 
 # EarlyStopping
@@ -65,24 +55,24 @@ def parameters(trainer):
 )
 def test_early_stopping_stops_and_brings_the_best_back(values, options, epochs, best):
     stopping, weights = EarlyStopping("val_score", **{"mode": "min"} | options), Weights()
-    trainer = trainer_of()
+    trainer = adam_trainer(THREE_CLASSES)
     history = follow(values, weights, stopping, trainer=trainer)
     assert history["val_score"] == pytest.approx(values[:epochs], nan_ok=True)
     assert stopping.best_epoch == best
     assert not best or stopping.best == values[best - 1]
-    assert parameters(trainer) == weights.after[best - 1]
+    assert flat_parameters(trainer.net).tobytes() == weights.after[best - 1]
 
 
-@either_engine
+@each_engine
 def test_early_stopping_can_leave_the_last(engine):
     stopping, weights = EarlyStopping("val_score", 2, mode="min", restore_best=False), Weights()
-    trainer = trainer_of(engine)
+    trainer = adam_trainer(THREE_CLASSES, engine)
     follow([2, 1, 3, 4, 5], weights, stopping, trainer=trainer)
     assert len(weights.after) == 4
-    assert parameters(trainer) == weights.after[3]
+    assert flat_parameters(trainer.net).tobytes() == weights.after[3]
 
 
-@either_engine
+@each_engine
 @pytest.mark.parametrize("error", [LookupError, KeyboardInterrupt])
 def test_early_stopping_brings_the_best_back_however_fit_ends(error, engine):
     def end(state):
@@ -92,15 +82,15 @@ def test_early_stopping_brings_the_best_back_however_fit_ends(error, engine):
     stopping, weights, trainer = (
         EarlyStopping("val_score", mode="min"),
         Weights(),
-        trainer_of(engine),
+        adam_trainer(THREE_CLASSES, engine),
     )
     with pytest.raises(error):
         follow([2, 1, 3, 4], weights, stopping, LambdaCallback(on_epoch_end=end), trainer=trainer)
-    assert parameters(trainer) == weights.after[1]
+    assert flat_parameters(trainer.net).tobytes() == weights.after[1]
 
 
 def test_early_stopping_forgets_an_earlier_fit():
-    stopping, trainer = EarlyStopping("val_score", 2, mode="min"), trainer_of()
+    stopping, trainer = EarlyStopping("val_score", 2, mode="min"), adam_trainer(THREE_CLASSES)
     assert len(follow([2, 1, 1, 1, 1], stopping, trainer=trainer)["loss"]) == 4
     assert len(follow([7, 8, 6, 8, 8, 8], stopping, trainer=trainer)["loss"]) == 5
     assert (stopping.best, stopping.best_epoch) == (6, 3)
@@ -125,9 +115,9 @@ def test_early_stopping_by_what_fit_itself_reports():
 
 @pytest.mark.parametrize("kind", [EarlyStopping, ReduceLROnPlateau])
 def test_a_monitor_that_is_not_there_names_those_that_are(kind):
-    trainer = trainer_of()
+    trainer = adam_trainer(THREE_CLASSES)
     with pytest.raises(ValueError, match=r"'val_loss', but .* only 'loss', 'samples_per_second'"):
-        trainer.fit(*CASE.batch(), 3, callbacks=[kind()])
+        trainer.fit(*THREE_CLASSES.batch(), 3, callbacks=[kind()])
     assert core(trainer).epoch == 1
     message = r"'val_auc', but .* only 'loss', 'val_loss', 'val_accuracy', 'val_score', 'samples"
     with pytest.raises(ValueError, match=message):
@@ -239,12 +229,20 @@ def test_the_learning_rate_falls_as_in_torch(case):
     values, options, expected = TORCH[case]
     found = []
     watcher = LambdaCallback(on_epoch_end=lambda state: found.append(state.trainer.lr))
-    follow(values, ReduceLROnPlateau("val_score", **options), watcher, trainer=trainer_of(lr=0.1))
+    follow(
+        values,
+        ReduceLROnPlateau("val_score", **options),
+        watcher,
+        trainer=adam_trainer(THREE_CLASSES, lr=0.1),
+    )
     assert found == expected
 
 
 def test_a_learning_rate_that_has_fallen_counts_anew_in_the_next_fit():
-    plateau, trainer = ReduceLROnPlateau("val_score", 0.5, 1, mode="min"), trainer_of(lr=0.1)
+    plateau, trainer = (
+        ReduceLROnPlateau("val_score", 0.5, 1, mode="min"),
+        adam_trainer(THREE_CLASSES, lr=0.1),
+    )
     follow([1, 1], plateau, trainer=trainer)
     assert trainer.lr == 0.1
     follow([2, 1, 1], plateau, trainer=trainer)

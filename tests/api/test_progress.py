@@ -9,13 +9,13 @@ import pytest
 import fastbp
 from fastbp.runtime import compiled_engine
 from support import processes
-from support.cases import Case
-
-CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
+from support.cases import THREE_CLASSES
 
 
 def fit(epochs=3, **options):
-    return CASE.trainer("float32", batch_size=8).fit(*CASE.batch(), epochs=epochs, **options)
+    return THREE_CLASSES.trainer("float32", batch_size=8).fit(
+        *THREE_CLASSES.batch(), epochs=epochs, **options
+    )
 
 
 def last_line(capsys):
@@ -27,7 +27,7 @@ def last_line(capsys):
 
 @pytest.mark.parametrize("callbacks", [(), [fastbp.LambdaCallback(on_step_end=lambda _: None)]])
 def test_a_bar_says_how_far_it_is_how_fast_and_how_good(callbacks, capsys):
-    history = fit(validation_data=CASE.batch(), progress=True, callbacks=callbacks)
+    history = fit(validation_data=THREE_CLASSES.batch(), progress=True, callbacks=callbacks)
     line = last_line(capsys)
     assert re.match(r"epoch 3/3: 100%\|.*\| 60\.0/60\.0 \[00:00<00:00, .* samples/s, loss ", line)
     numbers = re.findall(r"(\w+) ([\d.]+)(?:, |\])", line)

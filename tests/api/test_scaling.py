@@ -13,7 +13,7 @@ from fastbp.data import scaling
 from support import processes
 from support.allocation import allocations
 from support.array_views import KINDS, VIEWS
-from support.cases import Case, each_dtype, flat
+from support.cases import Case, each_dtype, each_engine, flat
 from support.central_differences import TOLERANCE, H
 from support.closeness import AMPLIFICATION, assert_layers_close, distance, layers_of, tolerance
 from support.features import EVERY, FEW, MANY, WIDE
@@ -373,7 +373,7 @@ def test_copies_scale_as_well(copied):
     assert bits(trainer) == bits(other)
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_engine
 def test_trainers_that_have_begun_follow(engine):
     case = ROUTES["many"]
     X, y = raw_batch(case)

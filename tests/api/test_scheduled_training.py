@@ -15,8 +15,9 @@ from fastbp.schedules import (
     StepDecay,
     Warmup,
 )
-from support.cases import CASES, Case
+from support.cases import CASES, Case, each_engine
 from support.embed_ways import WAYS
+from support.trainers import flat_parameters
 
 CASE = CASES["odd"]
 UPDATES = 12
@@ -33,12 +34,11 @@ OPTIMIZERS = {
     "RMSprop": fastbp.RMSprop(0.01, momentum=0.5),
 }
 
-each_engine = pytest.mark.parametrize("engine", ["numba", "numpy"])
 each_schedule = pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 
 
-def make(optimizer, schedule=None, engine="numba", batch_size=CASE.rows):
+def scheduled_trainer(optimizer, schedule=None, engine="numba", batch_size=CASE.rows):
     return fastbp.Trainer(
         CASE.network("float64"),
         loss=CASE.loss,
@@ -50,13 +50,9 @@ def make(optimizer, schedule=None, engine="numba", batch_size=CASE.rows):
     )
 
 
-def parameters(trainer):
-    return np.concatenate([part.ravel() for part in (*trainer.net.weights, *trainer.net.biases)])
-
-
 def with_rates(schedule, optimizer):
     """Parameters after UPDATES of the twin's ``update``, each with its rate and momentum."""
-    trainer = make(optimizer)
+    trainer = scheduled_trainer(optimizer)
     net, place = trainer.net, codes.BETA1 if hasattr(optimizer, "betas") else codes.MOMENTUM
     w = [np.array(part) for part in (*net.weights, *net.biases)]
     moments = [(np.zeros_like(part), np.zeros_like(part)) for part in w]
@@ -69,67 +65,73 @@ def with_rates(schedule, optimizer):
         for part, g, (m, v) in zip(w, dW + db, moments, strict=True):
             reference.update(optimizer.code, hyper, t + 1, part, g, m, v)
         net.set_parameters(w[: len(dW)], w[len(dW) :])
-    return parameters(trainer)
+    return flat_parameters(trainer.net)
 
 
 @each_engine
 @each_optimizer
 @each_schedule
 def test_steps_have_the_rates_and_momenta_of_the_schedule(schedule, optimizer, engine):
-    trainer = make(optimizer, schedule, engine)
+    trainer = scheduled_trainer(optimizer, schedule, engine)
     for _ in range(UPDATES):
         trainer.step(*CASE.batch())
-    np.testing.assert_allclose(parameters(trainer), with_rates(schedule, optimizer), rtol=1e-9)
+    np.testing.assert_allclose(
+        flat_parameters(trainer.net), with_rates(schedule, optimizer), rtol=1e-9
+    )
 
 
 @each_engine
 @each_schedule
 def test_fit_in_parts_equals_fit_at_once(schedule, engine):
-    trainers = [make(OPTIMIZERS["SGD"], schedule, engine, batch_size=10) for _ in range(2)]
+    trainers = [
+        scheduled_trainer(OPTIMIZERS["SGD"], schedule, engine, batch_size=10) for _ in range(2)
+    ]
     trainers[0].fit(*CASE.batch(), epochs=3)
     for _ in range(3):
         trainers[1].fit(*CASE.batch(), epochs=1)
-    np.testing.assert_array_equal(*map(parameters, trainers))
+    np.testing.assert_array_equal(*(flat_parameters(t.net) for t in trainers))
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 @each_schedule
 def test_embedded_steps_follow_the_schedule(schedule, way):
-    trainer, other = (make(OPTIMIZERS["SGD"], schedule) for _ in range(2))
+    trainer, other = (scheduled_trainer(OPTIMIZERS["SGD"], schedule) for _ in range(2))
     model = trainer.compiled()
     for _ in range(UPDATES):
         way.step(model, *CASE.batch())
     other.fit(*CASE.batch(), epochs=UPDATES, shuffle=False)
-    np.testing.assert_array_equal(parameters(trainer), parameters(other))
+    np.testing.assert_array_equal(flat_parameters(trainer.net), flat_parameters(other.net))
 
 
 @each_engine
 def test_a_schedule_shorter_than_training_is_refused_before_anything_changes(engine):
-    trainer = make(OPTIMIZERS["SGD"], Cosine(7), engine, batch_size=10)
+    trainer = scheduled_trainer(OPTIMIZERS["SGD"], Cosine(7), engine, batch_size=10)
     trainer.step(*[part[:10] for part in CASE.batch()])
-    before = parameters(trainer)
+    before = flat_parameters(trainer.net)
     with pytest.raises(ValueError, match="for 7 updates, but 1 have been made and 8 more"):
         trainer.fit(*CASE.batch(), epochs=2)
-    np.testing.assert_array_equal(parameters(trainer), before)
+    np.testing.assert_array_equal(flat_parameters(trainer.net), before)
     trainer.fit(*CASE.batch(), epochs=1)
 
 
 def test_a_cycled_momentum_needs_an_optimizer_with_one():
     with pytest.raises(ValueError, match="cycle_momentum=False"):
-        make(fastbp.SGD(0.1), OneCycle(10))
-    make(fastbp.SGD(0.1), OneCycle(10, cycle_momentum=False))
+        scheduled_trainer(fastbp.SGD(0.1), OneCycle(10))
+    scheduled_trainer(fastbp.SGD(0.1), OneCycle(10, cycle_momentum=False))
 
 
 @each_engine
 def test_the_finder_knows_nothing_of_the_schedule(engine):
-    plain, scheduled = (make(OPTIMIZERS["SGD"], s, engine, 10) for s in (Constant(), Cosine(5)))
+    plain, scheduled = (
+        scheduled_trainer(OPTIMIZERS["SGD"], s, engine, 10) for s in (Constant(), Cosine(5))
+    )
     curves = [trainer.find_lr(*CASE.batch(), updates=20) for trainer in (plain, scheduled)]
     np.testing.assert_array_equal(curves[0].losses, curves[1].losses)
 
 
 def test_what_is_no_schedule():
     with pytest.raises(TypeError, match="schedule is 'cosine'"):
-        make(fastbp.SGD(0.1), "cosine")
+        scheduled_trainer(fastbp.SGD(0.1), "cosine")
 
 
 def test_a_loss_that_is_not_finite_tells_the_learning_rate_of_its_update():

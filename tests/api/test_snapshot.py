@@ -6,14 +6,12 @@ import pytest
 import fastbp
 from fastbp.training import snapshot
 from fastbp.training.cursor import FitCursor
-from support.cases import Case
+from support.cases import THREE_CLASSES, Case, each_engine
 from support.internals import core
 from support.trainers import training_state
 
-CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 DIVERGES = Case((4, 9, 3), 12)
 
-either_engine = pytest.mark.parametrize("engine", ["numba", "numpy"])
 LOOK = fastbp.LambdaCallback(on_epoch_end=lambda _: None)
 STEPS = fastbp.LambdaCallback(on_step_end=lambda _: None)
 
@@ -23,7 +21,7 @@ def diverging(engine="numba", lr=2.0):
     return DIVERGES.trainer("float32", engine, fastbp.SGD(lr=lr), batch_size=4)
 
 
-@either_engine
+@each_engine
 @pytest.mark.parametrize("called", [[], [LOOK], [STEPS]], ids=["fast", "epochs", "steps"])
 def test_a_fit_that_diverges_goes_back_to_the_end_of_an_epoch(engine, called):
     one, other = diverging(engine), diverging(engine)
@@ -64,8 +62,8 @@ def test_without_a_snapshot_the_updates_stay():
 
 
 def test_an_invalid_value_in_the_data_goes_back_too():
-    one, other = (CASE.trainer("float32", batch_size=8) for _ in range(2))
-    X, y = CASE.batch()
+    one, other = (THREE_CLASSES.trainer("float32", batch_size=8) for _ in range(2))
+    X, y = THREE_CLASSES.batch()
     bad = X.copy()
     bad[13, 2] = np.nan
     one.fit(X, y)
@@ -97,12 +95,12 @@ def test_a_copy_is_rare_where_epochs_can_be_repeated(monkeypatch):
     monkeypatch.setattr(
         snapshot.Snapshot, "arrays", lambda self: taken.append(self) or arrays(self)
     )
-    trainer = CASE.trainer("float32", batch_size=8)
-    trainer.fit(*CASE.batch(), epochs=3)
+    trainer = THREE_CLASSES.trainer("float32", batch_size=8)
+    trainer.fit(*THREE_CLASSES.batch(), epochs=3)
     assert len(taken) == 1
-    trainer.fit(*CASE.batch(), epochs=3, callbacks=[LOOK])
+    trainer.fit(*THREE_CLASSES.batch(), epochs=3, callbacks=[LOOK])
     assert len(taken) == 4
-    trainer.fit(*CASE.batch(), epochs=3, snapshot=False)
+    trainer.fit(*THREE_CLASSES.batch(), epochs=3, snapshot=False)
     assert len(taken) == 4
 
 
@@ -113,9 +111,9 @@ def test_a_resumed_fit_goes_back_to_where_it_was_resumed(tmp_path):
         checkpoint = fastbp.ModelCheckpoint(path, every_updates=2)
         trainer.fit(X, y, epochs=epochs, shuffle=False, callbacks=[checkpoint], **more)
 
-    X, y = CASE.batch()
-    fit(CASE.trainer("float32", batch_size=4), X, 1)  # updates 2 and 4 of 5; the end
-    first = CASE.trainer("float32", batch_size=4)
+    X, y = THREE_CLASSES.batch()
+    fit(THREE_CLASSES.trainer("float32", batch_size=4), X, 1)  # updates 2 and 4 of 5; the end
+    first = THREE_CLASSES.trainer("float32", batch_size=4)
 
     class Stop(fastbp.ModelCheckpoint):
         def on_step_end(self, state):
@@ -128,21 +126,22 @@ def test_a_resumed_fit_goes_back_to_where_it_was_resumed(tmp_path):
     before = training_state(first)
     bad = X.copy()
     bad[12, 0] = np.nan
-    second = CASE.trainer("float32", batch_size=4)
+    second = THREE_CLASSES.trainer("float32", batch_size=4)
     with pytest.raises(ValueError, match="row 12"):
         fit(second, bad, 2, resume=path)
     assert training_state(second) == before
 
 
 def test_history_of_a_fit_that_ctrl_c_ended():
-    trainer = CASE.trainer("float32", batch_size=8)
+    trainer = THREE_CLASSES.trainer("float32", batch_size=8)
 
     def stop(state):
         if state.epoch == 3:
             raise KeyboardInterrupt
 
+    stopper = fastbp.LambdaCallback(on_epoch_end=stop)
     with pytest.raises(KeyboardInterrupt):
-        trainer.fit(*CASE.batch(), epochs=9, callbacks=[fastbp.LambdaCallback(on_epoch_end=stop)])
+        trainer.fit(*THREE_CLASSES.batch(), epochs=9, callbacks=[stopper])
     assert len(trainer.history["loss"]) == 3
 
 
@@ -150,7 +149,7 @@ def test_history_of_a_fit_that_ctrl_c_ended():
 def test_a_copy_is_taken_again_only_where_it_is_worth_it(monkeypatch, repeats):
     """At once after the first: epochs that can be made again wait."""
     monkeypatch.setattr(snapshot, "WORTH", 1e9)
-    trainer = CASE.trainer("float32", batch_size=8)
+    trainer = THREE_CLASSES.trainer("float32", batch_size=8)
     copy = snapshot.Snapshot(core(trainer), None, repeats)
     copy.take(FitCursor(epochs=1))
     copy.take(FitCursor(epochs=2))

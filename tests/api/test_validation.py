@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import fastbp
 from fastbp.training.validation import split
-from support.cases import Case
-from support.trainers import bits
+from support.cases import Case, each_engine
+from support.trainers import adam_trainer, bits
 
 CLASSES = Case((4, 9, 3), 50, "tanh", "softmax", "cross_entropy", labels=True)
 SHARES = Case((4, 9, 3), 50, "tanh", "softmax", "cross_entropy")
@@ -18,12 +18,7 @@ SURE = Case((4, 9, 1), 50, "tanh", "softmax", "cross_entropy")
 YES_NO = Case((4, 9, 1), 50, "tanh", "sigmoid", "bce")
 NUMBERS = Case((4, 9, 2), 50, "tanh")
 
-either_engine = pytest.mark.parametrize("engine", ["numba", "numpy"])
 either_order = pytest.mark.parametrize("shuffle", [True, False])
-
-
-def trainer_of(case, engine="numba", batch_size=8):
-    return case.trainer("float32", engine, fastbp.Adam(lr=0.01), batch_size)
 
 
 # Which rows
@@ -93,11 +88,11 @@ def held_out(case, y, fraction=0.2, engine="numba"):
     """The targets that a metric is given."""
     seen, X = [], case.batch()[0]
     metrics = {"seen": lambda y, _: seen.append(y) or 0.0}
-    trainer_of(case, engine).fit(X, y, validation_fraction=fraction, metrics=metrics)
+    adam_trainer(case, engine).fit(X, y, validation_fraction=fraction, metrics=metrics)
     return seen[0]
 
 
-@either_engine
+@each_engine
 def test_labels_are_held_out_by_their_shares(engine):
     y = np.repeat([0, 1, 2], [40, 5, 5])
     assert np.bincount(held_out(CLASSES, y, engine=engine)).tolist() == [8, 1, 1]
@@ -129,7 +124,7 @@ def memory_mapped(array, place):
     return np.load(place, mmap_mode="r")
 
 
-@either_engine
+@each_engine
 @either_order
 @pytest.mark.parametrize("case", [CLASSES, YES_NO, NUMBERS], ids=lambda case: case.loss)
 @pytest.mark.parametrize("batch_size", [8, 100])
@@ -137,7 +132,7 @@ def test_a_fit_is_that_of_the_rows_apart(case, batch_size, shuffle, engine):
     X, y = case.batch()
     classes = y if case is CLASSES else None
     kept, held = split(len(X), 0.3, 0, classes)
-    one, other = (trainer_of(case, engine, batch_size) for _ in range(2))
+    one, other = (adam_trainer(case, engine, batch_size) for _ in range(2))
     options = {"epochs": 3, "shuffle": shuffle}
     together = one.fit(X, y, validation_fraction=0.3, **options)
     apart = other.fit(X[kept], y[kept], validation_data=(X[held], y[held]), **options)
@@ -148,7 +143,7 @@ def test_a_fit_is_that_of_the_rows_apart(case, batch_size, shuffle, engine):
     assert "val_loss" in together
 
 
-@either_engine
+@each_engine
 def test_a_fit_with_weights_is_that_of_the_rows_apart(engine):
     """Balanced classes are those of the rows that are trained on."""
     X, y = CLASSES.batch()
@@ -170,7 +165,7 @@ def test_a_fit_with_weights_is_that_of_the_rows_apart(engine):
     assert found[0] == found[1]
 
 
-@either_engine
+@each_engine
 def test_every_kind_of_data_is_split_alike(engine, tmp_path):
     X, y = (np.round(4 * part) for part in NUMBERS.batch())
     kinds = (
@@ -183,18 +178,18 @@ def test_every_kind_of_data_is_split_alike(engine, tmp_path):
     )
     found = set()
     for kind in kinds:
-        trainer = trainer_of(NUMBERS, engine)
+        trainer = adam_trainer(NUMBERS, engine)
         history = trainer.fit(kind(X, "X.npy"), kind(y, "y.npy"), 2, validation_fraction=0.2)
         found.add((*history["loss"], *history["val_loss"], *bits(trainer)))
     assert len(found) == 1
 
 
-@either_engine
+@each_engine
 def test_a_callback_of_steps_changes_nothing(engine):
     X, y = CLASSES.batch()
     found = []
     for callbacks in ((), [fastbp.LambdaCallback(on_step_end=lambda _: None)]):
-        trainer = trainer_of(CLASSES, engine)
+        trainer = adam_trainer(CLASSES, engine)
         history = trainer.fit(X, y, 3, validation_fraction=0.2, callbacks=callbacks)
         found.append((history["loss"], history["val_loss"], bits(trainer)))
     assert found[0] == found[1]
@@ -202,7 +197,7 @@ def test_a_callback_of_steps_changes_nothing(engine):
 
 def test_the_next_fit_holds_out_the_same():
     X, y = NUMBERS.batch()
-    seen, trainer = [], trainer_of(NUMBERS)
+    seen, trainer = [], adam_trainer(NUMBERS)
     for epochs in (2, 1):
         metrics = {"seen": lambda y, _: seen.append(y) or 0.0}
         trainer.fit(X, y, epochs, validation_fraction=0.2, metrics=metrics)
@@ -233,7 +228,7 @@ def test_a_schedule_is_for_the_updates_of_the_rows_that_are_trained_on():
 def test_a_state_counts_the_rows_that_are_trained_on():
     states = []
     watcher = fastbp.LambdaCallback(on_epoch_end=lambda s: states.append((s.rows, s.samples)))
-    trainer_of(NUMBERS).fit(*NUMBERS.batch(), 2, validation_fraction=0.2, callbacks=[watcher])
+    adam_trainer(NUMBERS).fit(*NUMBERS.batch(), 2, validation_fraction=0.2, callbacks=[watcher])
     assert states == [(40, 40), (40, 80)]
 
 
@@ -270,11 +265,11 @@ BAD = {
 }
 
 
-@either_engine
+@each_engine
 @pytest.mark.parametrize("case", BAD)
 def test_a_fraction_that_does_not_fit_changes_nothing(case, engine):
     options, error, message = BAD[case]
-    trainer = trainer_of(NUMBERS, engine)
+    trainer = adam_trainer(NUMBERS, engine)
     before = bits(trainer)
     with pytest.raises(error, match=message):
         trainer.fit(X, Y, **options)
@@ -283,19 +278,19 @@ def test_a_fraction_that_does_not_fit_changes_nothing(case, engine):
 
 def test_a_single_row_cannot_be_split():
     with pytest.raises(ValueError, match=r"X has 1 row: it takes at least 2"):
-        trainer_of(NUMBERS).fit(X[:1], Y[:1], validation_fraction=0.5)
-    history = trainer_of(NUMBERS).fit(X[:2], Y[:2], validation_fraction=0.01)
+        adam_trainer(NUMBERS).fit(X[:1], Y[:1], validation_fraction=0.5)
+    history = adam_trainer(NUMBERS).fit(X[:2], Y[:2], validation_fraction=0.01)
     assert len(history["val_loss"]) == 1
 
 
-@either_engine
+@each_engine
 @either_order
 def test_a_bad_value_is_named_by_its_row_in_the_data(shuffle, engine):
     """In a row that is held out, before anything changes."""
     kept, held = split(50, 0.25, 0)
     for rows, unchanged in ((held, True), (kept, False)):
         for table, name in ((0, "X"), (1, "y")):
-            data, trainer = [X.copy(), Y.copy()], trainer_of(NUMBERS, engine)
+            data, trainer = [X.copy(), Y.copy()], adam_trainer(NUMBERS, engine)
             data[table][rows[-1], 1] = np.inf
             before = bits(trainer)
             with pytest.raises(ValueError, match=rf"{name} has inf at row {rows[-1]}, column 1"):
@@ -303,11 +298,11 @@ def test_a_bad_value_is_named_by_its_row_in_the_data(shuffle, engine):
             assert not unchanged or bits(trainer) == before
 
 
-@either_engine
+@each_engine
 def test_a_bad_label_is_named_by_its_row_in_the_data(engine):
     X, y = CLASSES.batch()
     for row in range(0, 50, 7):
         labels = y.copy()
         labels[row] = 3
         with pytest.raises(ValueError, match=rf"y has label 3 at row {row}, "):
-            trainer_of(CLASSES, engine).fit(X, labels, validation_fraction=0.2)
+            adam_trainer(CLASSES, engine).fit(X, labels, validation_fraction=0.2)

@@ -13,7 +13,7 @@ from numba.core import event
 
 import fastbp
 from fastbp.components import losses
-from support.cases import Case, each_dtype, flat, with_pair
+from support.cases import Case, each_dtype, each_engine, flat, with_pair
 from support.central_differences import Probe
 from support.closeness import AMPLIFICATION, assert_layers_close, distance, layers_of, tolerance
 from support.embed_ways import each_way
@@ -178,7 +178,7 @@ def test_another_one_compiles_no_kernel():
 
 
 @pytest.mark.law9
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_engine
 @pytest.mark.parametrize("rows", [7, 21])
 def test_nan_in_a_weight_reaches_the_loss(rows, engine):
     check_nan(Case((3, 19, 5, 3), rows, relu, relu), "float32", engine)
@@ -215,7 +215,7 @@ def test_input_gradients_go_through_it(case):
     assert distance(found, expected) <= 8 * tolerance(case, "float64")
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_engine
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
 def test_a_copy_goes_on_alike(copied, engine):
     case = replace(MANY, hidden=("relu", softsign), output=tanh)
@@ -260,7 +260,6 @@ def root(z):
 
 BEYOND = {"raises": (raising, 100.0), "vertical": (root, 5.0)}
 each_beyond = pytest.mark.parametrize(("own", "z"), BEYOND.values(), ids=BEYOND)
-each_engine = pytest.mark.parametrize("engine", ["numba", "numpy"])
 
 
 @each_engine

@@ -11,7 +11,7 @@ from numba.core import event
 
 import fastbp
 from fastbp import embed
-from support.cases import Case, each_dtype, flat
+from support.cases import Case, each_dtype, each_engine, flat
 from support.closeness import assert_layers_close, tolerance
 from support.internals import core
 from support.trainers import bits
@@ -169,7 +169,7 @@ def distance(p, y, dloss_dp):
     return math.sqrt(total)
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_engine
 @pytest.mark.parametrize("loss", [raising, distance], ids=["raises", "divides by 0"])
 def test_a_loss_without_a_number_is_no_update(loss, engine):
     X, y = ODD.batch()

@@ -7,13 +7,12 @@ import pytest
 import fastbp
 from fastbp.kernels import reference
 from support import processes
-from support.cases import CASES, each_case, each_dtype
+from support.cases import CASES, each_case, each_dtype, each_engine
 from support.internals import core
 from support.trainers import LARGE, bits, fingerprint, trainer_in_thirds
 
 pytestmark = [pytest.mark.law4, pytest.mark.law5]
 
-either_engine = pytest.mark.parametrize("engine", ["numba", "numpy"])
 either_order = pytest.mark.parametrize("shuffle", [True, False], ids=["shuffled", "in_order"])
 
 
@@ -104,7 +103,7 @@ def assert_same(one, other):
 
 
 @pytest.mark.quick("odd-shuffled")
-@either_engine
+@each_engine
 @either_order
 @each_case
 def test_fit_is_a_sequence_of_steps(case, shuffle, engine):
@@ -124,7 +123,7 @@ def test_fit_in_double_precision_is_a_sequence_of_steps():
     assert_same(one, other)
 
 
-@either_engine
+@each_engine
 @either_order
 @each_case
 def test_two_epochs_are_one_and_one(case, shuffle, engine):
@@ -136,7 +135,7 @@ def test_two_epochs_are_one_and_one(case, shuffle, engine):
     assert together == apart
 
 
-@either_engine
+@each_engine
 @each_case
 def test_a_batch_of_more_than_all_rows_is_all_rows(case, engine):
     X, y = case.batch()

@@ -7,15 +7,8 @@ import fastbp
 from fastbp.kernels import reference
 from fastbp.runtime import compiled_engine
 from support import torch_record
-from support.cases import CASES, each_case, each_dtype, flat
-from support.closeness import (
-    AMPLIFICATION,
-    ENGINES,
-    assert_layers_close,
-    distance,
-    layers_of,
-    tolerance,
-)
+from support.cases import CASES, ENGINES, each_case, each_dtype, flat
+from support.closeness import AMPLIFICATION, assert_layers_close, distance, layers_of, tolerance
 from support.internals import checked_outputs, core
 from support.padding import check_padding, rest_of
 

@@ -7,7 +7,7 @@ import fastbp
 from fastbp import embed
 from fastbp.schedules import Cosine, OneCycle, StepDecay
 from support import processes
-from support.cases import each_dtype, flat
+from support.cases import each_dtype, each_engine, flat
 from support.central_differences import TOLERANCE, H
 from support.closeness import AMPLIFICATION, assert_layers_close, layers_of, tolerance
 from support.features import (
@@ -297,7 +297,7 @@ def test_balanced_classes_weigh_the_same():
     assert balanced.step(X, y) == by_hand.step(X, y)
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_engine
 @pytest.mark.parametrize("case", [MANY, FEW], ids=["many", "few"])
 def test_a_batch_without_weight_makes_no_update(case, engine):
     trainer = case.trainer(engine=engine, optimizer=fastbp.Adam())
@@ -308,7 +308,7 @@ def test_a_batch_without_weight_makes_no_update(case, engine):
     assert trainer.step(X, y) > 0
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_engine
 def test_fit_leaves_out_batches_without_weight(engine):
     trainers = [
         MANY.trainer(engine=engine, batch_size=10, optimizer=fastbp.Adam()) for _ in range(2)
@@ -376,7 +376,7 @@ def test_the_average_of_the_parameters():
         MANY.trainer().predict(X, averaged=True)
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_engine
 def test_the_average_of_a_frozen_layer_is_the_layer(engine):
     trainer = MANY.trainer(engine=engine, ema_decay=0.5, lr_factors=[0, 1, 1])
     net = trainer.net
@@ -395,7 +395,7 @@ def test_own_gradients_are_those_of_outputs_without_dropout():
     assert bits(one) == bits(other)
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_engine
 def test_rows_without_weight_have_neither_loss_nor_gradient(engine):
     X, y = MANY.batch()
     trainer = MANY.trainer(engine=engine, l1=0.1, l2=0.1)

@@ -36,7 +36,7 @@ OPTIMIZERS = (
 )
 
 
-def make(
+def trainer_and_data(
     sizes=(5, 17, 3),
     loss="mse",
     optimizer=OPTIMIZERS[2],
@@ -67,7 +67,7 @@ def make(
 def report_allocations():
     fastbp.runtime.chunking.next_count = lambda *_: 2**40
     for workers in SHARES:
-        it = make(workers=workers)
+        it = trainer_and_data(workers=workers)
         fit = partial(it.trainer.fit, it.X, it.y)
         fit(epochs=2)
         few, many = (allocations(partial(fit, epochs=epochs)) for epochs in (2, STEPS))
@@ -108,7 +108,7 @@ def growth(work):
 
 def works():
     for workers in SHARES:
-        it = make(workers=workers)
+        it = trainer_and_data(workers=workers)
         X, y = it.X[: it.size], it.y[: it.size]
         yield partial(it.trainer.step, X, y)
     out = it.trainer.predict(X)
@@ -162,7 +162,7 @@ def every_network(**options):
         for loss in OUTPUT:
             for i, activation in enumerate(HIDDEN):
                 optimizer = OPTIMIZERS[i % len(OPTIMIZERS)]
-                yield make(sizes, loss, optimizer, activation, **options)
+                yield trainer_and_data(sizes, loss, optimizer, activation, **options)
 
 
 def dispatchers():
@@ -173,12 +173,12 @@ def dispatchers():
 
 def report_compilations(folder):
     for workers in SHARES:
-        every_call(make(workers=workers))
+        every_call(trainer_and_data(workers=workers))
     with event.install_recorder("numba:compiler_lock") as recorder:
         for workers in SHARES:
             for it in every_network(workers=workers):
                 every_call(it)
-            it = make(workers=workers)
+            it = trainer_and_data(workers=workers)
             for X in layouts(it.X, Path(folder)):
                 every_call(it, X=X)
             for y in layouts(np.abs(it.y), Path(folder)):
@@ -199,7 +199,7 @@ def test_every_network_and_every_kind_of_array_is_one_compilation(tmp_path):
 
 def report_twins():
     with event.install_recorder("numba:compiler_lock") as recorder:
-        it = make(engine="numpy")
+        it = trainer_and_data(engine="numpy")
         it.trainer.fit(it.X, it.y, epochs=2, validation_data=(it.X, it.y))
         it.trainer.loss_and_gradients(it.X, it.y)
         it.trainer.predict(it.X)
@@ -251,7 +251,7 @@ def stay_inside(side, dtype):
     for i, (sizes, rows, batch_size) in enumerate(SHAPES):
         for j, (loss, workers) in enumerate(product(OUTPUT, SHARES)):
             print(sizes, rows, batch_size, loss, workers, flush=True)
-            it = make(
+            it = trainer_and_data(
                 sizes,
                 loss,
                 OPTIMIZERS[j // 2 + 1],

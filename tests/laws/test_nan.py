@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.cases import DTYPES, Case, each_dtype, each_hidden, each_pair, with_pair
+from support.cases import DTYPES, Case, each_dtype, each_engine, each_hidden, each_pair, with_pair
 from support.nan_weights import check_nan, snapshot
 
 pytestmark = pytest.mark.law9
@@ -23,7 +23,7 @@ def test_nan_in_a_weight_reaches_the_loss_of_the_twins(dtype):
     check_nan(with_pair(ODD, "relu", ("cross_entropy", "softmax")), dtype, "numpy")
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_engine
 def test_fit_without_a_snapshot_keeps_the_updates_before_the_one_refused(engine):
     case = with_pair(ODD, "tanh", ("mse", "identity"))
     X, y = case.batch()

@@ -17,7 +17,7 @@ from fastbp.kernels import reference
 from fastbp.training.lbfgs_search import minimize
 from support import processes
 from support.allocation import allocations, every_call
-from support.cases import DTYPES, Case, each_dtype, each_hidden, flat
+from support.cases import DTYPES, Case, each_dtype, each_engine, each_hidden, flat
 from support.central_differences import TOLERANCE, H
 from support.closeness import AMPLIFICATION, assert_layers_close, distance, layers_of, tolerance
 from support.embed_ways import each_way, parallel_predict
@@ -309,7 +309,7 @@ def test_many_threads_predict_at_once(case, dtype):
 
 
 @pytest.mark.law5
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_engine
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
 @each_kind
 def test_a_copy_goes_on_by_itself_and_alike(kind, copied, engine):
@@ -328,7 +328,7 @@ def test_a_copy_goes_on_by_itself_and_alike(kind, copied, engine):
 
 
 @pytest.mark.law9
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_engine
 @each_kind
 @each_hidden
 def test_nan_in_a_parameter_reaches_the_loss(hidden, kind, engine):

@@ -33,7 +33,7 @@ def line(weights, biases, output="identity", hidden=()):
     return net
 
 
-def trainer_of(net, lr=0.1, loss="mse", **options):
+def sgd_trainer(net, lr=0.1, loss="mse", **options):
     return fastbp.Trainer(net, loss=loss, optimizer=fastbp.SGD(lr), seed=0, **options)
 
 
@@ -57,7 +57,7 @@ def test_logits_of_ten_thousand(pair):
     """
     loss, output = pair
     z, y = np.array([LOGITS]), np.array([TARGETS.get(loss, [1.0, 2.0, -3.0, 4.0])])
-    trainer = trainer_of(line([z], [np.zeros(4)], output), loss=loss)
+    trainer = sgd_trainer(line([z], [np.zeros(4)], output), loss=loss)
     known = losses.lookup(loss)
     code = trainer.net.arrays.activations[-1].code
     with np.errstate(over="ignore", invalid="ignore"):
@@ -96,7 +96,7 @@ def test_an_update_of_a_network_of_one_unit_a_layer(hidden, x):
     w1, b1, w2, b2, y, lr = (np.float32(v).item() for v in (0.8, 0.1, -1.3, 0.4, 0.9, 0.05))
     x = np.float32(x).item()
     net = line([[[w1]], [[w2]]], [[b1], [b2]], hidden=[hidden])
-    trainer, code = trainer_of(net, lr), net.arrays.activations[0].code
+    trainer, code = sgd_trainer(net, lr), net.arrays.activations[0].code
     loss = trainer.step([[x]], [[y]])
 
     z = w1 * x + b1
@@ -125,7 +125,7 @@ def test_a_batch_of_one_row():
     rng = np.random.default_rng(0)
     W, x, b, y = (rng.normal(size=n).astype(np.float32) for n in ((300, 5), (1, 300), 5, (1, 5)))
     net = line([W], [b])
-    trainer_of(net).step(x, y)
+    sgd_trainer(net).step(x, y)
     W, x, b, y = (a.astype(float) for a in (W, x, b, y))
     d = x @ W + b - y
     d_off = gamma(302) * (np.abs(x) @ np.abs(W) + np.abs(b) + np.abs(y))
@@ -148,7 +148,7 @@ def test_a_million_rows_of_one_column(batch_size):
     """
     x = np.float32(0.1)
     X, y = np.broadcast_to(x, (MILLION, 1)), np.zeros(MILLION, np.float32)
-    trainer = trainer_of(line([[[0.75]]], [[0.3]]), batch_size=batch_size)
+    trainer = sgd_trainer(line([[[0.75]]], [[0.3]]), batch_size=batch_size)
     d = 0.75 * float(x) + float(np.float32(0.3))
     loss, ((dW, db),) = trainer.loss_and_gradients(X, y)
     batches = MILLION / batch_size + 8
@@ -168,7 +168,7 @@ def test_a_million_rows_of_one_column(batch_size):
 def test_tiny_and_huge_learning_rates(lr):
     """w - lr g, with g = 2 (w + b) exact and x = 1; what is below TINY may be left out."""
     net = line([[[0.75]]], [[0.25]])
-    trainer_of(net, lr).step([[1.0]], [[0.0]])
+    sgd_trainer(net, lr).step([[1.0]], [[0.0]])
     for new, old in ((net.weights[0], 0.75), (net.biases[0], 0.25)):
         expected = old - lr * 2
         assert abs(new.item() - expected) <= gamma(3) * (old + lr * 2) + TINY
@@ -176,7 +176,7 @@ def test_tiny_and_huge_learning_rates(lr):
 
 @pytest.mark.parametrize("lr", [1e20, 1e38, 1e300])
 def test_a_learning_rate_too_huge_is_told_at_the_next_step(lr):
-    trainer = trainer_of(line([[[0.75]]], [[0.25]]), lr)
+    trainer = sgd_trainer(line([[[0.75]]], [[0.25]]), lr)
     trainer.step([[1.0]], [[0.0]])
     with pytest.raises(FloatingPointError, match=r"not finite.*Lower lr"):
         trainer.step([[1.0]], [[0.0]])
@@ -200,7 +200,7 @@ def test_denormal_weights_and_inputs():
     flushed = TINY * (sizes.sum(1, keepdims=True) + np.abs(w).astype(float).sum(0) + 2 * n + 1)
     off = gamma(n + 1) * (sizes @ np.abs(w).astype(float)) + flushed
     assert np.all(np.abs(net.predict(X) - exact) <= off)
-    trainer = trainer_of(net, 1e-3)
+    trainer = sgd_trainer(net, 1e-3)
     before = net.weights[0].astype(float)
     trainer.step(np.zeros((1, n)), np.zeros((1, 3)))
     assert np.all(np.abs(net.weights[0] - before) <= TINY)
@@ -218,7 +218,7 @@ def test_one_class_only(class_weight):
     adds its own rounding: of b by U |b|, and 16 U of the step, whose rate is at most 1.
     """
     net, lr, steps = line([np.zeros((1, 2))], [np.zeros(2)], "softmax"), 0.5, 200
-    trainer = trainer_of(net, lr, "cross_entropy", batch_size=9, class_weight=class_weight)
+    trainer = sgd_trainer(net, lr, "cross_entropy", batch_size=9, class_weight=class_weight)
     history = trainer.fit(np.zeros((9, 1)), np.ones(9, int), epochs=steps)
     weight = 1.0 if class_weight is None else 9 / (1 * 9)
     b, expected = 0.0, []
@@ -233,7 +233,7 @@ def test_one_class_only(class_weight):
 
 
 def test_a_network_of_one_class_has_nothing_to_learn():
-    trainer = trainer_of(line([[[2.0]]], [[1.0]], "softmax"), loss="cross_entropy")
+    trainer = sgd_trainer(line([[[2.0]]], [[1.0]], "softmax"), loss="cross_entropy")
     assert trainer.step(np.ones((3, 1)), np.zeros(3, int)) == 0
     assert trainer.net.weights[0] == 2
     assert np.all(trainer.predict(np.ones((3, 1))) == 1)
@@ -256,7 +256,7 @@ def test_constant_features_as_they_are():
     """The only thing to learn is w c + b: one update of gradient descent in float64."""
     c, y = float(np.float32(123.4)), np.linspace(-1, 1, 8).astype(np.float32)
     net = line([[[0.5]]], [[-60.0]])
-    trainer_of(net, 1e-5, batch_size=8).step(np.full((8, 1), c), y)
+    sgd_trainer(net, 1e-5, batch_size=8).step(np.full((8, 1), c), y)
     d = 0.5 * c - 60 - y.astype(float)
     d_off = gamma(3) * (0.5 * c + 61)
     for new, old, factor in ((net.weights[0], 0.5, c), (net.biases[0], -60.0, 1.0)):

@@ -4,7 +4,7 @@ import pytest
 
 import fastbp
 from support import torch_record
-from support.cases import each_dtype
+from support.cases import each_dtype, each_engine
 
 pytestmark = pytest.mark.law3
 
@@ -29,14 +29,14 @@ def new_trainer(optimizer, dtype, engine, **options):
 
 
 @pytest.mark.quick("float32-numba")
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_engine
 @each_dtype
 @pytest.mark.parametrize("case", torch_record.CASES)
 def test_twenty_steps_follow_torch(case, dtype, engine):
     follow(new_trainer(torch_record.optimizer(case), dtype, engine), case, dtype)
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_engine
 @each_dtype
 @pytest.mark.parametrize("case", torch_record.OPTIONS)
 def test_twenty_steps_with_an_option_follow_torch(case, dtype, engine):

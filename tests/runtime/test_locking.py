@@ -18,7 +18,7 @@ X, Y = CASE.batch()
 X32, Y32 = X.astype(np.float32), Y.astype(np.float32)
 
 
-def make():
+def averaging_trainer():
     trainer = CASE.trainer("float32", optimizer=fastbp.Adam(), ema_decay=0.9)
     trainer.fit(X, Y)
     return trainer
@@ -84,7 +84,7 @@ def during_fit(trainer, call):
 
 @pytest.mark.parametrize("call", REFUSED.values(), ids=REFUSED)
 def test_while_one_thread_trains_another_is_refused(call):
-    trainer = make()
+    trainer = averaging_trainer()
 
     def attempt():
         before = all_of(trainer)
@@ -99,20 +99,20 @@ def test_while_one_thread_trains_another_is_refused(call):
 
 @pytest.mark.parametrize("call", ALLOWED.values(), ids=ALLOWED)
 def test_while_one_thread_trains_another_can(call):
-    trainer = make()
+    trainer = averaging_trainer()
     during_fit(trainer, lambda: call(trainer))
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED.keys() - {"fit"}))
 def test_what_others_are_refused_a_callback_can(name):
     """All but fit of the same trainer: tests/api/test_callbacks.py."""
-    call, trainer = REFUSED[name], make()
+    call, trainer = REFUSED[name], averaging_trainer()
     once = fastbp.LambdaCallback(on_epoch_end=lambda _: call(trainer))
     trainer.fit(X, Y, callbacks=[once])
 
 
 def test_nobody_steps_while_one_thread_evaluates():
-    trainer, errors = make(), []
+    trainer, errors = averaging_trainer(), []
 
     def metric(_y, _p):
         with pytest.raises(RuntimeError, match="another thread") as caught:
@@ -126,7 +126,7 @@ def test_nobody_steps_while_one_thread_evaluates():
 
 def test_steps_of_two_threads_are_made_or_refused():
     """As many updates as calls that returned, and the parameters of as many by one thread."""
-    trainer, exclusive = make(), make()
+    trainer, exclusive = averaging_trainer(), averaging_trainer()
     made = []
 
     def step_often():

@@ -10,12 +10,10 @@ import fastbp
 from fastbp.schedules import SCHEDULES, OneCycle
 from fastbp.storage import model_file
 from fastbp.training import checkpoints
-from support.cases import CASES, Case
+from support.cases import CASES, THREE_CLASSES, Case, each_engine
 from support.features import EVERY, MANY, OPTIMIZERS, OTHERS, Feature, each_feature
 from support.internals import core, functions
 from support.trainers import training_state
-
-CASE = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 
 
 def after(trainer, feature, case, count=2):
@@ -29,7 +27,7 @@ def saved(trainer, tmp_path, **options):
     return fastbp.Trainer.load(path, **{"functions": functions(trainer)} | options)
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_engine
 @pytest.mark.parametrize("optimizer", (OPTIMIZERS | OTHERS).values(), ids=OPTIMIZERS | OTHERS)
 @pytest.mark.parametrize("feature", [Feature(), EVERY], ids=["plain", "every"])
 def test_a_loaded_trainer_goes_on_to_the_bit(feature, optimizer, engine, tmp_path):
@@ -73,7 +71,7 @@ def test_each_schedule_is_kept(schedule, tmp_path):
         "Warmup": lambda kind: kind(5, OneCycle(80), 0.1),
         "Constant": lambda kind: kind(),
     }[schedule](SCHEDULES[schedule])
-    trainer = CASE.trainer("float32", optimizer=fastbp.Adam(), schedule=made)
+    trainer = THREE_CLASSES.trainer("float32", optimizer=fastbp.Adam(), schedule=made)
     assert core(saved(trainer, tmp_path)).options.schedule == made
 
 
@@ -114,8 +112,8 @@ def test_a_loss_and_an_activation_of_one_name(tmp_path):
 
 
 def test_class_weights_balanced_by_a_fit_are_kept(tmp_path):
-    trainer = CASE.trainer("float32", class_weight="balanced", batch_size=8)
-    X, y = CASE.batch()
+    trainer = THREE_CLASSES.trainer("float32", class_weight="balanced", batch_size=8)
+    X, y = THREE_CLASSES.batch()
     trainer.fit(X, y)
     twin = saved(trainer, tmp_path)
     assert twin.step(X[:8], y[:8]) == trainer.step(X[:8], y[:8])
@@ -136,17 +134,17 @@ def test_a_learning_rate_that_was_set_scaling_and_history_are_kept(tmp_path):
 
 
 def test_a_stream_is_written_with_its_history(tmp_path):
-    trainer, path = CASE.trainer("float32"), tmp_path / "stream.safetensors"
+    trainer, path = THREE_CLASSES.trainer("float32"), tmp_path / "stream.safetensors"
     checkpoint = fastbp.ModelCheckpoint(path)
-    history = trainer.fit_batches([CASE.batch()], epochs=2, callbacks=[checkpoint])
+    history = trainer.fit_batches([THREE_CLASSES.batch()], epochs=2, callbacks=[checkpoint])
     twin = fastbp.Trainer.load(path)
     assert twin.history == history == trainer.history
     assert training_state(twin) == training_state(trainer)
 
 
 def test_threads_are_not_kept(tmp_path):
-    trainer = CASE.trainer("float32", threads=1)
-    assert core(saved(trainer, tmp_path)).threads == core(CASE.trainer()).threads
+    trainer = THREE_CLASSES.trainer("float32", threads=1)
+    assert core(saved(trainer, tmp_path)).threads == core(THREE_CLASSES.trainer()).threads
     assert core(saved(trainer, tmp_path, threads=1)).threads == 1
 
 
@@ -213,8 +211,8 @@ LIES = {
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
 def test_a_file_that_lies_is_refused(lie, tmp_path):
-    trainer = CASE.trainer("float32", optimizer=fastbp.Adam(), batch_size=8)
-    trainer.fit(*CASE.batch())
+    trainer = THREE_CLASSES.trainer("float32", optimizer=fastbp.Adam(), batch_size=8)
+    trainer.fit(*THREE_CLASSES.batch())
     path = edited(trainer, tmp_path, lie)
     with pytest.raises(ValueError, match=r"changed\.safetensors' cannot be loaded: "):
         fastbp.Trainer.load(path)
@@ -222,13 +220,13 @@ def test_a_file_that_lies_is_refused(lie, tmp_path):
 
 def test_a_model_is_no_checkpoint(tmp_path):
     path = tmp_path / "model.safetensors"
-    CASE.network().save(path)
+    THREE_CLASSES.network().save(path)
     with pytest.raises(ValueError, match=r"it is a model.*load it with fastbp\.load"):
         fastbp.Trainer.load(path)
 
 
 def test_a_trainer_in_training_cannot_be_saved_from_another_thread(tmp_path):
-    trainer, errors = CASE.trainer("float32", batch_size=8), []
+    trainer, errors = THREE_CLASSES.trainer("float32", batch_size=8), []
 
     def save(_state):
         def elsewhere():
@@ -241,7 +239,7 @@ def test_a_trainer_in_training_cannot_be_saved_from_another_thread(tmp_path):
         thread.start()
         thread.join()
 
-    trainer.fit(*CASE.batch(), callbacks=[fastbp.LambdaCallback(on_epoch_end=save)])
+    trainer.fit(*THREE_CLASSES.batch(), callbacks=[fastbp.LambdaCallback(on_epoch_end=save)])
     assert "in use by another thread" in errors[0]
     assert not (tmp_path / "x").exists()
 

@@ -10,25 +10,19 @@ import pytest
 import fastbp
 from fastbp.kernels.base import width
 from support import processes
-from support.cases import CASES
+from support.cases import CASES, each_engine
 from support.features import EVERY, MANY, OPTIMIZERS, OTHERS
 from support.internals import core
-from support.trainers import training_state
+from support.trainers import flat_parameters, training_state
 
 CASE = CASES["odd"]
 
 
-def parameters(trainer):
-    return [*trainer.net.weights, *trainer.net.biases]
-
-
 def equal(one, other):
-    return all(
-        np.array_equal(a, b) for a, b in zip(parameters(one), parameters(other), strict=True)
-    )
+    return np.array_equal(flat_parameters(one.net), flat_parameters(other.net))
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_engine
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
 def test_a_copy_goes_on_by_itself_and_alike(copied, engine):
     original = CASE.trainer("float32", engine=engine)
@@ -139,7 +133,7 @@ def test_outputs_in_the_memory_of_inputs_are_refused():
         net.predict(memory[:-1], out=memory[1:])
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_engine
 @pytest.mark.parametrize("loss", ["bce", "cross_entropy"])
 def test_an_output_that_is_not_a_number_is_not_right(loss, engine):
     output = {"bce": "sigmoid", "cross_entropy": "softmax"}[loss]

@@ -5,6 +5,7 @@ import pytest
 
 import fastbp
 from fastbp.schedules import Cosine
+from support.cases import each_engine
 from support.internals import core
 from support.resumed_fits import (
     BATCH,
@@ -66,7 +67,7 @@ def test_inside_epochs(interval, whole, tmp_path):
     assert_same(trainer, history, *whole[:2])
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@each_engine
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("more", [{}, {"validation_fraction": None}], ids=["held out", "all rows"])
 def test_either_engine_any_order(engine, shuffle, more, tmp_path):

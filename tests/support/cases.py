@@ -9,6 +9,7 @@ import fastbp
 from fastbp.components import activations, losses
 
 DTYPES = ("float32", "float64")
+ENGINES = ("numba", "numpy")
 HIDDEN = tuple(activations.HIDDEN)
 PAIRS = tuple((loss.name, output) for loss in losses.LOSSES.values() for output in loss.outputs)
 """Every (loss, output activation) that go together."""
@@ -70,6 +71,9 @@ class Case:
 
 _CLASSES = {"output": "softmax", "loss": "cross_entropy"}
 
+THREE_CLASSES = Case((4, 9, 3), 20, "tanh", **_CLASSES, labels=True)
+"""A network that trains in no time."""
+
 CASES = {
     "1-1-1": Case((1, 1, 1), 1),
     "no hidden layer": Case((5, 3), 7, **_CLASSES),
@@ -85,6 +89,15 @@ CASES = {
     "many rows": Case((4, 6, 2), 531, "identity", "sigmoid", "bce"),
     "deep": Case((3, *(5,) * 9, 2), 11, "tanh", "tanh", "squared_error"),
 }
+
+
+LAYER_KINDS = {
+    "plain": {},
+    "layer_norm": {"layer_norm": True},
+    "residual": {"residual": True},
+    "both": {"layer_norm": True, "residual": True},
+}
+"""Options of networks that change their layers."""
 
 
 def each_case(test):
@@ -107,6 +120,11 @@ def each_dtype(test):
     return pytest.mark.parametrize("dtype", DTYPES)(test)
 
 
+def each_engine(test):
+    """Run the test with the compiled kernels and with their twins."""
+    return pytest.mark.parametrize("engine", ENGINES)(test)
+
+
 def with_pair(case, hidden, pair):
     """The same sizes with these activations and this loss."""
     loss, output = pair
@@ -118,11 +136,3 @@ def with_pair(case, hidden, pair):
 def flat(layers):
     """One vector of the numbers of [(W, b), ...]."""
     return np.concatenate([part.ravel() for layer in layers for part in layer])
-
-
-LAYER_KINDS = {
-    "plain": {},
-    "layer_norm": {"layer_norm": True},
-    "residual": {"residual": True},
-    "both": {"layer_norm": True, "residual": True},
-}

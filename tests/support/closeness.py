@@ -2,9 +2,6 @@
 
 import numpy as np
 
-ENGINES = ("numba", "numpy")
-
-
 AMPLIFICATION = 32
 """Of rounding errors, by so many steps: RMSprop and Adam move a weight whose gradient is nearly 0
 as far as any other."""

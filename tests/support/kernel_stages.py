@@ -18,7 +18,7 @@ from fastbp.kernels.primitives import (
 from fastbp.kernels.stages import losses, update_rules
 from fastbp.kernels.tables import arenas
 
-SLOPE, RAW = 100, 200
+DERIVATIVE, RAW = 100, 200
 """Added to the code of an activation: its slope; to one of the following: that function."""
 
 EXP, EXPM1, LOG, LOG1P, ERF = range(RAW, RAW + 5)
@@ -30,10 +30,10 @@ def elementwise_stage(stage, z, a, out):
     p, q, r = address(z), address(a), address(out)
     for i in range(0, len(z), lanes(p)):
         x = load(p, i)
-        if stage < SLOPE:
+        if stage < DERIVATIVE:
             y = elementwise.activation(stage, x)
         elif stage < RAW:
-            y = elementwise.derivative(stage - SLOPE, x, load(q, i))
+            y = elementwise.derivative(stage - DERIVATIVE, x, load(q, i))
         elif stage == EXP:
             y = elementwise.exp(x)
         elif stage == EXPM1:
@@ -86,10 +86,8 @@ def loss_stage(stage, loss, output, z, p, y, labels, delta, units, valid, rows, 
     if stage == SOFTMAX:
         losses.softmax(address(z), a, units, padded)
     elif stage == LOSS_AND_DELTA:
-        losses.loss_and_delta(
-            loss, output, address(z), a, address(y), labels, address(delta),
-            units, padded, valid, rows, q, None,
-        )  # fmt: skip
+        places = (address(z), a, address(y), address(delta), q)
+        losses.loss_and_delta(loss, output, places, labels, (units, padded, valid), rows, None)
     elif stage == HITS:
         store(q, 0, losses.n_correct(loss, a, address(y), labels, units))
     else:

@@ -33,6 +33,16 @@ def trainer_in_thirds(case, dtype="float32", **options):
     return fastbp.Trainer(case.network(dtype), **defaults | options)
 
 
+def adam_trainer(case, engine="numba", batch_size=8, lr=0.01, **options):
+    """A trainer of several batches an epoch, in single precision."""
+    return case.trainer("float32", engine, fastbp.Adam(lr=lr), batch_size, **options)
+
+
+def flat_parameters(net):
+    """One vector of all weights, then all biases."""
+    return np.concatenate([part.ravel() for part in (*net.weights, *net.biases)])
+
+
 def bits(trainer):
     """Parameters and moments."""
     net = trainer.net

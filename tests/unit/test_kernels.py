@@ -93,7 +93,7 @@ def test_activation_and_slope_equal_their_twins(name, dtype):
     z[:] = np.concatenate([np.linspace(-12, 12, 4000), np.linspace(-100, 100, 96)])
     a, derivative = blank(len(z), dtype), blank(len(z), dtype)
     kernel_stages.elementwise_stage(code(name), z, z, a)
-    kernel_stages.elementwise_stage(code(name) + kernel_stages.SLOPE, z, a, derivative)
+    kernel_stages.elementwise_stage(code(name) + kernel_stages.DERIVATIVE, z, a, derivative)
     expected = reference.activation(code(name), z.astype(WIDE))
     assert_close(a, expected, np.abs(z))
     assert_close(
@@ -108,7 +108,7 @@ def test_nan_passes_through_activation_and_slope(name, dtype):
     a, derivative = blank(len(z), dtype, 0), blank(len(z), dtype, 0)
     kernel_stages.elementwise_stage(code(name), z, z, a)
     assert np.isnan(a).all()
-    kernel_stages.elementwise_stage(code(name) + kernel_stages.SLOPE, z, a, derivative)
+    kernel_stages.elementwise_stage(code(name) + kernel_stages.DERIVATIVE, z, a, derivative)
     assert np.isnan(derivative).all()
 
 

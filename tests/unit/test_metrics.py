@@ -4,18 +4,13 @@ import numpy as np
 import pytest
 
 import fastbp
-from support.cases import Case
+from support.cases import Case, each_engine
 from support.internals import core
+from support.trainers import adam_trainer
 
 CLASSES = Case((4, 9, 3), 20, "tanh", "softmax", "cross_entropy", labels=True)
 YES_NO = Case((4, 9, 1), 20, "tanh", "sigmoid", "bce")
 NUMBERS = Case((4, 9, 3), 20, "tanh")
-
-either_engine = pytest.mark.parametrize("engine", ["numba", "numpy"])
-
-
-def trainer_of(case, engine="numba"):
-    return case.trainer("float32", engine, fastbp.Adam(lr=0.01))
 
 
 def mean_error(y, p):
@@ -29,9 +24,9 @@ def rank_auc(y, p):
     return (np.sum(above > 0) + 0.5 * np.sum(above == 0)) / above.size
 
 
-@either_engine
+@each_engine
 def test_evaluate_has_the_value_of_each(engine):
-    trainer, (X, y) = trainer_of(NUMBERS, engine), NUMBERS.batch()
+    trainer, (X, y) = adam_trainer(NUMBERS, engine, batch_size=None), NUMBERS.batch()
     p = trainer.predict(X)
     found = trainer.evaluate(X, y, metrics={"mae": mean_error, "rows": lambda y, _: len(y)})
     assert found == trainer.evaluate(X, y) | {"mae": np.abs(y - p).mean(), "rows": 20.0}
@@ -39,7 +34,7 @@ def test_evaluate_has_the_value_of_each(engine):
     assert {type(value) for value in found.values()} == {float}
 
 
-@either_engine
+@each_engine
 def test_the_average_of_the_parameters_is_measured_by_its_own_outputs(engine):
     net, (X, y) = NUMBERS.network("float32"), NUMBERS.batch()
     rule = fastbp.SGD(lr=0.5)
@@ -52,9 +47,9 @@ def test_the_average_of_the_parameters_is_measured_by_its_own_outputs(engine):
     assert found["mae"] != trainer.evaluate(X, y, averaged=True, metrics={"mae": mean_error})["mae"]
 
 
-@either_engine
+@each_engine
 def test_fit_has_the_value_of_each_after_each_epoch(engine):
-    trainer, (X, y) = trainer_of(YES_NO, engine), YES_NO.batch()
+    trainer, (X, y) = adam_trainer(YES_NO, engine, batch_size=None), YES_NO.batch()
     y = (y[:, 0] > 0.5).astype(int)
     found = []
     watcher = fastbp.LambdaCallback(
@@ -67,7 +62,7 @@ def test_fit_has_the_value_of_each_after_each_epoch(engine):
     assert list(history) == ["loss", "val_loss", "val_accuracy", "val_auc", "samples_per_second"]
 
 
-@either_engine
+@each_engine
 @pytest.mark.parametrize(
     ("case", "convert"),
     [
@@ -80,7 +75,7 @@ def test_fit_has_the_value_of_each_after_each_epoch(engine):
     ],
 )
 def test_a_metric_gets_y_as_it_was_given_and_the_outputs(case, convert, engine):
-    trainer, (X, y) = trainer_of(case, engine), case.batch()
+    trainer, (X, y) = adam_trainer(case, engine, batch_size=None), case.batch()
     y, seen = convert(y), []
     metrics = {"seen": lambda *given: seen.append(given) or 0.0}
     trainer.evaluate(X, y, metrics=metrics)
@@ -99,14 +94,14 @@ def test_a_metric_gets_y_as_it_was_given_and_the_outputs(case, convert, engine):
 
 
 def trainer_of_first_epoch(case, engine, X, y):
-    trainer = trainer_of(case, engine)
+    trainer = adam_trainer(case, engine, batch_size=None)
     trainer.fit(X, y)
     return trainer
 
 
 @pytest.mark.parametrize("value", [1, 0.5, np.float32(0.5), np.int8(3), np.nan])
 def test_any_real_number_is_a_value(value):
-    trainer, data = trainer_of(NUMBERS), NUMBERS.batch()
+    trainer, data = adam_trainer(NUMBERS, batch_size=None), NUMBERS.batch()
     found = trainer.evaluate(*data, metrics={"it": lambda *_: value})["it"]
     assert type(found) is float
     assert found == value or np.isnan(value)
@@ -114,7 +109,7 @@ def test_any_real_number_is_a_value(value):
 
 @pytest.mark.parametrize("value", [None, "0.5", [0.5], np.zeros(3), 1j, True, np.True_])
 def test_what_is_no_number_is_a_type_error_that_names_the_metric(value):
-    trainer, data = trainer_of(NUMBERS), NUMBERS.batch()
+    trainer, data = adam_trainer(NUMBERS, batch_size=None), NUMBERS.batch()
     metrics = {"auc": lambda *_: value}
     with pytest.raises(
         TypeError, match=r"the metric 'auc' returned .*, of type .*, expected a num"
@@ -129,7 +124,7 @@ def test_what_a_metric_raises_has_its_name():
     def undefined(_y, _p):
         raise ZeroDivisionError("only one class in y")
 
-    trainer, data = trainer_of(NUMBERS), NUMBERS.batch()
+    trainer, data = adam_trainer(NUMBERS, batch_size=None), NUMBERS.batch()
     for call in (
         lambda: trainer.evaluate(*data, metrics={"mae": mean_error, "auc": undefined}),
         lambda: trainer.fit(*data, validation_data=data, metrics={"auc": undefined}),
@@ -153,7 +148,7 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_metrics_that_do_not_fit_are_refused_at_once(case):
     metrics, error, message = BAD[case]
-    trainer, data = trainer_of(CLASSES), CLASSES.batch()
+    trainer, data = adam_trainer(CLASSES, batch_size=None), CLASSES.batch()
     with pytest.raises(error, match=message):
         trainer.evaluate(*data, metrics=metrics)
     with pytest.raises(error, match=message):
@@ -162,12 +157,12 @@ def test_metrics_that_do_not_fit_are_refused_at_once(case):
 
 
 def test_where_there_is_no_accuracy_yours_may_be_one():
-    trainer, data = trainer_of(NUMBERS), NUMBERS.batch()
+    trainer, data = adam_trainer(NUMBERS, batch_size=None), NUMBERS.batch()
     assert trainer.evaluate(*data, metrics={"accuracy": lambda *_: 0.25})["accuracy"] == 0.25
 
 
 def test_metrics_without_validation_are_refused():
-    trainer, data = trainer_of(NUMBERS), NUMBERS.batch()
+    trainer, data = adam_trainer(NUMBERS, batch_size=None), NUMBERS.batch()
     with pytest.raises(ValueError, match=r"metrics has 'mae', .* pass validation_data or"):
         trainer.fit(*data, metrics={"mae": mean_error})
     assert core(trainer).epoch == 0
