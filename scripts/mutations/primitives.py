@@ -95,8 +95,8 @@ PRIMITIVES = (
     Break(
         "rows_back_write_one_row",
         "kernels/primitives/gemv.py",
-        "offset(e, p * e_stride + r * n),",
-        "offset(e, p * e_stride),",
+        "offset(e, p * e_stride + r * ",
+        "offset(e, p * e_stride + 0 * ",
         ROWS + "test_multiply_rows_back_equals_its_twin[2-float32]",
     ),
     Break(
@@ -109,8 +109,8 @@ PRIMITIVES = (
     Break(
         "gather_drops_the_last_column",
         "kernels/primitives/gather.py",
-        "count = min(w, columns - c)\n",
-        "count = min(w, columns - c - 1)\n",
+        "columns - c)\n",
+        "columns - c - 1)\n",
         GATHER + "test_gather_equals_indexing[f8-as it lies-float32]",
     ),
     Break(
@@ -130,8 +130,8 @@ PRIMITIVES = (
     Break(
         "gather_leaves_padded_rows",
         "kernels/primitives/gather.py",
-        "for r in range(valid, w):",
-        "for r in range(valid + 1, w):",
+        "in range(valid, ",
+        "in range(valid + 1, ",
         GATHER + "test_gather_equals_indexing[f8-as it lies-float32]",
     ),
     Break(

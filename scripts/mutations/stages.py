@@ -14,15 +14,15 @@ STAGES = (
     Break(
         "softmax_sum_off_by_one",
         "kernels/stages/losses.py",
-        "worker = 1.0 / _sum(a, units)",
-        "worker = 1.0 / _sum(a, units - 1)",
+        "1.0 / _sum(a, units)",
+        "1.0 / _sum(a, units - 1)",
         KERNELS + "test_softmax_equals_its_twin[float32]",
     ),
     Break(
         "cross_entropy_takes_the_mass_for_one",
         "kernels/stages/losses.py",
-        "fma(load(p, unit * w), mass, -t) * scale",
-        "(load(p, unit * w) - t) * scale",
+        ", mass, -t) * scale",
+        ", 1.0, -t) * scale",
         LOSS + "[cross_entropy-softmax-False-float32]",
     ),
     Break(
@@ -63,8 +63,8 @@ STAGES = (
     Break(
         "momentum_without_nesterov",
         "kernels/stages/update_rules.py",
-        "d = fma(velocity, k[MOMENTUM], d) if k[NESTEROV] != 0.0 else velocity",
-        "d = velocity",
+        "[NESTEROV] != 0.0 else velocity",
+        "[NESTEROV] > 1.0 else velocity",
         UPDATE + "[sgd_nesterov-float32]",
     ),
     Break(
@@ -82,10 +82,10 @@ STAGES = (
         UPDATE + "[adamw_weight_decay-float32]",
     ),
     Break(
-        "rmsprop_eps_below_the_root",
+        "rmsprop_divides_by_too_much",
         "kernels/stages/update_rules.py",
-        "d = d / (sqrt(square) + k[EPS])",
-        "d = d / sqrt(square + k[EPS])",
+        "d = d / (sqrt(square) + ",
+        "d = d / (sqrt(square) * 1.1 + ",
         UPDATE + "[rmsprop-float32]",
     ),
     Break(
@@ -112,8 +112,8 @@ STAGES = (
     Break(
         "cosine_without_its_middle",
         "kernels/tables/schedules.py",
-        "rest = 0.5 + 0.5 * math.cos(math.pi * worker)",
-        "rest = math.cos(math.pi * worker)",
+        "rest = 0.5 + 0.5 * math.cos(",
+        "rest = math.cos(",
         "tests/unit/test_schedules.py::test_kernel_equals_its_twin",
     ),
     Break(
@@ -133,15 +133,15 @@ STAGES = (
     Break(
         "panels_repeat_the_first",
         "kernels/stages/backward.py",
-        "transpose(offset(delta, p * w * w), w,",
-        "transpose(delta, w,",
+        "offset(delta, panel * ",
+        "offset(delta, 0 * ",
         ENGINES + "test_engines_agree_on_outputs_loss_and_gradients[wide-float32]",
     ),
     Break(
         "gradients_of_blocks_overwrite",
         "kernels/stages/update.py",
-        "store(total, i, load(total, i) + load(g, i) if adds else load(g, i))",
-        "store(total, i, load(g, i))",
+        "load(total, i) + load(g, i)",
+        "load(g, i)",
         ENGINES + "test_gradients_do_not_depend_on_the_blocks_they_are_taken_in[odd-float32]",
     ),
     Break(
@@ -182,8 +182,8 @@ STAGES = (
     Break(
         "l1_sign",
         "kernels/stages/regularization.py",
-        "select(w < 0.0, -c[L1_FACTOR], 0.0)",
-        "select(w < 0.0, c[L1_FACTOR], 0.0)",
+        "select(w < 0.0, -",
+        "select(w < 0.0, ",
         FEATURE + "[many-l1-sgd]",
     ),
     Break(
@@ -196,8 +196,8 @@ STAGES = (
     Break(
         "every_class_has_the_first_weight",
         "kernels/stages/output_loss.py",
-        "own = hyper[first + int(get(y, lane))]",
-        "own = hyper[first]",
+        "hyper[first + int(get(y, lane))]",
+        "hyper[first]",
         FEATURE + "[many-class_weight-sgd]",
     ),
     Break(
@@ -231,8 +231,8 @@ STAGES = (
     Break(
         "inputs_are_centered_only",
         "kernels/stages/scaling.py",
-        "store(x, u * w, centered * get(scales, apart + u))",
-        "store(x, u * w, centered)",
+        "centered * get(scales, apart + u)",
+        "centered",
         "tests/api/test_scaling.py::test_engines_agree[many-mse-float32]",
     ),
     Break(
