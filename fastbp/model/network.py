@@ -183,7 +183,7 @@ class Network:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the parameters and outputs."""
+        """The dtype of the parameters and outputs."""
         return self._dtype
 
     @property
