@@ -42,7 +42,7 @@ def compiled():
     from fastbp.kernels.ir.simd import lanes, offset, pointer_to
     from fastbp.kernels.ir.typed_pointers import plan_at, typed_pointer_at
     from fastbp.kernels.stages.backward import backward
-    from fastbp.kernels.stages.batch import take_rows
+    from fastbp.kernels.stages.batch import gather_block
     from fastbp.kernels.stages.forward import forward
     from fastbp.kernels.stages.output_loss import output_loss
     from fastbp.kernels.stages.update import UPDATE, update_part
@@ -65,7 +65,7 @@ def compiled():
         if stage == GATHER:
             for v in range(first, last):
                 row = job[job_table.START] + v * w
-                take_rows(plan, work, job, job[job_table.ORDER], row, w, v, scratch)
+                gather_block(plan, work, job, job[job_table.ORDER], row, w, v, scratch)
         elif stage == FORWARD:
             forward(plan, params, work, first, last)
         elif stage == LOSS:

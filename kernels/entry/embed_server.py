@@ -107,7 +107,7 @@ def _rows_of_x(request, inputs):
 
 @kernel
 def _fits(request, array, rows, columns):
-    """Whether an array is (rows, columns), or flat or a scalar where one of them is 1."""
+    """Whether an array is (rows, columns); it may be flat where rows or columns is 1."""
     if request[array + _NDIM] == 2:
         return request[array + _ROWS] == rows and request[array + _COLUMNS] == columns
     return request[array + _ROWS] == rows * columns and (rows == 1 or columns == 1)
@@ -164,9 +164,9 @@ def _out_status(request, plan, rows, inputs, outputs, itemsize):
 
 @kernel
 def _is_for_one_thread(request, handle, plan, rows, outputs):
-    """Whether one thread is enough for a TRAIN_IF_SERIAL, with targets as ``Trainer`` takes them.
+    """Whether one thread is enough for a TRAIN_IF_SERIAL, and y has a shape that ``Trainer`` takes.
 
-    Those of one row are flat only where there is one output.
+    ``Trainer`` takes flat targets for one output alone.
     """
     single = outputs == 1 and plan[0, P.LOSS] != CROSS_ENTROPY
     shaped = request[REQUEST_LABELS] == 1 or request[REQUEST_Y + _NDIM] == 2 or single
@@ -247,11 +247,10 @@ def _predict(here, request, handle, rows, inputs):
 
 @kernel
 def _write_natural(plan, arena, out, words):
-    """An arena laid out as the parameters to out, layer by layer: W, row by row, then b.
+    """Copy an arena laid out as the parameters to out, in natural shapes, layer by layer.
 
-    Of a normalized layer the gains and the shifts follow.
-
-    arena, out: pointers to words, ``words`` for each element.
+    A layer is W, row by row, then b, then gains and shifts if it is normalized. arena, out:
+    pointers to words, ``words`` for each element.
     """
     n_lanes, at = lanes(arena), 0
     for layer in range(1, plan[0, P.LAST] + 1):

@@ -32,8 +32,8 @@ from ..stages.backward import (
 )
 from ..stages.batch import (
     finish_forward,
+    gather_batch,
     goes_by_layers,
-    take_batch,
 )
 from ..stages.extended_stages import (
     after_weights,
@@ -84,7 +84,7 @@ def _begin_batch(plan, work, job, workers):
         return J.BY_ROWS
     job[J.LAYER] = 1
     if job[J.LOADED] == 0:
-        job[J.STATUS] = take_batch(plan, work, job, job[J.ORDER], job[J.START], rows) % J.KINDS
+        job[J.STATUS] = gather_batch(plan, work, job, job[J.ORDER], job[J.START], rows) % J.KINDS
     return J.FORWARD if job[J.STATUS] == J.OK else J.NOTHING
 
 

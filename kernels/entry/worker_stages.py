@@ -17,8 +17,8 @@ from ..stages.backward import (
     error_of_inputs,
 )
 from ..stages.batch import (
+    gather_block,
     has_output_gradient,
-    take_rows,
     write_rows,
 )
 from ..stages.extended_stages import (
@@ -92,7 +92,7 @@ def _by_rows(plan, params, work, job, worker, workers):
     fine = True
     for v in range(first if job[J.LOADED] == 0 else last, last):
         valid = min(n_lanes, rows - v * n_lanes)
-        status = take_rows(
+        status = gather_block(
             plan, work, job, job[J.ORDER], job[J.START] + v * n_lanes, valid, v, scratch
         )
         put(offset(work, v * plan[0, P.BLOCK]), plan[0, P.ROW_STATUS], status)

@@ -76,7 +76,7 @@ def ir_count_down(
 ) -> list[ir.Value]:
     """Loop: while left > 0, ``values = body(left, *values)`` and left -= step; the last values.
 
-    body emits its code with the builder, which is left behind the loop.
+    body emits its code with the builder. The builder ends behind the loop.
     """
     before = builder.block
     head, inside, after = map(builder.append_basic_block, ("while", "do", "done"))
@@ -98,7 +98,7 @@ def ir_count_down(
 def ir_call_built(
     builder: ir.IRBuilder, name: str, build: Callable[..., None], args: Sequence[ir.Value]
 ) -> None:
-    """Call the module's own function of a name; ``build(builder, *arguments)`` emits the first."""
+    """Call a function of this module; ``build(builder, *arguments)`` emits it at the first call."""
     function = builder.module.globals.get(name)
     if function is None:
         kind = ir.FunctionType(ir.VoidType(), [value.type for value in args])

@@ -105,13 +105,13 @@ def _element(typingctx: Any, address: Any, code: Any) -> Any:
 _ZERO = np.int64(0)
 
 AHEAD = 8
-"""Vectors between a prefetch of a row and its use: shuffled rows come from far memory, and the few
-lines that are read of each before the next row's turn start no prefetch of the processor's own."""
+"""Vectors between a prefetch of a row and its use. Shuffled rows come from distant memory, and the
+processor does not prefetch by itself: only a few lines of a row are read before the next row."""
 
 
 @kernel
 def _is_native(step, code, target):
-    """Whether elements of a row lie one after another, in target's own type."""
+    """Whether the elements of a row are contiguous and have the target's type."""
     size = item_bytes(target)
     return step == size and code == (codes.F32 if size == 4 else codes.F64)
 
@@ -143,7 +143,7 @@ def _copy_row(source, step, code, count, target):
 
 @kernel
 def _row_address(job, data, order, place):
-    """Where the row at ``place`` of the order lies in the array."""
+    """The address of the row at ``place`` of the order."""
     row = place if order == 0 else get(pointer_to(order, types.int64), place)
     return job[data + ADDRESS] + row * job[data + ROW_BYTES]
 
@@ -171,10 +171,10 @@ def gather_rows(job, data, order, first, rows, target):
 
 @kernel
 def _gather_vectors(job, data, order, first, columns, target, scratch):
-    """As many columns of a whole vector of rows as are whole vectors, from where they lie.
+    """The columns that fill whole vectors, for a whole vector of rows.
 
-    Arguments are those of ``gather``. A row is prefetched AHEAD vectors before its turn, and at its
-    end the row that is next in the same lane.
+    Returns whether a value was NaN or infinite. Arguments as in ``gather``. Each row is prefetched
+    AHEAD vectors before use. Near its end the prefetch moves to the next row in the same lane.
     """
     n_lanes, size = lanes(target), item_bytes(target)
     zero = splat(target, 0.0)
@@ -200,10 +200,10 @@ def _gather_vectors(job, data, order, first, columns, target, scratch):
 
 @kernel
 def gather(job, data, order, first, valid, target, scratch):
-    """One vector of rows into ``target``; returns whether a value was NaN or infinite.
+    """One vector of rows into ``target``; whether a value was NaN or infinite.
 
     job: int64, holds the array's descriptor from element ``data`` on. order: address of the row
-    indices, int64, of which first .. first + valid are taken; 0 for the rows as they lie.
+    indices, int64, read from first to first + valid; 0 for rows in memory order.
     target: (columns padded to lanes, lanes); lanes from ``valid`` on become 0.
     scratch: (lanes, lanes). Twin: plain indexing.
     """

@@ -3,7 +3,7 @@
 All three products of backpropagation run on one kind of micro-kernel. It computes a tile of
 ``ROWS`` rows by 1 to 3 vectors, C[r, v] = sum over k of a[r, k] * b[k, v], with ``a`` read as
 broadcast scalars and ``b`` and ``C`` as vectors of lane panels (layout.py). ``a`` is read in either
-direction, which is why no operand is ever packed or kept twice:
+direction, so that no operand is packed or stored twice:
 
 =========  ==================  ==================  =====================  ===================
 stage      tile C              a (broadcast)       b (vectors)            steps of a
@@ -38,18 +38,19 @@ from ..ir.llvm_ir import (
 from ..ir.simd import lanes, offset
 
 STEPS_DOWN, STEPS_ACROSS = 1024, 512
-"""Steps of a sum between two visits of its C tile. Across, 32 panels and not more are open at a
-time. Measured on 256 x 1024 x 1024: down 256, 512, 1024 steps: 89, 95, 99% of the peak in L1;
-across 93, 95, 91%."""
+"""Steps of a sum between two visits of its C tile. Across, at most 32 panels are open at a time.
+Measured on 256 x 1024 x 1024: down with 256, 512, 1024 steps 89, 95, 99% of the peak in L1; across
+93, 95, 91%."""
 
 ROWS_BLOCK = 256
-"""Rows of C whose share of the weights (1 MiB) meets all vectors before the next rows do."""
+"""Rows of C in a block. All vectors use the block's weights (1 MiB) before the next block is
+read."""
 
 AHEAD = 16
 """Steps between a prefetch and its use. Without prefetch: down 87%, across 84% of the peak."""
 
 WRITE, ADD, ADD_BIAS = map(np.int64, range(3))
-"""What a tile does with its sum s: C = s, C = C + s, C = s + bias of the row."""
+"""The modes of a tile, by its sum s: C = s, C = C + s, C = s + bias of the row."""
 
 
 class _Tile:
@@ -66,7 +67,7 @@ class _Tile:
         self, at: Any, a: Any, b: Any, b_stride: Any, c: Any, c_stride: Any,
         steps: Any, chunk: Any, jump: Any, mode: Any, bias: Any, *following: Any,
     ) -> None:  # fmt: skip
-        """chunk, jump: after so many steps, a goes on so many elements after their first.
+        """chunk: steps that read one panel of ``a``. jump: elements of ``a`` between two chunks.
 
         following: three arenas whose next tile is prefetched, one row with each chunk, and the
         stride between their vectors.
@@ -181,7 +182,7 @@ def tile_across(vectors, a, a_stride, b, b_stride, c, c_stride, steps, mode, p, 
 
 @kernel
 def next_vectors(left):
-    """How many of the ``left`` vectors the next tile takes: 3, but 4 are better as 2 and 2."""
+    """Vectors of the next tile when ``left`` are left: 3, but 4 are split into 2 and 2."""
     return 2 if left == 4 else min(left, WIDEST)
 
 

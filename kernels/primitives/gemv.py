@@ -38,8 +38,8 @@ WIDE = 4
 
 CHAINS = 4 if width.BITS == 512 else 2
 """Chains that the sums of a single row are split into, so that additions need not wait for one
-another; 2 rows have half as many. The panels of a tile must not matter: they depend on how many
-threads share a layer, and the order of a sum does not."""
+another; 2 rows have half as many. The number of chains does not depend on the panels of a tile:
+those depend on the number of threads, and the order of a sum must not."""
 
 
 class _RowsTile:
@@ -193,9 +193,9 @@ def multiply_rows(rows, a, w, w_stride, c, c_stride, panels, steps):
     jump = rows * n_lanes
     for k in range(0, steps, STEPS_DOWN):
         some = min(STEPS_DOWN, steps - k)
-        p = 0
-        while p < panels:
-            wide = WIDE if panels - p >= WIDE else 1
+        panel = 0
+        while panel < panels:
+            wide = WIDE if panels - panel >= WIDE else 1
             r = 0
             while r < rows:
                 high = 4 if rows - r >= 4 else 2 if rows - r >= 2 else 1
@@ -204,14 +204,14 @@ def multiply_rows(rows, a, w, w_stride, c, c_stride, panels, steps):
                     wide,
                     offset(a, k * rows + r * n_lanes),
                     jump,
-                    offset(w, p * w_stride + k * n_lanes),
+                    offset(w, panel * w_stride + k * n_lanes),
                     w_stride,
-                    offset(c, p * c_stride + r * n_lanes),
+                    offset(c, panel * c_stride + r * n_lanes),
                     c_stride,
                     some,
                 )
                 r += high
-            p += wide
+            panel += wide
 
 
 @kernel
@@ -223,13 +223,13 @@ def multiply_rows_back(rows, w, w_stride, delta, delta_stride, panels, e, e_stri
     Twin: ``backward``.
     """
     n_lanes = lanes(w)
-    for p in range(first, last):
+    for panel in range(first, last):
         for r in range(rows):
             _dot(
-                offset(w, p * n_lanes * n_lanes),
+                offset(w, panel * n_lanes * n_lanes),
                 w_stride,
                 offset(delta, r * n_lanes),
                 delta_stride,
                 panels,
-                offset(e, p * e_stride + r * n_lanes),
+                offset(e, panel * e_stride + r * n_lanes),
             )

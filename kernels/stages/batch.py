@@ -29,7 +29,7 @@ from .scaling import (
     standardize_inputs,
     standardize_targets,
 )
-from .small_batch import by_rows_alone, is_small_batch, outputs_small_batch
+from .small_batch import is_rows_only, is_small_batch, outputs_small_batch
 
 WIDE = 65536
 """Mean weights of a layer above which a parallel region for each layer pays. Three layers, batch
@@ -65,7 +65,7 @@ def goes_by_layers(plan, work, rows, workers):
     vectors = padded(rows, n_lanes) // n_lanes
     if is_small_batch(plan, rows, n_lanes):
         return True
-    if by_rows_alone(plan):
+    if is_rows_only(plan):
         return False
     left = vectors < 2 * workers and vectors % workers != 0
     wide = plan[0, P.PARAMETERS] > WIDE * plan[0, P.LAST]
@@ -73,7 +73,7 @@ def goes_by_layers(plan, work, rows, workers):
 
 
 @kernel
-def _take_targets(plan, job, order, first, valid, block, scratch):
+def _gather_targets(plan, job, order, first, valid, block, scratch):
     """Gather y of one vector of rows, if there is a y, into its block; the status."""
     if job[J.Y + ADDRESS] != 0:
         y, outputs = offset(block, plan[0, P.TARGET]), plan[0, P.TARGETS]
@@ -90,7 +90,7 @@ def _take_targets(plan, job, order, first, valid, block, scratch):
 
 
 @kernel
-def take_rows(plan, work, job, order, first, valid, vector, scratch):
+def gather_block(plan, work, job, order, first, valid, vector, scratch):
     """Gather one vector of rows of X, and of y if there is a y, into its block; the status."""
     block = offset(work, vector * plan[0, P.BLOCK])
     x = offset(block, plan[1, P.IN])
@@ -98,11 +98,11 @@ def take_rows(plan, work, job, order, first, valid, vector, scratch):
         return J.BAD_INPUT
     standardize_inputs(plan, x)
     fill_lanes(plan, x, plan[1, P.INPUTS], valid)
-    return _take_targets(plan, job, order, first, valid, block, scratch)
+    return _gather_targets(plan, job, order, first, valid, block, scratch)
 
 
 @kernel
-def take_batch(plan, work, job, order, first, rows):
+def gather_batch(plan, work, job, order, first, rows):
     """Gather a batch that goes layer by layer into its blocks; the first status that is not OK.
 
     The status of an inference is kind + KINDS * the first row of the vector.
@@ -113,10 +113,10 @@ def take_batch(plan, work, job, order, first, rows):
         if gather_rows(job, _X, order, first, rows, x):
             return J.BAD_INPUT
         standardize_input_rows(plan, x, rows)
-        return _take_targets(plan, job, order, first, rows, work, scratch)
+        return _gather_targets(plan, job, order, first, rows, work, scratch)
     for v in range(padded(rows, n_lanes) // n_lanes):
         valid = min(n_lanes, rows - v * n_lanes)
-        status = take_rows(plan, work, job, order, first + v * n_lanes, valid, v, scratch)
+        status = gather_block(plan, work, job, order, first + v * n_lanes, valid, v, scratch)
         if status != J.OK:
             return status + J.KINDS * v * n_lanes
     return J.OK

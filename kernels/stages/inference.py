@@ -17,10 +17,10 @@ from ..tables import job_table as J
 from ..tables import layout as P
 from .batch import (
     finish_forward,
+    gather_batch,
+    gather_block,
     goes_by_layers,
     has_labels,
-    take_batch,
-    take_rows,
     write_rows,
 )
 from .forward import forward, padded
@@ -73,14 +73,15 @@ def infer(plan, params, work, job, out, worker, workers):
         worker * blocks,
     )
     turns = max(1, -(-(stop - begin) // blocks))
-    abreast = max(1, -(-(stop - begin) // turns))  # 4 of at most 3 are 2 and 2, and not 3 and 1
+    # 4 vectors in 3 blocks go as 2 and 2, not 3 and 1.
+    abreast = max(1, -(-(stop - begin) // turns))
     scratch = offset(work, plan[0, P.SCRATCH] + worker * plan[0, P.SCRATCH_STRIDE])
     statuses = pointer_to(job[J.STATUSES], types.int64)
     for start in range(begin, stop, abreast):
         count = min(abreast, stop - start)
         for v in range(count):
             row = (start + v) * n_lanes
-            status = take_rows(
+            status = gather_block(
                 plan, work, job, _AS_THEY_LIE, row, min(n_lanes, n - row), mine + v, scratch
             )
             if status != J.OK and get(statuses, worker) == J.OK:
@@ -97,7 +98,7 @@ def begin_inference(plan, work, job, workers):
     if not goes_by_layers(plan, work, rows, workers):
         return J.FOR_OUTPUTS
     job[J.LAYER] = 1
-    status = take_batch(plan, work, job, _AS_THEY_LIE, _ZERO, rows)
+    status = gather_batch(plan, work, job, _AS_THEY_LIE, _ZERO, rows)
     put(pointer_to(job[J.STATUSES], types.int64), 0, status)
     return J.FORWARD if status == J.OK else J.NOTHING
 

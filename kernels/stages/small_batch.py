@@ -32,23 +32,23 @@ _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its ca
 
 
 @kernel
-def _goes_any_way(plan):
+def _never(plan):
     return False
 
 
 @kernel
-def _is_rows_only(plan):
+def _reads_rows_only(plan):
     return plan[0, P.ROWS_ONLY] == 1
 
 
-by_rows_alone = by_plan(_goes_any_way, _is_rows_only)
+is_rows_only = by_plan(_never, _reads_rows_only)
 """Whether every batch takes the stage BY_ROWS, as layer norm and residual layers need: (plan)."""
 
 
 @kernel
 def is_small_batch(plan, rows, n_lanes):
     """Whether a batch is small: at most half a vector of rows. Its units lie in the lanes."""
-    return 2 * rows <= n_lanes and not by_rows_alone(plan)
+    return 2 * rows <= n_lanes and not is_rows_only(plan)
 
 
 @kernel
@@ -64,8 +64,8 @@ def _clear_lanes(panel, rows, used):
 def _transpose_panels(panels, rows, count):
     """Transpose ``count`` panels (lanes, lanes), whose first ``rows`` rows count, in place."""
     n_lanes = lanes(panels)
-    for p in range(count):
-        panel = offset(panels, p * n_lanes * n_lanes)
+    for number in range(count):
+        panel = offset(panels, number * n_lanes * n_lanes)
         for r in range(rows, n_lanes):
             store(panel, r * n_lanes, splat(panel, 0.0))
         transpose(panel, n_lanes, panel, n_lanes)

@@ -40,10 +40,10 @@ from .update_rules import (
 )
 
 UPDATE, STORE, ACCUMULATE = range(3)
-"""What becomes of a gradient. UPDATE: the optimizer has it, tile by tile. STORE: it is written to
-an arena. ACCUMULATE: it is added to what the arena holds."""
+"""Modes, by the use of a gradient. UPDATE: the optimizer takes it, tile by tile. STORE: it is
+written to an arena. ACCUMULATE: it is added to an arena."""
 
-# One call for every tile: (plan, k, params, moments, at, g, count, is_weight)
+# (plan, coef, params, moments, at, g, count, is_weight)
 
 
 @kernel
@@ -281,9 +281,10 @@ _norms_of_layer = by_plan(None, _norms)
 def update_part(plan, arenas, hyper, mode, worker, workers, rows):
     """One worker's part of the gradient of every W and b, and of the update by it.
 
-    plan: layout.py. arenas: (params, moments, work); a mode that stores has in place of the moments
-    the arena that takes the gradient, laid out as the parameters. hyper: settings.py. mode: UPDATE,
-    STORE or ACCUMULATE. rows: of the batch. Twins: ``gradients``, ``update``.
+    plan: layout.py. arenas: (params, moments, work); for STORE and ACCUMULATE the second is the
+    arena of the gradient, laid out as the parameters, and not the moments. No two alias. hyper:
+    settings.py. mode: UPDATE, STORE or ACCUMULATE. rows: of the batch. Twins: ``gradients``,
+    ``update``.
     """
     work = arenas[2]
     n_lanes = lanes(work)

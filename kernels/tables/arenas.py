@@ -65,17 +65,18 @@ def write_layers(plan: NDArray[np.int64], arena: NDArray[Any], layers: Sequence[
     lanes = width.lanes(arena.itemsize)
     for row, (weights, *per_unit) in zip(plan[1:], layers, strict=True):
         panels = _panels(arena, row, lanes)
-        for p, panel in enumerate(panels):
-            columns = weights[:, p * lanes : (p + 1) * lanes]
+        for number, panel in enumerate(panels):
+            columns = weights[:, number * lanes : (number + 1) * lanes]
             panel[:, : columns.shape[1]] = columns
         for place, values in zip(_per_unit(arena, row), per_unit, strict=True):
             place[:] = values
 
 
 class Scales(NamedTuple):
-    """What scaling.py multiplies by and adds, in natural shapes, (inputs,) or (outputs,) each.
+    """The scales of a network (scaling.py) in natural shapes, (inputs,) or (outputs,).
 
-    Of targets only as many elements count as there are.
+    A loss with fewer targets than outputs reads the first elements of target_mean and
+    target_factor.
     """
 
     input_mean: NDArray[Any]

@@ -95,7 +95,7 @@ PRIMITIVES = (
     Break(
         "rows_back_write_one_row",
         "kernels/primitives/gemv.py",
-        "offset(e, p * e_stride + r * ",
+        "offset(e, panel * e_stride + r * ",
         "offset(e, p * e_stride + 0 * ",
         ROWS + "test_multiply_rows_back_equals_its_twin[2-float32]",
     ),
