@@ -368,6 +368,7 @@ def stay_inside(side, dtype):
         every_call(SimpleNamespace(trainer=trainer, X=X, y=y, size=trainer.batch_size))
 
 
+@pytest.mark.slow
 @pytest.mark.law7
 @pytest.mark.process
 @guarding
