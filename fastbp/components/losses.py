@@ -1,22 +1,4 @@
-"""The losses by name, and the output activations that each goes with.
-
-With p the output, z its logit, y the target, and n rows of O outputs:
-
-- mse: mean over rows and outputs of (p - y)^2
-- squared_error: mean over rows of 1/2 sum_j (p - y)^2
-- bce: mean over rows and outputs of -[y ln p + (1 - y) ln(1 - p)], computed from z
-- cross_entropy: mean over rows of -sum_j y_j ln softmax(z)_j
-- mae: mean over rows and outputs of |p - y|
-- huber: mean over rows and outputs of 1/2 d^2 where |d| <= delta, else delta (|d| - delta / 2),
-  with d = p - y (Huber, 1964)
-- quantile: mean over rows and outputs of q d where d = y - p > 0, else (q - 1) d: p comes to be the
-  quantile q of y (Koenker and Bassett, 1978)
-- poisson: mean over rows and outputs of e^p - y p, where p is the logarithm of the rate (output
-  "identity"), or of p - y ln(p + 1e-8), where p is the rate itself (output "softplus"); y counts
-- gaussian_nll: mean over rows and targets of 1/2 [s + (m - y)^2 e^-s], for outputs that are first
-  the means m and then the logarithms s of the variances, twice as many as there are targets (Nix
-  and Weigend, 1994)
-"""
+"""The losses by name, and how a user names one. Their formulas stand in kernels/base/codes.py."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, replace

@@ -183,7 +183,7 @@ class Network:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the parameters and outputs."""
+        """The dtype of the parameters and outputs."""
         return self._dtype
 
     @property
@@ -266,8 +266,8 @@ class Network:
         Raises:
             ValueError, TypeError: X or y is not as above or has NaN or Inf; a column's spread is
                 too small beside its mean for the network's dtype; a trainer of this network has a
-                loss that goes with no scaled targets (all but mse, squared_error, mae, huber,
-                quantile and gaussian_nll). Nothing has changed.
+                loss of classes or counts, or of your own, which do not go with scaled targets.
+                Nothing has changed.
 
         >>> net = fastbp.Network([1, 1])
         >>> net.standardize([[1.0], [3.0]])

@@ -1,4 +1,4 @@
-"""Checks of what a Network is made with, and of the arrays that it is given."""
+"""Checks of the arguments of a Network, and of arrays for it."""
 
 from collections.abc import Sequence
 from typing import Any

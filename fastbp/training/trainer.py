@@ -40,7 +40,7 @@ class Trainer(TrainerQueries):
 
     Args:
         net: the network; its parameters are changed in place.
-        loss: a name, a ``Huber`` or ``Quantile`` (fastbp/components/losses.py has the names, the
+        loss: a name, a ``Huber`` or ``Quantile`` (kernels/base/codes.py has the names, the
             formulas, and the output activations of each), or your own loss: an njit function
             ``loss(p, y, dloss_dp) -> float`` of one row's outputs and targets that fills in the
             derivative.

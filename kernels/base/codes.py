@@ -93,7 +93,7 @@ class LossFacts:
     has_classes: bool = False
     """It has an accuracy, label smoothing and class weights. Of plain losses alone."""
     scalable: bool = False
-    """It goes with scaled targets: a factor on the targets leaves its minimum where it is."""
+    """It goes with scaled targets: it depends on the differences of outputs and targets."""
     extended: bool = True
     """It takes the extended kernels (extended_losses.py), not the plain ones (losses.py)."""
     parameter: float = 0.0
@@ -113,6 +113,23 @@ LOSSES = {
     "poisson": LossFacts(POISSON, ("identity", "softplus"), COUNT),
     "gaussian_nll": LossFacts(GAUSSIAN_NLL, ("identity",), outputs_per_target=2, scalable=True),
 }
+"""With p the output, z its logit, y the target, and n rows of O outputs:
+
+- mse: mean over rows and outputs of (p - y)^2
+- squared_error: mean over rows of 1/2 sum_j (p - y)^2
+- bce: mean over rows and outputs of -[y ln p + (1 - y) ln(1 - p)], computed from z
+- cross_entropy: mean over rows of -sum_j y_j ln softmax(z)_j
+- mae: mean over rows and outputs of |p - y|
+- huber: mean over rows and outputs of 1/2 d^2 where |d| <= delta, else delta (|d| - delta / 2),
+  with d = p - y (Huber, 1964)
+- quantile: mean over rows and outputs of q d where d = y - p > 0, else (q - 1) d: p comes to be the
+  quantile q of y (Koenker and Bassett, 1978)
+- poisson: mean over rows and outputs of e^p - y p, where p is the logarithm of the rate (output
+  "identity"), or of p - y ln(p + 1e-8), where p is the rate itself (output "softplus"); y counts
+- gaussian_nll: mean over rows and targets of 1/2 [s + (m - y)^2 e^-s], for outputs that are first
+  the means m and then the logarithms s of the variances, twice as many as there are targets (Nix
+  and Weigend, 1994)
+"""
 
 CUSTOM_LOSS_FACTS = LossFacts(CUSTOM_LOSS, outputs=tuple(ACTIVATIONS))
 
@@ -129,9 +146,8 @@ WEIGHT_DECAY = 5
 NESTEROV = 6
 DECAY = 7
 N_HYPER = 8
-"""MOMENTUM: SGD and RMSprop. BETA1, BETA2: Adam's family. BETA2 is RMSprop's alpha. DECAY:
-Adagrad's of the learning rate, NAdam's of the momentum. A rule has MOMENTUM or BETA1, never both:
-the other stays 0."""
+"""MOMENTUM: SGD and RMSprop. BETA1, BETA2: Adam's family. BETA2 is RMSprop's alpha. DECAY: one more
+number of a rule (update_rules.py). A rule has MOMENTUM or BETA1, never both: the other stays 0."""
 
 # Element types of the user's arrays, as the gather reads them.
 F16 = 0

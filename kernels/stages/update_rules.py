@@ -14,7 +14,8 @@ RMSPROP = 3
 ADAGRAD = 4
 NADAM = 5
 """Codes. Moments: SGD keeps its velocity in m; ADAM, ADAMW and NADAM keep m and v; RMSPROP keeps
-the mean square in v and its velocity in m; ADAGRAD keeps the sum of squares in v."""
+the mean square in v and its velocity in m; ADAGRAD keeps the sum of squares in v. The column DECAY:
+ADAGRAD's of the learning rate, NADAM's of the momentum."""
 
 LR, MOMENTUM, NESTEROV, DECAY, SHRINK, BETA1, BETA2, EPS, UNBIAS, GRADIENT_LR = range(10)
 """What ``coefficients`` returns: LR is the step size, SHRINK AdamW's factor on the weights, UNBIAS
@@ -53,7 +54,8 @@ def extended_coefficients_of(optimizer, hyper, lr, momentum):
     """``coefficients`` for the optimizers of extended plans, too, and GRADIENT_LR."""
     t, step, ahead = hyper[H.UPDATES] + 1.0, lr, 0.0
     plain = coefficients(optimizer, hyper, lr, momentum)
-    step, unbias = plain[LR], plain[UNBIAS]
+    step, decay, shrink = plain[LR], plain[DECAY], plain[SHRINK]
+    eps, unbias = plain[EPS], plain[UNBIAS]
     if optimizer == NADAM:
         mu, later = nadam_momentum(hyper, t), nadam_momentum(hyper, t + 1.0)
         product = hyper[H.OPTIMIZER_STATE] * mu
@@ -62,7 +64,18 @@ def extended_coefficients_of(optimizer, hyper, lr, momentum):
         unbias = 1.0 / math.sqrt(1.0 - hyper[codes.BETA2] ** t)
     elif optimizer == ADAGRAD:
         step = lr / (1.0 + (t - 1.0) * hyper[codes.DECAY])
-    return (step, *plain[MOMENTUM:UNBIAS], unbias, ahead)
+    return (
+        step,
+        momentum,
+        plain[NESTEROV],
+        decay,
+        shrink,
+        momentum,
+        plain[BETA2],
+        eps,
+        unbias,
+        ahead,
+    )
 
 
 @kernel

@@ -9,6 +9,7 @@ import pytest
 
 import fastbp
 from fastbp import embed
+from fastbp.components import losses
 from fastbp.data import scaling
 from support import processes
 from support.allocation import allocations
@@ -20,7 +21,7 @@ from support.features import EVERY, FEW, MANY, WIDE
 from support.internals import core
 from support.trainers import bits
 
-LOSSES = ("mse", "squared_error", "mae", "huber", "quantile", "gaussian_nll")
+LOSSES = [name for name, loss in losses.LOSSES.items() if loss.scalable]
 ADAM = fastbp.Adam(lr=0.01, eps=1e-4)  # see features.OPTIMIZERS
 
 

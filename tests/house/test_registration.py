@@ -102,7 +102,7 @@ def finds(function, *arguments):
 def test_a_loss_is_known_everywhere(name):
     facts, code = codes.LOSSES[name], name.upper()
     if facts.extended:
-        places = "_value_and_slope", "extended_loss_and_delta"
+        places = "_value_and_derivative", "extended_loss_and_delta"
         module, branches = "extended_losses", compared(extended_losses, *places)
     else:
         module, branches = "losses", compared(plain_losses, "loss_and_delta")
@@ -120,8 +120,8 @@ def test_a_loss_is_known_everywhere(name):
                 all(pair in torch_record.RECORD for pair in pairs),
             "a run with it in tests/support/short_runs.py, and scripts/record_bits.py":
                 recorded_bits(lambda run: run.loss == name),
-            "its formula in the docstring of fastbp/components/losses.py":
-                f"- {name}:" in (losses.__doc__ or ""),
+            "its formula below LOSSES in kernels/base/codes.py":
+                f"\n- {name}:" in inspect.getsource(codes),
             "the tables of fastbp/README.md": in_guide(name),
         },
     )  # fmt: skip
@@ -137,8 +137,10 @@ def test_a_loss_with_a_parameter_has_a_specification():
 @pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
 def test_an_optimizer_is_known_everywhere(name):
     kind, code = optimizers.OPTIMIZERS[name], name.upper()
-    rule = "update_extended" if kind.extended else "update"
-    branches = compared(update_rules, rule, "coefficients")
+    rules = ("update", "coefficients")
+    if kind.extended:
+        rules = ("update_extended", "extended_coefficients_of")
+    branches = compared(update_rules, *rules)
     trained = {type(optimizer) for optimizer in (features.OPTIMIZERS | features.OTHERS).values()}
     hyper, arrays = np.full(codes.N_HYPER, 0.5), np.ones((4, 3))
     forgotten(
@@ -146,7 +148,8 @@ def test_an_optimizer_is_known_everywhere(name):
         **{
             f"its code {code} in kernels/stages/update_rules.py":
                 getattr(update_rules, code, None) == kind.code,
-            f"its branch in {rule}() of kernels/stages/update_rules.py": code in branches,
+            f"its branch in {' or '.join(rules)} of kernels/stages/update_rules.py":
+                code in branches,
             "its twin in kernels/reference/updates.py":
                 finds(reference.update, kind.code, hyper, 1, *arrays),
             "torch's steps in tests/data/torch_record.npz: CASES of scripts/record_torch.py":

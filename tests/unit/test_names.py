@@ -140,7 +140,7 @@ FIELDS = [
     (kind, field.name)
     for kind in optimizers.OPTIMIZERS.values()
     for field in dataclasses.fields(kind)
-    if field.name not in ("betas", "nesterov")
+    if field.type is float
 ]
 BAD = {
     "lr": [0, 0.0, -1e-3],

@@ -1,0 +1,16 @@
+"""The breaks that scripts/mutate applies, each with the test that must notice it.
+
+A break is one mistake that somebody could make: a sign, an index, a forgotten state. A test holds
+that every old text occurs exactly once, so that a rename fails at once. Add a break with each new
+kernel and each promise. Choose a test that compiles little: one of a stage takes 10 s, one that
+trains 20 s for each of the two variants of the kernels.
+"""
+
+from .library import LIBRARY
+from .primitives import PRIMITIVES
+from .row import Break
+from .stages import STAGES
+
+BREAKS = (*PRIMITIVES, *STAGES, *LIBRARY)
+
+__all__ = ["BREAKS", "Break"]
