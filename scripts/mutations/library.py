@@ -108,7 +108,7 @@ LIBRARY = (
         "fastbp/training/checkpoints.py",
         '"epoch": core.epoch,',
         '"epoch": 0,',
-        CHECKPOINT + "test_a_loaded_trainer_goes_on_to_the_bit",
+        CHECKPOINT + "test_a_learning_rate_that_was_set_scaling_and_history_are_kept",
     ),
     Break(
         "a_checkpoint_without_its_updates",
@@ -129,7 +129,8 @@ LIBRARY = (
         "fastbp/training/checkpoints.py",
         "np.isnan(part).any()",
         "np.isnan(part).all()",
-        CHECKPOINT + "test_a_file_that_lies_is_refused",
+        "tests/robustness/test_hostile_checkpoints.py"
+        "::test_a_file_that_lies_is_refused[moments of nan]",
     ),
     Break(
         "going_back_keeps_the_epoch",
@@ -143,7 +144,7 @@ LIBRARY = (
         "fastbp/training/snapshot.py",
         "return arrays.parameters, arrays.moments, arrays.hyper",
         "return arrays.parameters, arrays.moments.copy(), arrays.hyper",
-        "tests/api/test_snapshot.py::test_a_fit_that_diverges_goes_back_to_the_end_of_an_epoch",
+        "tests/api/test_snapshot.py::test_an_invalid_value_in_the_data_goes_back_too",
     ),
     Break(
         "the_suggestion_is_where_it_is_lowest",
@@ -213,7 +214,7 @@ LIBRARY = (
         "fastbp/callbacks/base.py",
         "self._listeners[event][n_notified:]",
         "self._listeners[event]",
-        "tests/api/test_events.py::test_who_hears_later_hears_when_the_fit_is_resumed",
+        "tests/api/test_events.py::test_who_has_heard_of_an_event_does_not_hear_of_it_again",
     ),
     Break(
         "a_lock_is_not_released",

@@ -99,6 +99,19 @@ def test_who_hears_later_hears_when_the_fit_is_resumed(event, at, tmp_path):
     assert after == heard[first:]
 
 
+@pytest.mark.parametrize("event", [STEP, EPOCH])
+def test_who_has_heard_of_an_event_does_not_hear_of_it_again(event, tmp_path):
+    path, heard, after = tmp_path / NAME, [], []
+    for calls, resume in ((heard, None), (after, path)):
+        listener = fastbp.LambdaCallback(
+            on_step_end=lambda state, calls=calls: calls.append((STEP, state.steps)),
+            on_epoch_end=lambda state, calls=calls: calls.append((EPOCH, state.steps)),
+        )
+        saver = Saver(path, "" if resume else event, 10)
+        fit_with(new_trainer(), [listener, saver], resume=resume)
+    assert after == heard[heard.index((event, 10)) + 1 :]
+
+
 def test_a_file_that_is_written_as_a_resumed_fit_begins(tmp_path):
     path, other = tmp_path / NAME, tmp_path / "other"
     whole, second, third = new_trainer(), new_trainer(), new_trainer()
