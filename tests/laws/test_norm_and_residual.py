@@ -466,6 +466,7 @@ def mean_square(depth, **kinds):
     return trainer.fit(X, X[:, 0] * X[:, 1], epochs=100)["loss"][-1]
 
 
+@pytest.mark.slow
 def test_a_deep_residual_network_learns_where_a_plain_one_does_not():
     assert mean_square(100) > 0.5
     assert mean_square(100, **BOTH) < 0.1
