@@ -18,12 +18,17 @@ SOFTPLUS = 6
 SILU = 7
 GELU = 8
 SOFTMAX = 9
+SELU = 10
 
 CUSTOM_ACTIVATION = CUSTOM_LOSS = 100
 """The user's own function, in extended plans (custom_activation.py, extended_losses.py)."""
 
 LEAKY_SLOPE = 0.01
 """Slope of leaky_relu below zero (torch's default)."""
+
+SELU_SCALE = 1.0507009873554804934
+SELU_ALPHA = 1.6732632423543772848
+"""Fixed point of mean 0 and variance 1 (Klambauer et al., 2017), as in torch."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ ACTIVATIONS = {
     "softplus": ActivationFacts(SOFTPLUS, "Softplus", rectifier=True),
     "silu": ActivationFacts(SILU, "SiLU", needs_z=True, rectifier=True),
     "gelu": ActivationFacts(GELU, "GELU", needs_z=True, rectifier=True),
+    "selu": ActivationFacts(SELU, "SELU"),
     "softmax": ActivationFacts(SOFTMAX, "Softmax", output_only=True),
 }
 

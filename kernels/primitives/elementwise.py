@@ -35,6 +35,9 @@ from ..base.codes import (
     LEAKY_RELU,
     LEAKY_SLOPE,
     RELU,
+    SELU,
+    SELU_ALPHA,
+    SELU_SCALE,
     SIGMOID,
     SILU,
     SOFTPLUS,
@@ -205,6 +208,8 @@ def activation(code, z):
         return z * sigmoid(z)
     if code == GELU:
         return z * _normal_cdf(z)
+    if code == SELU:
+        return select(z < 0.0, expm1(z) * (SELU_SCALE * SELU_ALPHA), z * SELU_SCALE)
     return z
 
 
@@ -231,6 +236,8 @@ def derivative(code, z, a):
         return fma(z * s, 1.0 - s, s)
     if code == GELU:
         return fma(z, _normal_density(z), _normal_cdf(z))
+    if code == SELU:
+        return select(a > 0.0, fma(a, 0.0, SELU_SCALE), a + SELU_SCALE * SELU_ALPHA)
     if code == CUSTOM_ACTIVATION:
         return z
     return fma(a, 0.0, 1.0)

@@ -78,6 +78,7 @@ _ACTIVATIONS = {
     codes.SOFTPLUS: softplus,
     codes.SILU: lambda z: z * sigmoid(z),
     codes.GELU: lambda z: z * _normal_cdf(z),
+    codes.SELU: lambda z: codes.SELU_SCALE * np.where(z > 0, z, codes.SELU_ALPHA * _elu(z)),
     codes.SOFTMAX: _softmax,
 }
 
@@ -101,4 +102,7 @@ _DERIVATIVES = {
     codes.SOFTPLUS: lambda z, _a: sigmoid(z),
     codes.SILU: _silu_derivative,
     codes.GELU: lambda z, _a: _normal_cdf(z) + z * _normal_density(z),
+    codes.SELU: lambda z, a: np.where(
+        z > 0, codes.SELU_SCALE, a + codes.SELU_SCALE * codes.SELU_ALPHA
+    ).astype(z.dtype),
 }

@@ -159,6 +159,7 @@ LIMITS = {
     "sigmoid": (codes.SIGMOID, {inf: 1, -inf: 0, 1000: 1, -1000: 0, 0: 0.5}),
     "softplus": (codes.SOFTPLUS, {inf: inf, -inf: 0, 1000: 1000, -1000: 0}),
     "silu": (codes.SILU, {inf: inf, 1000: 1000, -1000: 0, 0: 0}),
+    "selu": (codes.SELU, {inf: inf, 0: 0}),
     "gelu": (codes.GELU, {inf: inf, 1000: 1000, -1000: 0, 0: 0}),
     "relu": (codes.RELU, {inf: inf, -inf: 0, 0: 0}),
 }
