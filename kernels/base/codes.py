@@ -19,6 +19,7 @@ SILU = 7
 GELU = 8
 SOFTMAX = 9
 SELU = 10
+MISH = 11
 
 CUSTOM_ACTIVATION = CUSTOM_LOSS = 100
 """The user's own function, in extended plans (custom_activation.py, extended_losses.py)."""
@@ -56,6 +57,7 @@ ACTIVATIONS = {
     "silu": ActivationFacts(SILU, "SiLU", needs_z=True, rectifier=True),
     "gelu": ActivationFacts(GELU, "GELU", needs_z=True, rectifier=True),
     "selu": ActivationFacts(SELU, "SELU"),
+    "mish": ActivationFacts(MISH, "Mish", needs_z=True, rectifier=True),
     "softmax": ActivationFacts(SOFTMAX, "Softmax", output_only=True),
 }
 

@@ -79,6 +79,7 @@ _ACTIVATIONS = {
     codes.SILU: lambda z: z * sigmoid(z),
     codes.GELU: lambda z: z * _normal_cdf(z),
     codes.SELU: lambda z: codes.SELU_SCALE * np.where(z > 0, z, codes.SELU_ALPHA * _elu(z)),
+    codes.MISH: lambda z: z * np.tanh(softplus(z)),
     codes.SOFTMAX: _softmax,
 }
 
@@ -90,6 +91,11 @@ def _step(z, left):
 def _silu_derivative(z, _a):
     s = sigmoid(z)
     return s * (1 + z * (1 - s))
+
+
+def _mish_derivative(z, _a):
+    q = np.exp(-2 * softplus(z))
+    return np.tanh(softplus(z)) + z * sigmoid(z) * 4 * q / (1 + q) ** 2  # 1 - tanh^2 of softplus
 
 
 _DERIVATIVES = {
@@ -105,4 +111,5 @@ _DERIVATIVES = {
     codes.SELU: lambda z, a: np.where(
         z > 0, codes.SELU_SCALE, a + codes.SELU_SCALE * codes.SELU_ALPHA
     ).astype(z.dtype),
+    codes.MISH: _mish_derivative,
 }

@@ -175,6 +175,7 @@ MODULES = [
     elementwise(
         "SELU", lambda z: 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543773 * np.expm1(z))
     ),
+    elementwise("Mish", lambda z: z * np.tanh(np.logaddexp(z, 0))),
     elementwise("Softmax", softmax, dim=None),
     elementwise("LogSoftmax", lambda z: np.log(softmax(z)), dim=None),
     elementwise("Identity", np.copy),
