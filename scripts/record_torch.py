@@ -69,6 +69,12 @@ CASES = {
             "momentum_decay": 0.01,
         },
     ],
+    "radam": ["RAdam", {"lr": 1e-3}],
+    "radam_all": ["RAdam", {"lr": 1e-3, "betas": [0.8, 0.99], "eps": 1e-4, "weight_decay": 0.05}],
+    "radam_decoupled": [
+        "RAdam",
+        {"lr": 1e-3, "betas": [0.8, 0.9], "weight_decay": 0.5, "decoupled_weight_decay": True},
+    ],
 }
 
 OPTIONS = {

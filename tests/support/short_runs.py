@@ -121,6 +121,7 @@ RUNS = {
     ),
     "selu": Run(("selu", "relu"), "mse", "selu", fastbp.SGD(0.05)),
     "mish": Run(("mish", "tanh"), "mae", "mish", fastbp.Adam(0.01)),
+    "radam": Run(("relu", "tanh"), "cross_entropy", "softmax", fastbp.RAdam(0.01)),
     "long sums, batch 37": long_sums(37),
     "long sums, batch 300": long_sums(300),
     "long sums, batch 37, extended": long_sums(37, {"layer_norm": True}, LONG_OPTIONS),
