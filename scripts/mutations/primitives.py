@@ -148,4 +148,18 @@ PRIMITIVES = (
         "range(len(order) - 1, 1, -1)",
         KERNELS + "test_shuffle_equals_its_twin",
     ),
+    Break(
+        "selu_derivative_without_alpha",
+        "kernels/primitives/elementwise.py",
+        "a + SELU_SCALE * SELU_ALPHA)",
+        "a + SELU_SCALE)",
+        KERNELS + "test_activation_and_slope_equal_their_twins[selu-float32]",
+    ),
+    Break(
+        "mish_derivative_without_its_second_term",
+        "kernels/primitives/elementwise.py",
+        "return n / (n + 2.0) + (x * e * 4.0",
+        "return n / (n + 2.0) + (x * e * 0.0",
+        KERNELS + "test_activation_and_slope_equal_their_twins[mish-float32]",
+    ),
 )

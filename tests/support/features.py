@@ -104,6 +104,7 @@ OTHERS = {
     "rmsprop": fastbp.RMSprop(lr=0.002, momentum=0.5),
     "adagrad": fastbp.Adagrad(lr=0.02),
     "nadam": fastbp.NAdam(lr=0.01),
+    "radam": fastbp.RAdam(lr=0.01),
 }
 
 each_route = pytest.mark.parametrize("case", ROUTES.values(), ids=ROUTES)
