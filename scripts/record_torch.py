@@ -69,6 +69,12 @@ CASES = {
             "momentum_decay": 0.01,
         },
     ],
+    "radam": ["RAdam", {"lr": 1e-3}],
+    "radam_all": ["RAdam", {"lr": 1e-3, "betas": [0.8, 0.99], "eps": 1e-4, "weight_decay": 0.05}],
+    "radam_decoupled": [
+        "RAdam",
+        {"lr": 1e-3, "betas": [0.8, 0.9], "weight_decay": 0.5, "decoupled_weight_decay": True},
+    ],
 }
 
 OPTIONS = {
@@ -189,6 +195,11 @@ def quantile(p, y, q=0.5):
     return torch.maximum(q * (y - p), (q - 1) * (y - p)).mean()
 
 
+def log_cosh(p, y):
+    """Keras's LogCosh."""
+    return (torch.logaddexp(p - y, y - p) - np.log(2)).mean()
+
+
 def gaussian(z, y):
     mean, log_variance = z.chunk(2, dim=1)
     return F.gaussian_nll_loss(mean, y, log_variance.exp(), eps=1e-300)
@@ -222,6 +233,7 @@ def loss_values(rng):
         pairs[f"squared_error/{name}"] = lambda z, a=activation: squared_error(a(z), y)
         pairs[f"mae/{name}"] = lambda z, a=activation: F.l1_loss(a(z), y)
         pairs[f"huber/{name}"] = lambda z, a=activation: F.huber_loss(a(z), y)
+        pairs[f"log_cosh/{name}"] = lambda z, a=activation: log_cosh(a(z), y)
         pairs[f"quantile/{name}"] = lambda z, a=activation: quantile(a(z), y)
     small = {
         "poisson/identity": partial(F.poisson_nll_loss, target=counts),

@@ -1,4 +1,4 @@
-"""Checks of plain numbers among arguments."""
+"""Checks of numbers, flags and seeds that a user passes."""
 
 import math
 import operator
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def integer(value: Any, name: str, least: int) -> int:
-    """``value`` as an int of at least ``least``; TypeError or ValueError that says what came."""
+    """``value`` as an int of at least ``least``; else TypeError or ValueError."""
     number = as_integer(value)
     if number is None:
         raise TypeError(
@@ -22,17 +22,17 @@ def integer(value: Any, name: str, least: int) -> int:
 
 
 def as_integer(value: Any) -> int | None:
-    """``value`` as an int; None if it is no integer."""
+    """``value`` as an int; None if it is not an integer."""
     if isinstance(value, bool) or not hasattr(type(value), "__index__"):
         return None
     try:
         return operator.index(value)
-    except TypeError:  # every array has an __index__, but only one of a single integer a value
+    except TypeError:  # every array has __index__; it raises unless the array is a single integer
         return None
 
 
 def count(value: Any, name: str) -> int:
-    """``value`` as an int in [1, 2**63), which float64 can hold, too."""
+    """``value`` as an int in [1, 2**63)."""
     number = integer(value, name, 1)
     if number >= 2**63:
         raise ValueError(f"{name} is 2**63 or more, expected an integer in [1, 2**63)")

@@ -1,4 +1,4 @@
-"""How a named thing is found in its table."""
+"""Look-up of names in tables."""
 
 from collections.abc import Mapping
 from typing import TypeVar

@@ -15,7 +15,7 @@ class Activation(codes.ActivationFacts):
 
     name: str
     function: Callable[..., Any] | None = None
-    """The user's own, if it is one."""
+    """The njit function of a custom activation."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the facts from the table: a pickle of another version has other codes."""
@@ -28,16 +28,16 @@ ACTIVATIONS = {
 }
 
 HIDDEN = {name: a for name, a in ACTIVATIONS.items() if not a.output_only}
-"""Those that a hidden layer can have."""
+"""The activations of hidden layers."""
 
 ActivationLike: TypeAlias = str | Callable[..., Any]
 """What a user passes for an activation: a name, or their own njit function."""
 
 
 def lookup(activation: object, argument: str = "output") -> Activation:
-    """The activation that is meant, for an output layer.
+    """The activation that the user names, for an output layer.
 
-    ValueError for a name that is not known, or an own one that is wrong; TypeError for no name.
+    ValueError for an unknown name or a wrong custom one, TypeError for another type.
     """
     return _lookup(ACTIVATIONS, activation, argument)
 

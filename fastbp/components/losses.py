@@ -17,10 +17,10 @@ class Loss(codes.LossFacts):
 
     name: str
     function: Callable[..., float] | None = None
-    """The user's own, if it is one."""
+    """The njit function of a custom loss."""
 
     def goes_with(self, output: activations.Activation) -> bool:
-        """Whether it goes with this output activation; a custom one needs a loss for any."""
+        """Whether it goes with this output activation. A custom one needs a loss that takes any."""
         if output.function is not None:
             return set(codes.HIDDEN_ACTIVATIONS) <= set(self.outputs)
         return output.name in self.outputs
@@ -31,7 +31,7 @@ class Loss(codes.LossFacts):
         return self.targets == codes.CLASS
 
     def n_targets(self, n_out: int) -> int:
-        """Columns of y for ``n_out`` outputs, where y is no labels."""
+        """Columns of y for ``n_out`` outputs, where y is not labels."""
         return n_out // self.outputs_per_target
 
     def n_classes(self, n_out: int) -> int:
@@ -104,7 +104,7 @@ NUMBERED: dict[str, type[Huber | Quantile]] = {"Huber": Huber, "Quantile": Quant
 
 
 def lookup(loss: Any, argument: str = "loss") -> Loss:
-    """The loss that is meant. ValueError for a name that is not known, TypeError for no name."""
+    """The loss that the user names. ValueError for an unknown name, TypeError for another type."""
     if isinstance(loss, Huber | Quantile):
         (number,) = astuple(loss)
         return replace(LOSSES[loss.loss], parameter=number)
@@ -120,7 +120,7 @@ def _custom(function: Callable[..., float]) -> Loss:
 
 
 def to_dict(loss: Loss) -> Any:
-    """A loss as JSON has it: its name, or ``specs.to_dict`` of what the user passed."""
+    """The loss in types that JSON has: its name, or ``specs.to_dict`` of what the user passed."""
     return specs.to_dict(as_argument(loss))
 
 

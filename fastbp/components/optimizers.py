@@ -19,7 +19,7 @@ from ..common.specs import check_fields
 from ..kernels.base import codes
 from ..kernels.stages import update_rules as rules
 
-__all__ = ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam"]  # noqa: RUF022
+__all__ = ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam", "RAdam"]  # noqa: RUF022
 """The optimizers, which ``fastbp`` exports under these names. Messages list them in this order."""
 
 Hyper: TypeAlias = npt.NDArray[np.float64]
@@ -323,6 +323,42 @@ class NAdam(Adam):
         """See ``Optimizer``."""
         hyper = super().hyper()
         hyper[codes.DECAY] = self.momentum_decay
+        return hyper
+
+
+@dataclass(frozen=True, repr=False)
+class RAdam(Adam):
+    """Rectified Adam (Liu et al., 2020), torch's RAdam.
+
+    m' and v' as in Adam, and r_t = r - 2 t betas[1]^t / (1 - betas[1]^t), where
+    r = 2 / (1 - betas[1]) - 1. While r_t <= 5, w -= lr m'. From then on
+    w -= lr m' sqrt((r_t - 4) (r_t - 2) r / ((r - 4) (r - 2) r_t)) sqrt(1 - betas[1]^t) /
+    (sqrt(v) + eps). With decoupled_weight_decay weights decay as in AdamW.
+
+    The first update of a weight 0, whose gradient is -4:
+
+    >>> net = fastbp.Network([1, 1], init="zeros")
+    >>> optimizer = fastbp.RAdam(lr=0.1)
+    >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=optimizer, engine="numpy")
+    >>> trainer.step([[1.0]], [[2.0]])
+    4.0
+    >>> print(net.weights[0].round(3))
+    [[0.4]]
+    """
+
+    decoupled_weight_decay: bool = False
+
+    code: ClassVar[int] = rules.RADAM
+    extended: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_fields(self, decoupled_weight_decay=checks.flag)
+
+    def hyper(self) -> Hyper:
+        """See ``Optimizer``."""
+        hyper = super().hyper()
+        hyper[codes.DECAY] = self.decoupled_weight_decay
         return hyper
 
 

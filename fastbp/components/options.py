@@ -1,4 +1,4 @@
-"""What shapes an update beside loss and optimizer: penalties, dropout, clipping, and so on."""
+"""The options of a Trainer: penalties, dropout, clipping, class weights, schedule, rates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Options:
 
     @property
     def any(self) -> bool:
-        """Whether an update needs the extended kernels for one of these."""
+        """Whether one of these options needs the extended kernels."""
         numbers = (self.l1, self.l2, *self.dropout, self.label_smoothing)
         numbers += (self.clip_value, self.clip_norm, self.averaging)
         chosen = self.class_weight is not None or self.schedule is not None
@@ -86,7 +86,7 @@ class Options:
 
 
 def check(n_layers: int, n_out: int, loss: Loss, given: Arguments) -> Options:
-    """The options of a trainer; ValueError or TypeError for one that is not as it must be."""
+    """The checked options of a trainer. ValueError or TypeError names the option that is wrong."""
     smoothing = checks.from_zero_below_one(given.label_smoothing, "label_smoothing")
     if smoothing and not loss.has_classes:
         raise ValueError(
@@ -117,7 +117,7 @@ def check(n_layers: int, n_out: int, loss: Loss, given: Arguments) -> Options:
 
 
 def to_dict(asked: Options) -> dict[str, Any]:
-    """The options as arguments of a Trainer, as JSON has them."""
+    """The options as arguments of a Trainer, in types that JSON has."""
     weights = asked.class_weight
     return {
         "l1": asked.l1,
@@ -134,7 +134,7 @@ def to_dict(asked: Options) -> dict[str, Any]:
 
 
 def from_dict(described: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a Trainer that ``to_dict`` was made of; ``check`` checks them."""
+    """The arguments of a Trainer from the result of ``to_dict``; ``check`` checks them."""
     weights, schedule = described.get("class_weight"), described.get("schedule")
     if isinstance(weights, list):
         weights = dict(enumerate(weights))
@@ -144,7 +144,7 @@ def from_dict(described: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_full_batch(asked: Options) -> None:
-    """ValueError for an option that shapes updates, where there are none by batches: L-BFGS."""
+    """ValueError for an option that L-BFGS cannot use, because it makes no updates by batches."""
     given = {
         "dropout": any(asked.dropout),
         "clip_value": asked.clip_value > 0,

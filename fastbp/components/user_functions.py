@@ -12,11 +12,11 @@ from numba.core.registry import CPUDispatcher
 from ..kernels.base import jit
 
 STEP, TOLERANCE = 1e-6, 1e-4
-"""Of the central differences in float64 that an own gradient is compared with. Their error is some
-1e-10 of the loss over STEP, 1e-4 of a gradient that is as large as the loss."""
+"""Step of the central differences in float64, and the tolerance of a comparison with them. Their
+error is about 1e-10 of the loss over STEP: 1e-4 of a gradient as large as the loss."""
 
 MOST_Z = 4.0
-"""Size of the largest z that an activation is tried out at."""
+"""Largest |z| at which an activation is tried."""
 
 
 def is_compiled(function: object) -> bool:
@@ -25,7 +25,7 @@ def is_compiled(function: object) -> bool:
 
 
 def not_compiled(known: Iterable[str], function: object, argument: str) -> str:
-    """What to say of a function that is not an njit one, where names are known, too."""
+    """The error message for a function that njit has not compiled."""
     return (
         f"{argument} is {function!r}, of type {type(function).__name__}: it must be one of "
         f"{', '.join(map(repr, known))}, or a function that numba.njit has compiled"
@@ -64,7 +64,7 @@ def check_loss(function: Callable[..., float], n_out: int, softmax: bool) -> Non
         loss = _first_call(function, p, y, given)
         differences = np.array([_difference(function, p, y, i) for i in range(n_out)])
         off = np.abs(given - differences)
-        if not (off <= TOLERANCE * (1 + np.abs(differences))).all():  # as it is not where NaN is
+        if not (off <= TOLERANCE * (1 + np.abs(differences))).all():  # false for NaN
             i = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
             raise ValueError(
                 f"loss {function.__name__!r} wrote dloss_dp[{i}] = {given[i]:.6g} where central "
@@ -113,7 +113,7 @@ def activation_address(function: Callable[..., Any], itemsize: int) -> int:
             for i in range(count):
                 x = places[i]
                 value, derivative = function(x)
-                # NaN where there is no slope, too: no update is better than a wrong one.
+                # NaN where the derivative is not finite, too: then no update is made.
                 outputs[i] = value + derivative * 0.0 if x == x else x
                 places[i] = derivative
         except Exception:  # noqa: BLE001
@@ -131,14 +131,14 @@ def check_activation(function: Callable[..., Any]) -> None:
     """
     name = function.__name__
     for z in (0.0, *np.random.default_rng(0).uniform(-MOST_Z, MOST_Z, 16)):
-        a, derivative = _value_and_slope(function, z)
+        a, derivative = _value_and_derivative(function, z)
         if not np.isfinite([a, derivative]).all():
             raise ValueError(
                 f"activation {name!r} returned a = {a:.6g} and da/dz = {derivative:.6g} at "
                 f"z = {z:.6g}: "
                 "both must be finite for every z that is"
             )
-        above, below = (_value_and_slope(function, z + step)[0] for step in (STEP, -STEP))
+        above, below = (_value_and_derivative(function, z + step)[0] for step in (STEP, -STEP))
         difference = (above - below) / (2 * STEP)
         if z and not abs(derivative - difference) <= TOLERANCE * (1 + abs(difference)):
             raise ValueError(
@@ -148,7 +148,7 @@ def check_activation(function: Callable[..., Any]) -> None:
             )
 
 
-def _value_and_slope(function: Any, z: float) -> tuple[float, float]:
+def _value_and_derivative(function: Any, z: float) -> tuple[float, float]:
     try:
         returned = function(np.float64(z))
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What a network subtracts from inputs and targets, and divides them by: given, or estimated."""
+"""Means and scales that standardize inputs and targets: given by the user, or estimated."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +11,15 @@ from ..kernels.tables import arenas
 from .tables import Table, as_array, check_inputs
 
 CHUNK = 2**18
-"""Elements that an estimate has in memory at a time, some copies of 2 MB each."""
+"""Elements that an estimate reads at a time: a few copies of 2 MB each."""
 
 STEPS = 8
-"""Numbers that a network's dtype must tell apart within a standard deviation."""
+"""How many steps of the network's dtype a standard deviation must span."""
 
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """What the user calls x is (x - mean) / scale in the network; both float64 (n,)."""
+    """The network computes with (x - mean) / scale of the user's x; both float64 (n,)."""
 
     mean: Floats
     scale: Floats
@@ -27,14 +27,14 @@ class Units:
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """Of a network: for each of its inputs, and for each of its targets."""
+    """The units of a network's inputs and targets; None where they are not scaled."""
 
     inputs: Units | None = None
     targets: Units | None = None
 
     @property
     def any(self) -> bool:
-        """Whether something is scaled."""
+        """Whether inputs or targets are scaled."""
         return self.inputs is not None or self.targets is not None
 
 
@@ -64,12 +64,12 @@ def _numbers(value: Any, counts: tuple[int, ...], name: str) -> Floats:
     if array.shape != () and array.shape not in [(count,) for count in counts]:
         shapes = " or ".join(f"({count},)" for count in counts)
         raise ValueError(f"{name} has shape {array.shape}, expected {shapes}, or one number")
-    with np.errstate(over="ignore"):  # of a long double
+    with np.errstate(over="ignore"):  # a long double may overflow
         return array.astype(np.float64)
 
 
 def check(units: Units | None, dtype: np.dtype[Any], name: str) -> None:
-    """ValueError unless the numbers are of use in ``dtype``."""
+    """ValueError unless means and scales are finite and normal in ``dtype``."""
     if units is None:
         return
     limits = np.finfo(dtype)
@@ -175,7 +175,7 @@ def target_counts(n_out: int) -> tuple[int, ...]:
 
 
 def as_columns(y: Any, n_out: int, n_rows: int) -> Array:
-    """Targets as (n, columns). ValueError for a shape that no loss of numbers has."""
+    """Targets as (n, columns). ValueError for a shape that no scalable loss takes."""
     array = as_array(y, "y")
     columns = array[:, None] if array.ndim == 1 else array
     shapes = [(n_rows, count) for count in target_counts(n_out)]

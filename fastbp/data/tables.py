@@ -1,4 +1,4 @@
-"""The user's X and y: refused where they do not fit, else described as they lie for the gather.
+"""Checks of the user's X and y, and their description for the gather.
 
 Shapes and dtypes are checked here, before anything runs. Values are checked where they are read,
 a batch at a time, because a data set may be larger than memory: check_inputs and check_targets.
@@ -17,17 +17,17 @@ from ..kernels.base import codes
 from ..kernels.stages.losses import SUM_TOLERANCE
 
 MOST_EXPONENT = 60
-"""Of the largest weight of a row, to base 2: half of what single precision has."""
+"""Largest exponent of a row's weight, to base 2: half of single precision's."""
 
 MOST_ROWS = 2**40
-"""Of a table: only tricks with strides make more, and sizes of what they need must be int64."""
+"""Most rows of a table. Only arrays with stride 0 have more; sizes derived from it fit int64."""
 
 SUM_ROUNDING = 1e-5
-"""More than the order of summation changes the sum of a row of probabilities, in float32."""
+"""A bound on how much the order of summation changes the sum of a row, in float32."""
 
 
 class Table(NamedTuple):
-    """Rows of the user's data where they lie; nothing is copied.
+    """Rows of the user's data in place; nothing is copied.
 
     array: (rows, columns), any strides; holds on to the memory.
     descriptor: six integers, the address of the first entry (not always a multiple of the entry's
@@ -41,11 +41,11 @@ class Table(NamedTuple):
     descriptor: tuple[int, ...]
 
     def part(self, start: int, stop: int) -> "Table":
-        """Rows ``start`` to ``stop`` of it."""
+        """Its rows ``start`` to ``stop``."""
         return _table(self.array[start:stop], self.descriptor[3])
 
     def take(self, rows: Rows) -> "Table":
-        """A copy of these rows of it."""
+        """A copy of these rows."""
         return _table(self.array[rows], self.descriptor[3])
 
 
@@ -120,7 +120,7 @@ def as_row_weights(weights: Any, n_rows: int, name: str = "sample_weight") -> Fl
         )
     floats = array
     if array.dtype != np.float64 or not array.flags.c_contiguous:
-        with np.errstate(over="ignore"):  # of a long double
+        with np.errstate(over="ignore"):  # a long double may overflow
             floats = np.ascontiguousarray(array, np.float64)
     largest = float(floats.max(initial=0.0))  # NaN, if there is one
     if not (floats.min(initial=0.0) >= 0 and largest < np.inf):
@@ -142,7 +142,7 @@ def check_inputs(table: Table, rows: Rows, dtype: npt.DTypeLike, name: str = "X"
 def check_targets(
     table: Table, rows: Rows, loss: Loss, n_out: int, dtype: npt.DTypeLike, name: str = "y"
 ) -> None:
-    """ValueError for the first entry among ``rows`` that is no target of ``loss`` in ``dtype``."""
+    """ValueError for the first entry among ``rows`` that is not a target of ``loss``."""
     _check_targets(table, rows, loss, n_out, dtype, name, SUM_TOLERANCE)
 
 
@@ -156,7 +156,7 @@ def raise_bad_targets(
     table: Table, rows: Rows, loss: Loss, n_out: int, dtype: npt.DTypeLike, name: str = "y"
 ) -> NoReturn:
     """ValueError for the entry of ``rows`` that a kernel refused."""
-    # The kernel may have added up a row in another order, and so have been just above the limit.
+    # The kernel sums a row in another order, and may be just above the limit where this is not.
     _check_targets(table, rows, loss, n_out, dtype, name, SUM_TOLERANCE - SUM_ROUNDING)
     _raise_changed(name, rows)
 
@@ -171,9 +171,9 @@ _addressof, _from_buffer = ctypes.addressof, ctypes.c_char.from_buffer
 
 
 def address(array: Any) -> int:
-    """Where the first entry of an array lies in memory."""
+    """Address of the first entry of an array."""
     try:
-        # A third of the time of array.ctypes.data and of __array_interface__: step waits for it.
+        # Takes a third of the time of array.ctypes.data; every step waits for it.
         return _addressof(_from_buffer(array))
     except (TypeError, ValueError):  # read-only, not C-contiguous, or empty
         return int(array.__array_interface__["data"][0])
@@ -199,7 +199,7 @@ def as_array(data: Any, name: str) -> Array:
         return np.asarray(data)
     except MemoryError:
         raise
-    except Exception as error:  # its own __array__ may raise anything
+    except Exception as error:  # __array__ of the object may raise anything
         refusal = ValueError if isinstance(error, ValueError) else TypeError
         raise refusal(
             f"{name} is a {kind} that NumPy cannot read ({str(error) or repr(error)}): "
@@ -308,7 +308,7 @@ def _check_not_empty(array: Array, expected: str, name: str) -> None:
 
 
 def _read(table: Table, rows: Rows, dtype: npt.DTypeLike) -> Array:
-    """These rows as the gather reads them: what overflows ``dtype`` is inf."""
+    """These rows in ``dtype``, as the gather reads them: inf where they overflow."""
     with np.errstate(over="ignore", invalid="ignore"):
         return table.array[rows].astype(dtype)
 
@@ -401,7 +401,7 @@ def _check_sums(sums: Array, rows: Rows, tolerance: float, name: str) -> None:
 
 
 def _first(table: Table, rows: Rows, bad: Array) -> tuple[Any, str]:
-    """The first bad entry among ``rows``: its value as the user wrote it, and its place."""
+    """Value and place of the first bad entry among ``rows``, as the user wrote it."""
     i, column = (int(index) for index in np.argwhere(bad)[0])
     return table.array[rows[i], column], f"row {rows[i]}, column {column}"
 

@@ -18,12 +18,18 @@ SOFTPLUS = 6
 SILU = 7
 GELU = 8
 SOFTMAX = 9
+SELU = 10
+MISH = 11
 
 CUSTOM_ACTIVATION = CUSTOM_LOSS = 100
 """The user's own function, in extended plans (custom_activation.py, extended_losses.py)."""
 
 LEAKY_SLOPE = 0.01
 """Slope of leaky_relu below zero (torch's default)."""
+
+SELU_SCALE = 1.0507009873554804934
+SELU_ALPHA = 1.6732632423543772848
+"""Fixed point of mean 0 and variance 1 (Klambauer et al., 2017), as in torch."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,8 @@ ACTIVATIONS = {
     "softplus": ActivationFacts(SOFTPLUS, "Softplus", rectifier=True),
     "silu": ActivationFacts(SILU, "SiLU", needs_z=True, rectifier=True),
     "gelu": ActivationFacts(GELU, "GELU", needs_z=True, rectifier=True),
+    "selu": ActivationFacts(SELU, "SELU"),
+    "mish": ActivationFacts(MISH, "Mish", needs_z=True, rectifier=True),
     "softmax": ActivationFacts(SOFTMAX, "Softmax", output_only=True),
 }
 
@@ -68,6 +76,7 @@ HUBER = 5
 POISSON = 6
 GAUSSIAN_NLL = 7
 QUANTILE = 8
+LOG_COSH = 9
 
 REAL = 0
 COUNT = 1
@@ -110,6 +119,7 @@ LOSSES = {
     "mae": LossFacts(MAE, scalable=True),
     "huber": LossFacts(HUBER, scalable=True, parameter=1.0),
     "quantile": LossFacts(QUANTILE, scalable=True, parameter=0.5),
+    "log_cosh": LossFacts(LOG_COSH, scalable=True),
     "poisson": LossFacts(POISSON, ("identity", "softplus"), COUNT),
     "gaussian_nll": LossFacts(GAUSSIAN_NLL, ("identity",), outputs_per_target=2, scalable=True),
 }
@@ -124,6 +134,8 @@ LOSSES = {
   with d = p - y (Huber, 1964)
 - quantile: mean over rows and outputs of q d where d = y - p > 0, else (q - 1) d: p comes to be the
   quantile q of y (Koenker and Bassett, 1978)
+- log_cosh: mean over rows and outputs of ln cosh(p - y), Keras's LogCosh: like mse near 0, like mae
+  far from it
 - poisson: mean over rows and outputs of e^p - y p, where p is the logarithm of the rate (output
   "identity"), or of p - y ln(p + 1e-8), where p is the rate itself (output "softplus"); y counts
 - gaussian_nll: mean over rows and targets of 1/2 [s + (m - y)^2 e^-s], for outputs that are first

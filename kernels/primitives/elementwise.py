@@ -34,7 +34,11 @@ from ..base.codes import (
     IDENTITY,
     LEAKY_RELU,
     LEAKY_SLOPE,
+    MISH,
     RELU,
+    SELU,
+    SELU_ALPHA,
+    SELU_SCALE,
     SIGMOID,
     SILU,
     SOFTPLUS,
@@ -186,6 +190,17 @@ def _normal_density(x):
     return exp(x * x * -0.5) * 0.3989422804014327
 
 
+@inlined
+def _mish_parts(z):
+    """n, e and x = min(z, 40), where e = e^x and n = e (e + 2).
+
+    tanh(softplus(z)) = ((1 + e)^2 - 1) / ((1 + e)^2 + 1) = n / (n + 2), which is 1 from z = 40 on.
+    """
+    x = select(z > 40.0, 40.0, z)
+    e = exp(x)
+    return e * (e + 2.0), e, x
+
+
 @kernel
 def activation(code, z):
     """a of one vector z. SOFTMAX, which couples units, is in losses.py. Twin: same name."""
@@ -205,12 +220,17 @@ def activation(code, z):
         return z * sigmoid(z)
     if code == GELU:
         return z * _normal_cdf(z)
+    if code == SELU:
+        return select(z < 0.0, expm1(z) * (SELU_SCALE * SELU_ALPHA), z * SELU_SCALE)
+    if code == MISH:
+        n, _, _ = _mish_parts(z)
+        return z * (n / (n + 2.0))
     return z
 
 
 @kernel
 def derivative(code, z, a):
-    """da/dz of one vector. SILU and GELU read z. For CUSTOM_ACTIVATION z holds da/dz.
+    """da/dz of one vector. SILU, GELU and MISH read z. For CUSTOM_ACTIVATION z holds da/dz.
 
     Twin: same name.
     """
@@ -231,6 +251,11 @@ def derivative(code, z, a):
         return fma(z * s, 1.0 - s, s)
     if code == GELU:
         return fma(z, _normal_density(z), _normal_cdf(z))
+    if code == SELU:
+        return select(a > 0.0, fma(a, 0.0, SELU_SCALE), a + SELU_SCALE * SELU_ALPHA)
+    if code == MISH:
+        n, e, x = _mish_parts(z)
+        return n / (n + 2.0) + (x * e * 4.0 / (n + 2.0)) * ((e + 1.0) / (n + 2.0))
     if code == CUSTOM_ACTIVATION:
         return z
     return fma(a, 0.0, 1.0)

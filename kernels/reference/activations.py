@@ -78,6 +78,8 @@ _ACTIVATIONS = {
     codes.SOFTPLUS: softplus,
     codes.SILU: lambda z: z * sigmoid(z),
     codes.GELU: lambda z: z * _normal_cdf(z),
+    codes.SELU: lambda z: codes.SELU_SCALE * np.where(z > 0, z, codes.SELU_ALPHA * _elu(z)),
+    codes.MISH: lambda z: z * np.tanh(softplus(z)),
     codes.SOFTMAX: _softmax,
 }
 
@@ -91,6 +93,11 @@ def _silu_derivative(z, _a):
     return s * (1 + z * (1 - s))
 
 
+def _mish_derivative(z, _a):
+    q = np.exp(-2 * softplus(z))
+    return np.tanh(softplus(z)) + z * sigmoid(z) * 4 * q / (1 + q) ** 2  # 1 - tanh^2 of softplus
+
+
 _DERIVATIVES = {
     codes.IDENTITY: lambda z, _a: np.ones_like(z),
     codes.SIGMOID: lambda _z, a: a * (1 - a),
@@ -101,4 +108,8 @@ _DERIVATIVES = {
     codes.SOFTPLUS: lambda z, _a: sigmoid(z),
     codes.SILU: _silu_derivative,
     codes.GELU: lambda z, _a: _normal_cdf(z) + z * _normal_density(z),
+    codes.SELU: lambda z, a: np.where(
+        z > 0, codes.SELU_SCALE, a + codes.SELU_SCALE * codes.SELU_ALPHA
+    ).astype(z.dtype),
+    codes.MISH: _mish_derivative,
 }

@@ -131,10 +131,19 @@ def _gaussian_nll(p, y, _parameter, _output):
     return value, np.concatenate([d * precision, 0.5 * (1 - d * d * precision)], axis=1)
 
 
+def _log_cosh(p, y, _parameter, _output):
+    d = p - y
+    size = np.abs(d)
+    near = 0.5 * np.log1p(np.sinh(np.minimum(size, 0.75)) ** 2)
+    far = size - math.log(2) + np.log1p(np.exp(-2 * size))
+    return np.where(size < 0.75, near, far).astype(p.dtype), np.tanh(d)
+
+
 _MORE_LOSSES = {
     codes.MAE: _mae,
     codes.HUBER: _huber,
     codes.QUANTILE: _quantile,
+    codes.LOG_COSH: _log_cosh,
     codes.POISSON: _poisson,
     codes.GAUSSIAN_NLL: _gaussian_nll,
 }

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..base import codes
-from ..stages.update_rules import ADAGRAD, ADAM, ADAMW, NADAM, RMSPROP, SGD
+from ..stages.update_rules import ADAGRAD, ADAM, ADAMW, NADAM, RADAM, RMSPROP, SGD
 
 
 def penalty(weights, l1, l2):
@@ -40,7 +40,7 @@ def update(optimizer, hyper, t, w, g, m, v):
     dtype.
     """
     hyper, t = hyper.tolist(), int(t)
-    if optimizer == ADAMW:
+    if optimizer == ADAMW or (optimizer == RADAM and hyper[codes.DECAY]):
         w *= 1 - hyper[codes.LR] * hyper[codes.WEIGHT_DECAY]
     elif hyper[codes.WEIGHT_DECAY]:
         g = g + hyper[codes.WEIGHT_DECAY] * w
@@ -100,6 +100,20 @@ def _adagrad(hyper, t, w, g, _m, v):
     )
 
 
+def _radam(hyper, t, w, g, m, v):
+    beta1, beta2 = hyper[codes.BETA1], hyper[codes.BETA2]
+    m += (1 - beta1) * (g - m)
+    v *= beta2
+    v += (1 - beta2) * g * g
+    step = hyper[codes.LR] * (m / (1 - beta1**t))
+    rho_inf = 2 / (1 - beta2) - 1
+    rho = rho_inf - 2 * t * beta2**t / (1 - beta2**t)
+    if rho > 5:
+        rect = (rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)
+        step = step * (math.sqrt(1 - beta2**t) / (np.sqrt(v) + hyper[codes.EPS])) * math.sqrt(rect)
+    w -= step
+
+
 _UPDATES = {
     SGD: _sgd,
     ADAM: _adam,
@@ -107,4 +121,5 @@ _UPDATES = {
     RMSPROP: _rmsprop,
     ADAGRAD: _adagrad,
     NADAM: _nadam,
+    RADAM: _radam,
 }

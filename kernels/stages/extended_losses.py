@@ -21,7 +21,7 @@ from ..ir.simd import (
     store,
 )
 from ..ir.typed_pointers import typed_pointer_at
-from ..primitives.elementwise import derivative, exp, log
+from ..primitives.elementwise import derivative, exp, expm1, log, log1p, tanh
 from ..tables import job_table as J
 from ..tables import layout as P
 from ..tables import settings as H
@@ -32,6 +32,8 @@ from .losses import clear_padding, delta_from_output, loss_and_delta
 
 POISSON_EPS = 1e-8
 """What is added to a rate before its logarithm is taken (torch's default)."""
+
+LN2 = 0.6931471805599453
 
 
 @kernel
@@ -50,6 +52,12 @@ def _value_and_derivative(loss, parameter, is_log, p, y):
     if loss == codes.QUANTILE:
         rate = select(d > 0.0, d * 0.0 + (1.0 - parameter), d * 0.0 - parameter)
         return d * rate, select(d == 0.0, 0.0, rate)
+    if loss == codes.LOG_COSH:
+        size = fabs(d)
+        e = expm1(-size)
+        sinh = (e + e / (e + 1.0)) * 0.5  # of -size; far from 0 not used
+        near = log1p(select(size < 0.75, sinh * sinh, 0.0)) * 0.5
+        return select(size < 0.75, near, size - LN2 + log1p(exp(size * -2.0))), tanh(d)
     if is_log:
         rate = exp(p)
         return rate - y * p, rate - y

@@ -13,9 +13,10 @@ ADAMW = 2
 RMSPROP = 3
 ADAGRAD = 4
 NADAM = 5
-"""Codes. Moments: SGD keeps its velocity in m; ADAM, ADAMW and NADAM keep m and v; RMSPROP keeps
-the mean square in v and its velocity in m; ADAGRAD keeps the sum of squares in v. The column DECAY:
-ADAGRAD's of the learning rate, NADAM's of the momentum."""
+RADAM = 6
+"""Codes. Moments: SGD keeps its velocity in m; Adam's family keeps m and v; RMSPROP keeps the mean
+square in v and its velocity in m; ADAGRAD keeps the sum of squares in v. DECAY is the one of
+ADAGRAD's learning rate, of NADAM's momentum; 1 where the weight decay of RADAM is decoupled."""
 
 LR, MOMENTUM, NESTEROV, DECAY, SHRINK, BETA1, BETA2, EPS, UNBIAS, GRADIENT_LR = range(10)
 """What ``coefficients`` returns: LR is the step size, SHRINK AdamW's factor on the weights, UNBIAS
@@ -62,6 +63,12 @@ def extended_coefficients_of(optimizer, hyper, lr, momentum):
         ahead = lr * (1.0 - mu) / (1.0 - product)
         step = lr * later / (1.0 - product * later)
         unbias = 1.0 / math.sqrt(1.0 - hyper[codes.BETA2] ** t)
+    elif optimizer == RADAM:
+        step, rectified = radam_step(hyper, t, lr, momentum)
+        if not rectified:  # _adam divides by 1
+            unbias, eps = 0.0, 1.0
+        if hyper[codes.DECAY] != 0.0:
+            shrink, decay = 1.0 - lr * decay, 0.0
     elif optimizer == ADAGRAD:
         step = lr / (1.0 + (t - 1.0) * hyper[codes.DECAY])
     return (
@@ -76,6 +83,20 @@ def extended_coefficients_of(optimizer, hyper, lr, momentum):
         unbias,
         ahead,
     )
+
+
+@kernel
+def radam_step(hyper, t, lr, momentum):
+    """RAdam's step size at update t, from 1, and whether it is rectified (Liu et al., 2020)."""
+    beta2 = hyper[codes.BETA2]
+    step, unbiased = lr / (1.0 - momentum**t), 1.0 - beta2**t
+    longest = 2.0 / (1.0 - beta2) - 1.0
+    length = longest - 2.0 * t * beta2**t / unbiased
+    if length <= 5.0:
+        return step, False
+    variance = (length - 4.0) * (length - 2.0) * longest
+    variance /= (longest - 4.0) * (longest - 2.0) * length
+    return step * math.sqrt(unbiased * variance), True
 
 
 @kernel
@@ -173,7 +194,7 @@ def update_extended(optimizer, coef, w, g, m, v, count):
         _nadam(coef, w, g, m, v, count)
     elif optimizer == ADAGRAD:
         _adagrad(coef, w, g, v, count)
-    else:
+    else:  # RADAM, too, goes by _adam
         update(optimizer, coef, w, g, m, v, count)
 
 

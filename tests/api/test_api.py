@@ -35,7 +35,7 @@ def parameters_after(case, X, y, engine="numba", **options):
 
 @pytest.mark.quick
 def test_the_names():
-    optimizers = {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam", "LBFGS"}
+    optimizers = {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam", "RAdam", "LBFGS"}
     losses = {"Huber", "Quantile"}
     names = {"Network", "Trainer", "History", "embed", "schedules", "show_config", "warmup"}
     names |= {"from_torch", "load"}

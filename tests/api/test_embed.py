@@ -406,6 +406,7 @@ def run(sizes):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_the_users_own_cache_holds_no_address(tmp_path):
     """A second process, with other networks in between: its addresses are others."""

@@ -10,6 +10,7 @@ surrogate = load("surrogate")
 reinforce = load("reinforce")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_the_pole_stands_once_the_model_has_learned_the_motor(seed):
     models = (cart_pole.new_trainer(seed).compiled() for _ in range(2))
@@ -33,6 +34,7 @@ def test_the_peer_in_numpy_is_the_same_model():
     assert cart_pole.control_from_python(peer, 100, rng) < 10
 
 
+@pytest.mark.slow
 def test_the_surrogates_trajectory_is_near_the_true_one():
     trainer, error = surrogate.train()
     assert error < 0.01
@@ -40,6 +42,7 @@ def test_the_surrogates_trajectory_is_near_the_true_one():
     assert distance < 0.1 * size
 
 
+@pytest.mark.slow
 def test_the_return_rises():
     for seed in range(3):
         returns = reinforce.learn(

@@ -135,6 +135,7 @@ def test_a_header_of_another_type_is_refused(header, way):
         way.predict(model, np.ones((6, 4)), np.ones((6, 1)))
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @guarding
 @pytest.mark.parametrize("length", [0, 2])

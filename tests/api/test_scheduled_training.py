@@ -31,6 +31,7 @@ OPTIMIZERS = {
     "SGD": fastbp.SGD(0.1, momentum=0.9),
     "Adam": fastbp.Adam(0.01),
     "AdamW": fastbp.AdamW(0.01),
+    "RAdam": fastbp.RAdam(0.01),
     "RMSprop": fastbp.RMSprop(0.01, momentum=0.5),
 }
 

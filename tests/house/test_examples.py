@@ -161,6 +161,7 @@ def overfitted() -> list[dict[str, tuple[fastbp.History, float]]]:
     ]
 
 
+@pytest.mark.slow
 def test_a_network_overfits(overfitted):
     for runs in overfitted:
         history, end = runs["nothing"]
@@ -213,6 +214,7 @@ def test_online_gradients_equal_the_chain_rule(row):
         np.testing.assert_allclose(got[1], right[1], rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("example", "shown"),
     [

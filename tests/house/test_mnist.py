@@ -19,6 +19,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_prints_what_it_reached_and_how_fast(folder, capsys):
     mnist.main(["--data", str(folder), "--epochs", "2", "--seed", "1"])
     head, ready, *epochs, test, speed = capsys.readouterr().out.splitlines()

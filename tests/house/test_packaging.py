@@ -40,6 +40,7 @@ def sources(folder, prefix):
     return {prefix + path.relative_to(folder).as_posix() for path in folder.rglob("*.py")}
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_holds_nothing_but_fastbp(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
@@ -60,6 +61,7 @@ print(numpy.isfinite(trainer.step(numpy.ones((4, 2)), numpy.ones((4, 1)))))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_trains_from_another_folder(site, tmp_path):
     program = f"import sys; sys.path.insert(0, {str(site)!r}); {TRAIN}"

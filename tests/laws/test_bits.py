@@ -68,6 +68,7 @@ def test_the_bits_do_not_depend_on_shares(workers):
     assert digests(workers) == digests()
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @threading_layers.each_layer
 def test_the_bits_do_not_depend_on_the_threading_layer(layer):
@@ -75,6 +76,7 @@ def test_the_bits_do_not_depend_on_the_threading_layer(layer):
     assert processes.run(program, **threading_layers.settings(layer)) == f"{digests()}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_the_bits_do_not_depend_on_the_cache(tmp_path):
     """Compiled anew, and loaded from what that left."""

@@ -173,6 +173,7 @@ def stay_inside(side, dtype):
                 trainer.loss_and_gradients(X, y, weights)
 
 
+@pytest.mark.slow
 @pytest.mark.law7
 @pytest.mark.process
 @guarding

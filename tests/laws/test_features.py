@@ -21,8 +21,8 @@ from support.features import (
     SETS,
     Feature,
     each_feature,
-    each_route,
     each_set,
+    each_set_by_each_route,
 )
 from support.internals import core
 from support.trainers import bits
@@ -125,8 +125,7 @@ def assert_engines_agree(feature, case, dtype, optimizer):
 
 @pytest.mark.law2
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
-@each_set
-@each_route
+@each_set_by_each_route
 def test_engines_agree(case, feature, optimizer):
     assert_engines_agree(feature, case, "float64", optimizer)
 

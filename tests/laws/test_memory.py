@@ -123,6 +123,7 @@ def report_growth():
     print([growth(work) for work in works()])
 
 
+@pytest.mark.slow
 @pytest.mark.law6
 @pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -188,6 +189,7 @@ def report_compilations(folder):
     print(run.code.cache_info().currsize, len(recorder.buffer))
 
 
+@pytest.mark.slow
 @pytest.mark.law6
 @pytest.mark.process
 def test_every_network_and_every_kind_of_array_is_one_compilation(tmp_path):

@@ -368,6 +368,7 @@ def stay_inside(side, dtype):
         every_call(SimpleNamespace(trainer=trainer, X=X, y=y, size=trainer.batch_size))
 
 
+@pytest.mark.slow
 @pytest.mark.law7
 @pytest.mark.process
 @guarding
@@ -465,6 +466,7 @@ def mean_square(depth, **kinds):
     return trainer.fit(X, X[:, 0] * X[:, 1], epochs=100)["loss"][-1]
 
 
+@pytest.mark.slow
 def test_a_deep_residual_network_learns_where_a_plain_one_does_not():
     assert mean_square(100) > 0.5
     assert mean_square(100, **BOTH) < 0.1

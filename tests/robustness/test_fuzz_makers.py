@@ -103,6 +103,7 @@ MAKERS = {
     fastbp.RMSprop: {"lr": 0.1, "alpha": 0.9, "eps": 1e-8, "momentum": 0.9},
     fastbp.Adagrad: {"lr": 0.1, "lr_decay": 0.1, "eps": 1e-8, "weight_decay": 0.1},
     fastbp.NAdam: {"lr": 0.1, "betas": (0.9, 0.99), "momentum_decay": 0.1},
+    fastbp.RAdam: {"lr": 0.1, "betas": (0.9, 0.99), "decoupled_weight_decay": True},
     fastbp.LBFGS: {"history": 5, "tolerance": 0.1, "max_line_search": 5},
     fastbp.Huber: {"delta": 1.0},
     fastbp.Quantile: {"q": 0.5},

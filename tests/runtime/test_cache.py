@@ -69,6 +69,7 @@ class Copy:
 COMPILED, LOADED = "0 0", "1 1"
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_kernels_are_compiled_anew_when_one_that_they_call_is_edited(tmp_path):
     copy = Copy(tmp_path)
@@ -87,6 +88,7 @@ def test_kernels_are_compiled_anew_when_one_that_they_call_is_edited(tmp_path):
     assert {path.name for path in copy.cache.iterdir()} == {fresh.folder, edited.folder}
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_nothing_outside_of_the_kernels_goes_into_them(tmp_path):
     copy = Copy(tmp_path)
@@ -95,6 +97,7 @@ def test_nothing_outside_of_the_kernels_goes_into_them(tmp_path):
     assert copy.run() == SimpleNamespace(values=fresh.values, n_correct=LOADED, folder=fresh.folder)
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_installations_side_by_side_never_meet(tmp_path):
     """Equal ones share their kernels, others keep their own."""
@@ -111,6 +114,7 @@ def test_installations_side_by_side_never_meet(tmp_path):
     assert again[0].values != again[1].values
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
     copy = Copy(tmp_path)
@@ -133,6 +137,7 @@ print(len(recorder.buffer))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_every_function_that_is_called_from_python_is_cached():
     assert type(run.parallel._cache) is kernel_cache.StampedCache
@@ -299,6 +304,7 @@ def test_without_a_setting_the_folder_is_among_the_users_caches(tmp_path):
     assert folder.name.startswith("fastbp-")
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("kind", ["*.nbc", "*.nbi"])
 @pytest.mark.parametrize("length", [0, 100])

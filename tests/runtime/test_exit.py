@@ -62,6 +62,7 @@ def check_exits(environment):
             process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @threading_layers.each_layer
 def test_a_process_ends_while_a_daemon_thread_trains(layer):

@@ -239,6 +239,7 @@ def run(programs, layer):
     assert found.splitlines()[-1] == layer  # TBB may have said before that it found other threads
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @threading_layers.each_layer
 @pytest.mark.parametrize("programs", PROGRAMS.values(), ids=PROGRAMS)
@@ -246,6 +247,7 @@ def test_a_process_goes_on_that_is_forked_from_one(programs, layer):
     run(programs, layer)
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @threading_layers.each_layer
 def test_a_process_of_joblib_goes_on(layer):

@@ -66,6 +66,7 @@ def report(dtype):
 WARM = "import test_startup as t; t.report({!r})"
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_after_warmup_nothing_compiles(tmp_path):
     """In a process with an empty cache, and in one that finds all of it there."""

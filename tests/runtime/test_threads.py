@@ -249,6 +249,7 @@ def setting_stays():
     return all(kept) and numba.get_num_threads() == setting
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @threading_layers.each_layer
 def test_several_python_threads_with_the_threading_layer(layer):

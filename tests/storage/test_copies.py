@@ -69,6 +69,7 @@ place.write_bytes(pickle.dumps(trainer))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("bits", [bits for bits in width.WIDTHS if bits != width.BITS])
 def test_a_pickle_goes_on_at_any_vector_width(bits, tmp_path):

@@ -172,6 +172,10 @@ MODULES = [
     elementwise("Softplus", lambda z: np.logaddexp(z, 0), beta=1.0, threshold=20.0),
     elementwise("SiLU", lambda z: z / (1 + np.exp(-z))),
     elementwise("GELU", lambda z: z / 2 * (1 + erf(z / math.sqrt(2))), approximate="none"),
+    elementwise(
+        "SELU", lambda z: 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543773 * np.expm1(z))
+    ),
+    elementwise("Mish", lambda z: z * np.tanh(np.logaddexp(z, 0))),
     elementwise("Softmax", softmax, dim=None),
     elementwise("LogSoftmax", lambda z: np.log(softmax(z)), dim=None),
     elementwise("Identity", np.copy),

@@ -104,10 +104,34 @@ OTHERS = {
     "rmsprop": fastbp.RMSprop(lr=0.002, momentum=0.5),
     "adagrad": fastbp.Adagrad(lr=0.02),
     "nadam": fastbp.NAdam(lr=0.01),
+    "radam": fastbp.RAdam(lr=0.01),
 }
 
 each_route = pytest.mark.parametrize("case", ROUTES.values(), ids=ROUTES)
-each_set = pytest.mark.parametrize("feature", SETS.values(), ids=SETS)
+SLOW = {"wide": PAIRS}
+"""Pairs of features in wide layers: 360,000 parameters, and 0.7 s a pair."""
+
+
+def _sets(routes):
+    """Every set of features on these routes; those with a slow one are slow."""
+    for name, feature in SETS.items():
+        slow = any(name in SLOW.get(route, ()) for route in routes)
+        yield name, feature, [pytest.mark.slow] if slow else []
+
+
+each_set = pytest.mark.parametrize(
+    "feature", [pytest.param(f, id=name, marks=marks) for name, f, marks in _sets(ROUTES)]
+)
+"""For tests that try all routes."""
+
+each_set_by_each_route = pytest.mark.parametrize(
+    ("case", "feature"),
+    [
+        pytest.param(case, feature, id=f"{route}-{name}", marks=marks)
+        for route, case in ROUTES.items()
+        for name, feature, marks in _sets([route])
+    ],
+)
 each_feature = pytest.mark.parametrize("feature", FEATURES.values(), ids=FEATURES)
 
 

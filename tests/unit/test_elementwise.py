@@ -34,6 +34,7 @@ SINGLE = {  # stage, the same in double precision, range, largest error in ULP
     "sigmoid": (codes.SIGMOID, lambda x: 1 / (1 + np.exp(-x)), EVERYWHERE, 2.6),
     "softplus": (codes.SOFTPLUS, lambda x: np.logaddexp(0, x), EVERYWHERE, 1.8),
     "silu": (codes.SILU, lambda x: x / (1 + np.exp(-x)), (-87, np.inf), 3.0),
+    "mish": (codes.MISH, lambda x: x * np.tanh(np.logaddexp(0, x)), (-87, np.inf), 4.0),
 }
 """The bounds hold with fused multiply-add and without."""
 
@@ -159,6 +160,8 @@ LIMITS = {
     "sigmoid": (codes.SIGMOID, {inf: 1, -inf: 0, 1000: 1, -1000: 0, 0: 0.5}),
     "softplus": (codes.SOFTPLUS, {inf: inf, -inf: 0, 1000: 1000, -1000: 0}),
     "silu": (codes.SILU, {inf: inf, 1000: 1000, -1000: 0, 0: 0}),
+    "mish": (codes.MISH, {inf: inf, 1000: 1000, -1000: 0, 0: 0}),
+    "selu": (codes.SELU, {inf: inf, 0: 0}),
     "gelu": (codes.GELU, {inf: inf, 1000: 1000, -1000: 0, 0: 0}),
     "relu": (codes.RELU, {inf: inf, -inf: 0, 0: 0}),
 }

@@ -89,10 +89,10 @@ NOT_FINITE = [("f4", np.nan), ("f4", np.inf), ("f4", -np.inf), ("f8", np.nan), (
 @pytest.mark.parametrize(("kind", "value"), NOT_FINITE)
 def test_gather_reports_what_is_not_finite(kind, value, dtype):
     w = vector_lanes(dtype)
-    for columns in (1, w + 1):
+    for columns, place in ((1, 0), (w + 1, 0), (w + 1, w - 1), (w + 1, w)):
         for row in range(w):
             array = np.zeros((w + 1, columns), kind)
-            array[row, -1] = value
+            array[row, place] = value
             gather = Gather(array, dtype)
             for run in (gather.run, gather.run_rows):
                 assert run(NO_ORDER, 0, w)[1]
