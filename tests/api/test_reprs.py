@@ -21,6 +21,7 @@ SPECS = {
     "fastbp.RMSprop(lr=0.5, alpha=0.0)": fastbp.RMSprop(0.5, alpha=0),
     "fastbp.Adagrad(lr_decay=0.5)": fastbp.Adagrad(lr_decay=0.5),
     "fastbp.NAdam(momentum_decay=0.5)": fastbp.NAdam(momentum_decay=0.5),
+    "fastbp.RAdam(decoupled_weight_decay=True)": fastbp.RAdam(decoupled_weight_decay=True),
     "fastbp.LBFGS(history=3)": fastbp.LBFGS(3),
     "fastbp.Huber(delta=0.5)": fastbp.Huber(0.5),
     "fastbp.Quantile(q=0.25)": fastbp.Quantile(0.25),

@@ -127,6 +127,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
 SECOND = """
 from numba.core import event
 from support.cases import CASES
+from support.internals import core
 case = CASES["odd"]
 trainer = case.trainer("float32")
 with event.install_recorder("numba:run_pass") as recorder:
