@@ -45,7 +45,7 @@ def test_the_core_tests_pass_at(bits, runs):
     assert " passed" in processes.finish(runs[bits])
 
 
-SHOW = "from fastbp.kernels import width; print(width.BITS, width.lanes(4), width.lanes(8))"
+SHOW = "from fastbp.kernels.base import width; print(width.BITS, width.lanes(4), width.lanes(8))"
 
 
 @pytest.mark.process
