@@ -87,7 +87,7 @@ def own_parts(widths):
     for width in widths:
         environ = {"FASTBP_VECTOR_BITS": WIDTHS[width]}
         for name, call in VARIANTS.items():
-            program = Program(call, "from fastbp.kernels import run", True, environ)
+            program = Program(call, "from fastbp.kernels.entry import run", True, environ)
             found[f"compile {name}", width] = program
     return found
 
