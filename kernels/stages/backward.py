@@ -83,7 +83,7 @@ def error_of_inputs(plan, params, work, first, last):
     multiply_across(
         offset(params, plan[1, P.WEIGHTS]),
         plan[1, P.WEIGHT_STRIDE],
-        delta_of(plan, work, first, 1),
+        delta_of(plan, work, first, _ONE),
         block,
         offset(work, first * block + plan[1, P.IN]),
         block,

@@ -3,6 +3,8 @@
 Lanes are rows, so a sum or a maximum over outputs is a chain of plain vector operations.
 """
 
+import numpy as np
+
 from ..base import codes
 from ..base.jit import kernel
 from ..ir.simd import (
@@ -17,6 +19,8 @@ from ..ir.simd import (
     store,
 )
 from ..primitives.elementwise import derivative, exp, log, log1p
+
+_ZERO = np.int64(0)  # a Python constant would compile its callee once more
 
 SUM_TOLERANCE = 1e-3
 """How far from 1 a row of probabilities may sum."""
@@ -211,7 +215,7 @@ def _argmax_is_correct(p, y, labels, units):
     n_lanes = lanes(p)
     top, guess = load(p, 0), splat(p, 0.0)
     finite = top * 0.0
-    best, truth = _target(y, 0, labels, 0), splat(p, 0.0)
+    best, truth = _target(y, _ZERO, labels, _ZERO), splat(p, 0.0)
     for unit in range(1, units):
         x, t = load(p, unit * n_lanes), _target(y, unit * n_lanes, labels, unit)
         guess = select(x > top, unit, guess)

@@ -8,6 +8,8 @@ the bits are the same for any number of threads.
 
 import math
 
+import numpy as np
+
 from ..base.jit import kernel
 from ..ir.simd import (
     fabs,
@@ -24,8 +26,16 @@ from ..tables import layout as P
 from ..tables import settings as H
 from .forward import padded
 
+# Which of a panel's two sums. NumPy values: a Python constant would compile its callee once more.
+_SIZES, _SQUARES = np.int64(0), np.int64(1)
+_SQUARES_OF_GRADIENT = _SIZES
+
 NORM_EPS = 1e-6
 """Added to a norm before it divides (torch's clip_grad_norm_)."""
+
+WEIGHT, NO_WEIGHT = np.bool_(True), np.bool_(False)
+"""Whether elements of a gradient are weights, which alone have a penalty. Python's constants would
+compile each callee once more."""
 
 SCALE, L1_FACTOR, L2_FACTOR, LARGEST, CLIPPING, DECAY_OF_AVERAGE = range(6)
 """What ``common_coefficients`` returns."""
@@ -129,7 +139,7 @@ def measure_gradient(plan, params, gradient, work, hyper, worker, workers):
             squares = splat(weights, 0.0)
             if not frozen:
                 for i in range(0, plan[layer, P.INPUTS] * n_lanes, n_lanes):
-                    x = _final(coef, load(weights, i), load(g, i), True)
+                    x = _final(coef, load(weights, i), load(g, i), WEIGHT)
                     squares = fma(x, x, squares)
                 for kind in range(plan[layer, P.PER_UNIT]):
                     at = (
@@ -137,7 +147,7 @@ def measure_gradient(plan, params, gradient, work, hyper, worker, workers):
                         + kind * plan[layer, P.PER_UNIT_STRIDE]
                         + panel * n_lanes
                     )
-                    x = _final(coef, load(params, at), load(gradient, at), False)
+                    x = _final(coef, load(params, at), load(gradient, at), NO_WEIGHT)
                     squares = fma(x, x, squares)
             store(_sums_of(plan, work, layer, panel), 0, squares)
 
@@ -163,9 +173,9 @@ def penalty(plan, work, hyper):
     """L1 sum |w| + L2 / 2 sum w^2, from the sums of ``measure_weights``. Twin: same name."""
     value = 0.0
     if hyper[H.L1] != 0.0:  # 0 * inf is NaN
-        value += hyper[H.L1] * _total(plan, work, 0)
+        value += hyper[H.L1] * _total(plan, work, _SIZES)
     if hyper[H.L2] != 0.0:
-        value += 0.5 * hyper[H.L2] * _total(plan, work, 1)
+        value += 0.5 * hyper[H.L2] * _total(plan, work, _SQUARES)
     return value
 
 
@@ -175,7 +185,7 @@ def clip_scale(plan, work, hyper):
 
     Not finite where the gradient is not. Twin: same name.
     """
-    norm = math.sqrt(_total(plan, work, 0))
+    norm = math.sqrt(_total(plan, work, _SQUARES_OF_GRADIENT))
     scale = hyper[H.CLIP_NORM] / (norm + NORM_EPS)
     return min(1.0, scale) if math.isfinite(norm) else math.nan
 
@@ -191,7 +201,7 @@ def finish_gradients(plan, params, gradient, hyper, worker, workers):
         for panel in range(first, last):
             at = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE]
             count = plan[layer, P.INPUTS] * n_lanes
-            final_gradient(coef, offset(params, at), offset(gradient, at), count, True)
+            final_gradient(coef, offset(params, at), offset(gradient, at), count, WEIGHT)
             for kind in range(plan[layer, P.PER_UNIT]):
                 at = plan[layer, P.BIAS] + kind * plan[layer, P.PER_UNIT_STRIDE] + panel * n_lanes
-                final_gradient(coef, offset(params, at), offset(gradient, at), n_lanes, False)
+                final_gradient(coef, offset(params, at), offset(gradient, at), n_lanes, NO_WEIGHT)

@@ -1,5 +1,7 @@
 """Weight gradients, and the optimizer's update of each tile while it is in the nearest cache."""
 
+import numpy as np
+
 from ..base import codes
 from ..base.jit import kernel
 from ..base.variants import by_plan
@@ -25,6 +27,8 @@ from .forward import padded
 from .norm import norm_gradients
 from .regularization import (
     DECAY_OF_AVERAGE,
+    NO_WEIGHT,
+    WEIGHT,
     common_coefficients,
     final_gradient,
     move_average,
@@ -38,6 +42,8 @@ from .update_rules import (
     update,
     update_extended,
 )
+
+_ZERO = np.int64(0)  # a Python constant would compile its callee once more
 
 UPDATE, STORE, ACCUMULATE = range(3)
 """Modes, by the use of a gradient. UPDATE: the optimizer takes it, tile by tile. STORE: it is
@@ -152,29 +158,15 @@ def _outer(a, deltas, g, rows, count):
 
 
 @kernel
-def _add_vectors(total, g, count):
-    """total += g, for ``count`` elements."""
-    for i in range(0, count, lanes(g)):
-        store(total, i, load(total, i) + load(g, i))
-
-
-@kernel
-def _copy_vectors(total, g, count):
-    """total = g, for ``count`` elements."""
-    for i in range(0, count, lanes(g)):
-        store(total, i, load(g, i))
-
-
-@kernel
 def _use_gradient(plan, coef, arenas, mode, at, g, count, is_weight):
     """Update ``count`` elements from ``at`` on by the gradient g, or store it, by the mode."""
     params, moments, _ = arenas
     if mode == UPDATE:
         update_tile(plan, coef, params, moments, at, g, count, is_weight)
-    elif mode == ACCUMULATE:
-        _add_vectors(offset(moments, at), g, count)
-    else:
-        _copy_vectors(offset(moments, at), g, count)
+        return
+    total = offset(moments, at)
+    for i in range(0, count, lanes(g)):
+        store(total, i, load(total, i) + load(g, i) if mode == ACCUMULATE else load(g, i))
 
 
 # The parts of a layer. Arguments as in ``update_part``; scratch: the worker's; coef: the scalars.
@@ -202,7 +194,7 @@ def _weights_of_small_batch(plan, layer, arenas, scratch, coef, mode, rows, work
             count = min(P.SMALL_BATCH_VECTORS, high - i)
             at = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE] + i * n_lanes
             _outer(offset(work, plan[layer, P.IN] + i * rows), deltas, scratch, rows, count)
-            _use_gradient(plan, coef, arenas, mode, at, scratch, count * n_lanes, True)
+            _use_gradient(plan, coef, arenas, mode, at, scratch, count * n_lanes, WEIGHT)
 
 
 @kernel
@@ -216,7 +208,7 @@ def _weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors):
     tile = min(ROWS, n_lanes) * n_lanes
     n_moments, size = plan[0, P.MOMENTS], plan[0, P.PARAMETERS]
     panels, stride = -(-plan[layer, P.OUTPUTS] // n_lanes), plan[layer, P.WEIGHT_STRIDE]
-    panel = 0
+    panel = _ZERO
     while panel < panels:
         n = next_vectors(panels - panel)
         deltas = _delta_panel(plan, work, layer, panel)
@@ -243,7 +235,7 @@ def _weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors):
             if updates:
                 for j in range(n):
                     g, place = offset(scratch, j * tile), at + j * stride
-                    update_tile(plan, coef, params, moments, place, g, tile, True)
+                    update_tile(plan, coef, params, moments, place, g, tile, WEIGHT)
         panel += n
 
 
@@ -254,7 +246,7 @@ def _biases_of_layer(plan, layer, arenas, scratch, coef, mode, span, rows):
     for panel in range(span[0], span[1]):
         at = plan[layer, P.BIAS] + panel * n_lanes
         store(scratch, 0, sum_of_vectors(_delta_panel(plan, arenas[2], layer, panel), rows))
-        _use_gradient(plan, coef, arenas, mode, at, scratch, n_lanes, False)
+        _use_gradient(plan, coef, arenas, mode, at, scratch, n_lanes, NO_WEIGHT)
 
 
 @kernel
@@ -267,7 +259,7 @@ def _norms(plan, layer, arenas, scratch, coef, mode, span, vectors):
         for kind in range(2):
             start = plan[layer, P.BIAS] + (kind + 1) * plan[layer, P.PER_UNIT_STRIDE]
             g = offset(scratch, kind * n_lanes)
-            _use_gradient(plan, coef, arenas, mode, start + panel * n_lanes, g, n_lanes, False)
+            _use_gradient(plan, coef, arenas, mode, start + panel * n_lanes, g, n_lanes, NO_WEIGHT)
 
 
 _norms_of_layer = by_plan(None, _norms)
@@ -328,7 +320,8 @@ def apply_part(plan, params, moments, gradient, hyper, worker, workers):
             end = start + plan[layer, P.INPUTS] * n_lanes
             for at in range(start, end, APPLIED_AT_A_TIME):
                 count = min(APPLIED_AT_A_TIME, end - at)
-                update_tile(plan, coef, params, moments, at, offset(gradient, at), count, True)
+                update_tile(plan, coef, params, moments, at, offset(gradient, at), count, WEIGHT)
             for kind in range(plan[layer, P.PER_UNIT]):
                 at = plan[layer, P.BIAS] + kind * plan[layer, P.PER_UNIT_STRIDE] + panel * n_lanes
-                update_tile(plan, coef, params, moments, at, offset(gradient, at), n_lanes, False)
+                g = offset(gradient, at)
+                update_tile(plan, coef, params, moments, at, g, n_lanes, NO_WEIGHT)
