@@ -1,4 +1,6 @@
-"""How tests are run: Hypothesis, and the marker ``quick``."""
+"""How tests are run: Hypothesis, Ctrl-C, and the markers that select."""
+
+import signal
 
 import pytest
 from hypothesis import settings
@@ -7,11 +9,14 @@ from hypothesis import settings
 settings.register_profile("fastbp", derandomize=True, deadline=None, database=None)
 settings.load_profile("fastbp")
 
+# A shell's background jobs ignore Ctrl-C, which some tests send to themselves.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """``quick(only)`` marks a test where the id of its parameters has this part."""
+    """``quick(only)`` and ``slow(only)`` mark tests whose parameters have this part in their id."""
     for item in items:
-        for mark in [mark for mark in item.own_markers if mark.name == "quick"]:
+        for mark in [mark for mark in item.own_markers if mark.name in ("quick", "slow")]:
             if mark.args and mark.args[0] not in item.callspec.id:
                 item.own_markers.remove(mark)

@@ -179,6 +179,7 @@ def test_fit_of_a_scaled_network():
         np.testing.assert_allclose(history[key], own_history[key], rtol=1e-12)
 
 
+@pytest.mark.slow("wide")
 @each_dtype
 @each_loss
 @each_route

@@ -169,12 +169,14 @@ def test_a_network_overfits(overfitted):
         assert end > 1.5 * min(history["val_loss"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("remedy", ["L2 regularization", "dropout", "early stopping"])
 def test_a_remedy_lowers_the_validation_loss_of_every_seed(overfitted, remedy):
     for runs in overfitted:
         assert runs[remedy][1] < 0.75 * runs["nothing"][1]
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_with_the_best_weights_and_before_the_last_epoch(overfitted):
     for runs in overfitted:
         history, end = runs["early stopping"]

@@ -71,6 +71,7 @@ def pair(case, name, dtype, output="identity", **options):
 # Law 2
 
 
+@pytest.mark.slow("float64")
 @pytest.mark.law2
 @each_dtype
 @pytest.mark.parametrize("output", ["identity", "tanh"])
@@ -372,6 +373,7 @@ def test_a_loss_that_needs_a_certain_output_refuses_it(loss):
         fastbp.Trainer(net, loss=loss, optimizer=ADAM)
 
 
+@pytest.mark.slow
 def test_an_own_loss_goes_with_it():
     @njit
     def squares(p, y, dloss_dp):

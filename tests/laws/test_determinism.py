@@ -23,6 +23,7 @@ def test_run_after_run_has_the_same_bits(case, dtype):
     assert one == other
 
 
+@pytest.mark.slow("float64")
 @pytest.mark.quick("odd-float32")
 @each_dtype
 @each_case

@@ -129,6 +129,7 @@ def report_allocations():
         print(name, *found, many[0] - few[0], many[1], sep="|")
 
 
+@pytest.mark.slow
 @pytest.mark.law6
 @pytest.mark.process
 def test_no_step_allocates():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.cases import Case, each_case, each_hidden, each_pair, with_pair
+from support.cases import Case, each_case, each_hidden_and_pair, with_pair
 from support.central_differences import Probe
 
 pytestmark = pytest.mark.law1
@@ -16,8 +16,7 @@ def test_gradients_equal_central_differences(case):
     Probe(case).check()
 
 
-@each_pair
-@each_hidden
+@each_hidden_and_pair
 def test_gradients_of_every_activation_and_loss(hidden, pair):
     Probe(with_pair(ODD, hidden, pair)).check()
 

@@ -276,6 +276,7 @@ def stay_inside(side, dtype):
             every_call(it, X[(i + j) % len(X)], y[(i + j) % len(y)], out)
 
 
+@pytest.mark.slow("float64")
 @pytest.mark.law7
 @pytest.mark.process
 @guarding

@@ -2,7 +2,14 @@
 
 import pytest
 
-from support.cases import DTYPES, Case, each_dtype, each_engine, each_hidden, each_pair, with_pair
+from support.cases import (
+    DTYPES,
+    Case,
+    each_dtype,
+    each_engine,
+    each_hidden_and_pair,
+    with_pair,
+)
 from support.nan_weights import check_nan, snapshot
 
 pytestmark = pytest.mark.law9
@@ -11,8 +18,7 @@ ODD = Case((3, 19, 5, 3), 7)
 
 
 @pytest.mark.quick("tanh-cross_entropy-softmax")
-@each_pair
-@each_hidden
+@each_hidden_and_pair
 def test_nan_in_a_weight_reaches_the_loss(hidden, pair):
     for dtype in DTYPES:
         check_nan(with_pair(ODD, hidden, pair), dtype)

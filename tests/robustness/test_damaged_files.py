@@ -14,6 +14,7 @@ COUNT = 2_000
 """scripts/nightly files tries 100,000."""
 
 
+@pytest.mark.slow
 def test_a_file_loads_as_what_was_saved_or_is_refused(tmp_path):
     found = file_fuzzer.run(tmp_path, COUNT, seed=0)
     by_way = collections.Counter()
@@ -39,6 +40,7 @@ WASTEFUL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", WASTEFUL.values(), ids=WASTEFUL)
 def test_memory_is_what_the_header_justifies(text, tmp_path):
     """Of JSON that is much larger when parsed, in the header and in the description."""

@@ -4,12 +4,15 @@ import os
 from contextlib import suppress
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fastbp
 from support.fuzzing import ROWS, check_call, optional, tries
 from support.strange_values import anything, junk, numbers
+
+pytestmark = pytest.mark.slow
 
 FLAGS = anything(True, False)
 NAMES = ("relu", "tanh", "gelu", "softmax", "swoosh")

@@ -50,6 +50,7 @@ def inferred(trainer, X, y):
     ]
 
 
+@pytest.mark.slow
 @each_dtype
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("workers", [1, 3])

@@ -96,6 +96,7 @@ CHANGES = {
 CONSEQUENCES = (fallback.SLOWER, fallback.NO_CACHE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "consequences", "cached"), CHANGES.values(), ids=CHANGES)
 def test_kernels_do_without_it_and_say_so_once(change, consequences, cached, tmp_path):
     (tmp_path / "probe.py").write_text(PROBE, encoding="utf-8")
@@ -128,6 +129,7 @@ print(digest.hexdigest())
 """A hash of products and activations of random numbers."""
 
 
+@pytest.mark.slow
 def test_the_bits_are_the_same():
     """Those of the recorded runs are, too, but without the compiler these compile for 150 s."""
     changed = processes.run(f"{NO_LIBRARY}\n{NO_CACHE}\n{BITS}")

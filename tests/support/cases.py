@@ -115,6 +115,26 @@ def each_hidden(test):
     return pytest.mark.parametrize("hidden", HIDDEN)(test)
 
 
+def each_hidden_and_pair(test):
+    """Run the test for all activations with all pairs.
+
+    A quarter of them is not slow, in which every activation and every pair occurs.
+    """
+    return pytest.mark.parametrize(
+        ("hidden", "pair"),
+        [
+            pytest.param(
+                hidden,
+                pair,
+                id=f"{hidden}-{'-'.join(pair)}",
+                marks=[] if (i + j) % 4 == 0 else [pytest.mark.slow],
+            )
+            for j, pair in enumerate(PAIRS)
+            for i, hidden in enumerate(HIDDEN)
+        ],
+    )(test)
+
+
 def each_dtype(test):
     """Run the test in both precisions."""
     return pytest.mark.parametrize("dtype", DTYPES)(test)
