@@ -40,7 +40,7 @@ from .update_rules import (
 )
 
 UPDATE, STORE, ACCUMULATE = range(3)
-"""Modes, by the use of a gradient. UPDATE: the optimizer takes it, tile by tile. STORE: it is
+"""Modes: how a gradient is used. UPDATE: the optimizer takes it, tile by tile. STORE: it is
 written to an arena. ACCUMULATE: it is added to an arena."""
 
 # (plan, coef, params, moments, at, g, count, is_weight)
