@@ -156,7 +156,8 @@ STAGES = (
         "kernels/stages/small_batch.py",
         "exists = lane_index(panel) < splat(panel, used)",
         "exists = lane_index(panel) < splat(panel, used + 1)",
-        ENGINES + "test_padding_is_zero_whatever_was_there_before[batch of one-sgd_all-float32]",
+        ENGINES
+        + "test_padding_is_zero_whatever_was_there_before[one unit between-sgd_all-float32]",
     ),
     Break(
         "softmax_is_no_activation_of_the_outputs",
