@@ -57,7 +57,7 @@ def row_by_row(side):
 
 
 def losses(side):
-    """Of steps on one batch, as their laps make them: each shows what the update before did."""
+    """Losses of steps on one batch, as in a lap: each shows the effect of the update before."""
     X, y = map(side.own, side.case.rows(side.case.batch))
     if side.case.epochs:
         return [float(loss) for loss in side.fit(X, y, SAME_STEPS)]
@@ -65,19 +65,19 @@ def losses(side):
 
 
 def outputs(side):
-    """Of one batch."""
+    """Outputs of one batch."""
     X, _ = side.case.rows(side.case.batch)
     return np.asarray(side.predict(side.own(X))).ravel()
 
 
 def outputs_by_row(side):
-    """Of the rows of a lap."""
+    """Outputs of the rows of a lap."""
     X, _ = side.case.rows(STREAM_ROWS)
     return np.concatenate([np.ravel(p) for p in side.predict_rows(side.own(X))])
 
 
 def outputs_after_stream(side):
-    """Of one row, when the updates of a lap are made."""
+    """Outputs of one batch after the updates of a lap."""
     side.stream(*map(side.own, side.case.rows(STREAM_ROWS)))
     return outputs(side)
 
@@ -97,7 +97,7 @@ class Measure:
     trains: bool = True
 
     def flops(self, case):
-        """Of one unit."""
+        """FLOPs of one unit."""
         if self.trains:
             return case.flops * (case.epoch_batches if self.unit == "epoch" else 1)
         return 2 * (case.predict_rows or case.batch) * case.weights

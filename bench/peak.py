@@ -28,7 +28,7 @@ BURSTS = 5
 
 @intrinsic
 def fma_chains(_typingctx, steps, factor, term):  # noqa: ARG001, numba reads the names
-    """Run x = factor * x + term in CHAINS float32 vectors for so many steps; returns their sum."""
+    """Run x = factor * x + term in CHAINS float32 vectors ``steps`` times; returns their sum."""
     vector = ir_vector(types.float32)
 
     def codegen(_context, builder, _sig, args):

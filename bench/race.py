@@ -59,7 +59,7 @@ class Racer:
 
 
 def run(racers, pairs, threads):
-    """({name: seconds a lap of each window}, the FMA peaks of so many threads in between)."""
+    """({name: seconds a lap of each window}, the FMA peaks of ``threads`` threads in between)."""
     from bench import peak
 
     order, peaks = list(racers), []

@@ -27,7 +27,7 @@ import mnist_data
 SIZES = (784, 512, 512, 10)
 BATCH = 128
 DROPOUT = (0.2, 0.5)
-"""Of the first hidden layer, and of the second."""
+"""Dropout rates of the first and the second hidden layer."""
 LABEL_SMOOTHING = 0.1
 LR, WEIGHT_DECAY = 1e-3, 0.2
 EPOCHS, PATIENCE = 25, 8
@@ -35,7 +35,7 @@ HELD_OUT = 5_000
 
 SEEDS = (0, 1, 2)
 GOAL = 0.98
-"""Of the validation accuracy: how long it takes to get there is timed."""
+"""Validation accuracy; the time to reach it is measured."""
 
 ROUNDS = 7
 """Epochs of each side in the race."""
@@ -57,7 +57,7 @@ def images_of(data):
 
 
 def updates_of(rows):
-    """Updates of a whole training: what the schedule is made for."""
+    """Number of updates of a whole training: the length of the schedule."""
     return EPOCHS * -(-rows // BATCH)
 
 

@@ -18,14 +18,14 @@ class TorchSide:
 
     name = "torch"
     threads = 0
-    """Of every side, once the first has tried; 0 before."""
+    """Number of threads of every side; 0 before the first side has tried."""
 
     def __init__(self, seed, rows):
         network = recipe.OurSide(seed, rows).network
         torch.manual_seed(seed)
         parts = []
-        for W, b, worker in zip(network.weights, network.biases, (*recipe.DROPOUT, 0), strict=True):
-            parts += [linear(W, b), nn.ReLU(), nn.Dropout(worker)]
+        for W, b, rate in zip(network.weights, network.biases, (*recipe.DROPOUT, 0), strict=True):
+            parts += [linear(W, b), nn.ReLU(), nn.Dropout(rate)]
         self.model = nn.Sequential(*parts[:-2])
         self.updates = recipe.updates_of(rows)
         self.make_rule()

@@ -95,9 +95,9 @@ def losses(results):
             ahead = sorted((race.ratio(name), name) for name in race.others if race.ratio(name) < 1)
             if ahead:
                 case = f"{race.case} {race.optimizer}".strip()
-                told = ", ".join(f"{name} ({ratio:.2f}x)" for ratio, name in ahead)
+                slower = ", ".join(f"{name} ({ratio:.2f}x)" for ratio, name in ahead)
                 what = measure if measure == case else f"{measure}, {case}"
-                lines.append(f"- {what}: slower than {told}")
+                lines.append(f"- {what}: slower than {slower}")
     return lines
 
 
@@ -119,8 +119,8 @@ def less(what, values, unit, form):
         return []
     ours = values.pop(OURS)
     below = sorted((value, name) for name, value in values.items() if value < ours)
-    told = ", ".join(f"{name} ({value:{form}} {unit})" for value, name in below)
-    return [f"- {what}: fastbp takes {ours:{form}} {unit}, more than {told}"] if told else []
+    named = ", ".join(f"{name} ({value:{form}} {unit})" for value, name in below)
+    return [f"- {what}: fastbp takes {ours:{form}} {unit}, more than {named}"] if named else []
 
 
 def measures_of(results):

@@ -27,14 +27,14 @@ STEPS, ROUNDS = 8, 7
 
 
 def flops_of(case, stage):
-    """Of the matrix products of a stage; 0 where there are none."""
+    """FLOPs of the matrix products of a stage; 0 where there are none."""
     products = 2 * case.batch * case.weights
     below = products - 2 * case.batch * case.sizes[0] * case.sizes[1]
     return {FORWARD: products, BACKWARD: below, WEIGHTS: products}.get(stage, 0)
 
 
 def compiled():
-    """The stages as one C function: (address of a job, stage, share, shares)."""
+    """The stages as one C function: (address of a job, stage, worker, workers)."""
     from numba import cfunc, types
 
     from fastbp.kernels.base import jit
@@ -119,7 +119,7 @@ class Model:
         self.state.hyper[self.updates] += 1
 
 
-def share_of_steps(call, model, worker, together):
+def part_of_steps(call, model, worker, together):
     """One thread's part of STEPS steps: seconds by step and stage."""
     taken = []
     for _ in range(STEPS):
@@ -140,7 +140,7 @@ def run_steps(call, model):
     together = threading.Barrier(model.workers)
     with ThreadPoolExecutor(model.workers) as pool:
         parts = [
-            pool.submit(share_of_steps, call, model, worker, together)
+            pool.submit(part_of_steps, call, model, worker, together)
             for worker in range(model.workers)
         ]
         steps = zip(*(part.result() for part in parts), strict=True)

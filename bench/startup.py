@@ -15,7 +15,7 @@ from bench import fresh, table
 from bench.environment import available_cpus
 
 WIDTHS = {"16": "512", "8": "256", "4": "128"}
-"""FASTBP_VECTOR_BITS for so many float32 in a vector."""
+"""FASTBP_VECTOR_BITS by the number of float32 in a vector."""
 
 TIMED = """
 import time
@@ -31,7 +31,7 @@ from bench.peers import load
 side = load({{name!r}})(CASES["small"], "sgd", {available_cpus()})
 float(side.step(*map(side.own, side.case.rows(side.case.batch))))
 """
-"""Of a side, as soon as it can be: nothing but what it needs has been imported."""
+"""The first step of a side; only the modules that it needs are imported."""
 
 WHOLE = "import and first step"
 BEYOND = f"{WHOLE} beyond import numba"
@@ -48,7 +48,7 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Program:
-    """What one process runs. cold: it finds no compiled kernel."""
+    """Code that one process runs. cold: it finds no compiled kernel."""
 
     timed: str
     before: str = ""
@@ -56,7 +56,7 @@ class Program:
     environ: dict[str, str] = field(default_factory=dict)
 
     def seconds(self, warm):
-        """Of a fresh process; None if it fails. warm: the folder of compiled kernels."""
+        """Seconds in a fresh process; None if it fails. warm: the folder of compiled kernels."""
         text = TIMED.format(before=self.before, timed=self.timed)
         if not self.cold:
             return fresh.answer(text, NUMBA_CACHE_DIR=warm, **self.environ)

@@ -39,7 +39,7 @@ def best_rate(arrays, start):
 
 
 def measure(threads=1):
-    """GB/s of so many threads at once, each on its own part."""
+    """GB/s of ``threads`` threads at once, each on its own part."""
     arrays = [np.ones(COUNT, np.float32) for _ in range(3)]
     triad(*(array[:1] for array in arrays), np.float32(0.5))
     parts = list(zip(*(np.array_split(array, threads) for array in arrays), strict=True))
@@ -49,7 +49,7 @@ def measure(threads=1):
 
 
 def ceilings(threads):
-    """{threads: {"gb": GB/s, "gflops": FMA peak}} for one thread and for so many."""
+    """{threads: {"gb": GB/s, "gflops": FMA peak}} for one thread and for ``threads``."""
     counts = sorted({1, threads})
     return {str(n): {"gb": measure(n), "gflops": peak.measure(n)} for n in counts}
 

@@ -28,7 +28,7 @@ BATCHES = (1, 3, 16, 33, 128, 1000, 4096)
 
 MOST_FLOPS = 2e11
 DATA_BYTES = 1 << 26
-"""Of all batches of a point, about: large batches are fewer."""
+"""Approximate size of all batches of a point: large batches are fewer."""
 
 ONE_THREAD = "fastbp on 1 thread"
 PEERS = ("numpy", "torch", "jax")
@@ -38,7 +38,7 @@ OWN_ROUNDS = 5
 than fastbp and its peers, and cost little, since no other library's threads spin in between."""
 
 NOISE = 0.03
-"""Below this, a difference between the same code on one thread and on several says nothing."""
+"""A smaller relative difference between the same code on one thread and on several says nothing."""
 
 MOST_LISTED = 8
 """Points that bench/README.md lists, at most."""
@@ -122,7 +122,7 @@ class Sweep:
         self.jax_seconds = {}
 
     def measure(self, size, left):
-        """The Point of a size; so many are left, this one among them."""
+        """The Point of a size. left: the number of points to measure, with this one."""
         began = time.perf_counter()
         budget = (self.end - began) / left
         racers = self.racers(size, budget)
@@ -213,7 +213,7 @@ def parse(arguments):
     parser.add_argument("--minutes", type=float, default=12.0, help="for what is left of the grid")
     parser.add_argument("--threads", type=int, default=cpus, help=f"of every side: {cpus}")
     parser.add_argument("--again", action="store_true", help="forget what was measured before")
-    parser.add_argument("--limit", type=int, help="measure so many points at most")
+    parser.add_argument("--limit", type=int, help="measure at most this number of points")
     return parser.parse_args(arguments)
 
 

@@ -169,9 +169,9 @@ def compare(problem, threads):
         for name, make in MODELS.items():
             model = make(problem, n_in, seed)
             found["seconds"][name].append(timed(model, parts.X, parts.y))
-            judged = scores(problem, model.outputs(parts.X_test), parts.y_test)
-            found["scores"][name].append(judged)
-            print(f"{found['task']}, seed {seed}, {name}: {judged}", flush=True)
+            test_scores = scores(problem, model.outputs(parts.X_test), parts.y_test)
+            found["scores"][name].append(test_scores)
+            print(f"{found['task']}, seed {seed}, {name}: {test_scores}", flush=True)
     return found
 
 

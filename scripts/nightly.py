@@ -14,19 +14,19 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1] / "tests"
 
 
-def files(asked):
+def files(options):
     """Damaged and lying model files."""
-    return "file_fuzzer", "--count", asked.count, "--seed", asked.seed
+    return "file_fuzzer", "--count", options.count, "--seed", options.seed
 
 
-def kill(asked):
+def kill(options):
     """A training process, killed at random moments and resumed."""
-    return "killing", "--count", asked.count, "--seed", asked.seed
+    return "killing", "--count", options.count, "--seed", options.seed
 
 
-def soak(asked):
+def soak(options):
     """Everything at many sizes, for so long: memory flat, no drift."""
-    return "soak", "--seconds", asked.seconds, "--seed", asked.seed
+    return "soak", "--seconds", options.seconds, "--seed", options.seed
 
 
 COUNTED = {files: 100_000, kill: 200}
@@ -48,8 +48,8 @@ def parser():
 
 
 def main():
-    asked = parser().parse_args()
-    program, *arguments = map(str, asked.program(asked))
+    options = parser().parse_args()
+    program, *arguments = map(str, options.program(options))
     command = [sys.executable, "-W", "error", "-m", f"support.{program}", *arguments]
     return subprocess.run(
         command, env=os.environ | {"PYTHONPATH": str(TESTS)}, check=False

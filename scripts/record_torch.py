@@ -219,12 +219,12 @@ def loss_values(rng):
         "losses/two": rng.normal(0, 1, (n, 2)),
     }
     record["losses/small"] = np.clip(z, -5, 5)
-    y, worker, p, labels, counts, two = (
+    y, rows_y, p, labels, counts, two = (
         torch.from_numpy(record[f"losses/{name}"])
         for name in ("y", "rows", "probabilities", "labels", "counts", "two")
     )
     pairs = {
-        "bce/sigmoid": partial(F.binary_cross_entropy_with_logits, target=worker),
+        "bce/sigmoid": partial(F.binary_cross_entropy_with_logits, target=rows_y),
         "cross_entropy/softmax": partial(F.cross_entropy, target=p),
         "cross_entropy/softmax_labels": partial(F.cross_entropy, target=labels),
     }

@@ -118,13 +118,13 @@ def weekdays(column):
     return np.array([dt.date(*date).weekday() for date in dates])
 
 
-def parts(table, seed=0, worker=0.2):
+def parts(table, seed=0, share=0.2):
     """A fifth of the rows, drawn by the seed, to test; numbers standardized, categories one-hot.
 
     Mean and deviation are those of the rows to train on: of what is tested nothing is known.
     """
     order = np.random.default_rng(seed).permutation(len(table.y))
-    n = len(order) - round(worker * len(order))
+    n = len(order) - round(share * len(order))
     center, scale = moments(table.numbers[order[:n]])
     X = np.column_stack([(table.numbers - center) / scale, *map(one_hot, table.categories)])
     X, y = X[order].astype(np.float32), table.y[order].astype(np.float32)

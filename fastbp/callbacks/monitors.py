@@ -21,7 +21,7 @@ class Monitor:
     """
 
     mode = "auto"
-    """Of Monitors in pickles of 0.1.0, which did not keep theirs."""
+    """The mode of a Monitor from a pickle of 0.1.0, which did not keep it."""
 
     def __init__(self, key: str, mode: str) -> None:
         if not isinstance(key, str):
@@ -52,9 +52,9 @@ class Monitor:
         """Whether ``value`` is better than ``best`` by more than ``by``."""
         return value < best - by if self._smaller else value > best + by
 
-    def better_by_share(self, value: float, best: float, worker: float) -> bool:
+    def better_by_share(self, value: float, best: float, share: float) -> bool:
         """Whether ``value`` is better than ``best`` by more than this share of it."""
-        return value < best * (1 - worker) if self._smaller else value > best * (1 + worker)
+        return value < best * (1 - share) if self._smaller else value > best * (1 + share)
 
 
 class EarlyStopping(Callback):

@@ -116,20 +116,20 @@ def check(n_layers: int, n_out: int, loss: Loss, given: Arguments) -> Options:
     )
 
 
-def to_dict(asked: Options) -> dict[str, Any]:
+def to_dict(options: Options) -> dict[str, Any]:
     """The options as arguments of a Trainer, in types that JSON has."""
-    weights = asked.class_weight
+    weights = options.class_weight
     return {
-        "l1": asked.l1,
-        "l2": asked.l2,
-        "dropout": list(asked.dropout[:-1]),
-        "label_smoothing": asked.label_smoothing,
-        "clip_value": asked.clip_value or None,
-        "clip_norm": asked.clip_norm or None,
-        "ema_decay": asked.averaging or None,
+        "l1": options.l1,
+        "l2": options.l2,
+        "dropout": list(options.dropout[:-1]),
+        "label_smoothing": options.label_smoothing,
+        "clip_value": options.clip_value or None,
+        "clip_norm": options.clip_norm or None,
+        "ema_decay": options.averaging or None,
         "class_weight": list(weights) if isinstance(weights, tuple) else weights,
-        "schedule": specs.to_dict(asked.schedule),
-        "lr_factors": list(asked.lr_factors),
+        "schedule": specs.to_dict(options.schedule),
+        "lr_factors": list(options.lr_factors),
     }
 
 
@@ -143,15 +143,15 @@ def from_dict(described: dict[str, Any]) -> dict[str, Any]:
     return {"class_weight": weights, "schedule": schedule}
 
 
-def check_full_batch(asked: Options) -> None:
+def check_full_batch(options: Options) -> None:
     """ValueError for an option that L-BFGS cannot use, because it makes no updates by batches."""
     given = {
-        "dropout": any(asked.dropout),
-        "clip_value": asked.clip_value > 0,
-        "clip_norm": asked.clip_norm > 0,
-        "ema_decay": asked.averaging > 0,
-        "schedule": asked.schedule is not None,
-        "lr_factors": any(factor != 1 for factor in asked.lr_factors),
+        "dropout": any(options.dropout),
+        "clip_value": options.clip_value > 0,
+        "clip_norm": options.clip_norm > 0,
+        "ema_decay": options.averaging > 0,
+        "schedule": options.schedule is not None,
+        "lr_factors": any(factor != 1 for factor in options.lr_factors),
     }
     refused = [name for name, is_given in given.items() if is_given]
     if refused:

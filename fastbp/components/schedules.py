@@ -292,12 +292,12 @@ def check_momentum(schedule: Schedule, optimizer: Optimizer) -> None:
         )
 
 
-def check_length(schedule: Schedule, made: int, asked: int) -> None:
-    """ValueError where ``made`` updates and those now asked for are more than it is made for."""
+def check_length(schedule: Schedule, made: int, more: int) -> None:
+    """ValueError where ``made`` and ``more`` updates exceed its ``total_updates``."""
     total = schedule.total_updates
-    if total is not None and made + asked > total:
+    if total is not None and made + more > total:
         raise ValueError(
-            f"{schedule!r} is for {total} updates, but {made} have been made and {asked} more are "
+            f"{schedule!r} is for {total} updates, but {made} have been made and {more} more are "
             "asked for: give it more updates, or train fewer epochs. An epoch has "
             "ceil(rows / batch_size) updates"
         )

@@ -124,9 +124,9 @@ def _moments(table: Table, name: str) -> tuple[Floats, Floats]:
             if not np.isfinite(own).all():
                 check_inputs(table, range(start, stop), np.float64, name)
             x -= own
-            rise, worker = own - mean, (stop - start) / stop
-            squares += np.square(x, out=x).sum(axis=0) + rise * rise * (start * worker)
-            mean += rise * worker
+            rise, share = own - mean, (stop - start) / stop
+            squares += np.square(x, out=x).sum(axis=0) + rise * rise * (start * share)
+            mean += rise * share
     return first + mean, np.sqrt(squares / rows)
 
 

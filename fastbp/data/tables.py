@@ -31,7 +31,8 @@ class Table(NamedTuple):
 
     array: (rows, columns), any strides; holds on to the memory.
     descriptor: six integers, the address of the first entry (not always a multiple of the entry's
-    size), row stride and column stride in bytes, element type (kernels/codes.py), rows, columns.
+    size), row stride and column stride in bytes, element type (kernels/base/codes.py), rows,
+    columns.
 
     A table of targets for cross_entropy holds labels if it has one column of integers, otherwise
     probabilities.

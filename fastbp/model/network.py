@@ -90,7 +90,7 @@ class Network:
         except MemoryError as error:
             raise MemoryError(
                 f"sizes {list(self.sizes)} make {self.n_parameters} parameters, and there is no "
-                "memory for so many: make the layers smaller"
+                "memory for them: make the layers smaller"
             ) from error
 
     @classmethod
@@ -321,22 +321,22 @@ class Network:
 
     @property
     def input_mean(self) -> Floats | None:
-        """What is subtracted from inputs: a read-only copy, (n_in,), or None."""
+        """The mean subtracted from inputs: a read-only copy, (n_in,), or None."""
         return _copy_of(self.arrays.scaling.inputs, "mean")
 
     @property
     def input_scale(self) -> Floats | None:
-        """What inputs are then divided by: a read-only copy, (n_in,), or None."""
+        """The deviation that inputs are then divided by: a read-only copy, (n_in,), or None."""
         return _copy_of(self.arrays.scaling.inputs, "scale")
 
     @property
     def target_mean(self) -> Floats | None:
-        """What is subtracted from targets: a read-only copy, one for each, or None."""
+        """The mean subtracted from targets: a read-only copy, one for each, or None."""
         return _copy_of(self.arrays.scaling.targets, "mean")
 
     @property
     def target_scale(self) -> Floats | None:
-        """What targets are then divided by: a read-only copy, one for each, or None."""
+        """The deviation that targets are then divided by: a read-only copy, one each, or None."""
         return _copy_of(self.arrays.scaling.targets, "scale")
 
     def predict(self, X: Any, out: Array | None = None) -> Array:

@@ -69,13 +69,13 @@ class CompiledEngine:
             job[job_table.MOMENTS] = address(into)
         return _run(job, self.arrays, workers)
 
-    def header(self, batch_size: int) -> ModelHandle:
+    def handle(self, batch_size: int) -> ModelHandle:
         """The handle of a model that trains in this engine's memory, or MemoryError."""
         try:
             self._make_room(batch_size, 1)
         except MemoryError as error:
             raise MemoryError(
-                f"batch_size is {batch_size}, and there is no memory for a step of so many rows: "
+                f"batch_size is {batch_size}, and there is no memory for a step of as many rows: "
                 "make the Trainer with a smaller one"
             ) from error
         plans = inference_plan(self.arrays.spec, batch_size, 1), self._plan

@@ -30,7 +30,7 @@ class ModelHandle(NamedTuple):
 
 def inference_handle(arrays: TrainingArrays, most_rows: int, plan: Ints) -> ModelHandle:
     """The handle for predictions of up to ``most_rows`` rows. plan: of the memory of one slot."""
-    return _header(arrays, most_rows, (plan, plan))
+    return _handle(arrays, most_rows, (plan, plan))
 
 
 def training_handle(
@@ -45,8 +45,8 @@ def training_handle(
     single_thread_rows: the most rows of a step that one thread makes. plans: of a prediction, and
     of a step. work: the memory of a step.
     """
-    header = _header(arrays, most_rows, plans)
-    array = header.array
+    handle = _handle(arrays, most_rows, plans)
+    array = handle.array
     array[embed_server.SINGLE_THREAD_ROWS] = single_thread_rows
     array[embed_server.OPTIMIZER_MOMENTS] = address(arrays.moments)
     array[embed_server.TRAINING + job_table.WORK] = address(work)
@@ -56,10 +56,10 @@ def training_handle(
     array[embed_server.TRAINING + job_table.WEIGHT_SUMS] = (
         address(array) + array.itemsize * embed_server.WEIGHT_SUM
     )
-    return header
+    return handle
 
 
-def _header(arrays: TrainingArrays, most_rows: int, plans: tuple[Ints, Ints]) -> ModelHandle:
+def _handle(arrays: TrainingArrays, most_rows: int, plans: tuple[Ints, Ints]) -> ModelHandle:
     """plans: of the slots, and of the training job, whose address of work stays 0."""
     plan, training_plan = plans
     slots = numba.config.NUMBA_NUM_THREADS + MORE_SLOTS

@@ -1,4 +1,4 @@
-"""The NumPy engine: ``engine="numpy"``, kernels/reference.py alone. Nothing is compiled."""
+"""The NumPy engine: ``engine="numpy"``, kernels/reference/ alone. Nothing is compiled."""
 
 import math
 from collections.abc import Iterator

@@ -80,7 +80,7 @@ class TrainerCore:
         self.arrays = setup.new_arrays(
             self.net, self.loss, self.optimizer, self.options, self.seed, self.weighs_rows
         )
-        self._headers: list[ref[Ints]] = []
+        self._handles: list[ref[Ints]] = []
         self._make_engine()
 
     def _make_engine(self) -> None:
@@ -158,11 +158,11 @@ class TrainerCore:
         if self.arrays.spec.scaling:
             return
         with self.exclusive():
-            for held in self._headers:
+            for held in self._handles:
                 header = held()
                 if header is not None:
                     header[embed_server.HERE] = 0  # plain kernels would go on without scaling
-            self._headers.clear()
+            self._handles.clear()
             self._extend(self.net.arrays.spec.scaling)
 
     def _extend(self, scales: int) -> None:
@@ -311,8 +311,8 @@ class TrainerCore:
             return self._model
 
     def _new_model(self) -> Model:
-        handle, arrays = self.compiled.header(self.batch_size), self.arrays
-        self._headers.append(ref(handle.array))
+        handle, arrays = self.compiled.handle(self.batch_size), self.arrays
+        self._handles.append(ref(handle.array))
         return Model(
             handle.array,
             arrays.parameters,

@@ -94,9 +94,8 @@ def sweep(core: TrainerCore, data: Dataset, lrs: Floats) -> LRCurve:
     """
     core = core.copied()
     core.balance(data)
-    core.arrays.hyper[settings.SCHEDULE : settings.STEP_LR] = (
-        0  # no schedule: each update has its own lr
-    )
+    # No schedule: each update has its own lr.
+    core.arrays.hyper[settings.SCHEDULE : settings.STEP_LR] = 0
     losses: list[float] = []
     smoothed: list[float] = []
     mean = 0.0

@@ -66,7 +66,7 @@ def new_arrays(
     net: Network,
     loss: losses.Loss,
     optimizer: optimizers.Optimizer,
-    asked: options.Options,
+    wanted: options.Options,
     seed: int,
     weighs_rows: bool,
 ) -> TrainingArrays:
@@ -83,11 +83,11 @@ def new_arrays(
         or weighs_rows
         or loss.extended
         or optimizer.extended
-        or asked.any,
-        dropout=asked.dropout,
-        averages=asked.averaging > 0,
-        clips_norm=asked.clip_norm > 0,
-        weighs_classes=asked.class_weight is not None,
+        or wanted.any,
+        dropout=wanted.dropout,
+        averages=wanted.averaging > 0,
+        clips_norm=wanted.clip_norm > 0,
+        weighs_classes=wanted.class_weight is not None,
         custom_loss=custom_loss,
         seed=seed,
     )
@@ -95,7 +95,7 @@ def new_arrays(
         spec,
         net.arrays.parameters,
         new_arenas(net, spec.arenas),
-        asked.hyper(optimizer, loss, loss.n_classes(net.sizes[-1])),
+        wanted.hyper(optimizer, loss, loss.n_classes(net.sizes[-1])),
         loss,
         net.arrays.scales,
         net.custom_activations,

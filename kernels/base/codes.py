@@ -42,7 +42,7 @@ class ActivationFacts:
     needs_z: bool = False
     """Its derivative cannot be computed from a alone: the plan keeps z."""
     rectifier: bool = False
-    """Of the relu family: init="auto" draws He weights."""
+    """It belongs to the relu family: init="auto" draws He weights."""
     output_only: bool = False
 
 
@@ -100,7 +100,7 @@ class LossFacts:
     """What its targets may be."""
     outputs_per_target: int = 1
     has_classes: bool = False
-    """It has an accuracy, label smoothing and class weights. Of plain losses alone."""
+    """It has an accuracy, label smoothing and class weights. Only plain losses have them."""
     scalable: bool = False
     """It goes with scaled targets: it depends on the differences of outputs and targets."""
     extended: bool = True

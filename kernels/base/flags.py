@@ -7,7 +7,7 @@ the code says ``fma``. ``boundscheck`` stays off: kernels work on addresses.
 """
 
 FLAGS = {"error_model": "numpy", "nogil": True}
-"""Of functions that Python calls, or C by address."""
+"""Flags of functions that Python calls, or C by address."""
 
 INNER_FLAGS = FLAGS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-"""Of functions that only kernels call."""
+"""Flags of functions that only kernels call."""

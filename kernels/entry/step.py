@@ -117,8 +117,8 @@ def _sum_losses(plan, work, job):
 @kernel
 def _add_to_epoch(job, sums, value):
     """Add to this epoch's element of a float64 array at an address."""
-    encoded, epoch = pointer_to(sums, types.float64), job[J.EPOCH] - job[J.FIRST]
-    put(encoded, epoch, get(encoded, epoch) + value)
+    totals, epoch = pointer_to(sums, types.float64), job[J.EPOCH] - job[J.FIRST]
+    put(totals, epoch, get(totals, epoch) + value)
 
 
 @kernel

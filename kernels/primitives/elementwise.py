@@ -2,7 +2,7 @@
 
 float32 uses polynomials, because a libm call for each lane costs more than the product before it;
 float64 calls libm lane by lane. Every clamp is written so that NaN passes. The largest errors, in
-units in the last place (tests/test_elementwise.py measures them again):
+units in the last place (tests/unit/test_elementwise.py measures them again):
 
 ===================  =======  =======
 function             float32  float64

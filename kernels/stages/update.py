@@ -46,7 +46,7 @@ from .update_rules import (
 _ZERO = np.int64(0)  # a Python constant would compile its callee once more
 
 UPDATE, STORE, ACCUMULATE = range(3)
-"""Modes, by the use of a gradient. UPDATE: the optimizer takes it, tile by tile. STORE: it is
+"""Modes: how a gradient is used. UPDATE: the optimizer takes it, tile by tile. STORE: it is
 written to an arena. ACCUMULATE: it is added to an arena."""
 
 # (plan, coef, params, moments, at, g, count, is_weight)

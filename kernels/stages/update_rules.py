@@ -15,8 +15,8 @@ ADAGRAD = 4
 NADAM = 5
 RADAM = 6
 """Codes. Moments: SGD keeps its velocity in m; Adam's family keeps m and v; RMSPROP keeps the mean
-square in v and its velocity in m; ADAGRAD keeps the sum of squares in v. DECAY is the one of
-ADAGRAD's learning rate, of NADAM's momentum; 1 where the weight decay of RADAM is decoupled."""
+square in v and its velocity in m; ADAGRAD keeps the sum of squares in v. Column DECAY: ADAGRAD's
+lr_decay; NADAM's momentum_decay; RADAM: 1 for decoupled weight decay."""
 
 LR, MOMENTUM, NESTEROV, DECAY, SHRINK, BETA1, BETA2, EPS, UNBIAS, GRADIENT_LR = range(10)
 """What ``coefficients`` returns: LR is the step size, SHRINK AdamW's factor on the weights, UNBIAS

@@ -8,10 +8,10 @@ to whole vectors, and in normalized layers (norm.py) the gains and shifts, likew
 moments and gradients have the same layout.
 
 *Work.* One flat arena. It begins with a block for each vector of batch rows: y, the activations of
-every layer as (units, lanes), the kept pre-activations, two deltas used in turn, loss and n_correct
-of each row, and one status. Then it holds each layer's delta again as lane panels of units (rows,
-lanes), which the weight gradient reads. Then it holds scratch for each worker: a tile, or some
-vectors of a gradient.
+every layer as (units, lanes), the kept pre-activations, two deltas used in turn, loss and number of
+correct outputs of each row, and one status. Then it holds each layer's delta again as lane panels
+of units (rows, lanes), which the weight gradient reads. Then it holds scratch for each worker: a
+tile, or some vectors of a gradient.
 
 Widths and rows are padded to whole vectors. Padded units of a and delta are 0; padded rows have
 delta 0 and finite a.
@@ -40,7 +40,7 @@ from ..base.sizes import COLUMNS, ROWS, WIDEST
     DELTA,  # in a block: two deltas, DELTA_STRIDE apart, each (units, lanes)
     DELTA_STRIDE,  # between these two deltas
     ROW_LOSS,  # in a block: loss of each row
-    ROW_CORRECT,  # in a block: n_correct of each row
+    ROW_CORRECT,  # in a block: number of correct outputs of each row
     ROW_STATUS,  # in a block: not 0 if X or y of a row is invalid
     SCRATCH,  # in work: one tile for each worker, SCRATCH_STRIDE apart
     SCRATCH_STRIDE,  # between the scratch of two workers

@@ -329,12 +329,12 @@ def test_the_data_is_never_copied_whole(shuffle, tmp_path):
 @pytest.mark.parametrize("case", [CLASSES, YES_NO, NUMBERS, ONE_NUMBER], ids=lambda c: c.loss)
 def test_keys_are_those_that_the_loss_has(case, engine):
     trainer, (X, y) = case.trainer("float32", engine), case.batch()
-    judged = {"loss", "accuracy"} if case in (CLASSES, YES_NO) else {"loss"}
-    assert set(trainer.evaluate(X, y)) == judged
+    evaluated = {"loss", "accuracy"} if case in (CLASSES, YES_NO) else {"loss"}
+    assert set(trainer.evaluate(X, y)) == evaluated
     history = trainer.fit(X, y, epochs=2)
     assert set(history) == {"loss", "samples_per_second"}
     watched = trainer.fit(X, y, epochs=2, validation_data=[X, y])
-    assert set(watched) == set(history) | {f"val_{key}" for key in judged}
+    assert set(watched) == set(history) | {f"val_{key}" for key in evaluated}
 
 
 @each_engine
@@ -349,8 +349,8 @@ def test_a_history_is_of_its_own_call(engine):
             assert len(values) == epochs
             assert all(type(value) is float for value in values)
         assert min(history["samples_per_second"]) > 0
-        judged = trainer.evaluate(*other)
-        assert (history["val_loss"][-1], history["val_accuracy"][-1]) == tuple(judged.values())
+        evaluated = trainer.evaluate(*other)
+        assert (history["val_loss"][-1], history["val_accuracy"][-1]) == tuple(evaluated.values())
     assert len(trainer.fit(X, y)["loss"]) == 1
 
 

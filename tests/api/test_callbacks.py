@@ -173,7 +173,7 @@ def test_callbacks_change_no_bits(case, engine):
     ("kind", "calls"), [("", 2), ("begin and end", 2), ("epochs", 12), ("steps", 33)]
 )
 def test_a_call_of_the_kernels_takes_as_much_as_nobody_watches(kind, calls, monkeypatch):
-    """Of 11 epochs; the first call is of one batch, to learn of the pace."""
+    """The fit has 11 epochs; its first call makes one batch, to measure the speed."""
     runs, run = [], compiled._run
     monkeypatch.setattr(compiled, "_run", lambda *job: runs.append(job) or run(*job))
     monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_: 2**40)
@@ -205,11 +205,11 @@ WEIGHTS = np.array([*np.linspace(0.1, 2, 8), *np.zeros(8), 1, 0, 3, 1])
 @each_engine
 @pytest.mark.parametrize("kind", KINDS)
 def test_callbacks_change_no_bits_of_a_fit_with_weights(kind, engine):
-    watched, exclusive = rich_trainer(engine), rich_trainer(engine)
+    watched, plain = rich_trainer(engine), rich_trainer(engine)
     one = fit(watched, 3, sample_weight=WEIGHTS, callbacks=callbacks_of(kind))
-    other = fit(exclusive, 3, sample_weight=WEIGHTS)
+    other = fit(plain, 3, sample_weight=WEIGHTS)
     assert one["loss"] == other["loss"]
-    assert bits(watched) == bits(exclusive)
+    assert bits(watched) == bits(plain)
 
 
 @each_engine
@@ -385,10 +385,10 @@ def test_looking_at_the_trainer_changes_nothing(when, engine):
         state.trainer.evaluate(X, y)
         state.trainer.loss_and_gradients(X, y)
 
-    watched, exclusive = adam_trainer(THREE_CLASSES, engine), adam_trainer(THREE_CLASSES, engine)
+    watched, plain = adam_trainer(THREE_CLASSES, engine), adam_trainer(THREE_CLASSES, engine)
     fit(watched, callbacks=[LambdaCallback(**{when: look})])
-    fit(exclusive)
-    assert bits(watched) == bits(exclusive)
+    fit(plain)
+    assert bits(watched) == bits(plain)
 
 
 @each_engine

@@ -66,19 +66,19 @@ def test_rows_in_parallel_are_the_trainers(case, dtype):
 @each_case
 def test_steps_are_the_trainers_own(case, way, dtype):
     """Taken in turns with the trainer's, they are the steps of a trainer alone."""
-    trainer, exclusive = twins(case, dtype)
+    trainer, plain = twins(case, dtype)
     model = trainer.compiled()
     X, y = batch(case, dtype)
     for i in range(4):
         loss = trainer.step(X, y) if i == 2 else way.step(model, X, y)
-        assert loss == exclusive.step(X, y)
-        assert same_state(trainer, exclusive)
-    trainer.lr = exclusive.lr = 0.5
-    assert way.step(model, X, y) == exclusive.step(X, y)
-    model.hyper[embed.LR] = exclusive.lr = 0.25
+        assert loss == plain.step(X, y)
+        assert same_state(trainer, plain)
+    trainer.lr = plain.lr = 0.5
+    assert way.step(model, X, y) == plain.step(X, y)
+    model.hyper[embed.LR] = plain.lr = 0.25
     assert trainer.lr == 0.25
-    assert way.step(model, X, y) == exclusive.step(X, y)
-    assert same_state(trainer, exclusive)
+    assert way.step(model, X, y) == plain.step(X, y)
+    assert same_state(trainer, plain)
 
 
 @each_dtype
@@ -412,12 +412,12 @@ def test_the_users_own_cache_holds_no_address(tmp_path):
     """A second process, with other networks in between: its addresses are others."""
     (tmp_path / "cached.py").write_text(CACHED, encoding="utf-8")
     program = "import sys; sys.path.insert(0, {!r}); import cached; cached.run({})"
-    for sizes, n_correct in (([3, 5, 2], 0), ([7, 40, 40, 1], 1), ([1, 1], 1)):
+    for sizes, hits in (([3, 5, 2], 0), ([7, 40, 40, 1], 1), ([1, 1], 1)):
         printed = processes.run(
             f"import numpy; keep = numpy.ones({sizes[0]} * 1000)\n"
             + program.format(str(tmp_path), sizes),
         )
-        assert printed == f"True {n_correct}\n"
+        assert printed == f"True {hits}\n"
 
 
 # Bounds

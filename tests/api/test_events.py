@@ -173,12 +173,12 @@ def test_ctrl_c_within_a_chunk_keeps_the_history_of_the_epochs_made(call):
 def test_what_is_saved_after_ctrl_c_can_be_resumed(call, fraction, tmp_path):
     path = tmp_path / NAME
     whole, first, second = new_trainer(ENDLESS), new_trainer(ENDLESS), new_trainer(ENDLESS)
-    asked = {"epochs": 40, "validation_fraction": fraction}
-    history = fit_with(whole, [AtEnd(tmp_path / "whole")], **asked)
+    settings = {"epochs": 40, "validation_fraction": fraction}
+    history = fit_with(whole, [AtEnd(tmp_path / "whole")], **settings)
     interrupt(first, call)
     with pytest.raises(KeyboardInterrupt):
-        fit_with(first, [AtEnd(path)], **asked)
-    assert_same(second, fit_with(second, [AtEnd(path)], resume=path, **asked), whole, history)
+        fit_with(first, [AtEnd(path)], **settings)
+    assert_same(second, fit_with(second, [AtEnd(path)], resume=path, **settings), whole, history)
 
 
 def test_a_signal_handler_cannot_save_in_the_middle_of_updates(tmp_path):
@@ -221,45 +221,45 @@ def test_what_is_saved_after_a_refused_batch_is_where_the_trainer_went_back_to(
 
 def test_a_resumed_fit_goes_back_through_the_epoch_that_it_was_resumed_in(tmp_path):
     """That epoch is made again from where it was resumed, and not from its beginning."""
-    path, asked = tmp_path / NAME, {"epochs": 1000, "validation_fraction": None}
+    path, settings = tmp_path / NAME, {"epochs": 1000, "validation_fraction": None}
     first, second, third = new_trainer(ENDLESS), new_trainer(ENDLESS), new_trainer(ENDLESS)
     interrupt(first, 1)
     with pytest.raises(KeyboardInterrupt):
-        fit_with(first, [AtEnd(path)], **asked)
+        fit_with(first, [AtEnd(path)], **settings)
     assert fastbp.training.checkpoints.read(path).fit["position"]["row"] > 0
     interrupt(second, 3, FloatingPointError("not finite"))
     with pytest.raises(FloatingPointError):
-        fit_with(second, [AtEnd(tmp_path / "end")], resume=path, **asked)
+        fit_with(second, [AtEnd(tmp_path / "end")], resume=path, **settings)
     assert core(second).epoch > 0
-    fit_with(third, [], **asked | {"epochs": core(second).epoch})
+    fit_with(third, [], **settings | {"epochs": core(second).epoch})
     assert training_state(second) == training_state(third)
 
 
 def test_losses_do_not_depend_on_what_the_trainer_did_before(tmp_path):
     """Once rows had weights the kernels are others, which add up the weights of an epoch's rows."""
-    path, asked = tmp_path / NAME, {"epochs": 3, "validation_fraction": None}
+    path, settings = tmp_path / NAME, {"epochs": 3, "validation_fraction": None}
     options = {key: value for key, value in EVERY.items() if key != "class_weight"}
     whole, first, second = new_trainer(options), new_trainer(options), new_trainer(options)
-    history = fit_with(whole, [AtEnd(path)], **asked)
+    history = fit_with(whole, [AtEnd(path)], **settings)
     interrupt(first, 2)
     with pytest.raises(KeyboardInterrupt):
-        fit_with(first, [AtEnd(path)], **asked)
+        fit_with(first, [AtEnd(path)], **settings)
     X, y = CASE.batch()
     second.step(X[:4], y[:4], np.ones(4))
-    resumed = fit_with(second, [AtEnd(path)], resume=path, **asked)
+    resumed = fit_with(second, [AtEnd(path)], resume=path, **settings)
     assert timeless(resumed) == timeless(history)
 
 
 def test_plain_kernels_and_then_others(tmp_path):
-    path, asked = tmp_path / NAME, {"epochs": 3, "validation_fraction": None}
+    path, settings = tmp_path / NAME, {"epochs": 3, "validation_fraction": None}
     whole, first, second = new_trainer({}), new_trainer({}), new_trainer({})
-    history = fit_with(whole, [AtEnd(path)], **asked)
+    history = fit_with(whole, [AtEnd(path)], **settings)
     interrupt(first, 2)
     with pytest.raises(KeyboardInterrupt):
-        fit_with(first, [AtEnd(path)], **asked)
+        fit_with(first, [AtEnd(path)], **settings)
     X, y = CASE.batch()
     second.step(X[:4], y[:4], np.ones(4))
-    resumed = fit_with(second, [AtEnd(path)], resume=path, **asked)
+    resumed = fit_with(second, [AtEnd(path)], resume=path, **settings)
     assert timeless(resumed) == timeless(history)
 
 

@@ -45,8 +45,8 @@ def raw_batch(case, seed=2):
 
     def in_units(values):
         columns = values.shape[1]
-        to_panels = 10.0 ** units.uniform(-2, 2, columns)
-        return values * to_panels + units.uniform(-5, 5, columns) * to_panels
+        scale = 10.0 ** units.uniform(-2, 2, columns)
+        return values * scale + units.uniform(-5, 5, columns) * scale
 
     X, y = in_units(X), in_units(y + rng.normal(size=y.shape))
     X[:, 1:2] = 7.3

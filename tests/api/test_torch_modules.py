@@ -1,4 +1,4 @@
-"""Networks from and to torch (fastbp/torch_modules.py): with torch, and with its stand-in."""
+"""Networks from and to torch (fastbp/model/torch_modules.py): with torch, and with its stand-in."""
 
 import importlib
 import importlib.util

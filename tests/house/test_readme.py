@@ -1,6 +1,9 @@
-"""Pages of the project: their examples run, their links lead somewhere, their files exist."""
+"""Pages of the project: examples run, links lead somewhere. Files named there or in code exist."""
 
+import ast
+import io
 import re
+import tokenize
 from functools import cache
 from pathlib import Path
 
@@ -161,16 +164,21 @@ def test_a_broken_link_is_seen(tmp_path):
 PATH = re.compile(r"(?<![\w/.*<>-])((?:[\w.]+/)*[\w]+\.(?:py|json|npz|md|toml|sh|png))(?![\w*])")
 
 
+def nowhere(path, text):
+    """Files that a text names and that no folder has: from the folder of its file, or the root."""
+    places = (path.parent, ROOT, *(ROOT / folder for folder in FOLDERS))
+    for name in PATH.findall(text):
+        if not any((place / name).exists() for place in places):
+            yield name
+
+
 def missing(page):
     """Files that a page names in code and that no folder has: from the page's, or from the root."""
     if page.name == "CHANGELOG.md":  # it names files of its time
         return
     words = re.findall(r"`([^`\n]+)`", text_of(page))
     blocks = re.findall(r"^```(?:sh|text|)\n(.*?)^```", text_of(page), re.DOTALL | re.MULTILINE)
-    for name in PATH.findall("\n".join([*words, *blocks])):
-        places = (page.parent, ROOT, *(ROOT / folder for folder in FOLDERS))
-        if not any((place / name).exists() for place in places):
-            yield name
+    yield from nowhere(page, "\n".join([*words, *blocks]))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=label)
@@ -182,3 +190,25 @@ def test_a_missing_file_is_seen(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("`bench/report.py` `stages/none.py`\n```\nnone.py\n```\n")
     assert list(missing(page)) == ["stages/none.py", "none.py"]
+
+
+def prose(source):
+    """Docstrings and comments of a Python file."""
+    nodes = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Expr)]
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
+    return "\n".join([*filter(lambda text: isinstance(text, str), texts), *comments])
+
+
+SOURCES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=label)
+def test_files_named_in_docstrings_and_comments_exist(path):
+    named = nowhere(path, prose(text_of(path)))
+    assert not [name for name in named if "/" in name]
+
+
+def test_prose_has_docstrings_and_comments_alone():
+    assert prose('"""a/b.py"""\nx = "c/d.py"  # e/f.py\n') == "a/b.py\n# e/f.py"

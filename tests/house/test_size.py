@@ -1,4 +1,4 @@
-"""How long files and functions may be, how many parameters they may have; columns have comments."""
+"""Limits of source files, functions and numbers of parameters; columns have comments."""
 
 import ast
 from pathlib import Path

@@ -5,9 +5,9 @@ same on every processor of that kind, under any version of LLVM and NumPy:
 
 - All float32 arithmetic of the kernels is +, -, *, /, square root and fused multiply-add, which
   IEEE 754 defines to the last bit, in an order that the sizes and the width decide: no flag lets
-  the compiler reassociate or approximate (kernels/jit.py), no size of a cache is asked for, and
-  exp, log, tanh and erf are polynomials of ours. ``llvm.fmuladd`` is fused where, and only where,
-  the processor can.
+  the compiler reassociate or approximate (kernels/base/flags.py), no size of a cache is asked for,
+  and exp, log, tanh and erf are polynomials of ours. ``llvm.fmuladd`` is fused where, and
+  only where, the processor can.
 - Denormals are flushed in the same way on every x86-64 processor, on arm64 in another: there the
   test is left out.
 - Double precision calls the C library for the powers of Adam's and NAdam's betas, the square root

@@ -167,15 +167,15 @@ def test_watching_changes_no_bits(case, capsys):
     assert trained(case) == trained(case, validation_data=(X[:5], y[:5]), progress=True)
     assert "epoch 3/3: 100%" in capsys.readouterr().err
 
-    watched, exclusive = trainer_in_thirds(case), trainer_in_thirds(case)
+    watched, plain = trainer_in_thirds(case), trainer_in_thirds(case)
     for _ in range(2):
         watched.evaluate(X, y)
         watched.predict(X)
         watched.net.predict(X)
         watched.loss_and_gradients(X, y)
         watched.fit(X, y)
-    exclusive.fit(X, y, epochs=2)
-    assert_same(watched, exclusive)
+    plain.fit(X, y, epochs=2)
+    assert_same(watched, plain)
 
 
 def test_how_fit_is_cut_into_calls_does_not_show_after_an_error(monkeypatch):

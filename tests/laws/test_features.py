@@ -250,9 +250,9 @@ def test_dropout_drops_its_share_independently(rate):
     kept = np.array([dropout_factors(7, t, 2, range(rows), units, rate) > 0 for t in range(4)])
     sigma = (rate * (1 - rate)) ** 0.5
     for axes in ((0, 1), (0, 2), (1, 2), (0, 1, 2)):
-        worker = 1 - kept.mean(axis=axes)
-        n = kept.size / np.size(worker)
-        assert np.abs(worker - rate).max() < 6 * sigma / n**0.5
+        dropped = 1 - kept.mean(axis=axes)
+        n = kept.size / np.size(dropped)
+        assert np.abs(dropped - rate).max() < 6 * sigma / n**0.5
     for one, other in (
         (kept[0], kept[1]),
         (kept[:, 1:], kept[:, :-1]),

@@ -220,8 +220,8 @@ def test_the_bits_do_not_depend_on_the_threads_with_every_feature(case):
 @each_layers
 def test_a_row_does_not_depend_on_those_beside_it(case, dtype):
     trainer, (X, _) = case.trainer(dtype), case.batch()
-    together, exclusive = trainer.predict(X), np.concatenate([trainer.predict(x[None]) for x in X])
-    np.testing.assert_array_equal(exclusive, together)
+    together, by_row = trainer.predict(X), np.concatenate([trainer.predict(x[None]) for x in X])
+    np.testing.assert_array_equal(by_row, together)
 
 
 # Law 5, and other ways in

@@ -54,9 +54,9 @@ class Copy:
 
     def run(self, **environment):
         settings = {"NUMBA_CACHE_DIR": str(self.cache)} | environment
-        values, n_correct, folder = processes.run(CALL, folder=self.site, **settings).splitlines()
+        values, hits, folder = processes.run(CALL, folder=self.site, **settings).splitlines()
         assert len(set(values.split())) == 1, values
-        return SimpleNamespace(values=values, n_correct=n_correct, folder=folder)
+        return SimpleNamespace(values=values, hits=hits, folder=folder)
 
     def edit(self, name, old, new):
         """In a file of the package, for example ``kernels/primitives/shuffle.py``."""
@@ -74,12 +74,12 @@ COMPILED, LOADED = "0 0", "1 1"
 def test_kernels_are_compiled_anew_when_one_that_they_call_is_edited(tmp_path):
     copy = Copy(tmp_path)
     fresh, again = copy.run(), copy.run()
-    assert fresh.n_correct == COMPILED
-    assert again == SimpleNamespace(values=fresh.values, n_correct=LOADED, folder=fresh.folder)
+    assert fresh.hits == COMPILED
+    assert again == SimpleNamespace(values=fresh.values, hits=LOADED, folder=fresh.folder)
 
     copy.edit("kernels/primitives/shuffle.py", "(z >> types.uint64(27))", "(z >> types.uint64(28))")
     edited = copy.run()
-    assert edited.n_correct == COMPILED
+    assert edited.hits == COMPILED
     assert edited.values != fresh.values
     assert edited.folder != fresh.folder
 
@@ -94,7 +94,7 @@ def test_nothing_outside_of_the_kernels_goes_into_them(tmp_path):
     copy = Copy(tmp_path)
     fresh = copy.run()
     copy.edit("runtime/chunking.py", "CHUNK_SECONDS = 0.1", "CHUNK_SECONDS = 0.2")
-    assert copy.run() == SimpleNamespace(values=fresh.values, n_correct=LOADED, folder=fresh.folder)
+    assert copy.run() == SimpleNamespace(values=fresh.values, hits=LOADED, folder=fresh.folder)
 
 
 @pytest.mark.slow
@@ -106,10 +106,10 @@ def test_installations_side_by_side_never_meet(tmp_path):
         "kernels/primitives/shuffle.py", "(z >> types.uint64(27))", "(z >> types.uint64(28))"
     )
     first = one.run()
-    assert same.run() == SimpleNamespace(values=first.values, n_correct=LOADED, folder=first.folder)
-    assert other.run().n_correct == COMPILED
+    assert same.run() == SimpleNamespace(values=first.values, hits=LOADED, folder=first.folder)
+    assert other.run().hits == COMPILED
     again = [installation.run() for installation in (one, other, same)]
-    assert [run.n_correct for run in again] == [LOADED] * 3
+    assert [run.hits for run in again] == [LOADED] * 3
     assert again[0] == again[2]
     assert again[0].values != again[1].values
 
@@ -120,8 +120,8 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
     copy = Copy(tmp_path)
     (tmp_path / "file").touch()
     settings = {"NUMBA_CACHE_DIR": str(tmp_path / "file" / "cache")}
-    assert copy.run(**settings).n_correct == COMPILED
-    assert copy.run(**settings).n_correct == COMPILED
+    assert copy.run(**settings).hits == COMPILED
+    assert copy.run(**settings).hits == COMPILED
 
 
 SECOND = """
@@ -315,4 +315,4 @@ def test_a_damaged_cache_is_made_anew(tmp_path, kind, length):
     for path in copy.cache.rglob(kind):
         path.write_bytes(path.read_bytes()[:length])
     assert copy.run().values == whole.values
-    assert copy.run().n_correct == LOADED
+    assert copy.run().hits == LOADED

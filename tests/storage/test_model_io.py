@@ -1,4 +1,4 @@
-"""Model files: Network.save and fastbp.load (fastbp/models.py)."""
+"""Model files: Network.save and fastbp.load (fastbp/model/model_io.py)."""
 
 import json
 import os

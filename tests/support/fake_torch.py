@@ -1,4 +1,4 @@
-"""As much of torch as fastbp/torch_modules.py and its tests use, on NumPy.
+"""As much of torch as fastbp/model/torch_modules.py and its tests use, on NumPy.
 
 torch is too large to install for a few tests. Where it is there, they run with both, so that this
 stays true.

@@ -192,8 +192,8 @@ def test_loss_and_delta_equal_their_twins(loss, output, labels, dtype):
             expected = reference.row_losses(rows.loss, z, p, y)
             assert_close(values[:valid], expected, np.abs(z).max(), roundings=8 + units)
             expected = reference.output_delta(rows.loss, rows.output, z, p, y, n)
-            worker = n if loss in ("cross_entropy", "squared_error") else n * units
-            scale = (1 + np.abs(z)) * (1 + np.abs(p) + np.abs(rows.y)) / worker
+            divisor = n if loss in ("cross_entropy", "squared_error") else n * units
+            scale = (1 + np.abs(z)) * (1 + np.abs(p) + np.abs(rows.y)) / divisor
             assert_close(delta[:units, :valid], expected.T, scale.T, roundings=8 + units)
             assert not delta[units:].any()
             assert not delta[:, valid:].any()

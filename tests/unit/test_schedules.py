@@ -255,11 +255,11 @@ def test_other_schedules_need_no_momentum(optimizer):
 
 @pytest.mark.parametrize("schedule", [Cosine(100), Warmup(40, then=Cosine(60))], ids=repr)
 def test_a_schedule_shorter_than_training(schedule):
-    schedules.check_length(schedule, made=0, asked=100)
-    schedules.check_length(schedule, made=60, asked=40)
+    schedules.check_length(schedule, made=0, more=100)
+    schedules.check_length(schedule, made=60, more=40)
     with pytest.raises(ValueError, match="for 100 updates, but 60 have been made and 41 more"):
-        schedules.check_length(schedule, made=60, asked=41)
+        schedules.check_length(schedule, made=60, more=41)
 
 
 def test_an_endless_schedule_is_long_enough():
-    schedules.check_length(Warmup(40, then=InverseScaling()), made=10**9, asked=10**9)
+    schedules.check_length(Warmup(40, then=InverseScaling()), made=10**9, more=10**9)
