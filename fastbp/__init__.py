@@ -18,6 +18,7 @@ from .components.optimizers import *  # noqa: F403 - those of its __all__
 from .config import show_config
 from .model.model_io import from_torch, load
 from .model.network import Network
+from .moved import attribute as __getattr__  # noqa: F401 - of names that no longer are here
 from .moved import find_moved_modules
 from .startup import warmup
 from .training.trainer import Trainer

@@ -1,7 +1,7 @@
 """Modules under the names that they had in 0.1.0, which pickles of that version name.
 
 ``import fastbp.optimizers`` finds ``fastbp.components.optimizers``: the same module, imported when
-it is asked for.
+it is asked for; so does ``fastbp.optimizers`` after ``import fastbp``.
 """
 
 import importlib
@@ -16,6 +16,7 @@ MOVED = {
     "history": "callbacks.history",
     "lbfgs": "components.lbfgs",
     "losses": "components.losses",
+    "lr_finder": "training.lr_finder",
     "model_checkpoint": "callbacks.model_checkpoint",
     "monitors": "callbacks.monitors",
     "network": "model.network",
@@ -23,32 +24,45 @@ MOVED = {
     "options": "components.options",
     "ready": "callbacks.loggers",
     "scaling": "data.scaling",
+    "torch_modules": "model.torch_modules",
     "trainer": "training.trainer",
 }
 """Name then: name now."""
 
 
-class _Finder(MetaPathFinder, Loader):
-    """Finds a moved module of this package, whatever name the package has."""
+class _Loader(Loader):
+    """Loads one moved module: the import system replaces its spec, which comes back."""
 
-    def __init__(self, package: str) -> None:
-        self.package = package
-
-    def find_spec(self, fullname: str, _path: Any = None, _target: Any = None) -> ModuleSpec | None:
-        package, _, name = fullname.rpartition(".")
-        if package != self.package or name not in MOVED:
-            return None
-        return ModuleSpec(fullname, self)
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        name = spec.name.rpartition(".")[2]
-        module = importlib.import_module(f"{self.package}.{MOVED[name]}")
-        self._spec_of_new_name = module.__spec__
+        module = importlib.import_module(self._name)
+        self._spec = module.__spec__
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing: it has run under its new name, whose spec the import system has replaced."""
-        module.__spec__ = self._spec_of_new_name
+        module.__spec__ = self._spec
+
+
+class _Finder(MetaPathFinder):
+    """Finds a moved module of this package, whatever name the package has."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+
+    def find_spec(self, fullname: str, _path: Any = None, _target: Any = None) -> ModuleSpec | None:
+        package, _, name = fullname.rpartition(".")
+        if package != self._package or name not in MOVED:
+            return None
+        return ModuleSpec(fullname, _Loader(f"{package}.{MOVED[name]}"))
+
+
+def attribute(name: str) -> ModuleType:
+    """The moved module of this name: the ``__getattr__`` of the package."""
+    if name in MOVED:
+        return importlib.import_module(f"{__package__}.{MOVED[name]}")
+    raise AttributeError(f"module {__package__!r} has no attribute {name!r}")
 
 
 def find_moved_modules(package: str) -> None:

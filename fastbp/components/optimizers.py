@@ -369,7 +369,7 @@ def check(optimizer: object, argument: str = "optimizer") -> Optimizer:
     """``optimizer`` itself if it is one of the specifications, else TypeError."""
     if isinstance(optimizer, Optimizer):
         return optimizer
-    known = ", ".join(f"fastbp.{name}" for name in OPTIMIZERS)
+    known = ", ".join(f"fastbp.{name}" for name in (*OPTIMIZERS, "LBFGS"))
     raise TypeError(
         f"{argument} is {optimizer!r}: it must be an instance of one of {known}, "
         "for example fastbp.Adam(lr=1e-3)"

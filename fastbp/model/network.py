@@ -149,6 +149,7 @@ class Network:
     def __setstate__(self, state: dict[str, Any]) -> None:
         of_arrays = ("layers", "_scaling")
         vars(self).update((key, value) for key, value in state.items() if key not in of_arrays)
+        self._dtype = np.dtype(self._dtype.name)  # the fast path asks for this very object
         self._make_arrays(state["layers"], state.get("_scaling", Scaling()))
 
     @property

@@ -104,6 +104,9 @@ class TrainerCore:
 
     def _renew(self) -> None:
         self._model: Model | None = None
+        self._tell_change()
+
+    def _tell_change(self) -> None:
         method = self._on_change and self._on_change()
         if method is not None:
             method()
@@ -119,13 +122,13 @@ class TrainerCore:
             return state | {"moments": moments, "hyper": arrays.hyper.copy()}
 
     @classmethod
-    def of_state(cls, state: Mapping[str, Any]) -> Self:
-        """The core that ``state`` describes, with arrays of its own."""
-        core = cls.__new__(cls)
+    def of_state(cls, state: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
+        """The core that ``state`` describes, with arrays of its own, and what is not the core's."""
+        core, rest = cls.__new__(cls), dict(state)
         for name in PICKLED:
-            setattr(core, name, state[f"_{name}"])
-        core.restore_arrays(state["moments"], state["hyper"])
-        return core
+            setattr(core, name, rest.pop(f"_{name}"))
+        core.restore_arrays(rest.pop("moments"), rest.pop("hyper"))
+        return core, rest
 
     def restore_arrays(self, moments: list[list[arenas.Layer]], hyper: Floats) -> None:
         """Make new arrays that have these moments and hyperparameters."""
@@ -136,7 +139,9 @@ class TrainerCore:
 
     def copied(self) -> "TrainerCore":
         """A core that goes on from here on its own, with a network of its own."""
-        return TrainerCore.of_state(copy.deepcopy(self.state()))
+        with self.exclusive():  # no other thread trains while the network is copied, too
+            state = copy.deepcopy(self.state())
+        return TrainerCore.of_state(state)[0]
 
     @property
     def extended(self) -> bool:
@@ -361,7 +366,7 @@ class TrainerCore:
     def class_weights(self, weights: Floats) -> None:
         self.class_weights[:] = weights
         self.is_balanced = True
-        self._renew()
+        self._tell_change()
 
     def check_balanced(self) -> None:
         """ValueError where class weights are "balanced" and not known yet."""

@@ -32,6 +32,9 @@ from .validation import Validation, check_metrics_have_data
 
 LABELS = np.dtype(np.int64)
 
+MADE_ANEW = ("_core", "_dtype", "_lock", "_fast_path")
+"""The attributes of a trainer that ``_attach`` sets. Others are a subclass's or the user's."""
+
 
 class Trainer(TrainerQueries):
     """Trains a network with a loss and an optimizer; it owns the moments and counters.
@@ -148,10 +151,13 @@ class Trainer(TrainerQueries):
         self._fast_path = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return self._core.state()
+        own = {name: value for name, value in vars(self).items() if name not in MADE_ANEW}
+        return own | self._core.state()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._attach(TrainerCore.of_state(state))
+        core, own = TrainerCore.of_state(state)
+        vars(self).update(own)
+        self._attach(core)
 
     @property
     def lr(self) -> float:

@@ -191,7 +191,7 @@ class TrainerQueries:
         ``sample_weight`` are those of ``fit``.
 
         Raises:
-            ValueError, TypeError: as ``fit``; no row has weight.
+            ValueError, TypeError: as ``fit``; no row has weight; the optimizer is LBFGS.
             FloatingPointError: the first loss is not finite.
 
         >>> net = fastbp.Network([1, 1], init="zeros")
@@ -202,6 +202,7 @@ class TrainerQueries:
         >>> trainer.lr = curve.suggestion
 
         """
+        self._core.check_updates("find_lr")
         data = as_dataset(self._core, X, y, sample_weight)
         return lr_finder.sweep(
             self._core, data, lr_finder.learning_rates(start_lr, end_lr, updates)

@@ -95,6 +95,16 @@ def test_a_copy_has_a_short_way_of_its_own(copied):
     trainer.step(X, y)
 
 
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_a_copy_takes_the_short_way(copied, monkeypatch):
+    trainer = copied(SMALL.trainer(optimizer=ADAM))
+    X, y = arrays(SMALL, "float64")
+    monkeypatch.setattr(fastbp.Trainer, "_step_checked", None)
+    monkeypatch.setattr(fastbp.Network, "_checked_outputs", None)
+    trainer.step(X, y)
+    trainer.predict(X)
+
+
 X, Y = np.ones((6, 4)), np.ones((6, 2))
 BAD_STEPS = {
     "too many rows": (np.ones((7, 4)), np.ones((7, 2)), "expected at most batch_size = 6"),

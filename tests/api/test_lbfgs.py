@@ -309,9 +309,9 @@ def test_fit_on_held_out_rows_leaves_them_out():
     assert history["loss"] != by_hand.fit(X, y, epochs=5)["loss"]
 
 
-@pytest.mark.parametrize("call", ["step", "compiled"])
+@pytest.mark.parametrize("call", ["step", "compiled", "find_lr"])
 def test_there_are_no_updates_by_batches(call):
-    arguments = XOR if call == "step" else ()
+    arguments = () if call == "compiled" else XOR
     with pytest.raises(ValueError, match=f"{call} makes updates by batches"):
         getattr(trainer_of_xor(), call)(*arguments)
 

@@ -439,6 +439,14 @@ def test_a_refused_call_with_weights_leaves_the_plain_kernels():
     assert trainer.compiled() is model
 
 
+def test_a_model_follows_balanced_classes():
+    trainer, X, y = MANY.trainer(class_weight="balanced"), *MANY.batch()
+    trainer.fit(X, y)
+    model = trainer.compiled()
+    trainer.fit(X, (y + 1) % 3)
+    assert trainer.compiled() is model
+
+
 def test_balanced_classes_of_bad_labels_are_refused_and_forgotten():
     X, y = MANY.batch()
     trainer = MANY.trainer(class_weight="balanced")

@@ -48,6 +48,36 @@ def test_a_copy_with_every_option_goes_on_alike(copied, optimizer):
     assert training_state(twin) == training_state(original)
 
 
+class Tagged(fastbp.Trainer):
+    """A trainer with attributes of its own."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.tag = ["mine"]
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, copy.copy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+def test_a_copy_keeps_attributes_of_a_subclass_and_of_a_user(copied):
+    net = fastbp.Network([2, 1], seed=0)
+    original = Tagged(net, loss="mse", optimizer=fastbp.SGD(0.1))
+    original.note = "by hand"
+    twin = copied(copied(original))
+    assert type(twin) is Tagged
+    assert (twin.tag, twin.note) == (["mine"], "by hand")
+    assert vars(twin).keys() == vars(original).keys()
+
+
+def test_the_copy_of_find_lr_is_made_under_the_lock(monkeypatch):
+    trainer, held = CASE.trainer("float32"), []
+    monkeypatch.setattr(
+        copy, "deepcopy", lambda one: held.append(core(trainer).lock._is_owned()) or one
+    )
+    core(trainer).copied()
+    assert held == [True]
+
+
 def test_a_shallow_copy_shares_the_network_and_nothing_else():
     original = CASE.trainer("float32", optimizer=fastbp.Adam())
     original.step(*CASE.batch())

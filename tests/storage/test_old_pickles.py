@@ -13,6 +13,7 @@ import pytest
 
 import fastbp
 from fastbp import moved, schedules
+from support import processes
 
 FOLDER = Path(__file__).parents[1] / "data" / "pickles_0_1_0"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text(encoding="ascii"))
@@ -72,9 +73,18 @@ def test_history_and_callbacks():
 
 @pytest.mark.parametrize(("then", "now"), moved.MOVED.items())
 def test_a_moved_module_is_the_same_module(then, now):
+    if then == "torch_modules":
+        pytest.importorskip("torch")
     module = import_module(f"fastbp.{now}")
     assert import_module(f"fastbp.{then}") is module
     assert module.__spec__.name == module.__name__ == f"fastbp.{now}"
+
+
+def test_a_moved_module_is_an_attribute():
+    program = "import fastbp; print(fastbp.losses.__name__, fastbp.lr_finder.__name__)"
+    found = processes.run(program)
+    assert found.split() == ["fastbp.components.losses", "fastbp.training.lr_finder"]
+    assert not hasattr(fastbp, "nothing")
 
 
 def test_other_names_are_not_found():
