@@ -22,6 +22,7 @@ def contestants(case, epochs):
     import numpy as np
 
     import fastbp
+    from bench.peers.fastbp import core_of
     from fastbp.kernels.tables import job_table
     from fastbp.runtime.job import Job
     from fastbp.training.datasets import as_dataset
@@ -33,9 +34,9 @@ def contestants(case, epochs):
 
     X, y = case.data(batches(case))
     fitted, bare = trainer(), trainer()
-    data = as_dataset(bare._core, X, y)
+    data = as_dataset(core_of(bare), X, y)
 
-    engine, moments = bare._core.engine, bare._core.arrays.moments
+    engine, moments = core_of(bare).engine, core_of(bare).arrays.moments
 
     def run():
         job = Job(job_table.TRAIN, data.rows, case.batch, np.zeros(epochs))

@@ -91,7 +91,7 @@ class Model:
     def __init__(self, case, optimizer, workers):
         import numpy as np
 
-        from bench.peers.fastbp import FastBP
+        from bench.peers.fastbp import FastBP, core_of
         from fastbp.data.tables import address
         from fastbp.kernels.tables import job_table, layout, settings
         from fastbp.kernels.tables.arenas import allocate
@@ -101,8 +101,8 @@ class Model:
         self.workers, self.batch = workers, case.batch
         self.side = FastBP(case, optimizer, workers)
         trainer = self.side.trainer
-        self.data = as_dataset(trainer._core, *case.data())
-        self.state = trainer._core.arrays
+        self.data = as_dataset(core_of(trainer), *case.data())
+        self.state = core_of(trainer).arrays
         shape = replace(self.state.spec, capacity=case.batch, workers=workers)
         plan = layout.make_plan(shape)
         work = allocate(plan[0, layout.WORK], np.float32)

@@ -1,6 +1,7 @@
 """Record the bits of short training runs, tests/data/bits.json: python scripts/record_bits.py.
 
-On an x86-64 processor with AVX-512: widths without fused multiply-add are those of an older one.
+On an x86-64 processor with AVX2 or AVX-512: a width that it lacks is computed by narrower
+instructions, to the same bits. The sets without fused multiply-add are those of an older processor.
 """
 
 import json
@@ -21,9 +22,13 @@ def recorded(bits: str, processor: dict[str, str]) -> tuple[str, dict[str, str]]
         "PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS / 'laws'}",
     } | processor
     answer = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=os.environ | settings, check=True, capture_output=True
+        [sys.executable, "-c", PROGRAM],
+        env=os.environ | settings,
+        check=True,
+        stdout=subprocess.PIPE,
     )
     machine, digests = json.loads(answer.stdout)
+    print(f"{machine}: {len(digests)} runs", flush=True)
     return machine, digests
 
 

@@ -9,6 +9,11 @@ from bench.peers.side import Side
 from fastbp import embed
 
 
+def core_of(trainer):
+    """The TrainerCore of a trainer: its engine and arrays, for measures of them alone."""
+    return trainer._core  # noqa: SLF001 - no user needs it
+
+
 class FastBP(Side):
     _model = None
 

@@ -23,7 +23,7 @@ class ScikitLearn(OnBlas):
             own[...] = given
         for own, given in zip(self.model.intercepts_, biases, strict=True):
             own[...] = given
-        del self.model._optimizer  # and its moments
+        del self.model._optimizer  # noqa: SLF001 - and its moments, which have no public name
         warnings.filterwarnings("ignore", category=ConvergenceWarning)
 
     def settings(self):

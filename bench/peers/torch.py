@@ -62,8 +62,11 @@ class Compiled(Eager):
     """Needs a C++ compiler at its first step."""
 
     def build(self, weights, biases):
-        torch._inductor.config.compile_threads = 1  # else idle workers stay about
-        torch._dynamo.config.recompile_limit = 1000  # a long race compiles for every case
+        from torch._dynamo import config as dynamo
+        from torch._inductor import config as inductor
+
+        inductor.compile_threads = 1  # else idle workers stay about
+        dynamo.recompile_limit = 1000  # a long race compiles for every case
         super().build(weights, biases)
         self.loss = torch.compile(self.loss, fullgraph=True, dynamic=False)
         self.outputs = torch.compile(self.outputs, fullgraph=True, dynamic=False)

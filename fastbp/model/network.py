@@ -36,8 +36,8 @@ class Network:
             number, called by its address from the compiled kernels. Where it raises, or a or da/dz
             is not finite, a is NaN: predictions show it, and no update is made. Its arithmetic is
             vectorized; functions of ``math`` are called for one number at a time.
-        output: activation of the last layer, likewise. Your own activation goes with every loss but
-            "bce", "cross_entropy", "poisson" and "gaussian_nll".
+        output: activation of the last layer, likewise. Your own activation goes with every loss
+            that takes any output activation (kernels/base/codes.py).
         init: name of a rule in fastbp/components/initializers.py; "auto" is He's normal for the
             relu family and Glorot's uniform for all others. Biases start at 0.
         seed: of the initial weights, an integer in [0, 2**63); None draws one.

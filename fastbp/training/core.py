@@ -139,7 +139,7 @@ class TrainerCore:
 
     def copied(self) -> "TrainerCore":
         """A core that goes on from here on its own, with a network of its own."""
-        with self.exclusive():  # no other thread trains while the network is copied, too
+        with self.exclusive():  # no other thread trains meanwhile
             state = copy.deepcopy(self.state())
         return TrainerCore.of_state(state)[0]
 

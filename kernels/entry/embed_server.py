@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 from numba import types
 
-from ..base.codes import CROSS_ENTROPY, F32, F64, I64
+from ..base.codes import CLASS, F32, F64, I64
 from ..base.jit import c_function, kernel
 from ..ir.simd import (
     call_code,
@@ -116,7 +116,7 @@ def _fits(request, array, rows, columns):
 @kernel
 def _targets_fit(request, plan, rows, outputs):
     if request[REQUEST_LABELS] == 1:
-        known = plan[0, P.LOSS] == CROSS_ENTROPY
+        known = plan[plan[0, P.LAST], P.TARGET_KIND] == CLASS
         return known and request[REQUEST_Y + _NDIM] < 2 and request[REQUEST_Y + _ROWS] == rows
     is_gradient = (
         request[REQUEST_TASK] == J.FROM_OUTPUT or request[REQUEST_TASK] == J.INPUT_GRADIENT
@@ -168,7 +168,7 @@ def _is_for_one_thread(request, handle, plan, rows, outputs):
 
     ``Trainer`` takes flat targets for one output alone.
     """
-    single = outputs == 1 and plan[0, P.LOSS] != CROSS_ENTROPY
+    single = outputs == 1 and plan[plan[0, P.LAST], P.TARGET_KIND] != CLASS
     shaped = request[REQUEST_LABELS] == 1 or request[REQUEST_Y + _NDIM] == 2 or single
     return shaped and rows <= handle[SINGLE_THREAD_ROWS]
 

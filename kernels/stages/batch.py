@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..base.codes import CROSS_ENTROPY, F16, F32, F64
+from ..base.codes import CLASS, F16, F32, F64
 from ..base.jit import kernel
 from ..ir.simd import (
     get,
@@ -45,7 +45,8 @@ def has_labels(plan, job):
     """Whether y is one column of integer class labels."""
     dtype = job[J.Y + DTYPE]
     integers = dtype != F16 and dtype != F32 and dtype != F64
-    return plan[0, P.LOSS] == CROSS_ENTROPY and job[J.Y + N_COLUMNS] == 1 and integers
+    classes = plan[plan[0, P.LAST], P.TARGET_KIND] == CLASS
+    return classes and job[J.Y + N_COLUMNS] == 1 and integers
 
 
 @kernel

@@ -10,6 +10,7 @@ RESUME = "tests/storage/test_resume.py::"
 MONITORS = "tests/api/test_monitors.py::"
 VALIDATION = "tests/api/test_validation.py::"
 CACHE = "tests/runtime/test_cache.py::"
+COPIES = "tests/storage/test_copies.py::"
 
 LIBRARY = (
     Break(
@@ -329,6 +330,34 @@ LIBRARY = (
         'KERNELS.rglob("*.py")',
         'KERNELS.glob("*.py")',
         CACHE + "test_kernels_are_compiled_anew_when_one_that_they_call_is_edited",
+    ),
+    Break(
+        "a_copy_loses_what_a_user_put_on_it",
+        "fastbp/training/trainer.py",
+        "vars(self).update(own)",
+        "own.clear()",
+        COPIES + "test_a_copy_keeps_attributes_of_a_subclass_and_of_a_user",
+    ),
+    Break(
+        "a_copy_is_made_without_the_lock",
+        "fastbp/training/core.py",
+        "        with self.exclusive():  # no other thread trains meanwhile\n",
+        "        if True:\n",
+        COPIES + "test_the_copy_of_find_lr_is_made_under_the_lock",
+    ),
+    Break(
+        "a_balanced_fit_drops_its_model",
+        "fastbp/training/core.py",
+        "        self.is_balanced = True\n        self._tell_change()\n",
+        "        self.is_balanced = True\n        self._renew()\n",
+        "tests/laws/test_features.py::test_a_model_follows_balanced_classes",
+    ),
+    Break(
+        "a_copy_has_a_dtype_of_its_own",
+        "fastbp/model/network.py",
+        "np.dtype(self._dtype.name)",
+        "self._dtype",
+        "tests/api/test_fast_path.py::test_a_copy_takes_the_short_way",
     ),
     Break(
         "the_stamp_ignores_the_width",

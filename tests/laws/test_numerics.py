@@ -15,6 +15,7 @@ import pytest
 import fastbp
 from fastbp.components import losses
 from fastbp.kernels import reference
+from fastbp.kernels.base import codes
 from support.cases import each_hidden, each_pair
 
 U, TINY, LARGEST = 2.0**-24, 2.0**-126, float(np.finfo(np.float32).max)
@@ -41,10 +42,10 @@ def sgd_trainer(net, lr=0.1, loss="mse", **options):
 
 LOGITS = [1e4, -1e4, 1e4, -1e4]
 TARGETS = {
-    "cross_entropy": [0.0, 0.25, 0.5, 0.25],
-    "bce": [1.0, 1.0, 0.0, 0.5],
-    "poisson": [1.0, 2.0, 0.0, 3.0],
-    "gaussian_nll": [1e4, 3.0],
+    codes.REAL: [1.0, 2.0, -3.0, 4.0],
+    codes.COUNT: [1.0, 2.0, 0.0, 3.0],
+    codes.UNIT: [1.0, 1.0, 0.0, 0.5],
+    codes.CLASS: [0.0, 0.25, 0.5, 0.25],
 }
 
 
@@ -56,9 +57,9 @@ def test_logits_of_ten_thousand(pair):
     and of a size that the terms of the definition have, taken without signs.
     """
     loss, output = pair
-    z, y = np.array([LOGITS]), np.array([TARGETS.get(loss, [1.0, 2.0, -3.0, 4.0])])
-    trainer = sgd_trainer(line([z], [np.zeros(4)], output), loss=loss)
     known = losses.lookup(loss)
+    z, y = np.array([LOGITS]), np.array([TARGETS[known.targets][: known.n_targets(4)]])
+    trainer = sgd_trainer(line([z], [np.zeros(4)], output), loss=loss)
     code = trainer.net.arrays.activations[-1].code
     with np.errstate(over="ignore", invalid="ignore"):
         p = reference.activation(code, z)

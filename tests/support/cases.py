@@ -7,6 +7,7 @@ import pytest
 
 import fastbp
 from fastbp.components import activations, losses
+from fastbp.kernels.base import codes
 
 DTYPES = ("float32", "float64")
 ENGINES = ("numba", "numpy")
@@ -60,13 +61,14 @@ class Case:
         shape = (self.rows, self.sizes[-1])
         if self.labels:
             return rng.integers(0, self.sizes[-1], self.rows)
-        if self.loss == "cross_entropy":
+        loss = losses.lookup(self.loss)
+        if loss.targets == codes.CLASS:
             off = rng.uniform(0.9995, 1.0005, (self.rows, 1))  # sums may be a little off 1
             return rng.dirichlet(np.ones(self.sizes[-1]), self.rows) * off
-        if self.loss == "poisson":
+        if loss.targets == codes.COUNT:
             return rng.poisson(2.0, shape).astype(float)
-        shape = self.rows, losses.lookup(self.loss).n_targets(self.sizes[-1])
-        return rng.random(shape) if self.loss == "bce" else rng.normal(size=shape)
+        shape = self.rows, loss.n_targets(self.sizes[-1])
+        return rng.random(shape) if loss.targets == codes.UNIT else rng.normal(size=shape)
 
 
 _CLASSES = {"output": "softmax", "loss": "cross_entropy"}

@@ -12,6 +12,8 @@ import numpy as np
 
 import fastbp
 from fastbp import schedules
+from fastbp.components import losses
+from fastbp.kernels.base import codes
 from support.internals import core
 
 
@@ -50,12 +52,13 @@ class Run:
     def batch(self):
         rows, n_in, n_out = self.rows, self.sizes[0], self.sizes[-1]
         X = numbers(rows * n_in, 50).reshape(rows, -1)
-        if self.loss == "cross_entropy":
+        loss = losses.lookup(self.loss)
+        if loss.targets == codes.CLASS:
             return X, np.arange(rows) * 7 % n_out
         y = numbers(rows * n_out, 60).reshape(rows, -1)
-        if self.loss in ("bce", "poisson"):
+        if loss.targets != codes.REAL:
             y = np.abs(y)
-        return X, y[:, : n_out // 2] if self.loss == "gaussian_nll" else y
+        return X, y[:, : loss.n_targets(n_out)]
 
     def digest(self, workers=0):
         """Of parameters, moments, losses and predictions after two epochs and a step."""

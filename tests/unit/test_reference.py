@@ -24,12 +24,13 @@ def code(name):
 
 
 def random_targets(loss, n, n_out, rng, labels=False):
-    if loss == "cross_entropy":
+    targets = losses.lookup(loss).targets
+    if targets == codes.CLASS:
         rows = rng.dirichlet(np.ones(n_out), n) * rng.uniform(0.9995, 1.0005, (n, 1))
         return rng.integers(0, n_out, n) if labels else rows
-    if loss == "poisson":
+    if targets == codes.COUNT:
         return rng.poisson(2.0, (n, n_out)).astype(float)
-    return rng.random((n, n_out)) if loss == "bce" else rng.normal(size=(n, n_out))
+    return rng.random((n, n_out)) if targets == codes.UNIT else rng.normal(size=(n, n_out))
 
 
 class Net:
