@@ -403,10 +403,9 @@ class Network:
     def _checked_outputs(self, X: Any, out: Array | None) -> Array:
         data = Dataset(as_inputs(X, self.sizes[0]))
         out = network_checks.as_out(out, data.x, self.sizes[-1], self.dtype)
-        flops = 2.0 * data.rows * self.n_parameters
-        workers = threads.workers(threads.maximum("auto"), flops)
         arrays, nothing = self.arrays.for_inference(), compiled_engine.NO_VALUES
-        statuses = compiled_engine.infer(arrays, workers, data, np.asarray(out), nothing)
+        limit, pace = threads.maximum("auto"), self.arrays.pace
+        statuses = compiled_engine.infer(arrays, limit, pace, data, np.asarray(out), nothing)
         raise_status(statuses, data, arrays)
         return out
 

@@ -17,6 +17,7 @@ from ..data.tables import address
 from ..kernels.tables import arenas, layout, settings
 from ..runtime.arrays import TrainingArrays
 from ..runtime.locking import exclusive, new_lock
+from ..runtime.pace import Pace
 from .network_checks import as_parameters
 
 _NOTHING = np.empty(0)
@@ -38,7 +39,8 @@ class NetworkArrays:
     activations: one for each layer. spec: what plans are made for. plan: the layout of parameters.
     parameters: the arena (plan[0, PARAMETERS],), padding included. scales: factors and shifts of
     inputs, targets and outputs, in the memory behind the parameters. scaling: what the user calls
-    them. lock: held by the thread that changes or reads all of this. followers: the trainers.
+    them. lock: held by the thread that changes or reads all of this. followers: the trainers. pace:
+    how many workers predict.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class NetworkArrays:
         self._hyper = np.zeros(settings.length(len(spec.sizes) - 1, 0))
         self.followers: WeakSet[Follower] = WeakSet()
         self.lock = new_lock()
+        self.pace = Pace()
         arenas.write_layers(self.plan, self.parameters, layers)
         scaling.fill(scaling_, self.scales)
         if scaling_.any:

@@ -11,10 +11,11 @@ from ..common.types import NO_LOSSES, Array, Floats, Ints
 from ..data.tables import address
 from ..kernels.entry import run
 from ..kernels.tables import arenas, job_table, layout
-from . import chunking, forks, threads
+from . import chunking, forks, layer, limits, pool, threads
 from .arrays import Dataset, TrainingArrays
 from .job import Job
 from .model_handle import ModelHandle, training_handle
+from .pace import Pace
 
 BLOCKS, BLOCKS_FROM_MEMORY = 3, 12
 """Vectors of rows that a worker of an inference takes through the network at a time: multiples of
@@ -41,6 +42,7 @@ class CompiledEngine:
         self.arrays = arrays
         self.limit = limit
         self.forced_workers = 0
+        self._pace, self._inference_pace = Pace(), Pace()
         self._spec = replace(arrays.spec, capacity=0)
         self._plan: Ints
         self._work: Array
@@ -48,7 +50,8 @@ class CompiledEngine:
         self._weights = sum(a * b for a, b in pairwise(arrays.spec.sizes))
 
     def _workers(self, flops: float) -> int:
-        return self.forced_workers or threads.workers(self.limit, flops)
+        """The most workers that ``flops`` operations are worth, within the limits of the moment."""
+        return self.forced_workers or limits.allowed(threads.workers(self.limit, flops))
 
     def _make_room(self, rows: int, workers: int) -> None:
         spec = self._spec
@@ -62,12 +65,33 @@ class CompiledEngine:
 
     def train(self, data: Dataset, job: Job, into: Array) -> float:
         """See ``Engine``."""
-        workers = self._workers(6.0 * job.batch * self._weights)
+        flops = 6.0 * job.batch * self._weights
+        workers = self._workers(flops)
         self._make_room(job.batch, workers)
         job.point(self._pointers, data.x, data.y, data.weights)
         if into is not self.arrays.moments:
             job[job_table.MOMENTS] = address(into)
-        return _run(job, self.arrays, workers)
+        if self.forced_workers or workers == 1:
+            return _run(job, self.arrays, workers)
+        return self._run_in_pieces(job, workers, flops)
+
+    def _run_in_pieces(self, job: Job, most: int, flops: float) -> float:
+        """Run the batches of BUDGET, by as many workers as pay. flops: of a batch."""
+        left, waited = job[job_table.BUDGET], 0.0
+        while True:
+            workers, seconds = self._pace.workers(most)
+            cost = self._pace.cost * flops
+            piece = min(left, max(1, int(seconds / cost))) if cost else left
+            job[job_table.BUDGET] = piece
+            began = time.perf_counter()
+            waits = _run(job, self.arrays, workers)
+            made = piece - job[job_table.BUDGET]
+            self._pace.note(workers, time.perf_counter() - began - waits, made * flops)
+            left, waited = left - made, waited + waits
+            if left == 0 or made < piece or job[job_table.STATUS] != job_table.OK:
+                break
+        job[job_table.BUDGET] = left
+        return waited
 
     def handle(self, batch_size: int) -> ModelHandle:
         """The handle of a model that trains in this engine's memory, or MemoryError."""
@@ -101,15 +125,17 @@ class CompiledEngine:
 
     def outputs(self, data: Dataset, out: Array) -> Ints:
         """See ``Engine``."""
-        return infer(self.arrays, self._inference_workers(data), data, out, NO_VALUES)
+        return self._infer(data, out, NO_VALUES)
 
     def evaluate_rows(self, data: Dataset, values: Floats) -> Ints:
         """See ``Engine``."""
         nothing = np.empty(0, self.arrays.parameters.dtype)
-        return infer(self.arrays, self._inference_workers(data), data, nothing, values)
+        return self._infer(data, nothing, values)
 
-    def _inference_workers(self, data: Dataset) -> int:
-        return self._workers(2.0 * data.rows * self._weights)
+    def _infer(self, data: Dataset, out: Array, values: Floats) -> Ints:
+        if self.forced_workers:
+            return _infer_by(self.arrays, self.forced_workers, data, out, values)
+        return infer(self.arrays, self.limit, self._inference_pace, data, out, values)
 
 
 def inference_plan(spec: layout.PlanSpec, rows: int, workers: int) -> Ints:
@@ -143,8 +169,28 @@ def _give_back(arena: Array) -> None:
         _SPARE[:] = [arena]
 
 
-def infer(arrays: TrainingArrays, workers: int, data: Dataset, out: Array, values: Floats) -> Ints:
-    """Outputs, or loss and correctness, of all rows. Safe from many threads: it has its own memory.
+def infer(
+    arrays: TrainingArrays, limit: int, pace: Pace, data: Dataset, out: Array, values: Floats
+) -> Ints:
+    """Outputs, or loss and correctness, of all rows, by at most ``limit`` workers, as many as pay.
+
+    Safe from many threads: it has its own memory.
+    """
+    flops = 2.0 * data.rows * sum(a * b for a, b in pairwise(arrays.spec.sizes))
+    most = limits.allowed(threads.workers(limit, flops))
+    if most == 1:
+        return _infer_by(arrays, 1, data, out, values)
+    workers, _ = pace.workers(most)
+    began = time.perf_counter()
+    statuses = _infer_by(arrays, workers, data, out, values)
+    pace.note(workers, time.perf_counter() - began, flops)
+    return statuses
+
+
+def _infer_by(
+    arrays: TrainingArrays, workers: int, data: Dataset, out: Array, values: Floats
+) -> Ints:
+    """Outputs, or loss and correctness, of all rows.
 
     Many rows take several calls of the kernels. All but the last are of whole blocks, because a
     small batch has another order of summation.
@@ -197,6 +243,8 @@ def _run(job: Job, arrays: TrainingArrays, workers: int) -> float:
     if workers == 1 or not forks.can_split():
         run.serial(*kind)(job.address, job_table.RUN, 0, 1)
         return 0.0
+    if layer.start() == "workqueue":
+        return threads.run_exclusive(workers, pool.run, job.address, kind, workers)
     return threads.run_exclusive(workers, run.parallel, job.array, run.code(*kind), workers)
 
 
