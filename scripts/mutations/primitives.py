@@ -58,6 +58,13 @@ PRIMITIVES = (
         KERNELS + "test_multiply_across_equals_its_twin[1-float32]",
     ),
     Break(
+        "a_block_starts_from_zero",
+        "kernels/primitives/tile.py",
+        "phi.add_incoming(value, inside)",
+        "phi.add_incoming(zero, inside)",
+        KERNELS + "test_multiply_across_equals_its_twin[1-float32]",
+    ),
+    Break(
         "product_adds_the_bias_twice",
         "kernels/primitives/gemm.py",
         "(ADD_BIAS if k + some >= steps else WRITE)",
