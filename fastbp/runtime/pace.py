@@ -18,7 +18,14 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 3.0
 """Seconds of work before the next trial. They double with every trial that changes nothing."""
 
 SHORTEST_PAUSE, SURPRISE = 0.03, 1.5
-"""Where work takes ``SURPRISE`` times as long as after the last trial, the next comes sooner."""
+"""Where work takes ``SURPRISE`` times as long as after the last trial, the next comes sooner: after
+this pause, which doubles likewise."""
+
+HOPELESS = 1.3
+"""Another number that takes so many times the time in its first turn gets no further one."""
+
+LATELY = 7
+"""Pieces of work whose median is the cost: one of them may have waited for a processor."""
 
 PAUSE_OF_A_TRIAL = 8
 """A pause is at least so many times the length of the trial before: one turn may be a long step."""
@@ -35,11 +42,12 @@ class Pace:
 
     def __init__(self) -> None:
         self.cost = 0.0
-        """Seconds for a unit of work, lately; 0 where none is known."""
+        """Seconds for a unit of work, lately; 0 before it is known."""
         self._count = self._most = 0
+        self._costs: list[float] = []
         self._usual = 0.0  # the cost after the last trial
         self._since = 0.0  # seconds of work since the last trial
-        self._pause = FIRST_PAUSE
+        self._pause, self._short_pause = FIRST_PAUSE, SHORTEST_PAUSE
         self._calls = 0
         self._trial: _Trial | None = None
         self._next = 0
@@ -73,11 +81,14 @@ class Pace:
             return
         if workers != self._count:
             return
-        cost = seconds / work
-        self.cost = 0.75 * self.cost + 0.25 * cost if self.cost else cost
-        self._usual = min(self._usual, self.cost) if self._usual else self.cost
         self._since += seconds
-        surprised = self.cost > SURPRISE * self._usual and self._since > SHORTEST_PAUSE
+        self._costs.append(seconds / work)
+        if len(self._costs) < LATELY and self._since < self._pause:
+            return
+        self.cost = median(self._costs)
+        self._costs.clear()
+        self._usual = min(self._usual, self.cost) if self._usual else self.cost
+        surprised = self.cost > SURPRISE * self._usual and self._since > self._short_pause
         if surprised or self._since > self._pause:
             self._trial = _Trial(self._count, self._other())
 
@@ -94,9 +105,14 @@ class Pace:
         if changes:
             self._count = trial.numbers[1]
         self.cost = self._usual = trial.cost(changes)
+        self._costs.clear()
         least = PAUSE_OF_A_TRIAL * trial.seconds
         longest = max(LONGEST_PAUSE, 4 * least)
-        self._pause = max(least, FIRST_PAUSE if changes else min(2 * self._pause, longest))
+        if changes:
+            self._pause, self._short_pause = max(least, FIRST_PAUSE), SHORTEST_PAUSE
+        else:
+            self._pause = max(least, min(2 * self._pause, longest))
+            self._short_pause = min(2 * self._short_pause, longest)
         self._since, self._trial = 0.0, None
 
 
@@ -124,7 +140,8 @@ class _Trial:
             costs = self._costs[len(self._costs[0]) - len(self._costs[1])]
             costs.append(self._turn[0] / self._turn[1])
             self._turn = [0.0, 0.0]
-        return len(self._costs[1]) == TURNS
+        taken = len(self._costs[1])
+        return taken == TURNS or (0 < taken == len(self._costs[0]) and self.ratio() > HOPELESS)
 
     def ratio(self) -> float:
         """The time by the other number, the present one's being 1."""
