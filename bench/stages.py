@@ -187,8 +187,8 @@ def main(arguments=None):
             tables |= one
             for title, kept in one.items():
                 print(f"\n{title}\n{table.plain(stage_table.rows(kept))}", flush=True)
-    if not options.print:
-        results.note("stages", tables, threads)
+            if not options.print:
+                results.note("stages", tables, threads)
 
 
 if __name__ == "__main__":
