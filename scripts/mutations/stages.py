@@ -206,7 +206,7 @@ STAGES = (
         "kernels/stages/output_loss.py",
         "get(order, row) if job[J.ORDER] != 0 else row",
         "row",
-        "tests/laws/test_features.py::test_fit_equals_its_steps",
+        "tests/laws/test_features.py::test_weights_follow_their_rows_through_a_shuffle",
     ),
     Break(
         "norm_gradient_without_the_mean",

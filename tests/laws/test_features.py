@@ -5,6 +5,7 @@ import pytest
 
 import fastbp
 from fastbp import embed
+from fastbp.kernels import reference
 from fastbp.schedules import Cosine, OneCycle, StepDecay
 from support import processes
 from support.cases import each_dtype, each_engine, flat
@@ -193,6 +194,16 @@ def test_fit_equals_its_steps():
             total, mass = total + loss * mass_of_part, mass + mass_of_part
         assert history["loss"][epoch] == pytest.approx(total / mass, rel=1e-6)
     assert bits(fitted) == bits(stepped)
+
+
+@pytest.mark.law5
+def test_weights_follow_their_rows_through_a_shuffle():
+    X, y, weights = EVERY.batch(MANY)
+    one, by_hand = (EVERY.trainer(MANY, "float32", batch_size=15) for _ in range(2))
+    order = reference.shuffled(one.seed, 0, MANY.rows)
+    one.fit(X, y, sample_weight=weights)
+    by_hand.fit(X[order], y[order], sample_weight=weights[order], shuffle=False)
+    assert bits(one) == bits(by_hand)
 
 
 @pytest.mark.law5
