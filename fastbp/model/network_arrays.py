@@ -16,6 +16,7 @@ from ..data.scaling import Scaling
 from ..data.tables import address
 from ..kernels.tables import arenas, layout, settings
 from ..runtime.arrays import TrainingArrays
+from ..runtime.compiled_engine import Inference
 from ..runtime.locking import exclusive, new_lock
 from .network_checks import as_parameters
 
@@ -57,6 +58,7 @@ class NetworkArrays:
         self.scales = arenas.read_scales(spec, memory[count:])
         # Extended kernels read it in an inference; headers of the fast path hold its address.
         self._hyper = np.zeros(settings.length(len(spec.sizes) - 1, 0))
+        self._inference: Inference | None = None
         self.followers: WeakSet[Follower] = WeakSet()
         self.lock = new_lock()
         arenas.write_layers(self.plan, self.parameters, layers)
@@ -134,6 +136,14 @@ class NetworkArrays:
                 trainer.follow_scaling()
             self.scaling = wanted
             scaling.fill(wanted, self.scales)
+
+    @property
+    def inference(self) -> Inference:
+        """What predicts with these arrays, made anew once the network scales."""
+        made = self._inference
+        if made is None or made.arrays.spec is not self.spec:
+            self._inference = made = Inference(self.for_inference())
+        return made
 
     def for_inference(self) -> TrainingArrays:
         """The arrays without moments, with any loss: an inference uses neither."""

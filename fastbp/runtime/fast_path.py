@@ -1,8 +1,8 @@
 """The fast path from Python into compiled code. Small networks need it: checks would take longer.
 
-It takes arrays in the layout and dtype of the kernels, and work for one thread. Compiled code
-checks shapes and values. What it refuses takes the checked path, which raises the errors. Both
-paths give the same bits.
+It takes work for one thread: arrays in the layout and dtype of the kernels, whose shapes compiled
+code checks, or tables, which are described and checked here in Python. Compiled code checks the
+values. What it refuses takes the checked path, which raises the errors. All give the same bits.
 """
 
 import math
@@ -17,13 +17,17 @@ from .arrays import TrainingArrays
 from .compiled_model import Model
 from .model_handle import inference_handle
 
-Prediction: TypeAlias = tuple[Callable[[int, Array, Array], bool], int, object]
+Rows: TypeAlias = Array | tuple[int, ...]
+"""An array in the layout and dtype of the kernels, or the descriptor of a table."""
+
+Prediction: TypeAlias = tuple[Callable[[int, Rows, Array], bool], int, object]
 """(code, address of a header, owner of the header's memory). code(header, X, out) fills out (rows,
 outputs) with the outputs of X, and returns whether it has. Safe from many threads at once."""
 
-Step: TypeAlias = tuple[Callable[[int, Array, Array], float], int, object]
+Step: TypeAlias = tuple[Callable[[int, Rows, Rows], float], int, object]
 """(code, address of a header, owner of the header's memory). code(header, X, y) makes an update and
-returns the loss before it, or NaN if nothing has changed."""
+returns the loss before it, or NaN if nothing has changed. After the descriptor of y stands the
+address of the weights of the rows, or 0."""
 
 
 def prediction(arrays: TrainingArrays, n_parameters: int) -> Prediction:
@@ -41,11 +45,11 @@ def step(model: Model) -> Step:
     return embed_calls.fast_step(model.parameters.itemsize), address(model.header), model
 
 
-def _no_prediction(_header: int, _X: Array, _out: Array) -> bool:
+def _no_prediction(_header: int, _X: Rows, _out: Array) -> bool:
     return False
 
 
-def _no_step(_header: int, _X: Array, _y: Array) -> float:
+def _no_step(_header: int, _X: Rows, _y: Rows) -> float:
     return math.nan
 
 

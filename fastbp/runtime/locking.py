@@ -29,12 +29,17 @@ def new_lock() -> threading.RLock:
     return threading.RLock()
 
 
+def acquire(lock: threading.RLock) -> None:
+    """Take the lock. RuntimeError where another thread has it, perhaps until its fit ends."""
+    if not lock.acquire(blocking=False):
+        raise RuntimeError(_refusal())
+
+
 @contextmanager
 def exclusive(lock: threading.RLock) -> Iterator[None]:
-    """Hold the lock. RuntimeError where another thread has it, perhaps until its fit ends."""
+    """``acquire`` the lock, and hold it."""
     try:  # see above
-        if not lock.acquire(blocking=False):
-            raise RuntimeError(_refusal())
+        acquire(lock)
         yield
     finally:
         try:  # noqa: SIM105

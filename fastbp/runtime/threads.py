@@ -99,6 +99,15 @@ def workers(limit: int, flops: float) -> int:
     return max(1, min(limit, int(flops / FLOPS_PER_WORKER)))
 
 
+def automatic_workers(flops: float) -> int:
+    """The number of workers that ``flops`` operations are worth where threads are "auto".
+
+    Work for one worker does not ask for the maximum: the environment takes longer to read than a
+    row to predict.
+    """
+    return 1 if flops < 2 * FLOPS_PER_WORKER else workers(maximum("auto"), flops)
+
+
 def max_single_thread_rows(limit: int, flops: float) -> int:
     """The most rows, of ``flops`` operations each, for which one thread is the fastest."""
     return NO_LIMIT if limit == 1 else int(2 * FLOPS_PER_WORKER / flops)

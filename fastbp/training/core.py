@@ -186,6 +186,11 @@ class TrainerCore:
         self.compiled.forced_workers = count
         self._renew()
 
+    @property
+    def uses_fast_path(self) -> bool:
+        """Whether the fast path of the network has the bits and the workers of this engine."""
+        return self.engine is self.compiled and not self.compiled.forced_workers
+
     # Batches
 
     def exclusive(self) -> AbstractContextManager[None]:

@@ -15,8 +15,10 @@ from ..common import checks
 from ..components import losses, optimizers, schedules
 from ..components.lbfgs import LBFGS
 from ..components.metrics import Metric, as_metrics
+from ..data.tables import address
 from ..model.network import Network
-from ..runtime import fast_path
+from ..runtime import fast_path, locking
+from ..runtime.arrays import Dataset
 from ..runtime.compiled_model import Model
 from . import checkpoints, streams
 from . import resume as resuming
@@ -343,7 +345,7 @@ class Trainer(TrainerQueries):
             type(X) is type(y) is ndarray
             and sample_weight is None
             and X.dtype is dtype
-            and (y.dtype is dtype or y.dtype is LABELS)
+            and (y.dtype is dtype or (y.dtype is LABELS and y.ndim == 1))
             and X.flags.carray
             and y.flags.carray
         ):
@@ -366,6 +368,14 @@ class Trainer(TrainerQueries):
         self._fast_path = made = self._core.fast_step()
         return made
 
+    def _fast_update(self, data: Dataset) -> float:
+        """The loss of an update by the fast path, or NaN. The lock is held."""
+        code, header, _model = self._fast_path or self._make_fast_path()
+        if data.y is None or (data.weights is not None and not self._core.extended):
+            return math.nan
+        weights = 0 if data.weights is None else address(data.weights)
+        return code(header, data.x.descriptor, (*data.y.descriptor, weights))
+
     def _step_checked(self, X: Any, y: Any, sample_weight: Any) -> float:
         core, data = self._core, as_dataset(self._core, X, y, sample_weight)
         core.check_balanced()
@@ -375,8 +385,17 @@ class Trainer(TrainerQueries):
                 f"X has {data.rows} rows, expected at most batch_size = {core.batch_size}: "
                 "make the Trainer with a larger batch_size, or call fit"
             )
-        with core.exclusive():
+        try:  # not core.exclusive(), which takes as long as a small step
+            locking.acquire(self._lock)
+            loss = self._fast_update(data)
+            if loss == loss:  # not NaN
+                return loss
             loss, weight = core.update(data, "step")
+        finally:
+            try:  # noqa: SIM105
+                self._lock.release()
+            except RuntimeError:  # see runtime/locking.py
+                pass
         return loss / weight if weight else 0.0
 
     def save(self, path: str | os.PathLike[str]) -> None:

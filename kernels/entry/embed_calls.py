@@ -17,6 +17,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import lower_builtin
 
 from ..base.jit import entry, ready_entry
+from ..base.sizes import DESCRIPTOR
 from ..ir.llvm_ir import I64
 from ..tables import job_table as J
 from . import embed_server
@@ -227,26 +228,33 @@ def _array(dtype: Any, dimensions: int) -> Any:
     return types.Array(dtype, dimensions, "C")
 
 
+_TABLE = types.UniTuple(types.int64, DESCRIPTOR)
+_WEIGHTED = types.UniTuple(types.int64, DESCRIPTOR + 1)
+"""The descriptor of y, and the address of the weights of the rows, float64; 0 for none."""
+
+
 @cache
 def fast_step(itemsize: int) -> Any:
     """(handle, X, y) -> loss of a step in one thread; NaN if the step is refused.
 
     handle: its address, which costs Python less than the array. X (rows, inputs), y (rows, outputs)
-    or flat, of the element type, or int64 labels (rows,).
+    or flat, of the element type, or int64 labels (rows,). Or _TABLE and _WEIGHTED, of tables whose
+    shapes Python has checked; rows have weights where the plan is extended.
     """
     dtype = element(itemsize)
     targets = _array(dtype, 2), _array(dtype, 1), _array(types.int64, 1)
-    return ready_entry(_fast_step, [(types.int64, _array(dtype, 2), y) for y in targets])
+    arrays = [(types.int64, _array(dtype, 2), y) for y in targets]
+    return ready_entry(_fast_step, [*arrays, (types.int64, _TABLE, _WEIGHTED)])
 
 
 @cache
 def fast_predict(itemsize: int) -> Any:
     """(handle, X, out) -> whether out (rows, outputs) holds the outputs of X, which is finite.
 
-    handle: its address.
+    handle: its address. X: an array of the element type, or a _TABLE that Python has checked.
     """
-    dtype = element(itemsize)
-    return ready_entry(_fast_predict, [(types.int64, _array(dtype, 2), _array(dtype, 2))])
+    out = _array(element(itemsize), 2)
+    return ready_entry(_fast_predict, [(types.int64, X, out) for X in (out, _TABLE)])
 
 
 def load(itemsize: int) -> None:
