@@ -63,9 +63,7 @@ class Job:
         targets = _NOTHING if y is None else y.descriptor
         weights = 0 if row_weights is None else address(row_weights)
         _POINTERS.pack_into(self._memory, 8 * job_table.PLAN, *pointers)
-        _DATA.pack_into(
-            self._memory, 8 * job_table.ROW_WEIGHTS, weights, *x.descriptor, *targets
-        )
+        _DATA.pack_into(self._memory, 8 * job_table.ROW_WEIGHTS, weights, *x.descriptor, *targets)
 
     def write_to(self, out: int, values: int) -> None:
         """Set the addresses of an inference's results, 0 for none."""

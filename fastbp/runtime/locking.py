@@ -29,17 +29,12 @@ def new_lock() -> threading.RLock:
     return threading.RLock()
 
 
-def acquire(lock: threading.RLock) -> None:
-    """Take the lock. RuntimeError where another thread has it, perhaps until its fit ends."""
-    if not lock.acquire(blocking=False):
-        raise RuntimeError(_refusal())
-
-
 @contextmanager
 def exclusive(lock: threading.RLock) -> Iterator[None]:
-    """``acquire`` the lock, and hold it."""
+    """Hold the lock. RuntimeError where another thread has it, perhaps until its fit ends."""
     try:  # see above
-        acquire(lock)
+        if not lock.acquire(blocking=False):
+            raise RuntimeError(_refusal())
         yield
     finally:
         try:  # noqa: SIM105

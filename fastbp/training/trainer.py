@@ -17,7 +17,7 @@ from ..components.lbfgs import LBFGS
 from ..components.metrics import Metric, as_metrics
 from ..data.tables import address
 from ..model.network import Network
-from ..runtime import fast_path, locking
+from ..runtime import fast_path
 from ..runtime.arrays import Dataset
 from ..runtime.compiled_model import Model
 from . import checkpoints, streams
@@ -369,15 +369,26 @@ class Trainer(TrainerQueries):
         return made
 
     def _fast_update(self, data: Dataset) -> float:
-        """The loss of an update by the fast path, or NaN. The lock is held."""
-        code, header, _model = self._fast_path or self._make_fast_path()
-        if data.y is None or (data.weights is not None and not self._core.extended):
-            return math.nan
-        weights = 0 if data.weights is None else address(data.weights)
-        return code(header, data.x.descriptor, (*data.y.descriptor, weights))
+        """``step`` on tables by the fast path; NaN where nothing has changed."""
+        loss = math.nan
+        try:  # as in step
+            if self._lock.acquire(False):
+                code, header, _model = self._fast_path or self._make_fast_path()
+                if data.y is not None and (data.weights is None or self._core.extended):
+                    weights = 0 if data.weights is None else address(data.weights)
+                    loss = code(header, data.x.descriptor, (*data.y.descriptor, weights))
+        finally:
+            try:  # noqa: SIM105
+                self._lock.release()
+            except RuntimeError:  # see runtime/locking.py
+                pass
+        return loss
 
     def _step_checked(self, X: Any, y: Any, sample_weight: Any) -> float:
         core, data = self._core, as_dataset(self._core, X, y, sample_weight)
+        loss = self._fast_update(data)
+        if loss == loss:  # not NaN
+            return loss
         core.check_balanced()
         core.check_updates("step")
         if data.rows > core.batch_size:
@@ -385,17 +396,8 @@ class Trainer(TrainerQueries):
                 f"X has {data.rows} rows, expected at most batch_size = {core.batch_size}: "
                 "make the Trainer with a larger batch_size, or call fit"
             )
-        try:  # not core.exclusive(), which takes as long as a small step
-            locking.acquire(self._lock)
-            loss = self._fast_update(data)
-            if loss == loss:  # not NaN
-                return loss
+        with core.exclusive():
             loss, weight = core.update(data, "step")
-        finally:
-            try:  # noqa: SIM105
-                self._lock.release()
-            except RuntimeError:  # see runtime/locking.py
-                pass
         return loss / weight if weight else 0.0
 
     def save(self, path: str | os.PathLike[str]) -> None:

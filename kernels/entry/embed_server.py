@@ -64,8 +64,8 @@ SLOT_STATUS, BUSY = J.JOB, J.JOB + 1
 SLOT_STRIDE = -(-(J.JOB + 2) // 8) * 8
 """Elements between two slots: whole cache lines, because each slot is used by another thread."""
 
-# Elements of a request. X and y have seven: address, dimensions, rows, columns, and for a TABLE also
-# bytes between rows, bytes between columns, type code. out has the first four.
+# Elements of a request. An array has address, dimensions, rows, columns; X and y, where they are a
+# TABLE, also bytes between rows, bytes between columns, type code.
 (
     REQUEST_HANDLE,  # address of the model handle
     REQUEST_TASK,  # TRAIN_IF_SERIAL, or one of job_table.py

@@ -1,5 +1,9 @@
 """Internals of trainers and networks that tests look at, and no user can reach otherwise."""
 
+import numpy as np
+
+from fastbp.data.tables import as_inputs
+from fastbp.runtime.arrays import Dataset, raise_status
 from fastbp.training.datasets import as_dataset
 
 
@@ -18,9 +22,19 @@ def functions(trainer):
     return {function.__name__: function for function in core(trainer).functions()}
 
 
-def checked_outputs(net, X):
+def checked_outputs(net, X, workers=1):
     """``net.predict(X)`` without its fast path."""
-    return net._checked_outputs(X, None)
+    data, inference = Dataset(as_inputs(X, net.sizes[0])), net.arrays.inference
+    out = np.empty((data.rows, net.sizes[-1]), net.dtype)
+    raise_status(inference.run(workers, data, out=out), data, inference.arrays)
+    return out
+
+
+def checked_step(trainer, X, y, sample_weight=None):
+    """``trainer.step`` without its fast path."""
+    data = as_dataset(core(trainer), X, y, sample_weight)
+    loss, weight = core(trainer).update(data, "step")
+    return loss / weight if weight else 0.0
 
 
 def fast_path(net):
