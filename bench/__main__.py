@@ -1,21 +1,17 @@
 """Races fastbp against its peers, interleaved, and writes every window to one JSON file.
 
-A run adds to bench/results.json; a case that is run again replaces its old entry. The figures and
-the tables of bench/README.md and README.md are then rendered from that file.
+A run adds to the file of this processor in bench/results; a case that is run again replaces its old
+entry, and files of other processors stay. All figures and pages are then made from these files.
 """
 
 import argparse
 import os
 import sys
-from pathlib import Path
 
-from bench import environment, reached, report, table
+from bench import environment, machine, pages, report, table
 from bench.cases import CASES, LEARNING_RATES
 from bench.peers import SIDES
-from bench.results import OURS, Results
-
-HERE = Path(__file__).parent
-RESULTS, FIGURES = HERE / "results.json", HERE / "figures"
+from bench.results import OURS, Results, path_of
 
 RACES = ("step", "epoch", "predict", "online", "one row", "row by row")
 NOTES = ("memory", "start", "bandwidth")
@@ -84,17 +80,6 @@ def measure_notes(options, results, keep):
     keep()
 
 
-def render(results):
-    """Draw the figures and write the sections of both pages."""
-    from bench import plots, sweep
-
-    found = sweep.load()
-    plots.draw(results, found, FIGURES)
-    table.insert(table.PAGE, report.page(results, FIGURES, sweep.report_lines(found)))
-    table.insert(table.PAGE, reached.page(), reached.SECTION)
-    table.insert(table.FRONT, report.summary(results, FIGURES), table.SUMMARY)
-
-
 def show(results):
     for title, rows in report.sections(results):
         print(f"\n{title}\n{table.plain(rows)}")
@@ -104,22 +89,22 @@ def show(results):
 def main(arguments=None):
     options = parse(arguments)
     environment.run_in(environment.fair(os.environ, options.threads), "bench")
-    # A missing marker is found before minutes of measuring, not after them.
-    table.around_markers(table.PAGE)
-    table.around_markers(table.FRONT, table.SUMMARY)
-    results = Results() if options.print else Results.load(RESULTS)
+    pages.check()  # before minutes of measuring, not after them
+    path = path_of(machine.processor())
+    results = Results() if options.print else Results.load(path)
     if options.measures:
-        results.notes["machine"] = environment.machine(options.threads)
+        results.notes["machine"] = machine.facts(options.threads)
 
     def keep():
         if not options.print:
-            results.save(RESULTS)
+            results.save(path)
 
-    measure_races(options, results, keep)
-    measure_notes(options, results, keep)
+    if options.measures:
+        measure_races(options, results, keep)
+        measure_notes(options, results, keep)
+        show(results)
     if not options.print:
-        render(results)
-    show(results)
+        pages.render()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 """Environment variables that give all sides equal terms, set before NumPy is imported."""
 
 import os
-import platform
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
 
 TUNING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """Hand tuning of one side; the baseline runs as NumPy comes."""
@@ -33,21 +31,3 @@ def run_in(environ, module):
     if os.name == "nt":  # there exec returns to the shell before the new process is done
         sys.exit(subprocess.call(command, env=environ))
     os.execve(sys.executable, command, environ)
-
-
-def machine(threads):
-    """Processor, system, threads and versions: the figures depend on them."""
-    import llvmlite.binding as llvm
-
-    about = {
-        "cpu": llvm.get_host_cpu_name(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "threads": threads,
-        "python": platform.python_version(),
-    }
-    for name in ("numpy", "numba", "torch", "jax", "scikit-learn", "onnxruntime"):
-        try:
-            about[name] = version(name)
-        except PackageNotFoundError:
-            about[name] = "not installed"
-    return about

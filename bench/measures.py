@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from bench import race
+from bench import machine, race, sharing
 from bench.cases import CASES, ONE_ROW, Case
 from bench.peers import PREDICT_ONLY, MissingError, load
 from bench.results import Result
@@ -214,6 +214,7 @@ def measure(task, names, threads, pairs=None):
     """Run one race; return its Result."""
     kind = MEASURES[task.measure]
     entries = entries_of(task, names, threads)
+    before = sharing.ticks()
     laps, peaks = race.run([e.racer for e in entries], pairs or task.case.pairs, threads)
     return Result(
         measure=task.measure,
@@ -223,4 +224,6 @@ def measure(task, names, threads, pairs=None):
         seconds={e.name: [s / e.units for s in laps[e.name]] for e in entries},
         peaks=peaks,
         threads={e.name: e.side.threads for e in entries},
+        kernels=machine.kernels(),
+        steal=sharing.steal_since(before),
     )

@@ -1,6 +1,7 @@
 """The figures: ratios to peers, the roofline, and the heat map of the sweep."""
 
 import math
+from itertools import cycle
 
 import matplotlib as mpl
 
@@ -30,8 +31,8 @@ MARKS = {"sgd": "o", "adam": "^"}
 
 
 def draw(results, points, folder):
-    """Write every figure whose data exist."""
-    folder.mkdir(exist_ok=True)
+    """Write every figure of one processor whose data exist."""
+    folder.mkdir(parents=True, exist_ok=True)
     steps = in_order(results.of("step"))
     with mpl.rc_context(STYLE):
         if steps:
@@ -48,44 +49,89 @@ def keep(figure, path):
     plt.close(figure)
 
 
+def draw_steps(everything, path):
+    """Write the figure of all processors."""
+    steps = {name: in_order(results.of("step")) for name, (results, _) in everything.items()}
+    with mpl.rc_context(STYLE):
+        if any(steps.values()):
+            keep(best_ratios(steps), path)
+
+
 def ratios(races):
     """Bars of time of a peer over time of fastbp, a panel for each optimizer."""
-    optimizers = [name for name in OPTIMIZERS if any(r.optimizer == name for r in races)]
     cases, peers = list(dict.fromkeys(race.case for race in races)), peers_of(races)
+
+    def heights(optimizer):
+        mine = {race.case: race for race in races if race.optimizer == optimizer}
+        return {
+            name: [
+                mine[case].ratio(name) if case in mine and name in mine[case].seconds else math.nan
+                for case in cases
+            ]
+            for name in peers
+        }
+
+    return panels({optimizer: heights(optimizer) for optimizer in optimizers_of(races)}, cases)
+
+
+def best_ratios(steps):
+    """Bars of time of the best peer over time of fastbp, by processor."""
+    every = [race for races in steps.values() for race in races]
+    cases = list(dict.fromkeys(race.case for race in in_order(every)))
+
+    def heights(optimizer):
+        found = {}
+        for name, races in steps.items():
+            mine = {race.case: race for race in races if race.optimizer == optimizer}
+            found[name] = [
+                mine[case].ratio(mine[case].best_peer) if case in mine else math.nan
+                for case in cases
+            ]
+        return found
+
+    return panels({optimizer: heights(optimizer) for optimizer in optimizers_of(every)}, cases)
+
+
+def optimizers_of(races):
+    return [name for name in OPTIMIZERS if any(race.optimizer == name for race in races)]
+
+
+def panels(heights, cases):
+    """heights: {optimizer: {name: one ratio a case, nan where there is none}}."""
     figure, axes = plt.subplots(
-        len(optimizers),
+        len(heights),
         1,
-        figsize=(9, 2.9 * len(optimizers)),
+        figsize=(9, 2.9 * len(heights)),
         sharex=True,
         squeeze=False,
         layout="constrained",
     )
-    for ax, optimizer in zip(axes[:, 0], optimizers, strict=True):
-        mine = {race.case: race for race in races if race.optimizer == optimizer}
-        bars(ax, [mine.get(case) for case in cases], peers)
+    for ax, (optimizer, bars_of) in zip(axes[:, 0], heights.items(), strict=True):
+        bars(ax, bars_of)
         ax.set_xticks(range(len(cases)), cases)
         ax.set_title(f"Training step, {OPTIMIZERS[optimizer]}", loc="left")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=len(peers), frameon=False, loc="outside upper center")
+    figure.legend(handles, labels, ncols=len(labels), frameon=False, loc="outside upper center")
     return figure
 
 
-def bars(ax, races, peers):
-    """One group of bars for each race that is not None."""
-    wide = 0.8 / len(peers)
-    for i, (name, color) in enumerate(zip(peers, COLORS, strict=False)):
-        at = [c + (i - (len(peers) - 1) / 2) * wide for c in range(len(races))]
-        heights = [r.ratio(name) if r and name in r.seconds else math.nan for r in races]
-        drawn = ax.bar(at, heights, 0.92 * wide, label=name, color=color, zorder=2)
-        labels = ["" if math.isnan(h) else short(h) for h in heights]
+def bars(ax, heights):
+    """A group of bars for each case."""
+    wide = 0.8 / len(heights)
+    n_cases = len(next(iter(heights.values())))
+    for i, ((name, column), color) in enumerate(zip(heights.items(), cycle(COLORS), strict=False)):
+        at = [c + (i - (len(heights) - 1) / 2) * wide for c in range(n_cases)]
+        drawn = ax.bar(at, column, 0.92 * wide, label=name, color=color, zorder=2)
+        labels = ["" if math.isnan(h) else short(h) for h in column]
         ax.bar_label(drawn, labels, fontsize=7, padding=1, color=INK)
     ax.set_yscale("log")
-    heights = [race.ratio(name) for race in races if race for name in race.others]
-    ax.set_ylim(min(0.5, 0.8 * min(heights)), 2 * max(heights))
+    known = [h for column in heights.values() for h in column if not math.isnan(h)]
+    ax.set_ylim(min(0.5, 0.8 * min(known)), 2 * max(known))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}x")
+    ax.yaxis.set_minor_formatter("")
     ax.axhline(1, color=OUR_COLOR, linewidth=1.2, zorder=3)
-    ax.text(len(races) - 0.5, 1, " fastbp", color=OUR_COLOR, va="center", ha="left")
-    ax.set_xlim(-0.5, len(races) - 0.5)
+    ax.text(n_cases - 0.5, 1, " fastbp", color=OUR_COLOR, va="center", ha="left")
+    ax.set_xlim(-0.5, n_cases - 0.5)
     ax.tick_params(axis="x", length=0)
     ax.set_ylabel("times as long as fastbp")
     ax.grid(axis="y", color="#dddddd", linewidth=0.6, zorder=0)

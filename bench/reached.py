@@ -8,11 +8,10 @@ import json
 from pathlib import Path
 from statistics import mean, median
 
-from bench import environment, table
+from bench import machine, table
 from bench.results import OURS
 
 HERE = Path(__file__).parent
-SECTION = "reached"
 
 
 def path_of(name):
@@ -27,10 +26,10 @@ def load(name):
 
 def keep(name, found, threads):
     """Write the results of a command, print the tables, and render the section."""
-    whole = found | {"machine": environment.machine(threads)}
+    whole = found | {"machine": machine.facts(threads)}
     path_of(name).write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     print(*(f"{title}\n{table.plain(rows)}" for title, rows in sections()), sep="\n\n")
-    table.insert(table.PAGE, page(), SECTION)
+    table.insert(table.PAGE, page(), table.REACHED)
 
 
 def sections():

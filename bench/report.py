@@ -1,10 +1,11 @@
-"""The tables and figures of bench/README.md and of README.md, made from the results alone.
+"""The tables of one processor, made from its results alone, and its page in bench/results.
 
 A ratio is the time of a peer over the time of fastbp: above 1 fastbp is faster.
 """
 
 from statistics import median
 
+from bench import company, provenance, sharing, stage_table, sweep
 from bench.cases import CASES
 from bench.peers import SIDES
 from bench.results import OURS
@@ -20,6 +21,8 @@ TITLES = {
     "one row": "One row predicted, from Python",
 }
 """Title of each measure, in the order of the page. Other measures follow under their own names."""
+
+START = "Start (what is compiled is cached, unless it says cold)"
 
 TINY = "tiny is timed per update of full-batch fits of 1000."
 
@@ -43,6 +46,15 @@ def ratio_cell(race, name):
     return f"{race.ratio(name):.2f}x" if name in race.seconds else "-"
 
 
+def case_of(race):
+    return f"{race.case} {race.optimizer}".strip()
+
+
+def time_of(race):
+    """Time of a unit as the tables give it: of an update in an epoch."""
+    return significant(race.microseconds(OURS) / updates(race))
+
+
 def updates(race):
     """Updates in one timed unit: those of an epoch, else 1."""
     return CASES[race.case].epoch_batches if race.measure == "epoch" else 1
@@ -55,8 +67,8 @@ def race_rows(races):
     head = ["case", f"fastbp {unit}", "GFLOP/s", "% of peak", *(f"vs {name}" for name in peers)]
     rows = [
         [
-            f"{race.case} {race.optimizer}".strip(),
-            significant(race.microseconds(OURS) / updates(race)),
+            case_of(race),
+            time_of(race),
             significant(race.gflops(OURS)),
             f"{100 * race.share_of_peak(OURS):.1f}",
             *(ratio_cell(race, name) for name in peers),
@@ -90,11 +102,11 @@ def start_rows(start):
 def losses(results):
     """One line for each case in which a peer is faster."""
     lines = []
-    for measure in measures_of(results):
+    for measure in measures_of(results.races.values()):
         for race in in_order(results.of(measure)):
             ahead = sorted((race.ratio(name), name) for name in race.others if race.ratio(name) < 1)
             if ahead:
-                case = f"{race.case} {race.optimizer}".strip()
+                case = case_of(race)
                 slower = ", ".join(f"{name} ({ratio:.2f}x)" for ratio, name in ahead)
                 what = measure if measure == case else f"{measure}, {case}"
                 lines.append(f"- {what}: slower than {slower}")
@@ -123,34 +135,30 @@ def less(what, values, unit, form):
     return [f"- {what}: fastbp takes {ours:{form}} {unit}, more than {named}"] if named else []
 
 
-def measures_of(results):
+def measures_of(races):
     """The measures that ran, in the order of TITLES."""
-    ran = {race.measure: None for race in results.races.values()}
+    ran = dict.fromkeys(race.measure for race in races)
     return [m for m in TITLES if m in ran] + [m for m in ran if m not in TITLES]
 
 
 def sections(results):
     """(title, rows) of every table."""
-    for measure in measures_of(results):
+    for measure in measures_of(results.races.values()):
         yield TITLES.get(measure, measure), race_rows(results.of(measure))
     notes = results.notes
     if "memory" in notes:
         yield f"Memory of a training process ({notes['memory_of']})", memory_rows(notes["memory"])
     if "start" in notes:
-        yield "Start (what is compiled is cached, unless it says cold)", start_rows(notes["start"])
+        yield START, start_rows(notes["start"])
+    for title, kept in notes.get("stages", {}).items():
+        yield f"Stages of a step: {title}", stage_table.rows(kept)
+    if "company" in notes:
+        yield company.TITLE, company.rows({"": notes["company"]})
 
 
-def caption(results):
-    """How the tables were measured, and on which machine."""
-    peaks = [peak for race in results.races.values() for peak in race.peaks]
-    pairs = sorted({len(race.peaks) for race in results.races.values()})
-    facts = ", ".join(f"{name} {value}" for name, value in results.notes["machine"].items())
-    return (
-        f"Medians of {pairs[0]} to {pairs[-1]} rounds of windows, all sides in turn in one run; a "
-        "ratio is the median of the ratios of neighboring windows, and above 1 fastbp is faster. "
-        f"{TINY} Peak is a loop of fused multiply-adds on registers alone, measured in between: "
-        f"{median(peaks):.0f} GFLOP/s on the median. {facts}."
-    )
+def figures(folder, path):
+    """Markdown lines of the figures of a folder; path: from the page to that folder."""
+    return [f"![{text}]({path}/{n})" for n, text in FIGURES.items() if (folder / n).exists()]
 
 
 FIGURES = {
@@ -158,39 +166,45 @@ FIGURES = {
     "roofline.png": "GFLOP/s of the training steps below the ceilings of the machine",
     "sweep.png": "fastbp against the best peer over widths, batches and depths",
 }
-"""Text of each figure, by file name."""
+"""Text of each figure of a processor, by file name."""
 
 
-def figures(folder, names=tuple(FIGURES), path="figures"):
-    """Markdown lines of the figures that exist; path: from the page to their folder."""
-    return [f"![{FIGURES[n]}]({path}/{n})" for n in names if (folder / n).exists()]
+def facts(results):
+    """What is known about the machine, and about its cores."""
+    found = [f"{name} {value}" for name, value in results.notes["machine"].items()]
+    races = results.races.values()
+    return [*found, *([f"cores with {sharing.told(races)}"] if races else [])]
 
 
-def page(results, folder, sweep_lines=()):
-    """The text between the markers of bench/README.md."""
-    parts = [caption(results), *figures(folder)]
+def peak(results):
+    """The median FMA peak of all races, GFLOP/s."""
+    return median(peak for race in results.races.values() for peak in race.peaks)
+
+
+NOTICE = (
+    "This page is made by `scripts/bench`. [The page of all processors](../README.md) says how "
+    "each figure is measured."
+)
+
+
+def page(results, points, folder, path):
+    """All that was measured on one processor: a page of its own. folder: of its figures."""
+    name = results.notes["machine"]["cpu"]
+    parts = [
+        f"# fastbp on {name}",
+        f"{NOTICE} {TINY}" if results.races else NOTICE,
+        f"{', '.join(facts(results))}.",
+        provenance.told(results, points),
+        *figures(folder, path),
+    ]
     parts += [f"**{title}**\n\n{markdown(rows)}" for title, rows in sections(results)]
-    behind = [*losses(results), *resource_losses(results.notes), *sweep_lines]
-    parts.append("### Where fastbp loses\n\n" + ("\n".join(behind) or "Nowhere in these tables."))
-    return "\n\n".join(parts)
+    behind = losses_of(results, points)
+    if results.races:
+        parts.append(f"## Where fastbp loses\n\n{behind}")
+    return "\n\n".join(parts) + "\n"
 
 
-def summary(results, folder):
-    """The text between the markers of README.md: one figure, one table, and the losses."""
-    machine = results.notes["machine"]
-    facts = ", ".join(f"{name} {machine[name]}" for name in ("cpu", "threads") if name in machine)
-    steps = results.of("step")
-    text = (
-        f"Time of one training step ({facts}). `vs` is the time of a peer over the time of fastbp: "
-        f"above 1 fastbp is faster. {TINY}"
-    )
-    parts = [text, *figures(folder, ["ratios.png"], "bench/figures")]
-    if steps:
-        parts.append(markdown(race_rows(steps)))
-    return "\n\n".join([*parts, *_where_behind(losses(results), results.notes)])
-
-
-def _where_behind(lines, notes):
-    """A paragraph on the cases in which a peer is ahead; nothing where there are none."""
-    found = [*lines, *resource_losses(notes)]
-    return ["Where fastbp loses here:\n\n" + "\n".join(found)] if found else []
+def losses_of(results, points):
+    """The list of everything in which a peer is ahead on one processor, as Markdown."""
+    lines = [*losses(results), *resource_losses(results.notes), *sweep.report_lines(points)]
+    return "\n".join(lines) or "Nowhere in these tables."

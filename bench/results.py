@@ -1,11 +1,14 @@
-"""Measured windows of all races, kept in one JSON file that later runs add to."""
+"""Measured windows of all races: a JSON file for each processor, to which later runs add."""
 
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
+from bench import machine
+
 OURS = "fastbp"
+FOLDER = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True)
@@ -13,7 +16,8 @@ class Result:
     """The windows of one race.
 
     seconds: of one unit (a step, an epoch, a call, a row), by side. flops: of one unit. peaks: the
-    FMA peak before each round, GFLOP/s. threads: by side.
+    FMA peak before each round, GFLOP/s. threads: by side. kernels: machine.kernels(), empty where
+    they were not recorded. steal: sharing.steal_since the start of the race.
     """
 
     measure: str
@@ -23,6 +27,8 @@ class Result:
     seconds: dict[str, list[float]]
     peaks: list[float]
     threads: dict[str, int] = field(default_factory=dict)
+    kernels: str = ""
+    steal: float | None = None
 
     @property
     def key(self):
@@ -42,6 +48,10 @@ class Result:
         """Time of the other side over time of fastbp: the median over neighboring windows."""
         pairs = zip(self.seconds[other], self.seconds[OURS], strict=True)
         return median(theirs / ours for theirs, ours in pairs)
+
+    @property
+    def best_peer(self):
+        return min(self.others, key=self.ratio)
 
     def share_of_peak(self, name):
         pairs = zip(self.seconds[name], self.peaks, strict=True)
@@ -77,3 +87,24 @@ class Results:
             return cls()
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         return cls([Result(**race) for race in content["races"]], content["notes"])
+
+
+def path_of(processor):
+    return FOLDER / f"{processor}.json"
+
+
+def load_all():
+    """The results of every processor, by its name."""
+    return {path.stem: Results.load(path) for path in sorted(FOLDER.glob("*.json"))}
+
+
+def of_this_processor():
+    return Results.load(path_of(machine.processor()))
+
+
+def note(name, value, threads):
+    """Keep a note with the results of this processor."""
+    results = of_this_processor()
+    results.notes.setdefault("machine", machine.facts(threads))
+    results.notes[name] = value
+    results.save(path_of(machine.processor()))

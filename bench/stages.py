@@ -1,36 +1,26 @@
 """Where the time of a step goes: gather, forward, loss, backward, weights, each by itself.
 
-``python -m bench.stages`` compiles the stages one by one, runs whole steps of them in threads that
-start each stage together, and prints microseconds, GFLOP/s, and the share of the FMA peak that was
-measured in between. A stage lasts as long as its slowest thread. The last line of a table is
-``Trainer.step`` itself, which starts its threads twice and not before every stage.
+``python -m bench.stages`` compiles the stages one by one, and runs whole steps of them in threads
+that start each stage together. It prints microseconds, GFLOP/s, and the share of the FMA peak that
+was measured in between, and keeps them in the file of this processor in bench/results. A stage
+lasts as long as its slowest thread.
 """
 
 import argparse
 import ctypes
 import os
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from statistics import median
 
-from bench import environment, table
+from bench import environment, machine, results, stage_table, table
 from bench.cases import CASES, LEARNING_RATES
-
-STAGES = GATHER, FORWARD, LOSS, BACKWARD, WEIGHTS = range(5)
-NAMES = ("gather", "forward", "loss", "backward", "weights")
+from bench.stage_table import BACKWARD, FORWARD, GATHER, LOSS, STAGES
 
 STEPS, ROUNDS = 8, 7
 """Steps timed between two measurements of the peak, and how often."""
-
-
-def flops_of(case, stage):
-    """FLOPs of the matrix products of a stage; 0 where there are none."""
-    products = 2 * case.batch * case.weights
-    below = products - 2 * case.batch * case.sizes[0] * case.sizes[1]
-    return {FORWARD: products, BACKWARD: below, WEIGHTS: products}.get(stage, 0)
 
 
 def compiled():
@@ -158,7 +148,7 @@ def whole_steps(model, batches):
 
 
 def measure(call, case, optimizer, workers):
-    """(median seconds by stage, of the whole step, medians of the shares of the peak)."""
+    """Median seconds by stage and of the whole step, and the median peak."""
     from bench import peak
 
     model = Model(case, optimizer, workers)
@@ -170,33 +160,7 @@ def measure(call, case, optimizer, workers):
         stages += run_steps(call, model)
         wholes += whole_steps(model, batches)
     by_stage = [median(seconds) for seconds in zip(*stages, strict=True)]
-    return by_stage, median(wholes), median(peaks)
-
-
-def line(name, seconds, flops, peak):
-    if not flops:
-        return [name, table.significant(1e6 * seconds), "-", "-"]
-    rate = flops / seconds / 1e9
-    return [
-        name,
-        table.significant(1e6 * seconds),
-        table.significant(rate),
-        f"{100 * rate / peak:.1f}",
-    ]
-
-
-def rows_of(case, found):
-    """The lines of one table: the stages, of which only the last knows the optimizer."""
-    rows = [["stage", "µs", "GFLOP/s", "% of peak"]]
-    by_stage, _, peak = next(iter(found.values()))
-    rows += [line(NAMES[s], by_stage[s], flops_of(case, s), peak) for s in STAGES[:-1]]
-    for optimizer, (seconds, _, peak) in found.items():
-        name = f"{NAMES[WEIGHTS]}, {optimizer}"
-        rows.append(line(name, seconds[WEIGHTS], flops_of(case, WEIGHTS), peak))
-    for optimizer, (seconds, whole, peak) in found.items():
-        rows.append(line(f"sum, {optimizer}", sum(seconds), case.flops, peak))
-        rows.append(line(f"Trainer.step, {optimizer}", whole, case.flops, peak))
-    return rows
+    return {"stages": by_stage, "step": median(wholes), "peak": median(peaks)}
 
 
 def parse(arguments):
@@ -206,23 +170,25 @@ def parse(arguments):
     whole = [c.name for c in CASES.values() if c.batch % 64 == 0 and c.loss == "cross_entropy"]
     add("--cases", nargs="+", choices=whole, default=["large", "xlarge"])
     add("--threads", nargs="+", type=int, default=sorted({1, cpus}), help="default: 1 and all")
-    add("--markdown", action="store_true", help="print Markdown tables")
+    add("--print", action="store_true", help="print the tables of this run and write no file")
     return parser.parse_args(arguments)
 
 
 def main(arguments=None):
     options = parse(arguments)
-    environment.run_in(environment.fair(os.environ, max(options.threads)), "bench.stages")
+    threads = max(options.threads)
+    environment.run_in(environment.fair(os.environ, threads), "bench.stages")
     call = compiled()
-    form = table.markdown if options.markdown else table.plain
+    tables = results.of_this_processor().notes.get("stages", {})
     for name in options.cases:
         for workers in options.threads:
             found = {o: measure(call, CASES[name], o, workers) for o in LEARNING_RATES}
-            plural = "s" if workers > 1 else ""
-            tops = [peak for _, _, peak in found.values()]
-            print(f"\n{name}, {workers} thread{plural}, peak {median(tops):.0f} GFLOP/s\n")
-            print(form(rows_of(CASES[name], found)))
-            sys.stdout.flush()
+            one = stage_table.table_of(name, workers, found, machine.kernels())
+            tables |= one
+            for title, kept in one.items():
+                print(f"\n{title}\n{table.plain(stage_table.rows(kept))}", flush=True)
+            if not options.print:
+                results.note("stages", tables, threads)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """A training step over widths, depths and batches: fastbp on all threads and on one, and peers.
 
-``python -m bench.sweep`` takes about 15 minutes; it writes bench/sweep.json as it goes, and goes on
-from there when it was interrupted. JAX compiles anew for each point: it takes part where that
+``python -m bench.sweep`` takes about 15 minutes. It writes the file of this processor in
+bench/sweeps as it goes, and goes on from there when it was interrupted. It begins anew where the
+kernels have changed. JAX compiles anew for each point: it takes part where that
 leaves at least half of the point's time.
 """
 
@@ -15,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from bench import environment
+from bench import environment, machine
 from bench.cases import N_BATCHES, Case
 from bench.race import WINDOW_SECONDS
 from bench.results import OURS
 
-STORE = Path(__file__).parent / "sweep.json"
+FOLDER = Path(__file__).parent / "sweeps"
 
 WIDTHS = (4, 7, 33, 64, 300, 1024, 4096)
 DEPTHS = (1, 3, 8)
@@ -46,13 +47,17 @@ MOST_LISTED = 8
 
 @dataclass(frozen=True)
 class Point:
-    """One size: depth layers of width x width. seconds: of a step by side, medians."""
+    """One size: depth layers of width x width. seconds: of a step by side, medians.
+
+    kernels: machine.kernels(), empty where it was not recorded.
+    """
 
     width: int
     depth: int
     batch: int
     seconds: dict[str, float]
     rounds: int = 0
+    kernels: str = ""
 
     @property
     def size(self):
@@ -89,7 +94,11 @@ def grid():
     return sizes
 
 
-def load(path=STORE):
+def path_of(processor):
+    return FOLDER / f"{processor}.json"
+
+
+def load(path):
     """The points measured so far."""
     if not path.exists():
         return []
@@ -97,7 +106,12 @@ def load(path=STORE):
     return [Point(**point) for point in stored["points"]]
 
 
-def save(points, path=STORE):
+def of_kernels(points, kernels):
+    """The points that were measured with these kernels."""
+    return [point for point in points if point.kernels == kernels]
+
+
+def save(points, path):
     fresh = path.with_suffix(".new")
     content = {"points": [vars(point) for point in points]}
     fresh.write_text(json.dumps(content, indent=0) + "\n", encoding="utf-8")
@@ -139,7 +153,8 @@ class Sweep:
         for racer in (OWN_ROUNDS - rounds) * [r for r in racers if r.name in (OURS, ONE_THREAD)]:
             if racer.latest < WINDOW_SECONDS:
                 seconds[racer.name].append(racer.window())
-        return Point(*size, {name: median(s) for name, s in seconds.items()}, rounds)
+        medians = {name: median(s) for name, s in seconds.items()}
+        return Point(*size, medians, rounds, machine.kernels())
 
     def racers(self, size, budget):
         from bench import measures
@@ -232,10 +247,11 @@ def measure(options, points):
 def main(arguments=None):
     options = parse(arguments)
     environment.run_in(environment.fair(os.environ, options.threads), "bench.sweep")
-    points = [] if options.again else load()
+    path = path_of(machine.processor())
+    points = [] if options.again else of_kernels(load(path), machine.kernels())
     for point in measure(options, points):
         points.append(point)
-        save(points)
+        save(points, path)
         print(described(point, point.ratio), f"of {point.best_peer}", file=sys.stderr, flush=True)
     show(points)
 

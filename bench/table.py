@@ -1,6 +1,6 @@
 """Tables as plain text and as Markdown, and the markers between which a page holds them.
 
-Programs write two pages: ``PAGE`` has all tables and figures, ``FRONT`` one of each.
+Programs write into two pages: ``PAGE`` has the tables of all processors, ``FRONT`` one of them.
 """
 
 from pathlib import Path
@@ -8,11 +8,11 @@ from pathlib import Path
 PAGE = Path(__file__).with_name("README.md")
 FRONT = Path(__file__).parents[1] / "README.md"
 
-BENCH = "bench"
-"""The section of PAGE that scripts/bench writes."""
+BENCH, STAGES, COMPANY, REACHED = "bench", "stages", "company", "reached"
+"""The sections of PAGE."""
 
 SUMMARY = "summary"
-"""The section of FRONT that scripts/bench writes."""
+"""The section of FRONT."""
 
 
 def significant(value):

@@ -4,7 +4,7 @@ import numpy as np
 
 
 class Side:
-    """A model with its optimizer, on one case.
+    """A model with its optimizer, on one case. threads: 0 for as many as the library chooses.
 
     Arrays given to the methods have gone through ``own`` before, outside of the clock. What the
     methods return is ready when they return.

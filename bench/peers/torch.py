@@ -13,7 +13,7 @@ class Eager(Side):
     choose_threads = True
 
     def enter(self):
-        if torch.get_num_threads() != self.threads:
+        if self.threads and torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
 
     def build(self, weights, biases):

@@ -150,6 +150,18 @@ def test_other_work_is_refused():
         measures.check_same_work(task, [ours, entry("numpy", 1.0, 0.5, 0.21)])
 
 
+def test_a_result_has_the_kernels_and_the_steal_of_its_race(monkeypatch):
+    mine = measures.Entry("fastbp", NumPy(LINE, "sgd", 1), None, 2, None)
+    monkeypatch.setattr(measures, "entries_of", lambda *_: [mine])
+    monkeypatch.setattr(measures.race, "run", lambda *_: ({"fastbp": [4.0]}, [8.0]))
+    monkeypatch.setattr(measures.machine, "kernels", lambda: "some")
+    ticks = iter([(100, 10), (120, 15)])
+    monkeypatch.setattr(measures.sharing, "ticks", lambda: next(ticks))
+    found = measures.measure(measures.Task("step", LINE, "sgd"), ["fastbp"], 1)
+    assert (found.kernels, found.steal) == ("some", 5 / 20)
+    assert found.seconds == {"fastbp": [2.0]}
+
+
 @pytest.mark.parametrize(
     ("name", "package"), [("jax", "jax"), ("onnxruntime", "onnx onnxruntime"), ("torch", "torch")]
 )

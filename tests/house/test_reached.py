@@ -58,7 +58,7 @@ def folder(tmp_path, monkeypatch):
     """Files of its own for the module."""
     monkeypatch.setattr(reached, "HERE", tmp_path)
     monkeypatch.setattr(table, "PAGE", tmp_path / "README.md")
-    begin, end = table.markers(reached.SECTION)
+    begin, end = table.markers(table.REACHED)
     (tmp_path / "README.md").write_text(f"before\n{begin}\n{end}\nafter\n", encoding="utf-8")
     return tmp_path
 

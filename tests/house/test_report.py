@@ -1,9 +1,8 @@
-"""The pages that bench/ writes: their tables, their markers, and the losses they list."""
+"""The tables of one processor, its page, the losses it lists; and the markers of pages."""
 
 import pytest
 
-from bench import reached, report, sweep, table
-from bench.__main__ import FIGURES, RESULTS
+from bench import pages, report, table
 from bench.results import Result, Results
 
 BEGIN, END = table.markers("bench")
@@ -111,49 +110,35 @@ def test_memory_rows_say_what_cannot_be_seen(results):
 
 def test_page_has_tables_losses_and_the_figures_there_are(results, tmp_path):
     (tmp_path / "ratios.png").touch()
-    text = report.page(results, tmp_path, ["- sweep: a line"])
-    assert "](figures/ratios.png)" in text
+    text = report.page(results, [], tmp_path, "../figures/some")
+    assert text.startswith("# fastbp on some\n")
+    assert "](../figures/some/ratios.png)" in text
     assert "sweep.png" not in text
     assert text.index("**One training step**") < text.index("**Prediction**")
     assert "| import numba | 0.40 |" in text
     assert "- predict, medium: slower than onnxruntime (0.80x)\n" in text
-    assert text.endswith("- sweep: a line")
-    assert "10 GFLOP/s" in text
+    assert "cpu some, threads 2, cores with no sign of sharing" in text
+    assert text.endswith("more than jax (0.80 s)\n")
 
 
 def test_page_without_losses_says_so(tmp_path):
-    results = Results([race("step", "large", "sgd", numpy=2)], {"machine": {}})
-    assert report.page(results, tmp_path).endswith("Nowhere in these tables.")
+    results = Results([race("step", "large", "sgd", numpy=2)], {"machine": {"cpu": "some"}})
+    assert report.page(results, [], tmp_path, "").endswith("Nowhere in these tables.\n")
 
 
-def test_summary_has_one_figure_one_table_and_the_processor(results, tmp_path):
-    for name in ("ratios.png", "sweep.png"):
-        (tmp_path / name).touch()
-    text = report.summary(results, tmp_path)
-    assert "(cpu some, threads 2)" in text
-    assert "](bench/figures/ratios.png)" in text
-    assert "sweep.png" not in text
-    assert "| tiny adam |" in text
-    assert "vs onnxruntime" not in text  # a table of predictions
-    assert text.endswith("- import and first step: fastbp takes 0.90 s, more than jax (0.80 s)")
+def test_page_without_races_tells_no_losses(tmp_path):
+    results = Results([], {"machine": {"cpu": "some"}})
+    assert "loses" not in report.page(results, [], tmp_path, "")
 
 
-@pytest.mark.parametrize(
-    ("page", "section"),
-    [
-        (table.PAGE, table.BENCH),
-        (table.PAGE, reached.SECTION),
-        (table.FRONT, table.SUMMARY),
-    ],
-)
-def test_pages_hold_what_is_rendered_from_the_results(page, section):
-    results = Results.load(RESULTS)
-    rendered = {
-        table.BENCH: lambda: report.page(results, FIGURES, sweep.report_lines(sweep.load())),
-        reached.SECTION: reached.page,
-        table.SUMMARY: lambda: report.summary(results, FIGURES),
-    }
+@pytest.mark.parametrize("place", pages.texts(pages.load()), ids=lambda p: f"{p[0].stem} {p[1]}")
+def test_pages_hold_what_is_rendered_from_the_results(place):
+    page, section = place
+    rendered = pages.texts(pages.load())[place]
+    whole = page.read_text(encoding="utf-8")
+    if section is None:
+        assert whole == rendered
+        return
     before, after = table.around_markers(page, section)
     begin, end = table.markers(section)
-    whole = page.read_text(encoding="utf-8")
-    assert whole == f"{before}{begin}\n{rendered[section]()}\n{end}{after}"
+    assert whole == f"{before}{begin}\n{rendered}\n{end}{after}"

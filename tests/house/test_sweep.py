@@ -1,9 +1,8 @@
-"""The sweep's grid, its file, and what it tells; and the work of the stages."""
+"""The sweep's grid, its file, and what it tells."""
 
-import pytest
+from dataclasses import replace
 
-from bench import stages, sweep
-from bench.cases import CASES
+from bench import sweep
 from bench.sweep import ONE_THREAD, Point
 
 
@@ -58,7 +57,6 @@ def test_nothing_measured_is_nothing_told():
     assert sweep.report_lines([]) == []
 
 
-@pytest.mark.parametrize("name", ["large", "xlarge"])
-def test_work_of_the_stages_is_that_of_the_step(name):
-    case = CASES[name]
-    assert sum(stages.flops_of(case, stage) for stage in stages.STAGES) == case.flops
+def test_points_of_other_kernels_are_left_out():
+    old, new = point(numpy=2.0), replace(point(numpy=3.0), kernels="new")
+    assert sweep.of_kernels([old, new], "new") == [new]
