@@ -412,14 +412,14 @@ class Network:
 
     def fast_fill(self, x: Table, out: Array) -> bool:
         """Fill a checked ``out`` by the fast path, for fastbp itself; whether it has."""
-        code, header, _memory = self._fast_path or self._make_fast_path()
+        _, header, code, _memory = self._fast_path or self._make_fast_path()
         return code(header, x.descriptor, np.asarray(out))
 
     def fast_outputs(self, X: Any, out: Array | None) -> Array | None:
         """``predict`` by the fast path, for fastbp itself; None where X or out must be checked."""
         if type(X) is not ndarray or X.dtype is not self._dtype or not X.flags.carray:
             return None
-        code, header, _memory = self._fast_path or self._make_fast_path()
+        code, header, _, _memory = self._fast_path or self._make_fast_path()
         try:
             if out is None:
                 out = empty((len(X), self._sizes[-1]), self._dtype)

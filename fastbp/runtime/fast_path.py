@@ -17,17 +17,24 @@ from .arrays import TrainingArrays
 from .compiled_model import Model
 from .model_handle import inference_handle
 
-Rows: TypeAlias = Array | tuple[int, ...]
-"""An array in the layout and dtype of the kernels, or the descriptor of a table."""
+Descriptor: TypeAlias = tuple[int, ...]
 
-Prediction: TypeAlias = tuple[Callable[[int, Rows, Array], bool], int, object]
-"""(code, address of a header, owner of the header's memory). code(header, X, out) fills out (rows,
-outputs) with the outputs of X, and returns whether it has. Safe from many threads at once."""
+Prediction: TypeAlias = tuple[
+    Callable[[int, Array, Array], bool], int, Callable[[int, Descriptor, Array], bool], object
+]
+"""(code, address of a header, code for tables, owner of the header's memory). code(header, X, out)
+fills out (rows, outputs) with the outputs of X, an array or the descriptor of a table, and returns
+whether it has. Safe from many threads at once."""
 
-Step: TypeAlias = tuple[Callable[[int, Rows, Rows], float], int, object]
-"""(code, address of a header, owner of the header's memory). code(header, X, y) makes an update and
-returns the loss before it, or NaN if nothing has changed. After the descriptor of y stands the
-address of the weights of the rows, or 0."""
+Step: TypeAlias = tuple[
+    Callable[[int, Array, Array], float],
+    int,
+    Callable[[int, Descriptor, Descriptor], float],
+    object,
+]
+"""(code, address of a header, code for tables, owner of the header's memory). code(header, X, y)
+makes an update and returns the loss before it, or NaN if nothing has changed. After the descriptor
+of y stands the address of the weights of the rows, or 0."""
 
 
 def prediction(arrays: TrainingArrays, n_parameters: int) -> Prediction:
@@ -35,22 +42,25 @@ def prediction(arrays: TrainingArrays, n_parameters: int) -> Prediction:
     rows = threads.max_single_thread_rows(threads.maximum("auto"), 2.0 * n_parameters)
     rows = min(rows, chunking.first_rows(arrays.spec))
     if rows == 0:
-        return _no_prediction, 0, None
+        return _no_prediction, 0, _no_prediction, None
     header = inference_handle(arrays, rows, compiled_engine.inference_plan(arrays.spec, rows, 1))
-    return embed_calls.fast_predict(arrays.parameters.itemsize), address(header.array), header
+    itemsize = arrays.parameters.itemsize
+    codes = embed_calls.fast_predict(itemsize), embed_calls.table_predict(itemsize)
+    return codes[0], address(header.array), codes[1], header
 
 
 def step(model: Model) -> Step:
     """The fast path of a trainer's step."""
-    return embed_calls.fast_step(model.parameters.itemsize), address(model.header), model
+    code = embed_calls.fast_step(model.parameters.itemsize)
+    return code, address(model.header), embed_calls.table_step(), model
 
 
-def _no_prediction(_header: int, _X: Rows, _out: Array) -> bool:
+def _no_prediction(_header: int, _X: object, _out: object) -> bool:
     return False
 
 
-def _no_step(_header: int, _X: Rows, _y: Rows) -> float:
+def _no_step(_header: int, _X: object, _y: object) -> float:
     return math.nan
 
 
-NO_STEP: Step = _no_step, 0, None
+NO_STEP: Step = _no_step, 0, _no_step, None

@@ -340,7 +340,7 @@ class Trainer(TrainerQueries):
         4.0
 
         """
-        dtype, (code, header, _model) = self._dtype, self._fast_path or self._make_fast_path()
+        dtype, (code, header, _, _model) = self._dtype, self._fast_path or self._make_fast_path()
         if (
             type(X) is type(y) is ndarray
             and sample_weight is None
@@ -373,7 +373,7 @@ class Trainer(TrainerQueries):
         loss = math.nan
         try:  # as in step
             if self._lock.acquire(False):
-                code, header, _model = self._fast_path or self._make_fast_path()
+                _, header, code, _model = self._fast_path or self._make_fast_path()
                 if data.y is not None and (data.weights is None or self._core.extended):
                     weights = 0 if data.weights is None else address(data.weights)
                     loss = code(header, data.x.descriptor, (*data.y.descriptor, weights))

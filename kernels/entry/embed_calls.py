@@ -238,27 +238,43 @@ def fast_step(itemsize: int) -> Any:
     """(handle, X, y) -> loss of a step in one thread; NaN if the step is refused.
 
     handle: its address, which costs Python less than the array. X (rows, inputs), y (rows, outputs)
-    or flat, of the element type, or int64 labels (rows,). Or _TABLE and _WEIGHTED, of tables whose
-    shapes Python has checked; rows have weights where the plan is extended.
+    or flat, of the element type, or int64 labels (rows,).
     """
     dtype = element(itemsize)
     targets = _array(dtype, 2), _array(dtype, 1), _array(types.int64, 1)
-    arrays = [(types.int64, _array(dtype, 2), y) for y in targets]
-    return ready_entry(_fast_step, [*arrays, (types.int64, _TABLE, _WEIGHTED)])
+    return ready_entry(_fast_step, [(types.int64, _array(dtype, 2), y) for y in targets])
+
+
+@cache
+def table_step() -> Any:
+    """``fast_step`` of tables whose shapes Python has checked: (handle, _TABLE, _WEIGHTED).
+
+    It is a function of its own because each signature more slows down the calls of all. Rows have
+    weights where the plan is extended.
+    """
+    return ready_entry(_fast_step, [(types.int64, _TABLE, _WEIGHTED)])
 
 
 @cache
 def fast_predict(itemsize: int) -> Any:
     """(handle, X, out) -> whether out (rows, outputs) holds the outputs of X, which is finite.
 
-    handle: its address. X: an array of the element type, or a _TABLE that Python has checked.
+    handle: its address.
     """
-    out = _array(element(itemsize), 2)
-    return ready_entry(_fast_predict, [(types.int64, X, out) for X in (out, _TABLE)])
+    dtype = element(itemsize)
+    return ready_entry(_fast_predict, [(types.int64, _array(dtype, 2), _array(dtype, 2))])
+
+
+@cache
+def table_predict(itemsize: int) -> Any:
+    """``fast_predict`` of a table whose shape Python has checked: (handle, _TABLE, out)."""
+    return ready_entry(_fast_predict, [(types.int64, _TABLE, _array(element(itemsize), 2))])
 
 
 def load(itemsize: int) -> None:
     """Compile, or load from the cache, what Python calls for elements of 4 or 8 bytes."""
     embed_server.serve()
     fast_step(itemsize)
+    table_step()
     fast_predict(itemsize)
+    table_predict(itemsize)

@@ -38,5 +38,5 @@ def checked_step(trainer, X, y, sample_weight=None):
 
 
 def fast_path(net):
-    """(code, address of a header, the header) of ``net.predict``."""
+    """(code, address of a header, code for tables, the header) of ``net.predict``."""
     return net._fast_path
