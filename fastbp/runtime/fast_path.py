@@ -13,7 +13,7 @@ from ..common.types import Array
 from ..data.tables import address
 from ..kernels.entry import embed_calls
 from . import chunking, compiled_engine, threads
-from .arrays import TrainingArrays
+from .arrays import Dataset, TrainingArrays
 from .compiled_model import Model
 from .model_handle import inference_handle
 
@@ -53,6 +53,15 @@ def step(model: Model) -> Step:
     """The fast path of a trainer's step."""
     code = embed_calls.fast_step(model.parameters.itemsize)
     return code, address(model.header), embed_calls.table_step(), model
+
+
+def step_of(path: Step, data: Dataset) -> float:
+    """A step of checked rows, with weights only where the plan is extended; NaN as ``Step``."""
+    _, header, code, _model = path
+    if data.y is None:
+        return math.nan
+    weights = 0 if data.weights is None else address(data.weights)
+    return code(header, data.x.descriptor, (*data.y.descriptor, weights))
 
 
 def _no_prediction(_header: int, _X: object, _out: object) -> bool:

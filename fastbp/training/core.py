@@ -224,6 +224,19 @@ class TrainerCore:
         while job[job_table.EPOCH] < job[job_table.EPOCHS]:
             self.chunk(data, job, caller, into)
 
+    def step(self, data: Dataset) -> float:
+        """``Trainer.step`` of checked data by the engine."""
+        self.check_balanced()
+        self.check_updates("step")
+        if data.rows > self.batch_size:
+            raise ValueError(
+                f"X has {data.rows} rows, expected at most batch_size = {self.batch_size}: "
+                "make the Trainer with a larger batch_size, or call fit"
+            )
+        with self.exclusive():
+            loss, weight = self.update(data, "step")
+        return loss / weight if weight else 0.0
+
     def update(self, data: Dataset, caller: str) -> tuple[float, float]:
         """One update on all rows of ``data``; returns the sums that ``next_batch`` returns."""
         job = self._step_job

@@ -15,7 +15,6 @@ from ..common import checks
 from ..components import losses, optimizers, schedules
 from ..components.lbfgs import LBFGS
 from ..components.metrics import Metric, as_metrics
-from ..data.tables import address
 from ..model.network import Network
 from ..runtime import fast_path
 from ..runtime.arrays import Dataset
@@ -373,10 +372,9 @@ class Trainer(TrainerQueries):
         loss = math.nan
         try:  # as in step
             if self._lock.acquire(False):
-                _, header, code, _model = self._fast_path or self._make_fast_path()
-                if data.y is not None and (data.weights is None or self._core.extended):
-                    weights = 0 if data.weights is None else address(data.weights)
-                    loss = code(header, data.x.descriptor, (*data.y.descriptor, weights))
+                path = self._fast_path or self._make_fast_path()
+                if data.weights is None or self._core.extended:
+                    loss = fast_path.step_of(path, data)
         finally:
             try:  # noqa: SIM105
                 self._lock.release()
@@ -387,18 +385,7 @@ class Trainer(TrainerQueries):
     def _step_checked(self, X: Any, y: Any, sample_weight: Any) -> float:
         core, data = self._core, as_dataset(self._core, X, y, sample_weight)
         loss = self._fast_update(data)
-        if loss == loss:  # not NaN
-            return loss
-        core.check_balanced()
-        core.check_updates("step")
-        if data.rows > core.batch_size:
-            raise ValueError(
-                f"X has {data.rows} rows, expected at most batch_size = {core.batch_size}: "
-                "make the Trainer with a larger batch_size, or call fit"
-            )
-        with core.exclusive():
-            loss, weight = core.update(data, "step")
-        return loss / weight if weight else 0.0
+        return loss if loss == loss else core.step(data)  # NaN: refused
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint: this trainer and its network, with all that training continues from.

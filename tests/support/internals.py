@@ -32,9 +32,7 @@ def checked_outputs(net, X, workers=1):
 
 def checked_step(trainer, X, y, sample_weight=None):
     """``trainer.step`` without its fast path."""
-    data = as_dataset(core(trainer), X, y, sample_weight)
-    loss, weight = core(trainer).update(data, "step")
-    return loss / weight if weight else 0.0
+    return core(trainer).step(as_dataset(core(trainer), X, y, sample_weight))
 
 
 def fast_path(net):
