@@ -6,7 +6,7 @@ import llvmlite
 import numba
 import numpy as np
 
-from .kernels.base import code_stamp, width
+from .kernels.base import choices, code_stamp, width
 from .runtime import threads
 
 
@@ -31,6 +31,7 @@ def show_config() -> None:
         "vector width": f"{width.BITS} bits: {width.lanes(4)} float32, {width.lanes(8)} float64",
         "threads": f"{threads.maximum('auto')} of {numba.config.NUMBA_NUM_THREADS}",
         "threading layer": _threading_layer(),
+        "tile": f"{choices.current()} ({choices.reason()})",
         "kernel cache": str(code_stamp.cache_folder() or "none: set NUMBA_CACHE_DIR"),
     }
     for key, value in lines.items():

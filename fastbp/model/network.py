@@ -405,8 +405,7 @@ class Network:
         out = network_checks.as_out(out, x, self._sizes[-1], self._dtype)
         if not self.fast_fill(x, out):
             data, inference = Dataset(x), self.arrays.inference
-            workers = threads.automatic_workers(inference.flops(data))
-            status = inference.run(workers, data, out=np.asarray(out))
+            status = inference.run(threads.maximum("auto"), data, out=np.asarray(out))
             raise_status(status, data, inference.arrays)
         return out
 

@@ -12,10 +12,11 @@ from ..common.types import NO_LOSSES, Array, Floats, Ints
 from ..data.tables import address
 from ..kernels.entry import run
 from ..kernels.tables import arenas, job_table, layout
-from . import chunking, forks, threads
+from . import chunking, forks, layer, limits, pool, threads
 from .arrays import Dataset, TrainingArrays
 from .job import Job
 from .model_handle import ModelHandle, training_handle
+from .pace import Pace
 
 BLOCKS, BLOCKS_FROM_MEMORY = 3, 12
 """Vectors of rows that a worker of an inference takes through the network at a time: multiples of
@@ -39,6 +40,7 @@ class CompiledEngine:
         self.arrays = arrays
         self.limit = limit
         self.forced_workers = 0
+        self._pace = Pace()
         self._spec = replace(arrays.spec, capacity=0)
         self._plan: Ints
         self._work: Array
@@ -47,7 +49,8 @@ class CompiledEngine:
         self._inference = Inference(arrays)
 
     def _workers(self, flops: float) -> int:
-        return self.forced_workers or threads.workers(self.limit, flops)
+        """The most workers that ``flops`` operations are worth, within the limits of the moment."""
+        return self.forced_workers or limits.allowed(threads.workers(self.limit, flops))
 
     def _make_room(self, rows: int, workers: int) -> None:
         spec = self._spec
@@ -61,12 +64,33 @@ class CompiledEngine:
 
     def train(self, data: Dataset, job: Job, into: Array) -> float:
         """See ``Engine``."""
-        workers = self._workers(6.0 * job.batch * self._weights)
+        flops = 6.0 * job.batch * self._weights
+        workers = self._workers(flops)
         self._make_room(job.batch, workers)
         job.point(self._pointers, data.x, data.y, data.weights)
         if into is not self.arrays.moments:
             job[job_table.MOMENTS] = address(into)
-        return _run(job, self.arrays, workers)
+        if self.forced_workers or workers == 1:
+            return _run(job, self.arrays, workers)
+        return self._run_in_pieces(job, workers, flops)
+
+    def _run_in_pieces(self, job: Job, most: int, flops: float) -> float:
+        """Run the batches of BUDGET, by as many workers as pay. flops: of a batch."""
+        left, waited = job[job_table.BUDGET], 0.0
+        while True:
+            workers, seconds = self._pace.workers(most)
+            cost = self._pace.cost * flops
+            piece = min(left, max(1, int(seconds / cost))) if cost else left
+            job[job_table.BUDGET] = piece
+            began = time.perf_counter()
+            waits = _run(job, self.arrays, workers)
+            made = piece - job[job_table.BUDGET]
+            self._pace.note(workers, time.perf_counter() - began - waits, made * flops)
+            left, waited = left - made, waited + waits
+            if left == 0 or made < piece or job[job_table.STATUS] != job_table.OK:
+                break
+        job[job_table.BUDGET] = left
+        return waited
 
     def handle(self, batch_size: int) -> ModelHandle:
         """The handle of a model that trains in this engine's memory, or MemoryError."""
@@ -100,13 +124,16 @@ class CompiledEngine:
 
     def outputs(self, data: Dataset, out: Array) -> int:
         """See ``Engine``."""
-        workers = self._workers(self._inference.flops(data))
-        return self._inference.run(workers, data, out=out)
+        return self._infer(data, out=out)
 
     def evaluate_rows(self, data: Dataset, values: Floats) -> int:
         """See ``Engine``."""
-        workers = self._workers(self._inference.flops(data))
-        return self._inference.run(workers, data, values=values)
+        return self._infer(data, values=values)
+
+    def _infer(self, data: Dataset, **results: Array) -> int:
+        if self.forced_workers:
+            return self._inference.run_by(self.forced_workers, data, **results)
+        return self._inference.run(self.limit, data, **results)
 
 
 def inference_plan(spec: layout.PlanSpec, rows: int, workers: int) -> Ints:
@@ -178,7 +205,7 @@ class Inference:
     """Outputs, or loss and correctness, with the arrays that it is made for.
 
     Safe from many threads: each call has a room of its own. It keeps plans and addresses, because
-    one row is predicted faster than either is made.
+    some rows are predicted faster than either is made.
     """
 
     def __init__(self, arrays: TrainingArrays) -> None:
@@ -186,14 +213,23 @@ class Inference:
         self._flops_of_row = 2.0 * sum(a * b for a, b in pairwise(arrays.spec.sizes))
         self._most_vectors, self._lanes = _most_vectors(arrays.spec), arrays.spec.lanes
         self._plans: dict[tuple[int, int], _InferencePlan] = {}
+        self._pace = Pace()
         parts = arrays.parameters, arrays.moments, arrays.hyper
         self._parameters, self._moments, self._hyper = map(address, parts)
 
-    def flops(self, data: Dataset) -> float:
-        """Floating-point operations that these rows take."""
-        return data.rows * self._flops_of_row
+    def run(self, limit: int, data: Dataset, **results: Array) -> int:
+        """``run_by`` at most ``limit`` workers, as many as pay."""
+        flops = data.rows * self._flops_of_row
+        most = limits.allowed(threads.workers(limit, flops))
+        if most == 1:
+            return self.run_by(1, data, **results)
+        workers, _ = self._pace.workers(most)
+        began = time.perf_counter()
+        status = self.run_by(workers, data, **results)
+        self._pace.note(workers, time.perf_counter() - began, flops)
+        return status
 
-    def run(
+    def run_by(
         self,
         workers: int,
         data: Dataset,
@@ -263,6 +299,8 @@ def _run(job: Job, arrays: TrainingArrays, workers: int) -> float:
     if workers == 1 or not forks.can_split():
         run.serial(*kind)(job.address, job_table.RUN, 0, 1)
         return 0.0
+    if layer.start() == "workqueue":
+        return threads.run_exclusive(workers, pool.run, job.address, kind, workers)
     return threads.run_exclusive(workers, run.parallel, job.array, run.code(*kind), workers)
 
 

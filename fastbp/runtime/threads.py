@@ -3,22 +3,20 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, lru_cache
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numba
 
 from ..common import checks
+from . import quota
 
 FLOPS_PER_WORKER = 2e6
 """Work (floating-point operations) that is worth a thread: less of it takes less time than the two
 forks and joins of another thread, 5 us each."""
 
 NO_LIMIT = 2**62
-
-_GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 PARALLEL_REGION, NEXT_TURN = threading.RLock(), threading.RLock()
 """One Python thread is in a parallel region at a time: Numba's workqueue layer aborts the process
@@ -61,51 +59,14 @@ def _automatic(available: int) -> int:
     return min(limits)
 
 
-@cache
-def _cgroup_quota() -> int | None:
-    """Whole processors that the control groups grant this process, if they limit it (Linux)."""
-    granted = [period for period in map(_quota_of, _cgroup_folders()) if period is not None]
-    return min(granted, default=None)
-
-
-def _cgroup_folders() -> Iterator[Path]:
-    """Where limits of this process may stand: cgroup v2's own group and those above it, and v1."""
-    try:
-        groups = _OWN_GROUPS.read_text(encoding="ascii").splitlines()
-    except (OSError, ValueError):
-        return
-    for group in groups:
-        _, controllers, path = group.split(":", 2)
-        own = PurePosixPath(path.strip("/"))
-        base = _GROUPS / controllers if controllers else _GROUPS
-        yield from (base / part for part in (own, *own.parents))
-
-
-def _quota_of(folder: Path) -> int | None:
-    try:
-        if (folder / "cpu.max").exists():
-            quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
-        else:
-            quota = (folder / "cpu.cfs_quota_us").read_text(encoding="ascii")
-            period = (folder / "cpu.cfs_period_us").read_text(encoding="ascii")
-        return max(1, int(quota) // int(period)) if int(quota) > 0 else None
-    except (OSError, ValueError):  # no limit here: "max", or no such file
-        return None
+_cgroup_quota = cache(quota.granted)
+"""The quota when fastbp was first used; limits.py looks again."""
 
 
 @lru_cache(maxsize=256)
 def workers(limit: int, flops: float) -> int:
     """The number of workers that ``flops`` floating-point operations are worth, up to ``limit``."""
     return max(1, min(limit, int(flops / FLOPS_PER_WORKER)))
-
-
-def automatic_workers(flops: float) -> int:
-    """The number of workers that ``flops`` operations are worth where threads are "auto".
-
-    Work for one worker does not ask for the maximum: the environment takes longer to read than a
-    row to predict.
-    """
-    return 1 if flops < 2 * FLOPS_PER_WORKER else workers(maximum("auto"), flops)
 
 
 def max_single_thread_rows(limit: int, flops: float) -> int:

@@ -13,13 +13,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
 from numba.core.ccallback import CFunc
 
-from . import fallback
+from . import choices, fallback
 from .code_stamp import cache_folder, source_stamp
 
 UNUSED_SECONDS = 30 * 24 * 3600.0
@@ -37,7 +38,7 @@ def _remove_unused(base: Path) -> None:
             continue
         with suppress(OSError):
             if folder.stat().st_mtime < oldest:
-                for path in folder.glob("*.nb[ci]*"):
+                for path in (*folder.glob("*.nb[ci]*"), *folder.glob(f"{choices.FILE}*")):
                     path.unlink()
                 folder.rmdir()
 
@@ -82,11 +83,11 @@ class StampedLocator:
         """The folder."""
         return str(self._folder)
 
-    def get_source_stamp(self) -> tuple[str, str]:
+    def get_source_stamp(self) -> tuple[str, str, str]:
         """What a cached function is compared with before it is used."""
         path = Path(self._py_file)  # of a function that may live outside of this package
         own = path.read_bytes() if path.is_file() else b""
-        return source_stamp(), hashlib.sha256(own).hexdigest()
+        return source_stamp(), str(choices.current()), hashlib.sha256(own).hexdigest()
 
     def get_disambiguator(self) -> str:
         """Tells functions of one name in one file apart."""
@@ -101,28 +102,56 @@ class _StampedImpl(CompileResultCacheImpl):  # type: ignore[misc]
         if self._locator is None:
             raise NoFolderError
         self._lineno = py_func.__code__.co_firstlineno
-        name = f"{Path(source).stem}.{py_func.__qualname__}"
+        choice = re.sub("[^0-9a-z]", "_", str(choices.current()))
+        name = f"{Path(source).stem}.{py_func.__qualname__}.{choice}"
         self._filename_base = self.get_filename_base(name, getattr(sys, "abiflags", ""))
 
 
-class StampedCache(FunctionCache):  # type: ignore[misc]
-    """A cache whose failures cost a compilation and nothing else."""
-
+class _NumbaCache(FunctionCache):  # type: ignore[misc]
     _impl_class = _StampedImpl
+
+
+class StampedCache:
+    """A cache whose failures cost a compilation and nothing else.
+
+    Numba's cache of the function is made when it is first used: what it is stamped with may have
+    to be measured (choices.py), and an import must not wait for that.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    @cached_property
+    def _made(self) -> Any:
+        try:
+            cache = _NumbaCache(self._function)
+            if cache.cache_path != str(cache_folder()):
+                raise AttributeError("the cache lies in another folder")
+        except NoFolderError:
+            return NullCache()  # compile in every process
+        except fallback.MISSING as error:
+            fallback.warn(fallback.NO_CACHE, error)
+            return NullCache()
+        return cache
+
+    @property
+    def cache_path(self) -> Any:
+        """The folder, or None."""
+        return self._made.cache_path
 
     def load_overload(self, *args: Any) -> Any:
         """The compiled function, or None."""
         try:
-            return super().load_overload(*args)
+            return self._made.load_overload(*args)
         except Exception:  # noqa: BLE001 - whatever a cut-off file makes pickle and LLVM say
             with suppress(OSError):
-                self.flush()
+                self._made.flush()
             return None
 
     def save_overload(self, *args: Any) -> None:
         """Save the compiled function, if that is possible."""
         try:
-            super().save_overload(*args)
+            self._made.save_overload(*args)
         except OSError:
             pass
         except Exception as error:  # noqa: BLE001 - whatever an internal that changed raises
@@ -135,12 +164,9 @@ def attach(compiled: Any, function: Callable[..., Any]) -> None:
     It must not be compiled yet. Numba looks into the attribute ``_cache`` of either.
     """
     try:
-        before, cache = compiled._cache, StampedCache(function)
-        if not hasattr(before, "load_overload") or cache.cache_path != str(cache_folder()):
-            raise AttributeError("the cache is not used, or lies in another folder")
-        compiled._cache = cache
-    except NoFolderError:
-        pass  # compile in every process
+        if not hasattr(compiled._cache, "load_overload"):
+            raise AttributeError("the cache is not used")
+        compiled._cache = StampedCache(function)
     except fallback.MISSING as error:
         fallback.warn(fallback.NO_CACHE, error)
 

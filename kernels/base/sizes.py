@@ -9,6 +9,10 @@ ROWS = 8 if width.BITS == 512 else 4
 WIDEST = 3
 """Vectors of the widest tile."""
 
+SUM_ROWS = 1024
+"""Rows of a batch over which a gradient is one chain of additions. The sums of these blocks of rows
+are added up in order. A multiple of the lanes at every width."""
+
 COLUMNS = 32
 """Columns of a plan (tables/layout.py)."""
 

@@ -45,6 +45,7 @@ from ..base.codes import (
     TANH,
 )
 from ..base.jit import INNER_OPTIONS, inlined, kernel
+from ..base.sizes import SUM_ROWS
 from ..ir.simd import (
     exponent,
     fabs,
@@ -261,8 +262,9 @@ def derivative(code, z, a):
     return fma(a, 0.0, 1.0)
 
 
-_PART = 1024
-"""Vectors of a partial sum: rounding grows with the longest chain."""
+_PART = SUM_ROWS
+"""Vectors of a partial sum, which are rows in the gradient of a bias. Rounding grows with the
+longest chain."""
 
 
 @kernel

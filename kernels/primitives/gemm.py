@@ -1,8 +1,7 @@
-"""The micro-kernels, and the panel loops around them.
+"""The loops over panels around the micro-kernels (tile.py).
 
-All three products of backpropagation run on one kind of micro-kernel. It computes a tile of
-``ROWS`` rows by 1 to 3 vectors, C[r, v] = sum over k of a[r, k] * b[k, v], with ``a`` read as
-broadcast scalars and ``b`` and ``C`` as vectors of lane panels (layout.py). ``a`` is read in either
+All three products of backpropagation run on one kind of micro-kernel, which computes a tile C[r, v]
+= sum over k of a[r, k] * b[k, v]. Operands are lane panels (layout.py). ``a`` is read in either
 direction, so that no operand is packed or stored twice:
 
 =========  ==================  ==================  =====================  ===================
@@ -12,122 +11,31 @@ forward    Z^T, units x rows   W, along its rows   A^T panels             ``DOWN
 backward   E^T, units x rows   W, along its lanes  delta^T panels         ``ACROSS`` panels
 gradient   dW, inputs x units  A^T, along lanes    delta panels           ``ACROSS`` panels
 =========  ==================  ==================  =====================  ===================
+
+The sum of each element is one chain of multiply-adds over its terms, in order: a block of steps
+starts from what the block before it has left in C, and the bias is added once, after the last. So
+neither the length of a block nor any other choice (base/choices.py) changes a bit.
 """
 
-from functools import partial
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from ..base import choices
 from ..base.jit import kernel
-from ..base.sizes import ROWS, WIDEST, tile_rows
-from ..ir.llvm_ir import (
-    I64,
-    ir_call,
-    ir_call_built,
-    ir_count_down,
-    ir_load,
-    ir_prefetch,
-    ir_splat,
-    ir_store,
-    ir_vector,
-)
+from ..base.sizes import ROWS, WIDEST
+from ..ir.llvm_ir import I64, ir_call_built
 from ..ir.simd import lanes, offset
+from . import trial
+from .tile import ADD_BIAS, CONTINUE, WRITE, Tile
 
-STEPS_DOWN, STEPS_ACROSS = 1024, 512
-"""Steps of a sum between two visits of its C tile. Across, at most 32 panels are open at a time.
-Measured on 256 x 1024 x 1024: down with 256, 512, 1024 steps 89, 95, 99% of the peak in L1; across
-93, 95, 91%."""
+choices.measure_by(trial.measured)
 
 ROWS_BLOCK = 256
 """Rows of C in a block. All vectors use the block's weights (1 MiB) before the next block is
 read."""
-
-AHEAD = 16
-"""Steps between a prefetch and its use. Without prefetch: down 87%, across 84% of the peak."""
-
-WRITE, ADD, ADD_BIAS = map(np.int64, range(3))
-"""The modes of a tile, by its sum s: C = s, C = C + s, C = s + bias of the row."""
-
-
-class _Tile:
-    """Builds the LLVM function of one micro-kernel: ``vectors`` wide, in one direction."""
-
-    def __init__(self, dtype: types.Float, vectors: int, across: bool) -> None:
-        self.kind = ir_vector(dtype)
-        self.vectors, self.across = vectors, across
-        self.rows = tile_rows(dtype.bitwidth // 8)
-        # elements of a between two rows of the tile, and between two steps of the sum
-        self.row, self.step = (self.kind.count, 1) if across else (1, self.kind.count)
-
-    def build(
-        self, at: Any, a: Any, b: Any, b_stride: Any, c: Any, c_stride: Any,
-        steps: Any, chunk: Any, jump: Any, mode: Any, bias: Any, *following: Any,
-    ) -> None:  # fmt: skip
-        """chunk: steps that read one panel of ``a``. jump: elements of ``a`` between two chunks.
-
-        following: three arenas whose next tile is prefetched, one row with each chunk, and the
-        stride between their vectors.
-        """
-
-        def some(left: Any, a: Any, b: Any, line: Any, *sums: Any) -> list[Any]:
-            count = at.select(at.icmp_signed("<", left, chunk), left, chunk)
-            if self.across:
-                for r in range(self.rows):
-                    ir_prefetch(at, at.gep(a, [at.add(jump, I64(r * self.row))]))
-                self._prefetch_next(at, line, following)
-            step = partial(self._multiply, at, b_stride)
-            _, b, *sums = ir_count_down(at, count, I64(1), (a, b, *sums), step)
-            return [at.gep(a, [jump]), b, at.add(line, I64(self.kind.count)), *sums]
-
-        zeros = [ir.Constant(self.kind, None)] * (self.rows * self.vectors)
-        _, _, _, *sums = ir_count_down(at, steps, chunk, (a, b, I64(0), *zeros), some)
-        self._finish(at, sums, c, c_stride, mode, bias)
-
-    def _cells(self) -> list[tuple[int, int]]:
-        return [(r, v) for r in range(self.rows) for v in range(self.vectors)]
-
-    def _prefetch_next(self, at: Any, line: Any, following: Any) -> None:
-        """One row of the next tile of each of three arenas, to be written."""
-        *arenas, stride = following
-        for v in range(self.vectors):
-            place = at.add(at.mul(stride, I64(v)), at.add(line, I64(self.rows * self.kind.count)))
-            for arena in arenas:
-                ir_prefetch(at, at.gep(arena, [place]), for_writing=True)
-
-    def _multiply(self, at: Any, b_stride: Any, left: Any, a: Any, b: Any, *sums: Any) -> list[Any]:
-        places = [at.gep(b, [at.mul(b_stride, I64(v))]) for v in range(self.vectors)]
-        for place in places if self.across else [*places, a]:
-            ir_prefetch(at, at.gep(place, [I64(AHEAD * self.kind.count)]))
-        vectors = [ir_load(at, self.kind, place) for place in places]
-        grown = []
-        for r in range(self.rows):
-            scalar = at.load(at.gep(a, [I64(r * self.row)]))
-            factor = ir_splat(at, scalar, self.kind.count)
-            for v in range(self.vectors):
-                grown.append(ir_call(at, "fmuladd", factor, vectors[v], sums[len(grown)]))
-        return [at.gep(a, [I64(self.step)]), at.gep(b, [I64(self.kind.count)]), *grown]
-
-    def _finish(self, at: Any, sums: Any, c: Any, c_stride: Any, mode: Any, bias: Any) -> None:
-        places = [
-            at.gep(c, [at.add(at.mul(c_stride, I64(v)), I64(r * self.kind.count))])
-            for r, v in self._cells()
-        ]
-        with at.if_else(at.icmp_signed("==", mode, I64(ADD))) as (add, other):
-            with add:
-                for place, value in zip(places, sums, strict=True):
-                    ir_store(at, at.fadd(value, ir_load(at, self.kind, place)), place)
-            with other, at.if_else(at.icmp_signed("==", mode, I64(ADD_BIAS))) as (biased, plain):
-                with biased:
-                    for (r, _), place, value in zip(self._cells(), places, sums, strict=True):
-                        item = ir_splat(at, at.load(at.gep(bias, [I64(r)])), self.kind.count)
-                        ir_store(at, at.fadd(value, item), place)
-                with plain:
-                    for place, value in zip(places, sums, strict=True):
-                        ir_store(at, value, place)
 
 
 def _micro_kernel(vectors: int, across: bool) -> Any:
@@ -141,7 +49,9 @@ def _micro_kernel(vectors: int, across: bool) -> Any:
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
             name = f"fastbp_tile_{a.dtype}_{vectors}_{'across' if across else 'down'}"
-            ir_call_built(builder, name, _Tile(a.dtype, vectors, across).build, args)
+            chosen = choices.current()
+            prefetches = chosen.across.prefetches if across else chosen.down.prefetches
+            ir_call_built(builder, name, Tile(a.dtype, vectors, across, prefetches).build, args)
             return context.get_dummy_value()
 
         return types.void(a, b, n, c, n, n, n, n, n, bias, a, a, a, n), codegen
@@ -151,6 +61,18 @@ def _micro_kernel(vectors: int, across: bool) -> Any:
 
 _down1, _down2, _down3 = (_micro_kernel(v, across=False) for v in (1, 2, 3))
 _across1, _across2, _across3 = (_micro_kernel(v, across=True) for v in (1, 2, 3))
+
+
+@intrinsic
+def _steps_down(typingctx: Any) -> Any:
+    """Steps of a sum between two visits of its C tile, in a product down panels."""
+    return types.int64(), lambda *_: I64(choices.current().down.steps)
+
+
+@intrinsic
+def _steps_across(typingctx: Any) -> Any:
+    """The same in a product across panels. Steps / lanes panels are open at a time."""
+    return types.int64(), lambda *_: I64(choices.current().across.steps)
 
 
 @kernel
@@ -195,10 +117,10 @@ def multiply_down(a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps, b
     multiple of the tile are written. bias: (rows,). Nothing may alias c. Twin: ``forward``.
     """
     n_lanes = lanes(a)
-    tile = min(ROWS, n_lanes)
+    tile, some = min(ROWS, n_lanes), _steps_down()
     for block in range(0, rows, ROWS_BLOCK):
-        for k in range(0, steps, STEPS_DOWN):
-            mode = ADD if k > 0 else ADD_BIAS
+        for k in range(0, steps, some):
+            mode = (CONTINUE if k > 0 else WRITE) + (ADD_BIAS if k + some >= steps else WRITE)
             v = 0
             while v < vectors:
                 n = next_vectors(vectors - v)
@@ -210,7 +132,7 @@ def multiply_down(a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps, b
                         b_stride,
                         offset(c, v * c_stride + r * n_lanes),
                         c_stride,
-                        min(STEPS_DOWN, steps - k),
+                        min(some, steps - k),
                         mode,
                         offset(bias, r),
                     )
@@ -225,10 +147,10 @@ def multiply_across(a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps)
     Twin: ``backward``.
     """
     n_lanes = lanes(a)
-    tile = min(ROWS, n_lanes)
+    tile, some = min(ROWS, n_lanes), _steps_across()
     for block in range(0, rows, ROWS_BLOCK):
-        for k in range(0, steps, STEPS_ACROSS):
-            mode = ADD if k > 0 else WRITE
+        for k in range(0, steps, some):
+            mode = CONTINUE if k > 0 else WRITE
             v = 0
             while v < vectors:
                 n = next_vectors(vectors - v)
@@ -242,7 +164,7 @@ def multiply_across(a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps)
                         b_stride,
                         target,
                         c_stride,
-                        min(STEPS_ACROSS, steps - k),
+                        min(some, steps - k),
                         mode,
                         target,
                         target,

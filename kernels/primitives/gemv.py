@@ -30,11 +30,13 @@ from ..ir.llvm_ir import (
     ir_vector,
 )
 from ..ir.simd import lanes, offset
-from .gemm import STEPS_DOWN
 
 WIDE = 4
 """Panels of outputs side by side in the widest tile: with 1, 2 or 4 rows 4 to 16 sums at once."""
 
+
+STEPS = 1024
+"""Steps of a sum between two visits of its C. A row's order of summation depends on it."""
 
 CHAINS = 4 if width.BITS == 512 else 2
 """Chains that the sums of a single row are split into, so that additions need not wait for one
@@ -191,8 +193,8 @@ def multiply_rows(rows, a, w, w_stride, c, c_stride, panels, steps):
     """
     n_lanes = lanes(a)
     jump = rows * n_lanes
-    for k in range(0, steps, STEPS_DOWN):
-        some = min(STEPS_DOWN, steps - k)
+    for k in range(0, steps, STEPS):
+        some = min(STEPS, steps - k)
         panel = 0
         while panel < panels:
             wide = WIDE if panels - panel >= WIDE else 1

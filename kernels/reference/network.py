@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..base.sizes import SUM_ROWS
 from .activations import activation, derivative
 from .shuffling import GOLDEN, MASK, mix
 
@@ -78,7 +79,7 @@ def layer_norm_gradients(z, gain, du):
     n, inverse = _normal(z)
     dn = du * gain
     mean, along = (x.mean(axis=1, keepdims=True) for x in (dn, dn * n))
-    return (dn - mean - n * along) * inverse, (du * n).sum(axis=0), du.sum(axis=0)
+    return (dn - mean - n * along) * inverse, _sum_of_rows(du * n), _sum_of_rows(du)
 
 
 def _normal(z):
@@ -117,4 +118,20 @@ def error_of_inputs(weights, deltas, past=0):
 
 def gradients(outs, deltas):
     """[(dW (I, O), db (O,)), ...], summed over the rows."""
-    return [(a.T @ delta, delta.sum(axis=0)) for a, delta in zip(outs[:-1], deltas, strict=True)]
+    pairs = zip(outs[:-1], deltas, strict=True)
+    return [(_product_over_rows(a, delta), _sum_of_rows(delta)) for a, delta in pairs]
+
+
+def _product_over_rows(a, delta):
+    """a^T delta (I, O), the products of blocks of rows added up in order."""
+    return sum(a[rows].T @ delta[rows] for rows in _blocks(a))
+
+
+def _sum_of_rows(x):
+    """The sum over the rows (columns,), the sums of blocks of rows added up in order."""
+    return sum(x[rows].sum(axis=0) for rows in _blocks(x))
+
+
+def _blocks(x):
+    """Slices of SUM_ROWS rows: within one, the order of a sum is NumPy's."""
+    return [slice(start, start + SUM_ROWS) for start in range(0, len(x), SUM_ROWS)]

@@ -7,6 +7,7 @@ sqrt(variance + EPS) of each row, Z holds u and, after the backward pass, dLoss/
 """
 
 from ..base.jit import kernel
+from ..base.sizes import SUM_ROWS
 from ..base.variants import by_plan
 from ..ir.simd import (
     fma,
@@ -125,18 +126,21 @@ def normalize_back(plan, params, work, layer, vector, delta):
 def norm_gradients(plan, work, layer, panel, vectors, scratch):
     """Gradients of one panel of gains, to scratch (lanes,), and of shifts, to the vector after it.
 
-    vectors: of rows, over which is summed. scratch: two panels (lanes, lanes). Twin:
-    ``layer_norm_gradients``.
+    vectors: of rows, over which is summed, SUM_ROWS rows at a time. scratch: two panels (lanes,
+    lanes). Twin: ``layer_norm_gradients``.
     """
     n_lanes = lanes(work)
     for unit in range(n_lanes):
         at = (panel * n_lanes + unit) * n_lanes
         gain = shift = splat(work, 0.0)
-        for v in range(vectors):
-            block = offset(work, v * plan[0, P.BLOCK])
-            du = load(block, plan[layer, P.Z] + at)
-            gain = fma(du, load(block, plan[layer, P.LINEAR] + at), gain)
-            shift = shift + du
+        for first in range(0, vectors, SUM_ROWS // n_lanes):
+            some_gain = some_shift = splat(work, 0.0)
+            for v in range(first, min(vectors, first + SUM_ROWS // n_lanes)):
+                block = offset(work, v * plan[0, P.BLOCK])
+                du = load(block, plan[layer, P.Z] + at)
+                some_gain = fma(du, load(block, plan[layer, P.LINEAR] + at), some_gain)
+                some_shift = some_shift + du
+            gain, shift = gain + some_gain, shift + some_shift
         store(scratch, unit * n_lanes, gain)
         store(scratch, (n_lanes + unit) * n_lanes, shift)
     for kind in range(2):

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..base import codes
 from ..base.jit import kernel
+from ..base.sizes import ROWS, SUM_ROWS
 from ..base.variants import by_plan
 from ..ir.simd import (
     fma,
@@ -14,13 +15,8 @@ from ..ir.simd import (
     store,
 )
 from ..primitives.elementwise import sum_of_vectors
-from ..primitives.gemm import (
-    ADD,
-    ROWS,
-    WRITE,
-    next_vectors,
-    tile_across,
-)
+from ..primitives.gemm import next_vectors, tile_across
+from ..primitives.tile import ADD, WRITE
 from ..tables import layout as P
 from ..tables import settings as H
 from .forward import padded
@@ -201,11 +197,11 @@ def _weights_of_small_batch(plan, layer, arenas, scratch, coef, mode, rows, work
 def _weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors):
     """The tiles span = (first, last) of input units, for all outputs.
 
-    vectors: of rows, over which the gradient is summed.
+    vectors: of rows, over which the gradient is summed, SUM_ROWS rows at a time.
     """
     params, moments, work = arenas
     n_lanes, updates = lanes(work), mode == UPDATE
-    tile = min(ROWS, n_lanes) * n_lanes
+    tile, block = min(ROWS, n_lanes) * n_lanes, plan[0, P.BLOCK]
     n_moments, size = plan[0, P.MOMENTS], plan[0, P.PARAMETERS]
     panels, stride = -(-plan[layer, P.OUTPUTS] // n_lanes), plan[layer, P.WEIGHT_STRIDE]
     panel = _ZERO
@@ -217,21 +213,22 @@ def _weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors):
             w = offset(params, at)
             m = offset(moments, at) if not updates or n_moments > 0 else w
             v = offset(m, size) if n_moments > 1 and updates else m
-            tile_across(
-                n,
-                offset(work, plan[layer, P.IN] + t * tile),
-                plan[0, P.BLOCK],
-                deltas,
-                plan[layer, P.DELTA_PANEL_STRIDE],
-                scratch if updates else m,
-                tile if updates else stride,
-                vectors * n_lanes,
-                ADD if mode == ACCUMULATE else WRITE,
-                w,
-                m,
-                v,
-                stride,
-            )
+            for row in range(0, vectors * n_lanes, SUM_ROWS):
+                tile_across(
+                    n,
+                    offset(work, plan[layer, P.IN] + t * tile + row // n_lanes * block),
+                    block,
+                    offset(deltas, row * n_lanes),
+                    plan[layer, P.DELTA_PANEL_STRIDE],
+                    scratch if updates else m,
+                    tile if updates else stride,
+                    min(SUM_ROWS, vectors * n_lanes - row),
+                    ADD if mode == ACCUMULATE or row > 0 else WRITE,
+                    w,
+                    m,
+                    v,
+                    stride,
+                )
             if updates:
                 for j in range(n):
                     g, place = offset(scratch, j * tile), at + j * stride

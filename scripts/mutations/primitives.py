@@ -53,20 +53,27 @@ PRIMITIVES = (
     Break(
         "product_overwrites_its_blocks",
         "kernels/primitives/gemm.py",
-        "mode = ADD if k > 0 else WRITE",
+        "mode = CONTINUE if k > 0 else WRITE",
         "mode = WRITE",
+        KERNELS + "test_multiply_across_equals_its_twin[1-float32]",
+    ),
+    Break(
+        "a_block_starts_from_zero",
+        "kernels/primitives/tile.py",
+        "phi.add_incoming(value, inside)",
+        "phi.add_incoming(zero, inside)",
         KERNELS + "test_multiply_across_equals_its_twin[1-float32]",
     ),
     Break(
         "product_adds_the_bias_twice",
         "kernels/primitives/gemm.py",
-        "mode = ADD if k > 0 else ADD_BIAS",
-        "mode = ADD_BIAS",
+        "(ADD_BIAS if k + some >= steps else WRITE)",
+        "ADD_BIAS",
         KERNELS + "test_multiply_down_equals_its_twin[1-float32]",
     ),
     Break(
         "product_drops_the_bias",
-        "kernels/primitives/gemm.py",
+        "kernels/primitives/tile.py",
         "item = ir_splat(at, at.load(at.gep(bias, [I64(r)])), self.kind.count)",
         "item = ir.Constant(self.kind, None)",
         KERNELS + "test_multiply_down_equals_its_twin[1-float32]",
@@ -74,8 +81,8 @@ PRIMITIVES = (
     Break(
         "product_skips_the_last_steps",
         "kernels/primitives/gemm.py",
-        "min(STEPS_ACROSS, steps - k),",
-        "min(STEPS_ACROSS, steps - k - 1),",
+        "for k in range(0, steps, some):\n            mode = CONTINUE if",
+        "for k in range(0, steps - 1, some):\n            mode = CONTINUE if",
         KERNELS + "test_multiply_across_equals_its_twin[2-float32]",
     ),
     Break(

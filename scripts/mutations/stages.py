@@ -219,8 +219,8 @@ STAGES = (
     Break(
         "shift_gradient_of_the_last_rows",
         "kernels/stages/norm.py",
-        "shift = shift + du",
-        "shift = du",
+        "some_shift = some_shift + du",
+        "some_shift = du",
         LAYERS + "_in_single_precision[both]",
     ),
     Break(

@@ -43,7 +43,7 @@ def refuse(*_, **__):
 def _no_careful_way(monkeypatch):
     """No engine is reached."""
     monkeypatch.setattr(TrainerCore, "update", refuse)
-    monkeypatch.setattr(Inference, "run", refuse)
+    monkeypatch.setattr(Inference, "run_by", refuse)
 
 
 @pytest.fixture

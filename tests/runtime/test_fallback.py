@@ -153,12 +153,10 @@ def test_a_cache_in_another_folder_is_not_used(monkeypatch):
     monkeypatch.setattr(fallback, "_said", set())
     monkeypatch.setattr(kernel_cache.StampedLocator, "get_cache_path", lambda _: "elsewhere")
 
-    class Compiled:
-        _cache = before = kernel_cache.StampedCache(test_the_bits_are_the_same)
-
+    cache = kernel_cache.StampedCache(test_the_bits_are_the_same)
     with pytest.warns(RuntimeWarning, match="lies in another folder"):
-        kernel_cache.attach(Compiled, test_the_bits_are_the_same)
-    assert Compiled._cache is Compiled.before
+        assert cache.cache_path is None
+    assert cache.load_overload((), None) is None
 
 
 # Where the cache is

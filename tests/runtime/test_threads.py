@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fastbp
-from fastbp.runtime import chunking, threads
+from fastbp.runtime import chunking, quota, threads
 from support import processes, threading_layers
 from support.cases import CASES
 from support.internals import core
@@ -36,8 +36,8 @@ def machine(monkeypatch, tmp_path):
         for name, text in (files or {}).items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text, encoding="ascii")
-        monkeypatch.setattr(threads, "_GROUPS", tmp_path)
-        monkeypatch.setattr(threads, "_OWN_GROUPS", tmp_path / "own")
+        monkeypatch.setattr(quota, "_GROUPS", tmp_path)
+        monkeypatch.setattr(quota, "_OWN_GROUPS", tmp_path / "own")
         threads._cgroup_quota.cache_clear()
 
     yield settings

@@ -26,7 +26,7 @@ def checked_outputs(net, X, workers=1):
     """``net.predict(X)`` without its fast path."""
     data, inference = Dataset(as_inputs(X, net.sizes[0])), net.arrays.inference
     out = np.empty((data.rows, net.sizes[-1]), net.dtype)
-    raise_status(inference.run(workers, data, out=out), data, inference.arrays)
+    raise_status(inference.run_by(workers, data, out=out), data, inference.arrays)
     return out
 
 

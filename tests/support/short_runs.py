@@ -103,6 +103,20 @@ def long_sums(batch_size, kinds=None, options=None):
     )
 
 
+def many_rows(kinds=None, options=None):
+    """A network whose batch has more rows than a gradient's chain of additions."""
+    return Run(
+        ("tanh",),
+        "mse",
+        "identity",
+        fastbp.Adam(0.001),
+        kinds or {},
+        {"batch_size": 2100} | (options or {}),
+        sizes=(17, 12, 5),
+        rows=2500,
+    )
+
+
 LONG_OPTIONS = EVERY_OPTION | {"lr_factors": [0.5, 2.0]}
 
 RUNS = {
@@ -130,6 +144,8 @@ RUNS = {
     "long sums, batch 300": long_sums(300),
     "long sums, batch 37, extended": long_sums(37, {"layer_norm": True}, LONG_OPTIONS),
     "long sums, batch 300, extended": long_sums(300, {"layer_norm": True}, LONG_OPTIONS),
+    "many rows": many_rows(),
+    "many rows, extended": many_rows({"layer_norm": True}, {"dropout": 0.25}),
 }
 """Every activation, loss and optimizer, every option, and long sums."""
 

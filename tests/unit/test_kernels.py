@@ -5,7 +5,7 @@ import pytest
 
 from fastbp.components import activations, losses
 from fastbp.kernels import reference
-from fastbp.kernels.base import codes
+from fastbp.kernels.base import choices, codes
 from fastbp.kernels.primitives import gemm
 from fastbp.kernels.stages.losses import SUM_TOLERANCE
 from fastbp.kernels.tables import settings
@@ -50,7 +50,7 @@ def run_multiply(across, a, b, rows, bias, dtype):
 
 
 ROWS = (1, 5, 17, gemm.ROWS_BLOCK + 5)
-STEPS = (1, 3, 33, max(gemm.STEPS_DOWN, gemm.STEPS_ACROSS) + 7)
+STEPS = (1, 3, 33, 2 * max(choices.current().down.steps, choices.current().across.steps) + 7)
 
 
 @pytest.mark.quick("3-")

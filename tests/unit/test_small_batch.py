@@ -5,7 +5,7 @@ import pytest
 
 from fastbp.kernels import reference
 from fastbp.kernels.base import codes
-from fastbp.kernels.primitives import gemm, gemv
+from fastbp.kernels.primitives import gemv
 from support import kernel_stages
 from support.cases import each_dtype
 from support.kernel_stages import blank, from_panels, to_panels, vector_lanes
@@ -49,7 +49,7 @@ def padded_weights(W, dtype):
 @pytest.mark.parametrize("rows", FEWEST_AND_MOST)
 def test_multiply_rows_equals_its_twin(rows, dtype):
     rng = np.random.default_rng(rows)
-    for inputs in (1, 17, gemm.STEPS_DOWN + 33):
+    for inputs in (1, 17, gemv.STEPS + 33):
         for units in (1, vector_lanes(dtype) * gemv.WIDE, vector_lanes(dtype) * 5 + 3):
             A, W = whole_numbers(rng, rows, inputs), whole_numbers(rng, inputs, units)
             a, w = row_panels(A, dtype), padded_weights(W, dtype)

@@ -1,0 +1,123 @@
+"""The micro-kernels of matrix products, as LLVM IR; gemm.py has the loops around them.
+
+A tile is ``tile_rows`` rows by 1 to 3 vectors: C[r, v] = sum over k of a[r, k] * b[k, v]. ``a`` is
+read as broadcast scalars, ``b`` and ``C`` as vectors. Which memory a tile asks for ahead of time
+never changes its bits.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+
+from ..base.sizes import tile_rows
+from ..ir.llvm_ir import (
+    I64,
+    ir_call,
+    ir_count_down,
+    ir_load,
+    ir_prefetch,
+    ir_splat,
+    ir_store,
+    ir_vector,
+)
+
+AHEAD = 16
+"""Steps between a prefetch and its use."""
+
+WRITE, ADD, ADD_BIAS, CONTINUE = map(np.int64, (0, 1, 2, 4))
+"""The modes of a tile, by its sum s: C = s, C = C + s, C = s + bias of the row. CONTINUE, which can
+be added to WRITE and ADD_BIAS: the chain of the sum starts from C, and not from 0."""
+
+
+class Tile:
+    """Builds the LLVM function of one micro-kernel: ``vectors`` wide, in one direction."""
+
+    def __init__(self, dtype: types.Float, vectors: int, across: bool, prefetches: bool) -> None:
+        """prefetches: whether each step of the sum asks for the operands of a later one."""
+        self.kind = ir_vector(dtype)
+        self.vectors, self.across, self.prefetches = vectors, across, prefetches
+        self.rows = tile_rows(dtype.bitwidth // 8)
+        # elements of a between two rows of the tile, and between two steps of the sum
+        self.row, self.step = (self.kind.count, 1) if across else (1, self.kind.count)
+
+    def build(
+        self, at: Any, a: Any, b: Any, b_stride: Any, c: Any, c_stride: Any,
+        steps: Any, chunk: Any, jump: Any, mode: Any, bias: Any, *following: Any,
+    ) -> None:  # fmt: skip
+        """chunk: steps that read one panel of ``a``. jump: elements of ``a`` between two chunks.
+
+        following: three arenas whose next tile is prefetched, one row with each chunk, and the
+        stride between their vectors.
+        """
+
+        def some(left: Any, a: Any, b: Any, line: Any, *sums: Any) -> list[Any]:
+            count = at.select(at.icmp_signed("<", left, chunk), left, chunk)
+            if self.across:
+                for r in range(self.rows):
+                    ir_prefetch(at, at.gep(a, [at.add(jump, I64(r * self.row))]))
+                self._prefetch_next(at, line, following)
+            step = partial(self._multiply, at, b_stride)
+            _, b, *sums = ir_count_down(at, count, I64(1), (a, b, *sums), step)
+            return [at.gep(a, [jump]), b, at.add(line, I64(self.kind.count)), *sums]
+
+        places = [
+            at.gep(c, [at.add(at.mul(c_stride, I64(v)), I64(r * self.kind.count))])
+            for r, v in self._cells()
+        ]
+        begun = self._begin(at, places, mode)
+        _, _, _, *sums = ir_count_down(at, steps, chunk, (a, b, I64(0), *begun), some)
+        self._finish(at, sums, places, mode, bias)
+
+    def _cells(self) -> list[tuple[int, int]]:
+        return [(r, v) for r in range(self.rows) for v in range(self.vectors)]
+
+    def _begin(self, at: Any, places: Any, mode: Any) -> list[Any]:
+        """What the sums start from: C, or 0."""
+        before, zero = at.block, ir.Constant(self.kind, None)
+        with at.if_then(at.icmp_signed(">=", mode, I64(CONTINUE))):
+            inside, loaded = at.block, [ir_load(at, self.kind, place) for place in places]
+        begun = [at.phi(self.kind) for _ in places]
+        for phi, value in zip(begun, loaded, strict=True):
+            phi.add_incoming(zero, before)
+            phi.add_incoming(value, inside)
+        return begun
+
+    def _prefetch_next(self, at: Any, line: Any, following: Any) -> None:
+        """One row of the next tile of each of three arenas, to be written."""
+        *arenas, stride = following
+        for v in range(self.vectors):
+            place = at.add(at.mul(stride, I64(v)), at.add(line, I64(self.rows * self.kind.count)))
+            for arena in arenas:
+                ir_prefetch(at, at.gep(arena, [place]), for_writing=True)
+
+    def _multiply(self, at: Any, b_stride: Any, left: Any, a: Any, b: Any, *sums: Any) -> list[Any]:
+        places = [at.gep(b, [at.mul(b_stride, I64(v))]) for v in range(self.vectors)]
+        if self.prefetches:
+            for place in places if self.across else [*places, a]:
+                ir_prefetch(at, at.gep(place, [I64(AHEAD * self.kind.count)]))
+        vectors = [ir_load(at, self.kind, place) for place in places]
+        grown = []
+        for r in range(self.rows):
+            scalar = at.load(at.gep(a, [I64(r * self.row)]))
+            factor = ir_splat(at, scalar, self.kind.count)
+            for v in range(self.vectors):
+                grown.append(ir_call(at, "fmuladd", factor, vectors[v], sums[len(grown)]))
+        return [at.gep(a, [I64(self.step)]), at.gep(b, [I64(self.kind.count)]), *grown]
+
+    def _finish(self, at: Any, sums: Any, places: Any, mode: Any, bias: Any) -> None:
+        added = at.and_(mode, I64(ADD + ADD_BIAS))
+        with at.if_else(at.icmp_signed("==", added, I64(ADD))) as (add, other):
+            with add:
+                for place, value in zip(places, sums, strict=True):
+                    ir_store(at, at.fadd(value, ir_load(at, self.kind, place)), place)
+            with other, at.if_else(at.icmp_signed("==", added, I64(ADD_BIAS))) as (biased, plain):
+                with biased:
+                    for (r, _), place, value in zip(self._cells(), places, sums, strict=True):
+                        item = ir_splat(at, at.load(at.gep(bias, [I64(r)])), self.kind.count)
+                        ir_store(at, at.fadd(value, item), place)
+                with plain:
+                    for place, value in zip(places, sums, strict=True):
+                        ir_store(at, value, place)

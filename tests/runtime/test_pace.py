@@ -1,0 +1,136 @@
+"""The number of workers follows what pays, on machines that are made up: time is a function."""
+
+import pytest
+
+from fastbp.runtime import pace
+from fastbp.runtime.pace import Pace
+
+
+class Machine:
+    """Runs work by a pace; ``slowness(workers)`` is the seconds of a unit of work now.
+
+    A piece of work has ``unit`` units at least, as a step has; time goes by only here.
+    """
+
+    def __init__(self, most, slowness, unit=1.0):
+        self.pace, self.most, self.slowness, self.unit = Pace(), most, slowness, unit
+        self.seconds = self.done = 0.0
+        self.used = set()
+
+    def run(self, seconds):
+        """Work for some seconds; the work done per second."""
+        self.used = set()
+        began, done = self.seconds, self.done
+        while self.seconds - began < seconds:
+            workers, longest = self.pace.workers(self.most)
+            self.used.add(workers)
+            one = self.slowness(workers) * self.unit
+            pieces = max(1, int(min(longest, 0.1) / one))
+            self.pace.note(workers, pieces * one, pieces * self.unit)
+            self.seconds, self.done = self.seconds + pieces * one, self.done + pieces * self.unit
+        return (self.done - done) / (self.seconds - began)
+
+
+def quiet(workers):
+    return 1e-3 / workers
+
+
+def busy(workers):
+    """Another program has one of two processors; threads that wait spin."""
+    return 1e-3 if workers == 1 else 4e-3
+
+
+def one_of_sixteen_is_busy(workers):
+    """Every worker has an equal part: with 16, one of them has half a processor."""
+    return 1e-3 / workers if workers < 16 else 2e-3 / workers
+
+
+def test_alone_all_workers_stay_and_trials_cost_little():
+    machine = Machine(2, quiet)
+    assert machine.run(10) > 0.99 / quiet(2)
+    assert machine.run(10) > 0.995 / quiet(2)
+
+
+def test_a_busy_processor_is_left_and_taken_again():
+    machine = Machine(2, quiet)
+    machine.run(5)
+    machine.slowness = busy
+    machine.run(1)
+    assert machine.run(10) > 0.95 / busy(1)
+    machine.slowness = quiet
+    machine.run(5)
+    assert machine.run(10) > 0.99 / quiet(2)
+
+
+def test_a_process_that_starts_in_company_finds_out():
+    machine = Machine(2, busy)
+    machine.run(1)
+    assert machine.run(10) > 0.95 / busy(1)
+
+
+def test_one_busy_processor_of_sixteen_costs_one():
+    machine = Machine(16, one_of_sixteen_is_busy)
+    machine.run(5)
+    assert machine.run(20) > 0.95 / one_of_sixteen_is_busy(15)
+
+
+def test_from_one_of_sixteen_it_comes_back():
+    machine = Machine(16, lambda workers: 1e-3 if workers == 1 else 5e-3)
+    machine.run(20)
+    assert machine.pace.workers(16)[0] == 1
+    machine.slowness = quiet
+    machine.run(60)
+    assert machine.run(20) > 0.95 / quiet(16)
+
+
+def test_small_work_that_a_second_worker_slows_down_is_left_to_one():
+    machine = Machine(2, lambda workers: 1e-4 if workers == 1 else 1.1e-4)
+    machine.run(2)
+    assert machine.run(10) > 0.99 / 1e-4
+
+
+def test_a_trial_of_long_steps_is_rare():
+    """A step takes half a second, so that one turn is a step."""
+    machine = Machine(2, quiet, unit=1000)
+    assert machine.run(300) > 0.9 / quiet(2)
+
+
+def test_noise_changes_nothing():
+    calls = iter(range(10**7))
+    machine = Machine(2, lambda workers: quiet(workers) * (1 + next(calls) % 3))
+    machine.run(30)
+    assert machine.pace.workers(2)[0] == 2
+
+
+def test_a_limit_is_followed_at_once():
+    machine = Machine(4, quiet)
+    machine.run(3)
+    machine.most = 2
+    assert machine.run(0.1) > 0
+    assert max(machine.used) <= 2
+    machine.most = 4
+    machine.run(0.01)
+    assert machine.used == {4}
+
+
+def test_one_worker_is_never_a_question():
+    machine = Machine(1, quiet)
+    machine.run(5)
+    assert machine.used == {1}
+
+
+@pytest.mark.parametrize("work", [0, -1.0])
+def test_nothing_done_says_nothing(work):
+    one = Pace()
+    one.workers(2)
+    for _ in range(10):
+        one.note(2, 1.0, work)
+    assert one.cost == 0
+
+
+def test_what_other_numbers_of_workers_did_does_not_count():
+    one = Pace()
+    for _ in range(pace.WARM_UP + 1):
+        one.workers(4)
+        one.note(2, 100.0, 1.0)
+    assert one.cost == 0
