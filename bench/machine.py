@@ -33,21 +33,24 @@ def model():
 
 
 def kernels():
-    """Version of fastbp and stamp of the kernels' code: equal for equal machine code."""
+    """Version of fastbp, stamp of the kernels' code, and tile: equal for equal machine code."""
     import fastbp
-    from fastbp.kernels.base import code_stamp
+    from fastbp.kernels.base import choices, code_stamp
 
-    return f"fastbp {fastbp.__version__}, code {code_stamp.source_stamp()}"
+    stamp = code_stamp.source_stamp()
+    return f"fastbp {fastbp.__version__}, code {stamp}, tile {choices.current()}"
 
 
 def facts(threads):
-    """Processor, system, threads and versions."""
-    from fastbp.kernels.base import width
+    """Processor, tile, system, threads and versions."""
+    from fastbp.kernels.base import choices, width
 
     about = {
         "cpu": processor(),
         "model": model(),
         "vector bits": width.BITS,
+        "tile": str(choices.current()),
+        "tile from": choices.reason(),
         "cpus": os.cpu_count(),
         "threads": threads,
         "system": f"{platform.system()} {platform.machine()}",

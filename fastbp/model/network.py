@@ -15,9 +15,9 @@ from ..common.types import Array, Floats
 from ..components import activations, initializers, user_functions
 from ..data import scaling
 from ..data.scaling import Scaling
-from ..data.tables import as_inputs
+from ..data.tables import Table, as_inputs
 from ..kernels.tables import arenas, layout
-from ..runtime import compiled_engine, fast_path, threads
+from ..runtime import fast_path, threads
 from ..runtime.arrays import Dataset, raise_status
 from ..runtime.locking import exclusive
 from . import network_checks
@@ -401,19 +401,24 @@ class Network:
         return torch_modules.to_torch(self)
 
     def _checked_outputs(self, X: Any, out: Array | None) -> Array:
-        data = Dataset(as_inputs(X, self.sizes[0]))
-        out = network_checks.as_out(out, data.x, self.sizes[-1], self.dtype)
-        arrays, nothing = self.arrays.for_inference(), compiled_engine.NO_VALUES
-        limit, pace = threads.maximum("auto"), self.arrays.pace
-        statuses = compiled_engine.infer(arrays, limit, pace, data, np.asarray(out), nothing)
-        raise_status(statuses, data, arrays)
+        x = as_inputs(X, self._sizes[0])
+        out = network_checks.as_out(out, x, self._sizes[-1], self._dtype)
+        if not self.fast_fill(x, out):
+            data, inference = Dataset(x), self.arrays.inference
+            status = inference.run(threads.maximum("auto"), data, out=np.asarray(out))
+            raise_status(status, data, inference.arrays)
         return out
+
+    def fast_fill(self, x: Table, out: Array) -> bool:
+        """Fill a checked ``out`` by the fast path, for fastbp itself; whether it has."""
+        _, header, code, _memory = self._fast_path or self._make_fast_path()
+        return code(header, x.descriptor, np.asarray(out))
 
     def fast_outputs(self, X: Any, out: Array | None) -> Array | None:
         """``predict`` by the fast path, for fastbp itself; None where X or out must be checked."""
         if type(X) is not ndarray or X.dtype is not self._dtype or not X.flags.carray:
             return None
-        code, header, _memory = self._fast_path or self._make_fast_path()
+        code, header, _, _memory = self._fast_path or self._make_fast_path()
         try:
             if out is None:
                 out = empty((len(X), self._sizes[-1]), self._dtype)

@@ -16,8 +16,8 @@ from ..data.scaling import Scaling
 from ..data.tables import address
 from ..kernels.tables import arenas, layout, settings
 from ..runtime.arrays import TrainingArrays
+from ..runtime.compiled_engine import Inference
 from ..runtime.locking import exclusive, new_lock
-from ..runtime.pace import Pace
 from .network_checks import as_parameters
 
 _NOTHING = np.empty(0)
@@ -39,8 +39,7 @@ class NetworkArrays:
     activations: one for each layer. spec: what plans are made for. plan: the layout of parameters.
     parameters: the arena (plan[0, PARAMETERS],), padding included. scales: factors and shifts of
     inputs, targets and outputs, in the memory behind the parameters. scaling: what the user calls
-    them. lock: held by the thread that changes or reads all of this. followers: the trainers. pace:
-    how many workers predict.
+    them. lock: held by the thread that changes or reads all of this. followers: the trainers.
     """
 
     def __init__(
@@ -59,9 +58,9 @@ class NetworkArrays:
         self.scales = arenas.read_scales(spec, memory[count:])
         # Extended kernels read it in an inference; headers of the fast path hold its address.
         self._hyper = np.zeros(settings.length(len(spec.sizes) - 1, 0))
+        self._inference: Inference | None = None
         self.followers: WeakSet[Follower] = WeakSet()
         self.lock = new_lock()
-        self.pace = Pace()
         arenas.write_layers(self.plan, self.parameters, layers)
         scaling.fill(scaling_, self.scales)
         if scaling_.any:
@@ -137,6 +136,14 @@ class NetworkArrays:
                 trainer.follow_scaling()
             self.scaling = wanted
             scaling.fill(wanted, self.scales)
+
+    @property
+    def inference(self) -> Inference:
+        """What predicts with these arrays, made anew once the network scales."""
+        made = self._inference
+        if made is None or made.arrays.spec is not self.spec:
+            self._inference = made = Inference(self.for_inference())
+        return made
 
     def for_inference(self) -> TrainingArrays:
         """The arrays without moments, with any loss: an inference uses neither."""

@@ -63,23 +63,25 @@ class Engine(Protocol):
         Returns the seconds that it waited for other threads.
         """
 
-    def outputs(self, data: Dataset, out: Array) -> Ints:
-        """Fill out (n, outputs). Returns a status (kernels/tables/job_table.py) per worker."""
+    def outputs(self, data: Dataset, out: Array) -> int:
+        """Fill out (n, outputs). Returns OK, or the status of the first worker with another one.
 
-    def evaluate_rows(self, data: Dataset, values: Floats) -> Ints:
+        Statuses are those of kernels/tables/job_table.py.
+        """
+
+    def evaluate_rows(self, data: Dataset, values: Floats) -> int:
         """Fill values (n, 2) with the loss of each row and whether it is correct, 0 or 1.
 
-        Returns statuses as ``outputs``.
+        Returns a status as ``outputs``.
         """
 
 
-def raise_status(statuses: Ints, data: Dataset, arrays: TrainingArrays) -> None:
-    """ValueError for the first invalid value that an inference has found."""
-    met = statuses[statuses != job_table.OK]
-    if not len(met):
+def raise_status(status: int, data: Dataset, arrays: TrainingArrays) -> None:
+    """ValueError for the invalid value that an inference has found; nothing for OK."""
+    if status == job_table.OK:
         return
-    status, start = int(met[0]) % job_table.KINDS, int(met[0]) // job_table.KINDS
-    raise_invalid(status, np.arange(start, min(data.rows, start + 1024)), data, arrays)
+    start, kind = divmod(status, job_table.KINDS)
+    raise_invalid(kind, np.arange(start, min(data.rows, start + 1024)), data, arrays)
 
 
 def raise_invalid(status: int, rows: Ints, data: Dataset, arrays: TrainingArrays) -> None:

@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,9 +27,6 @@ of the FMA peak, and 86% with 12). Weights that come from memory must serve more
 CACHED_WEIGHTS = 3 * 2**19
 """The largest number of weights of a layer that counts as cached."""
 
-NO_VALUES = np.empty((0, 2))
-"""For an inference of outputs alone."""
-
 
 @lru_cache(maxsize=64)
 def _plan(spec: layout.PlanSpec) -> Ints:
@@ -42,12 +40,13 @@ class CompiledEngine:
         self.arrays = arrays
         self.limit = limit
         self.forced_workers = 0
-        self._pace, self._inference_pace = Pace(), Pace()
+        self._pace = Pace()
         self._spec = replace(arrays.spec, capacity=0)
         self._plan: Ints
         self._work: Array
         self._pointers: tuple[int, ...]
         self._weights = sum(a * b for a, b in pairwise(arrays.spec.sizes))
+        self._inference = Inference(arrays)
 
     def _workers(self, flops: float) -> int:
         """The most workers that ``flops`` operations are worth, within the limits of the moment."""
@@ -123,118 +122,175 @@ class CompiledEngine:
         """The memory of a step, once it is allocated."""
         return self._work
 
-    def outputs(self, data: Dataset, out: Array) -> Ints:
+    def outputs(self, data: Dataset, out: Array) -> int:
         """See ``Engine``."""
-        return self._infer(data, out, NO_VALUES)
+        return self._infer(data, out=out)
 
-    def evaluate_rows(self, data: Dataset, values: Floats) -> Ints:
+    def evaluate_rows(self, data: Dataset, values: Floats) -> int:
         """See ``Engine``."""
-        nothing = np.empty(0, self.arrays.parameters.dtype)
-        return self._infer(data, nothing, values)
+        return self._infer(data, values=values)
 
-    def _infer(self, data: Dataset, out: Array, values: Floats) -> Ints:
+    def _infer(self, data: Dataset, **results: Array) -> int:
         if self.forced_workers:
-            return _infer_by(self.arrays, self.forced_workers, data, out, values)
-        return infer(self.arrays, self.limit, self._inference_pace, data, out, values)
+            return self._inference.run_by(self.forced_workers, data, **results)
+        return self._inference.run(self.limit, data, **results)
 
 
 def inference_plan(spec: layout.PlanSpec, rows: int, workers: int) -> Ints:
     """The plan of an inference of ``rows`` rows, some vectors of rows at a time."""
+    return _plan_of_vectors(spec, _vectors(_most_vectors(spec), spec.lanes, rows, workers), workers)
+
+
+def _most_vectors(spec: layout.PlanSpec) -> int:
     largest = max(a * b for a, b in pairwise(spec.sizes))
-    blocks = BLOCKS if largest <= CACHED_WEIGHTS else BLOCKS_FROM_MEMORY
-    vectors = min(blocks, -(-rows // (spec.lanes * workers)))
+    return BLOCKS if largest <= CACHED_WEIGHTS else BLOCKS_FROM_MEMORY
+
+
+def _vectors(most: int, lanes: int, rows: int, workers: int) -> int:
+    """Vectors of rows that each worker takes at a time."""
+    return min(most, -(-rows // (lanes * workers)))
+
+
+def _plan_of_vectors(spec: layout.PlanSpec, vectors: int, workers: int) -> Ints:
     capacity = vectors * spec.lanes * workers
     return _plan(replace(spec, capacity=capacity, workers=workers, dropout=()))
 
 
-_SPARE: list[Array] = []
-"""The arena of the last inference, reused by the next: the page faults of a fresh arena cost about
-25% of a small batch."""
+class _Room:
+    """What one inference at a time writes in: an arena, a job, and a status for each worker."""
+
+    def __init__(self, size: int, workers: int) -> None:
+        self.work = arenas.allocate(size, np.uint8)
+        self.statuses = np.zeros(workers, np.int64)
+        self.job = Job(job_table.INFER, 1, 1, NO_LOSSES)
+        self.job[job_table.STATUSES] = address(self.statuses)
+        self.address = address(self.work)
+
+    def has_space(self, size: int, workers: int) -> bool:
+        """Whether it is large enough."""
+        return self.work.nbytes >= size and len(self.statuses) >= workers
+
+
+_SPARE: list[_Room] = []
+"""The room of the last inference, reused by the next: a job takes longer to make than a row to
+predict, and the page faults of a fresh arena cost about 25% of a small batch."""
 
 MOST_SPARE_BYTES = 2**26
 """A larger arena is freed: its inference takes much longer than its page faults."""
 
 
-def _borrow(size: int) -> Array:
-    """An arena of at least ``size`` bytes with any content: the spare one, or a new one."""
+def _borrow(size: int, workers: int) -> _Room:
+    """A room of at least ``size`` bytes with any content: the spare one, or a new one."""
     try:
         spare = _SPARE.pop()
     except IndexError:
-        return arenas.allocate(size, np.uint8)
-    return spare if spare.nbytes >= size else arenas.allocate(size, np.uint8)
+        return _Room(size, workers)
+    return spare if spare.has_space(size, workers) else _Room(size, workers)
 
 
-def _give_back(arena: Array) -> None:
-    if arena.nbytes <= MOST_SPARE_BYTES:
-        _SPARE[:] = [arena]
+def _give_back(room: _Room) -> None:
+    if room.work.nbytes <= MOST_SPARE_BYTES:
+        _SPARE[:] = [room]
 
 
-def infer(
-    arrays: TrainingArrays, limit: int, pace: Pace, data: Dataset, out: Array, values: Floats
-) -> Ints:
-    """Outputs, or loss and correctness, of all rows, by at most ``limit`` workers, as many as pay.
+class _InferencePlan(NamedTuple):
+    plan: Ints
+    address: int
+    rows: int
+    """Rows of a whole block, of all workers."""
+    work_bytes: int
 
-    Safe from many threads: it has its own memory.
+
+class Inference:
+    """Outputs, or loss and correctness, with the arrays that it is made for.
+
+    Safe from many threads: each call has a room of its own. It keeps plans and addresses, because
+    some rows are predicted faster than either is made.
     """
-    flops = 2.0 * data.rows * sum(a * b for a, b in pairwise(arrays.spec.sizes))
-    most = limits.allowed(threads.workers(limit, flops))
-    if most == 1:
-        return _infer_by(arrays, 1, data, out, values)
-    workers, _ = pace.workers(most)
-    began = time.perf_counter()
-    statuses = _infer_by(arrays, workers, data, out, values)
-    pace.note(workers, time.perf_counter() - began, flops)
-    return statuses
 
+    def __init__(self, arrays: TrainingArrays) -> None:
+        self.arrays = arrays = replace(arrays)  # another may switch to the extended kernels
+        self._flops_of_row = 2.0 * sum(a * b for a, b in pairwise(arrays.spec.sizes))
+        self._most_vectors, self._lanes = _most_vectors(arrays.spec), arrays.spec.lanes
+        self._plans: dict[tuple[int, int], _InferencePlan] = {}
+        self._pace = Pace()
+        parts = arrays.parameters, arrays.moments, arrays.hyper
+        self._parameters, self._moments, self._hyper = map(address, parts)
 
-def _infer_by(
-    arrays: TrainingArrays, workers: int, data: Dataset, out: Array, values: Floats
-) -> Ints:
-    """Outputs, or loss and correctness, of all rows.
-
-    Many rows take several calls of the kernels. All but the last are of whole blocks, because a
-    small batch has another order of summation.
-    """
-    arrays = replace(arrays)  # another thread may switch to the extended kernels
-    plan = inference_plan(arrays.spec, data.rows, workers)
-    work = _borrow(int(plan[0, layout.WORK]) * arrays.parameters.itemsize)
-    try:
-        return _infer_in(_pointers(arrays, plan, work), plan, arrays, workers, data, out, values)
-    finally:
-        _give_back(work)
-
-
-def _infer_in(
-    pointers: tuple[int, ...],
-    plan: Ints,
-    arrays: TrainingArrays,
-    workers: int,
-    data: Dataset,
-    out: Array,
-    values: Floats,
-) -> Ints:
-    block = int(plan[0, layout.CAPACITY])
-    start, count = 0, chunking.first_rows(arrays.spec)
-    while True:
-        count = max(block, count // block * block)
-        stop = start + count if data.rows - start >= 2 * count else data.rows
+    def run(self, limit: int, data: Dataset, **results: Array) -> int:
+        """``run_by`` at most ``limit`` workers, as many as pay."""
+        flops = data.rows * self._flops_of_row
+        most = limits.allowed(threads.workers(limit, flops))
+        if most == 1:
+            return self.run_by(1, data, **results)
+        workers, _ = self._pace.workers(most)
         began = time.perf_counter()
-        job = _inference(pointers, data.part(start, stop), out[start:stop], values[start:stop])
-        statuses = np.zeros(workers, np.int64)
-        job[job_table.STATUSES] = address(statuses)
-        waited = _run(job, arrays, workers)
-        if stop == data.rows or statuses.any():
-            return np.where(statuses == job_table.OK, statuses, statuses + job_table.KINDS * start)
-        count = chunking.next_count(count, time.perf_counter() - began - waited)
-        start = stop
+        status = self.run_by(workers, data, **results)
+        self._pace.note(workers, time.perf_counter() - began, flops)
+        return status
+
+    def run_by(
+        self,
+        workers: int,
+        data: Dataset,
+        *,
+        out: Array | None = None,
+        values: Floats | None = None,
+    ) -> int:
+        """Fill out (n, outputs), or values (n, 2), of all rows; the status, as of ``Engine``.
+
+        Many rows take several calls of the kernels. All but the last are of whole blocks, because a
+        small batch has another order of summation.
+        """
+        plan = self._plan(data.rows, workers)
+        room = _borrow(plan.work_bytes, workers)
+        try:
+            return self._run_in(room, plan, workers, data, (out, values))
+        finally:
+            _give_back(room)
+
+    def _plan(self, rows: int, workers: int) -> _InferencePlan:
+        vectors = _vectors(self._most_vectors, self._lanes, rows, workers)
+        found = self._plans.get((vectors, workers))
+        if found is None:
+            plan = _plan_of_vectors(self.arrays.spec, vectors, workers)
+            size = int(plan[0, layout.WORK]) * self.arrays.parameters.itemsize
+            found = _InferencePlan(plan, address(plan), int(plan[0, layout.CAPACITY]), size)
+            self._plans[vectors, workers] = found
+        return found
+
+    def _run_in(
+        self,
+        room: _Room,
+        plan: _InferencePlan,
+        workers: int,
+        data: Dataset,
+        results: tuple[Array | None, Floats | None],
+    ) -> int:
+        rows, block, job = data.rows, plan.rows, room.job
+        pointers = plan.address, self._parameters, self._moments, room.address, self._hyper
+        start, count = 0, rows if rows < 2 * block else chunking.first_rows(self.arrays.spec)
+        while True:
+            count = max(block, count // block * block)
+            stop = start + count if rows - start >= 2 * count else rows
+            began = time.perf_counter()
+            part = data.part(start, stop)
+            job.begin(job_table.INFER, part.rows, part.rows)
+            job.point(pointers, part.x, part.y)
+            job.write_to(*(_row_address(array, start) for array in results))
+            room.statuses.fill(job_table.OK)
+            waited = _run(job, self.arrays, workers)
+            status = next(filter(None, room.statuses.tolist()), job_table.OK)
+            if status != job_table.OK:
+                return status + job_table.KINDS * start
+            if stop == rows:
+                return job_table.OK
+            count = chunking.next_count(count, time.perf_counter() - began - waited)
+            start = stop
 
 
-def _inference(pointers: tuple[int, ...], data: Dataset, out: Array, values: Floats) -> Job:
-    job = Job(job_table.INFER, data.rows, data.rows, NO_LOSSES)
-    job.point(pointers, data.x, data.y)
-    job[job_table.OUT] = address(out)
-    job[job_table.VALUES] = address(values) if len(values) else 0
-    return job
+def _row_address(array: Array | None, row: int) -> int:
+    return 0 if array is None else address(array) + row * array.strides[0]
 
 
 def _run(job: Job, arrays: TrainingArrays, workers: int) -> float:

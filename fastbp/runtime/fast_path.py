@@ -1,8 +1,8 @@
 """The fast path from Python into compiled code. Small networks need it: checks would take longer.
 
-It takes arrays in the layout and dtype of the kernels, and work for one thread. Compiled code
-checks shapes and values. What it refuses takes the checked path, which raises the errors. Both
-paths give the same bits.
+It takes work for one thread: arrays in the layout and dtype of the kernels, whose shapes compiled
+code checks, or tables, which are described and checked here in Python. Compiled code checks the
+values. What it refuses takes the checked path, which raises the errors. All give the same bits.
 """
 
 import math
@@ -13,17 +13,28 @@ from ..common.types import Array
 from ..data.tables import address
 from ..kernels.entry import embed_calls
 from . import chunking, compiled_engine, threads
-from .arrays import TrainingArrays
+from .arrays import Dataset, TrainingArrays
 from .compiled_model import Model
 from .model_handle import inference_handle
 
-Prediction: TypeAlias = tuple[Callable[[int, Array, Array], bool], int, object]
-"""(code, address of a header, owner of the header's memory). code(header, X, out) fills out (rows,
-outputs) with the outputs of X, and returns whether it has. Safe from many threads at once."""
+Descriptor: TypeAlias = tuple[int, ...]
 
-Step: TypeAlias = tuple[Callable[[int, Array, Array], float], int, object]
-"""(code, address of a header, owner of the header's memory). code(header, X, y) makes an update and
-returns the loss before it, or NaN if nothing has changed."""
+Prediction: TypeAlias = tuple[
+    Callable[[int, Array, Array], bool], int, Callable[[int, Descriptor, Array], bool], object
+]
+"""(code, address of a header, code for tables, owner of the header's memory). code(header, X, out)
+fills out (rows, outputs) with the outputs of X, an array or the descriptor of a table, and returns
+whether it has. Safe from many threads at once."""
+
+Step: TypeAlias = tuple[
+    Callable[[int, Array, Array], float],
+    int,
+    Callable[[int, Descriptor, Descriptor], float],
+    object,
+]
+"""(code, address of a header, code for tables, owner of the header's memory). code(header, X, y)
+makes an update and returns the loss before it, or NaN if nothing has changed. After the descriptor
+of y stands the address of the weights of the rows, or 0."""
 
 
 def prediction(arrays: TrainingArrays, n_parameters: int) -> Prediction:
@@ -31,22 +42,34 @@ def prediction(arrays: TrainingArrays, n_parameters: int) -> Prediction:
     rows = threads.max_single_thread_rows(threads.maximum("auto"), 2.0 * n_parameters)
     rows = min(rows, chunking.first_rows(arrays.spec))
     if rows == 0:
-        return _no_prediction, 0, None
+        return _no_prediction, 0, _no_prediction, None
     header = inference_handle(arrays, rows, compiled_engine.inference_plan(arrays.spec, rows, 1))
-    return embed_calls.fast_predict(arrays.parameters.itemsize), address(header.array), header
+    itemsize = arrays.parameters.itemsize
+    codes = embed_calls.fast_predict(itemsize), embed_calls.table_predict(itemsize)
+    return codes[0], address(header.array), codes[1], header
 
 
 def step(model: Model) -> Step:
     """The fast path of a trainer's step."""
-    return embed_calls.fast_step(model.parameters.itemsize), address(model.header), model
+    code = embed_calls.fast_step(model.parameters.itemsize)
+    return code, address(model.header), embed_calls.table_step(), model
 
 
-def _no_prediction(_header: int, _X: Array, _out: Array) -> bool:
+def step_of(path: Step, data: Dataset) -> float:
+    """A step of checked rows, with weights only where the plan is extended; NaN as ``Step``."""
+    _, header, code, _model = path
+    if data.y is None:
+        return math.nan
+    weights = 0 if data.weights is None else address(data.weights)
+    return code(header, data.x.descriptor, (*data.y.descriptor, weights))
+
+
+def _no_prediction(_header: int, _X: object, _out: object) -> bool:
     return False
 
 
-def _no_step(_header: int, _X: Array, _y: Array) -> float:
+def _no_step(_header: int, _X: object, _y: object) -> float:
     return math.nan
 
 
-NO_STEP: Step = _no_step, 0, None
+NO_STEP: Step = _no_step, 0, _no_step, None

@@ -18,7 +18,8 @@ _NOTHING = (0,) * (job_table.Y - job_table.X)
 # One call in place of several assignments, because step waits for it.
 _HEAD = struct.Struct(f"{job_table.PLAN}q")
 _POINTERS = struct.Struct(f"{job_table.ORDER - job_table.PLAN}q")
-_DESCRIPTORS = struct.Struct(f"{job_table.JOB - job_table.X}q")
+_RESULTS = struct.Struct("2q")  # OUT and VALUES
+_DATA = struct.Struct(f"{job_table.JOB - job_table.ROW_WEIGHTS}q")
 
 
 class Job:
@@ -60,9 +61,13 @@ class Job:
     ) -> None:
         """Set the addresses: elements PLAN to HYPER, X, y, and the weights of rows."""
         targets = _NOTHING if y is None else y.descriptor
+        weights = 0 if row_weights is None else address(row_weights)
         _POINTERS.pack_into(self._memory, 8 * job_table.PLAN, *pointers)
-        self[job_table.ROW_WEIGHTS] = 0 if row_weights is None else address(row_weights)
-        _DESCRIPTORS.pack_into(self._memory, 8 * job_table.X, *x.descriptor, *targets)
+        _DATA.pack_into(self._memory, 8 * job_table.ROW_WEIGHTS, weights, *x.descriptor, *targets)
+
+    def write_to(self, out: int, values: int) -> None:
+        """Set the addresses of an inference's results, 0 for none."""
+        _RESULTS.pack_into(self._memory, 8 * job_table.OUT, out, values)
 
     def take_losses(self, extended: bool) -> Floats:
         """The mean losses of the epochs that have ended since the last call; makes room for more.

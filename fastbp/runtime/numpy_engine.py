@@ -287,21 +287,21 @@ class NumpyEngine:
                 )
                 average[...] = w + decay * (average - w)
 
-    def outputs(self, data: Dataset, out: Array) -> Ints:
+    def outputs(self, data: Dataset, out: Array) -> int:
         """See ``Engine``."""
         return self._infer(data, out, None)
 
-    def evaluate_rows(self, data: Dataset, values: Floats) -> Ints:
+    def evaluate_rows(self, data: Dataset, values: Floats) -> int:
         """See ``Engine``."""
         return self._infer(data, None, values)
 
-    def _infer(self, data: Dataset, out: Array | None, values: Floats | None) -> Ints:
+    def _infer(self, data: Dataset, out: Array | None, values: Floats | None) -> int:
         layers, loss = self._layers(self.arrays.parameters), self.arrays.loss
         for start in range(0, data.rows, BLOCK):
             rows = np.arange(start, min(data.rows, start + BLOCK))
             status, x, y = self._take(data, rows)
             if status != job_table.OK:
-                return np.array([status + job_table.KINDS * start])
+                return status + job_table.KINDS * start
             zs, outs = self._forward(x, layers)
             if out is not None:
                 out[rows] = self._raw(outs[-1])
@@ -310,7 +310,7 @@ class NumpyEngine:
                     values[rows, 0], _ = self._evaluate_rows(zs[-1], outs[-1], y, len(rows), 0.0)
                 if loss.has_classes:
                     values[rows, 1] = reference.correct(loss.code, outs[-1], y)
-        return np.zeros(1, np.int64)
+        return job_table.OK
 
     def _raw(self, p: Array) -> Array:
         """Outputs in the user's units."""

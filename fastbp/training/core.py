@@ -186,6 +186,11 @@ class TrainerCore:
         self.compiled.forced_workers = count
         self._renew()
 
+    @property
+    def uses_fast_path(self) -> bool:
+        """Whether the fast path of the network has the bits and the workers of this engine."""
+        return self.engine is self.compiled and not self.compiled.forced_workers
+
     # Batches
 
     def exclusive(self) -> AbstractContextManager[None]:
@@ -218,6 +223,19 @@ class TrainerCore:
         """Run all epochs that a job has left, chunk by chunk."""
         while job[job_table.EPOCH] < job[job_table.EPOCHS]:
             self.chunk(data, job, caller, into)
+
+    def step(self, data: Dataset) -> float:
+        """``Trainer.step`` of checked data by the engine."""
+        self.check_balanced()
+        self.check_updates("step")
+        if data.rows > self.batch_size:
+            raise ValueError(
+                f"X has {data.rows} rows, expected at most batch_size = {self.batch_size}: "
+                "make the Trainer with a larger batch_size, or call fit"
+            )
+        with self.exclusive():
+            loss, weight = self.update(data, "step")
+        return loss / weight if weight else 0.0
 
     def update(self, data: Dataset, caller: str) -> tuple[float, float]:
         """One update on all rows of ``data``; returns the sums that ``next_batch`` returns."""

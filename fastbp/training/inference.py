@@ -43,7 +43,9 @@ def _mean_loss(core: TrainerCore, data: Dataset, engine: Engine) -> dict[str, fl
 def outputs(core: TrainerCore, data: Dataset, engine: Engine, out: Array | None = None) -> Array:
     """The outputs (rows, n_out), in ``out`` or in a new array."""
     out = as_out(out, data.x, core.net.sizes[-1], core.net.dtype)
-    raise_status(engine.outputs(data, np.asarray(out)), data, core.arrays)
+    fast = engine is core.compiled and core.uses_fast_path
+    if not (fast and core.net.fast_fill(data.x, out)):
+        raise_status(engine.outputs(data, np.asarray(out)), data, core.arrays)
     return out
 
 

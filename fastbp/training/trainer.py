@@ -17,6 +17,7 @@ from ..components.lbfgs import LBFGS
 from ..components.metrics import Metric, as_metrics
 from ..model.network import Network
 from ..runtime import fast_path
+from ..runtime.arrays import Dataset
 from ..runtime.compiled_model import Model
 from . import checkpoints, streams
 from . import resume as resuming
@@ -338,12 +339,12 @@ class Trainer(TrainerQueries):
         4.0
 
         """
-        dtype, (code, header, _model) = self._dtype, self._fast_path or self._make_fast_path()
+        dtype, (code, header, _, _model) = self._dtype, self._fast_path or self._make_fast_path()
         if (
             type(X) is type(y) is ndarray
             and sample_weight is None
             and X.dtype is dtype
-            and (y.dtype is dtype or y.dtype is LABELS)
+            and (y.dtype is dtype or (y.dtype is LABELS and y.ndim == 1))
             and X.flags.carray
             and y.flags.carray
         ):
@@ -366,18 +367,25 @@ class Trainer(TrainerQueries):
         self._fast_path = made = self._core.fast_step()
         return made
 
+    def _fast_update(self, data: Dataset) -> float:
+        """``step`` on tables by the fast path; NaN where nothing has changed."""
+        loss = math.nan
+        try:  # as in step
+            if self._lock.acquire(False):
+                path = self._fast_path or self._make_fast_path()
+                if data.weights is None or self._core.extended:
+                    loss = fast_path.step_of(path, data)
+        finally:
+            try:  # noqa: SIM105
+                self._lock.release()
+            except RuntimeError:  # see runtime/locking.py
+                pass
+        return loss
+
     def _step_checked(self, X: Any, y: Any, sample_weight: Any) -> float:
         core, data = self._core, as_dataset(self._core, X, y, sample_weight)
-        core.check_balanced()
-        core.check_updates("step")
-        if data.rows > core.batch_size:
-            raise ValueError(
-                f"X has {data.rows} rows, expected at most batch_size = {core.batch_size}: "
-                "make the Trainer with a larger batch_size, or call fit"
-            )
-        with core.exclusive():
-            loss, weight = core.update(data, "step")
-        return loss / weight if weight else 0.0
+        loss = self._fast_update(data)
+        return loss if loss == loss else core.step(data)  # NaN: refused
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint: this trainer and its network, with all that training continues from.

@@ -122,7 +122,7 @@ class TrainerQueries:
                 return inference.outputs(
                     core, self._inputs(X), inference.engine_of(core, True), out
                 )
-        if core.engine is core.compiled and not core.workers:
+        if core.uses_fast_path:
             p = core.net.fast_outputs(X, out)
             if p is not None:
                 return p

@@ -17,6 +17,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import lower_builtin
 
 from ..base.jit import entry, ready_entry
+from ..base.sizes import DESCRIPTOR
 from ..ir.llvm_ir import I64
 from ..tables import job_table as J
 from . import embed_server
@@ -227,6 +228,11 @@ def _array(dtype: Any, dimensions: int) -> Any:
     return types.Array(dtype, dimensions, "C")
 
 
+_TABLE = types.UniTuple(types.int64, DESCRIPTOR)
+_WEIGHTED = types.UniTuple(types.int64, DESCRIPTOR + 1)
+"""The descriptor of y, and the address of the weights of the rows, float64; 0 for none."""
+
+
 @cache
 def fast_step(itemsize: int) -> Any:
     """(handle, X, y) -> loss of a step in one thread; NaN if the step is refused.
@@ -240,6 +246,16 @@ def fast_step(itemsize: int) -> Any:
 
 
 @cache
+def table_step() -> Any:
+    """``fast_step`` of tables whose shapes Python has checked: (handle, _TABLE, _WEIGHTED).
+
+    It is a function of its own because each signature more slows down the calls of all. Rows have
+    weights where the plan is extended.
+    """
+    return ready_entry(_fast_step, [(types.int64, _TABLE, _WEIGHTED)])
+
+
+@cache
 def fast_predict(itemsize: int) -> Any:
     """(handle, X, out) -> whether out (rows, outputs) holds the outputs of X, which is finite.
 
@@ -249,8 +265,16 @@ def fast_predict(itemsize: int) -> Any:
     return ready_entry(_fast_predict, [(types.int64, _array(dtype, 2), _array(dtype, 2))])
 
 
+@cache
+def table_predict(itemsize: int) -> Any:
+    """``fast_predict`` of a table whose shape Python has checked: (handle, _TABLE, out)."""
+    return ready_entry(_fast_predict, [(types.int64, _TABLE, _array(element(itemsize), 2))])
+
+
 def load(itemsize: int) -> None:
     """Compile, or load from the cache, what Python calls for elements of 4 or 8 bytes."""
     embed_server.serve()
     fast_step(itemsize)
+    table_step()
     fast_predict(itemsize)
+    table_predict(itemsize)

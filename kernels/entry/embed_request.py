@@ -10,6 +10,14 @@ from numba.extending import intrinsic
 
 from ..base import code_stamp
 from ..ir.llvm_ir import I64
+from ..primitives.gather import (
+    ADDRESS,
+    COLUMN_BYTES,
+    DTYPE,
+    N_COLUMNS,
+    N_ROWS,
+    ROW_BYTES,
+)
 from . import embed_server
 from .embed_server import (
     ENTRY,
@@ -21,9 +29,11 @@ from .embed_server import (
     REQUEST_OUT,
     REQUEST_STATUS,
     REQUEST_TASK,
+    REQUEST_WEIGHTS,
     REQUEST_X,
     REQUEST_Y,
     STAMP,
+    TABLE,
 )
 from .embed_types import is_label
 
@@ -31,9 +41,18 @@ _DOUBLE = ir.DoubleType()
 
 
 def _facts(context: Any, builder: Any, kind: Any, value: Any, dtype: Any) -> list[Any]:
-    """Address, dimensions, rows and columns of an argument, as a request has them."""
+    """The words of an argument in a request: address, dimensions, rows, columns.
+
+    A tuple is the descriptor of a table (gather.py). The others of its words follow, and for y the
+    address of the weights of the rows, as they stand there.
+    """
     if kind == types.none:
         return [I64(0)] * 4
+    if isinstance(kind, types.UniTuple):
+        words = cgutils.unpack_tuple(builder, value)
+        shape, others = [words[N_ROWS], words[N_COLUMNS]], words[N_COLUMNS + 1 :]
+        strides_and_type = [words[ROW_BYTES], words[COLUMN_BYTES], words[DTYPE]]
+        return [words[ADDRESS], I64(TABLE), *shape, *strides_and_type, *others]
     if isinstance(kind, types.Array):
         array = context.make_array(kind)(context, builder, value)
         shape = cgutils.unpack_tuple(builder, array.shape)
@@ -86,6 +105,7 @@ def emit(context: Any, builder: Any, sig: Any, args: Any, task: Any, dtype: Any)
         REQUEST_HANDLE: builder.ptrtoint(handle, I64),
         REQUEST_TASK: task,
         REQUEST_LABELS: I64(int(is_label(kinds[2]))),
+        REQUEST_WEIGHTS: I64(0),
     }
     for at, kind, value in zip(
         (REQUEST_X, REQUEST_Y, REQUEST_OUT), kinds[1:], args[1:], strict=True
@@ -97,8 +117,11 @@ def emit(context: Any, builder: Any, sig: Any, args: Any, task: Any, dtype: Any)
 
 @intrinsic
 def request(typingctx: Any, task: Any, handle: Any, X: Any, y: Any, out: Any) -> Any:
-    """(status, value) of a request (embed_server.py). The caller has checked the types."""
-    if not isinstance(X, types.Array):
+    """(status, value) of a request (embed_server.py). The caller has checked the types.
+
+    X and y: arrays, or descriptors of tables as ``_facts`` takes them.
+    """
+    if not isinstance(X, types.Array | types.UniTuple):
         return None
     kinds = [types.unliteral(kind) for kind in (handle, X, y, out)]
     dtype = X.dtype

@@ -64,20 +64,26 @@ SLOT_STATUS, BUSY = J.JOB, J.JOB + 1
 SLOT_STRIDE = -(-(J.JOB + 2) // 8) * 8
 """Elements between two slots: whole cache lines, because each slot is used by another thread."""
 
-# Elements of a request. An array has four: address, dimensions, rows, columns.
+# Elements of a request. An array has address, dimensions, rows, columns; X and y, where they are a
+# TABLE, also bytes between rows, bytes between columns, type code.
 (
     REQUEST_HANDLE,  # address of the model handle
     REQUEST_TASK,  # TRAIN_IF_SERIAL, or one of job_table.py
-    REQUEST_LABELS,  # 1: y is integer labels
+    REQUEST_LABELS,  # 1: y is an array of integer labels
     REQUEST_STATUS,  # the answer
     REQUEST_X,  # from here, X
     REQUEST_Y,  # from here, y, or dLoss/dp
+    REQUEST_WEIGHTS,  # address of the weights of the rows, float64 (rows,), or 0 for none
     REQUEST_OUT,  # from here, out
     REQUEST,  # length of a request
-) = (*range(5), 8, 12, 16)
+) = (*range(5), 11, 18, 19, 23)
 
 # Elements of an array, after its address.
-_NDIM, _ROWS, _COLUMNS = range(1, 4)
+_NDIM, _ROWS, _COLUMNS, _ROW_BYTES, _COLUMN_BYTES, _DTYPE = range(1, 7)
+
+TABLE = 3
+"""In place of dimensions: a table of any strides and type, which Python has checked: its width, and
+for y its rows. Other arrays are C-contiguous and of the element type, or int64 labels."""
 
 TRAIN_IF_SERIAL = 100
 """A task beside those of job_table.py: TRAIN, but REFUSED where more threads would pay."""
@@ -100,9 +106,9 @@ _F32, _F64, _I64 = map(np.int64, (F32, F64, I64))
 @kernel
 def _rows_of_x(request, inputs):
     """Rows of X (rows, inputs) or (inputs,); 0 if it has another shape."""
-    if request[REQUEST_X + _NDIM] == 2:
-        return request[REQUEST_X + _ROWS] if request[REQUEST_X + _COLUMNS] == inputs else 0
-    return 1 if request[REQUEST_X + _ROWS] == inputs else 0
+    if request[REQUEST_X + _NDIM] == 1:
+        return 1 if request[REQUEST_X + _ROWS] == inputs else 0
+    return request[REQUEST_X + _ROWS] if request[REQUEST_X + _COLUMNS] == inputs else 0
 
 
 @kernel
@@ -115,6 +121,8 @@ def _fits(request, array, rows, columns):
 
 @kernel
 def _targets_fit(request, plan, rows, outputs):
+    if request[REQUEST_Y + _NDIM] == TABLE:
+        return True
     if request[REQUEST_LABELS] == 1:
         known = plan[plan[0, P.LAST], P.TARGET_KIND] == CLASS
         return known and request[REQUEST_Y + _NDIM] < 2 and request[REQUEST_Y + _ROWS] == rows
@@ -169,7 +177,7 @@ def _is_for_one_thread(request, handle, plan, rows, outputs):
     ``Trainer`` takes flat targets for one output alone.
     """
     single = outputs == 1 and plan[plan[0, P.LAST], P.TARGET_KIND] != CLASS
-    shaped = request[REQUEST_LABELS] == 1 or request[REQUEST_Y + _NDIM] == 2 or single
+    shaped = request[REQUEST_LABELS] == 1 or request[REQUEST_Y + _NDIM] >= 2 or single
     return shaped and rows <= handle[SINGLE_THREAD_ROWS]
 
 
@@ -189,14 +197,20 @@ def _check(request, handle, plan, rows, inputs):
 
 
 @kernel
-def _fill_descriptor(job, data, address, rows, columns, itemsize, code):
-    """Describe a C-contiguous array (rows, columns) for the gather."""
-    job[data + ADDRESS] = address
-    job[data + ROW_BYTES] = columns * itemsize
-    job[data + COLUMN_BYTES] = itemsize
-    job[data + DTYPE] = code
+def _fill_descriptor(job, data, request, array, shape, itemsize, code):
+    """Describe an array for the gather. shape, itemsize, code: of one that is no TABLE."""
+    rows, columns = shape
+    job[data + ADDRESS] = request[array]
     job[data + N_ROWS] = rows
     job[data + N_COLUMNS] = columns
+    if request[array + _NDIM] == TABLE:
+        job[data + ROW_BYTES] = request[array + _ROW_BYTES]
+        job[data + COLUMN_BYTES] = request[array + _COLUMN_BYTES]
+        job[data + DTYPE] = request[array + _DTYPE]
+    else:
+        job[data + ROW_BYTES] = columns * itemsize
+        job[data + COLUMN_BYTES] = itemsize
+        job[data + DTYPE] = code
 
 
 @kernel
@@ -217,7 +231,8 @@ def _fill_job(job, task, request, itemsize, rows, inputs):
     job[J.ORDER] = 0
     job[J.STATUS] = J.OK
     job[J.OUT] = request[REQUEST_OUT]
-    _fill_descriptor(job, _JOB_X, request[REQUEST_X], rows, inputs, itemsize, _code_of(itemsize))
+    job[J.ROW_WEIGHTS] = request[REQUEST_WEIGHTS]
+    _fill_descriptor(job, _JOB_X, request, _X, (rows, inputs), itemsize, _code_of(itemsize))
 
 
 @kernel
@@ -294,13 +309,11 @@ def _train(request, handle, plan, rows, inputs):
     job = typed_pointer_at(place, types.int64)
     _fill_job(job, J.TRAIN if task == TRAIN_IF_SERIAL else task, request, itemsize, rows, inputs)
     if request[REQUEST_LABELS] == 1:
-        _fill_descriptor(job, _JOB_Y, request[REQUEST_Y], rows, _ONE, _ITEM, _I64)
+        _fill_descriptor(job, _JOB_Y, request, _Y, (rows, _ONE), _ITEM, _I64)
     else:
-        columns, code = (
-            request[REQUEST_Y + _ROWS] * request[REQUEST_Y + _COLUMNS] // rows,
-            _code_of(itemsize),
-        )
-        _fill_descriptor(job, _JOB_Y, request[REQUEST_Y], rows, columns, itemsize, code)
+        columns = request[REQUEST_Y + _ROWS] * request[REQUEST_Y + _COLUMNS] // rows
+        shape = rows, columns
+        _fill_descriptor(job, _JOB_Y, request, _Y, shape, itemsize, _code_of(itemsize))
     handle[LOSS_SUM] = handle[WEIGHT_SUM] = 0  # and 0.0
     job[J.MOMENTS] = handle[OPTIMIZER_MOMENTS]
     if task == J.GRADIENTS:

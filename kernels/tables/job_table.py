@@ -33,8 +33,8 @@ from ..base.sizes import DESCRIPTOR
     STATUSES,  # address of an inference's statuses, int64 (workers,)
     LAYER,  # the layer that stage FORWARD or BACKWARD works on
     LOADED,  # 1: the batch is in its blocks already (an epoch has one batch, in order)
+    WEIGHT_SUMS,  # address of the sums of row weights, float64 (EPOCHS - FIRST,), if extended
     ROW_WEIGHTS,  # address of the weights of the rows, float64 (ROWS,), or 0 for none
-    WEIGHT_SUMS,  # address of their sums, float64 (EPOCHS - FIRST,); for extended plans
     X,  # from here, the descriptor of X (gather.py)
 ) = range(26)
 Y = X + DESCRIPTOR

@@ -4,6 +4,7 @@ from .row import Break
 
 KERNELS = "tests/unit/test_kernels.py::"
 ENGINES = "tests/laws/test_engines.py::"
+FAST_PATH = "tests/api/test_fast_path.py::"
 ODD = ENGINES + "test_engines_agree_on_outputs_loss_and_gradients[odd-float32]"
 UPDATE = KERNELS + "test_update_equals_its_twin"
 LOSS = KERNELS + "test_loss_and_delta_equal_their_twins"
@@ -263,6 +264,20 @@ STAGES = (
         "put(statuses, worker, status + J.KINDS * row)",
         "put(statuses, worker, status)",
         "tests/runtime/test_chunking.py::test_a_bad_value_is_named_however_the_call_is_cut",
+    ),
+    Break(
+        "rows_of_a_table_lie_one_after_another",
+        "kernels/entry/embed_server.py",
+        "job[data + ROW_BYTES] = request[array + _ROW_BYTES]",
+        "job[data + ROW_BYTES] = columns * itemsize",
+        FAST_PATH + "test_a_table_of_any_kind_has_the_bits_of_the_array_it_becomes",
+    ),
+    Break(
+        "weights_of_rows_stay_for_the_next_step",
+        "kernels/entry/embed_server.py",
+        "    job[J.ROW_WEIGHTS] = request[REQUEST_WEIGHTS]\n",
+        "    job[J.ROW_WEIGHTS] = max(job[J.ROW_WEIGHTS], request[REQUEST_WEIGHTS])\n",
+        FAST_PATH + "test_weights_of_a_step_are_not_those_of_the_next_one_in_compiled_code",
     ),
     Break(
         "a_copied_model_is_served",

@@ -17,7 +17,7 @@ from fastbp.training.lr_finder import LRCurve
 from support import fake_torch
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-INTERNAL = {"fastbp.Network.blank", "fastbp.Network.fast_outputs"}
+INTERNAL = {f"fastbp.Network.{name}" for name in ("blank", "fast_fill", "fast_outputs")}
 """Methods that other modules of fastbp call, and users do not; their docstrings say so."""
 
 FINDER = doctest.DocTestFinder(recurse=False)

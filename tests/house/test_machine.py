@@ -6,6 +6,7 @@ import pytest
 
 from bench import machine, sharing
 from bench.results import Result
+from fastbp.kernels.base import choices, code_stamp
 
 STAT = "cpu  {user} 0 50 900 5 3 7 {steal} 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n"
 
@@ -41,7 +42,9 @@ def test_facts_and_kernels_of_this_machine():
     assert facts["threads"] == 3
     assert facts["cpus"] == os.cpu_count()
     assert facts["vector bits"] in (128, 256, 512)
-    assert machine.kernels() == machine.kernels() != ""
+    assert facts["tile"] == str(choices.current())
+    assert facts["tile from"] == choices.reason()
+    assert machine.kernels().endswith(f"code {code_stamp.source_stamp()}, tile {facts['tile']}")
 
 
 def test_steal_is_its_share_of_the_wanted_time(tmp_path, monkeypatch):

@@ -104,11 +104,14 @@ def test_padding_is_zero_whatever_was_there_before(case, optimizer, dtype):
 def test_what_an_inference_left_in_its_memory_plays_no_part(case, dtype):
     trainer, (X, y) = case.trainer(dtype), case.batch()
     found = []
-    for arena in (np.zeros(1 << 22, np.uint8), np.full(1 << 22, 0xFF, np.uint8)):
+    for content in (0, 0xFF):  # 0xFF: NaN everywhere
         for what in (lambda X: checked_outputs(trainer.net, X), lambda X: trainer.evaluate(X, y)):
-            compiled_engine._SPARE[:] = [arena.copy()]  # 0xFF: NaN everywhere
+            room = compiled_engine._Room(1 << 22, 8)
+            room.work.fill(content)
+            compiled_engine._SPARE[:] = [room]
             found.append(what(X))
-            assert not np.array_equal(compiled_engine._SPARE[0], arena)  # it was used
+            assert compiled_engine._SPARE[0] is room
+            assert (room.work != content).any()  # it was used
     np.testing.assert_array_equal(found[2], found[0])
     assert found[3] == found[1]
 

@@ -13,7 +13,7 @@ import fastbp
 from fastbp.kernels.tables import job_table
 from fastbp.runtime import chunking, compiled_engine, threads
 from support.cases import CASES, each_dtype
-from support.internals import core
+from support.internals import checked_outputs, core
 from support.trainers import bits, trainer_in_thirds
 
 ROWS = 1500
@@ -45,7 +45,7 @@ def cut(monkeypatch, first, following=None):
 def inferred(trainer, X, y):
     return [
         trainer.predict(X).tobytes(),
-        trainer.net.predict(X).tobytes(),
+        checked_outputs(trainer.net, X, core(trainer).workers).tobytes(),
         list(trainer.evaluate(X, y).items()),
     ]
 
@@ -76,6 +76,7 @@ def test_no_call_of_an_inference_has_few_rows(monkeypatch, runs):
     case = CASES["many rows"]
     trainer = trainer_in_thirds(case)
     lanes = core(trainer).arrays.spec.lanes
+    core(trainer).workers = 1
     cut(monkeypatch, 1)
     for rows in range(1, 4 * compiled_engine.BLOCKS * lanes, lanes // 2 - 1):
         runs.clear()

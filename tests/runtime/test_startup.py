@@ -51,7 +51,13 @@ def compiled_by(call, *arguments):
 
 def loaded():
     quick = [
-        kind.cache_info().currsize for kind in (embed_calls.fast_step, embed_calls.fast_predict)
+        kind.cache_info().currsize
+        for kind in (
+            embed_calls.fast_step,
+            embed_calls.table_step,
+            embed_calls.fast_predict,
+            embed_calls.table_predict,
+        )
     ]
     return len(jit._KEPT), len(run.parallel.signatures), quick
 
