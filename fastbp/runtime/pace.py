@@ -14,7 +14,7 @@ TURN_SECONDS, TURNS = 0.002, 3
 FASTER = 0.93
 """Another number of workers stays where it takes less than this share of the time."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 3.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 1.0
 """Seconds of work before the next trial. They double with every trial that changes nothing."""
 
 SHORTEST_PAUSE, SURPRISE = 0.03, 1.5
