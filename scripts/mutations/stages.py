@@ -263,7 +263,7 @@ STAGES = (
         "kernels/stages/inference.py",
         "put(statuses, worker, status + J.KINDS * row)",
         "put(statuses, worker, status)",
-        "tests/runtime/test_chunking.py::test_a_bad_value_is_named_however_the_call_is_cut",
+        "tests/runtime/test_chunking.py::test_a_bad_value_far_into_a_call_is_named",
     ),
     Break(
         "rows_of_a_table_lie_one_after_another",
@@ -284,7 +284,7 @@ STAGES = (
         "kernels/entry/embed_request.py",
         "return builder.and_(place, ",
         "return builder.or_(place, ",
-        "tests/api/test_embed.py::test_a_model_cannot_be_copied",
+        "tests/api/test_embed.py::test_a_copied_header_is_refused",
     ),
     Break(
         "radam_is_never_rectified",

@@ -110,6 +110,16 @@ def test_a_bad_value_is_named_however_the_call_is_cut(bad, monkeypatch):
         trainer.evaluate(X, wrong_y)
 
 
+def test_a_bad_value_far_into_a_call_is_named():
+    """The search for it begins at the vector of rows that was refused, and looks at 1024 rows."""
+    net = fastbp.Network([4, 2], seed=0)
+    X = np.ones((5000, 4))
+    X[4000, 3] = np.nan
+    assert chunking.first_rows(net.arrays.spec) > len(X)
+    with pytest.raises(ValueError, match="X has nan at row 4000, column 3"):
+        net.predict(X)
+
+
 def test_many_epochs_are_fitted_some_at_a_time(monkeypatch, runs):
     """Their losses wait in memory that does not grow with ``epochs``."""
     case = CASES["odd"]
