@@ -12,7 +12,7 @@ from ..common.types import NO_LOSSES, Array, Floats, Ints
 from ..data.tables import address
 from ..kernels.entry import run
 from ..kernels.tables import arenas, job_table, layout
-from . import chunking, forks, layer, limits, pool, threads
+from . import chunking, forks, layer, limits, threads
 from .arrays import Dataset, TrainingArrays
 from .job import Job
 from .model_handle import ModelHandle, training_handle
@@ -300,6 +300,8 @@ def _run(job: Job, arrays: TrainingArrays, workers: int) -> float:
         run.serial(*kind)(job.address, job_table.RUN, 0, 1)
         return 0.0
     if layer.start() == "workqueue":
+        from . import pool
+
         return threads.run_exclusive(workers, pool.run, job.address, kind, workers)
     return threads.run_exclusive(workers, run.parallel, job.array, run.code(*kind), workers)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numba
 from numba.core.compiler_lock import global_compiler_lock
 
-from . import model_handle, pool, threads
+from . import model_handle, threads
 
 is_child = False
 """Whether this process was forked after fastbp was imported."""
@@ -71,7 +71,6 @@ def _begin() -> None:
     is_child, _is_single, _has_warned = True, _is_single or _threads_fail(), False
     _go_on()
     model_handle.free_slots()
-    pool.forget()
 
 
 def _threads_fail() -> bool:

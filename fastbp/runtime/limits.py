@@ -15,7 +15,7 @@ from functools import cache
 
 import numba
 
-from . import layer, quota
+from . import layer, quota, threads
 
 SECONDS = 0.25
 """How long a count of processors is taken for true: reading affinity and quota takes 50 us."""
@@ -51,8 +51,7 @@ def _openmp() -> tuple[Callable[[], int], int]:
     if layer.start() == "omp" and sys.platform == "linux":
         try:
             library = ctypes.CDLL("libgomp.so.1", mode=os.RTLD_NOLOAD | os.RTLD_LAZY)
-            wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-            usual = int(wanted) if wanted.isdecimal() else int(library.omp_get_num_procs())
+            usual = threads.omp_num_threads() or int(library.omp_get_num_procs())
             count: Callable[[], int] = library.omp_get_max_threads
             return count, usual
         except (OSError, AttributeError):  # another OpenMP

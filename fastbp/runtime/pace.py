@@ -51,7 +51,7 @@ class Pace:
         self._calls = 0
         self._trial: _Trial | None = None
         self._next = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def workers(self, most: int) -> tuple[int, float]:
         """(the number of workers of the next piece of work, its longest time in seconds)."""
@@ -63,12 +63,16 @@ class Pace:
 
     def note(self, workers: int, seconds: float, work: float) -> None:
         """Take note of a piece of work by ``workers``: ``work`` units in ``seconds``."""
-        if self._most == 1 or work <= 0 or not self._lock.acquire(blocking=False):
+        if self._most == 1 or work <= 0:
             return
-        try:
-            self._note(workers, seconds, work)
+        try:  # see locking.py
+            if self._lock.acquire(blocking=False):
+                self._note(workers, seconds, work)
         finally:
-            self._lock.release()
+            try:  # noqa: SIM105
+                self._lock.release()
+            except RuntimeError:
+                pass
 
     def _note(self, workers: int, seconds: float, work: float) -> None:
         self._calls += 1

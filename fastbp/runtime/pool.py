@@ -6,6 +6,7 @@ that. So nothing of fastbp runs on workqueue: each worker is a call of compiled 
 GIL, in a thread of a pool.
 """
 
+import os
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cache
@@ -22,9 +23,8 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, "fastbp")
 
 
-def forget() -> None:
-    """Make new threads, in a forked process: those of its parent are not here."""
-    _threads.cache_clear()
+if hasattr(os, "register_at_fork"):  # the threads of its parent are not in a forked process
+    os.register_at_fork(after_in_child=_threads.cache_clear)
 
 
 def run(address: int, kind: tuple[int, bool], workers: int) -> None:
@@ -32,18 +32,32 @@ def run(address: int, kind: tuple[int, bool], workers: int) -> None:
 
     kind: the item size and variant of ``kernels.entry.run.code``.
     """
-    try:
-        done = _threads().submit(_stages, address, kind, workers)
-    except RuntimeError:  # the interpreter is shutting down
-        entry.serial(*kind)(address, job_table.RUN, 0, 1)
-        return
-    try:
+    done: Future[None] = Future()
+    try:  # Ctrl-C may come at any time: no batch is left half made, or running
+        _submit(done, address, kind, workers)
         done.result()
-    except BaseException:  # Ctrl-C: a batch is left neither half made nor running
-        while not done.done():
+    except BaseException:
+        while not done.cancel() and not done.done():
             with suppress(KeyboardInterrupt):
                 wait([done])
         raise
+
+
+def _submit(done: Future[None], address: int, kind: tuple[int, bool], workers: int) -> None:
+    try:
+        _threads().submit(_lead, done, address, kind, workers)
+    except RuntimeError:  # the interpreter is shutting down
+        _lead(done, address, kind, 1)
+
+
+def _lead(done: Future[None], address: int, kind: tuple[int, bool], workers: int) -> None:
+    """Run the stages, unless ``done`` has been cancelled."""
+    if not done.set_running_or_notify_cancel():
+        return
+    try:
+        _stages(address, kind, workers)
+    finally:
+        done.set_result(None)
 
 
 def _stages(address: int, kind: tuple[int, bool], workers: int) -> None:

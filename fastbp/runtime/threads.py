@@ -52,11 +52,15 @@ def maximum(threads: int | str) -> int:
 def _automatic(available: int) -> int:
     limits = [available]
     if "NUMBA_NUM_THREADS" not in os.environ:
-        wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-        if wanted.isdecimal() and int(wanted) > 0:
-            limits.append(int(wanted))
+        limits.append(omp_num_threads() or available)
         limits.append(_cgroup_quota() or available)
     return min(limits)
+
+
+def omp_num_threads() -> int:
+    """OMP_NUM_THREADS, of the outer level; 0 where it is not set, or says nothing."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return int(wanted) if wanted.isdecimal() else 0
 
 
 _cgroup_quota = cache(quota.granted)

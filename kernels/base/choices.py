@@ -3,7 +3,7 @@
 A processor of AVX-512 needs software prefetches in the innermost loop; on a Zen 3 they cost an
 eighth of a step. No table of processors is complete, so the candidates are timed when kernels are
 first compiled on a machine (primitives/trial.py). The choice is kept beside the compiled kernels,
-and is part of their stamp (kernel_cache.py). No choice changes a bit.
+and is part of their file names (kernel_cache.py). No choice changes a bit.
 
 ``FASTBP_TILE`` overrides: "default" measures nothing; "plain:1024,prefetch:512" is a choice itself,
 down panels and across panels.
@@ -79,15 +79,15 @@ def parse(text: str) -> Choice:
 Trial = Callable[[], tuple[Choice, dict[str, Any]]]
 """Times the candidates: the choice, and what was measured."""
 
-_trial: list[Trial] = []
+_trial: Trial = lambda: (DEFAULT, {})  # noqa: E731 - until gemm.py says how
 
 
 def measure_by(trial: Trial) -> None:
     """Say how candidates are timed. The first compilation of a machine calls it."""
-    _trial[:] = [trial]
+    global _trial
+    _trial = trial
 
 
-@cache
 def current() -> Choice:
     """The choice of this process; measures, where none is known."""
     return _found()[0]
@@ -111,7 +111,7 @@ def _found() -> tuple[Choice, str]:
     path = folder / FILE
     known = _read(path)
     if known is None:
-        chosen, measured = _trial[0]()
+        chosen, measured = _trial()
         _write(path, {"choice": str(chosen), "measured": measured})
         known = _read(path) or (chosen, "measured on this machine, and not kept")
     return known

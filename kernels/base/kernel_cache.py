@@ -83,11 +83,11 @@ class StampedLocator:
         """The folder."""
         return str(self._folder)
 
-    def get_source_stamp(self) -> tuple[str, str, str]:
+    def get_source_stamp(self) -> tuple[str, str]:
         """What a cached function is compared with before it is used."""
         path = Path(self._py_file)  # of a function that may live outside of this package
         own = path.read_bytes() if path.is_file() else b""
-        return source_stamp(), str(choices.current()), hashlib.sha256(own).hexdigest()
+        return source_stamp(), hashlib.sha256(own).hexdigest()
 
     def get_disambiguator(self) -> str:
         """Tells functions of one name in one file apart."""
@@ -102,6 +102,7 @@ class _StampedImpl(CompileResultCacheImpl):  # type: ignore[misc]
         if self._locator is None:
             raise NoFolderError
         self._lineno = py_func.__code__.co_firstlineno
+        # Choices of the tile lie side by side: a setting that changes evicts nothing.
         choice = re.sub("[^0-9a-z]", "_", str(choices.current()))
         name = f"{Path(source).stem}.{py_func.__qualname__}.{choice}"
         self._filename_base = self.get_filename_base(name, getattr(sys, "abiflags", ""))

@@ -1,9 +1,9 @@
 """Times the candidates of base/choices.py on products of the shape that training has.
 
-The tiles are compiled by LLVM alone, in a fifth of a second, with the loops of ``multiply_down``
-and ``multiply_across`` around them. The candidates take turns, so that what else runs on the
-machine slows all of them. A candidate replaces the default where the median of its times, each in
-ratio to the default's of the same round, is lower by more than ``MARGIN``.
+The tiles are compiled by LLVM alone, with the loops of ``multiply_down`` and ``multiply_across``
+around them. The candidates take turns, so that what else runs on the machine slows all of them. A
+candidate replaces the default where the median of its times, each in ratio to the default's of the
+same round, is lower by more than ``MARGIN``.
 """
 
 import ctypes

@@ -9,8 +9,9 @@ trains 20 s for each of the two variants of the kernels.
 from .library import LIBRARY
 from .primitives import PRIMITIVES
 from .row import Break
+from .runtime import RUNTIME
 from .stages import STAGES
 
-BREAKS = (*PRIMITIVES, *STAGES, *LIBRARY)
+BREAKS = (*PRIMITIVES, *STAGES, *LIBRARY, *RUNTIME)
 
 __all__ = ["BREAKS", "Break"]

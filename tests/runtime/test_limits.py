@@ -2,11 +2,13 @@
 
 import os
 import sys
+import threading
+from concurrent.futures import Future
 
 import numba
 import pytest
 
-from fastbp.runtime import layer, limits
+from fastbp.runtime import layer, limits, pool
 from support import processes, threading_layers
 
 each_layer = threading_layers.each_layer
@@ -185,6 +187,39 @@ while thread.is_alive():
 thread.join()
 print(numba.threading_layer(), all(results), losses == before)
 """
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_ctrl_c_leaves_no_region_on_the_pool_behind(begun, monkeypatch):
+    """It comes when the region is submitted, or while it runs."""
+    runs, started, gate = [], threading.Event(), threading.Event()
+
+    def stages(*_):
+        started.set()
+        gate.wait(0.5)
+        runs.append("ended")
+
+    submit = pool._submit
+
+    def interrupted(*arguments):
+        if begun:
+            submit(*arguments)
+            started.wait()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pool, "_stages", stages)
+    monkeypatch.setattr(pool, "_submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pool.run(0, (4, False), 2)
+    assert runs == ["ended"] * begun
+
+
+def test_a_cancelled_region_never_begins(monkeypatch):
+    monkeypatch.setattr(pool, "_stages", lambda *_: pytest.fail("it runs"))
+    done = Future()
+    done.cancel()
+    pool._lead(done, 0, (4, False), 2)
+    assert done.cancelled()
 
 
 @pytest.mark.process

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from fastbp.kernels.base import choices, code_stamp, kernel_cache
+from fastbp.kernels.base import choices, kernel_cache
 from fastbp.kernels.base.choices import CANDIDATES, DEFAULT, Choice, Walk
 from fastbp.kernels.primitives import trial
 from support import processes
@@ -95,7 +95,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.delenv("FASTBP_TILE", raising=False)
     monkeypatch.setattr(choices, "cache_folder", lambda: tmp_path / "kernels")
     calls = []
-    monkeypatch.setattr(choices, "_trial", [lambda: calls.append(0) or (EVERY[0], {"down": "1.0"})])
+    monkeypatch.setattr(choices, "_trial", lambda: calls.append(0) or (EVERY[0], {"down": "1.0"}))
     found = choices._found.__wrapped__
     return tmp_path / "kernels", calls, found
 
@@ -141,12 +141,12 @@ def test_without_a_folder_nothing_is_measured(folder, monkeypatch):
     assert calls == []
 
 
-def test_the_choice_is_in_the_stamp(monkeypatch):
-    locator = kernel_cache.StampedLocator(slower, __file__, code_stamp.cache_folder())
-    before = locator.get_source_stamp()
-    others = [choice for choice in EVERY if choice != choices.current()]
-    monkeypatch.setattr(choices, "current", lambda: others[0])
-    assert locator.get_source_stamp() != before
+def test_each_choice_has_cached_files_of_its_own(monkeypatch):
+    names = set()
+    for choice in EVERY:
+        monkeypatch.setattr(choices, "current", lambda one=choice: one)
+        names.add(kernel_cache._StampedImpl(slower).filename_base)
+    assert len(names) == len(EVERY)
 
 
 # Bits
