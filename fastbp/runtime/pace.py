@@ -1,18 +1,20 @@
 """How many workers pay, found out while they work: other programs take processors, and leave them.
 
 Now and then another number of workers takes turns with the present one, for some milliseconds each.
-The faster one goes on. The turns alternate, so that what comes and goes meanwhile slows both. The
-bits do not depend on it.
+The faster one goes on; in doubt it is the larger. The turns alternate, so that what comes and goes
+meanwhile slows both. The bits do not depend on it.
 """
 
 import threading
 from statistics import median
 
-TURN_SECONDS, TURNS = 0.002, 3
-"""Length and number of the turns that each of two numbers of workers gets."""
+TURN_SECONDS, TURNS = 0.005, 3
+"""Length and number of the turns that each of two numbers of workers gets. Before it counts, a turn
+warms up for half as long: threads wake, and weights move between the caches of the processors."""
 
-FASTER = 0.93
-"""Another number of workers stays where it takes less than this share of the time."""
+FASTER = 0.95
+"""Another number of workers is faster where it takes less than this share of the time. A larger one
+stays at once, a smaller one after a second trial in a row: wrongly fewer workers cost most."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 1.0
 """Seconds of work before the next trial. They double with every trial that changes nothing."""
@@ -50,16 +52,19 @@ class Pace:
         self._pause, self._short_pause = FIRST_PAUSE, SHORTEST_PAUSE
         self._calls = 0
         self._trial: _Trial | None = None
-        self._next = 0
+        self._next = self._promising = 0
         self._lock = threading.RLock()
 
     def workers(self, most: int) -> tuple[int, float]:
         """(the number of workers of the next piece of work, its longest time in seconds)."""
         if most != self._most:
             stays = 0 < self._count < self._most and self._count <= most
-            self._count, self._most, self._trial = self._count if stays else most, most, None
+            self._count, self._most = self._count if stays else most, most
+            self._trial, self._promising = None, 0
         trial = self._trial
-        return (self._count, LONGEST_PAUSE) if trial is None else (trial.workers, TURN_SECONDS)
+        if trial is None:
+            return self._count, LONGEST_PAUSE
+        return trial.workers, TURN_SECONDS / 2
 
     def note(self, workers: int, seconds: float, work: float) -> None:
         """Take note of a piece of work by ``workers``: ``work`` units in ``seconds``."""
@@ -99,20 +104,25 @@ class Pace:
     def _other(self) -> int:
         """The next number to try: one less, half, one, one more, twice as many, or all."""
         count = self._count
+        if self._promising:
+            return self._promising
         numbers = (count - 1, count // 2, 1, count + 1, 2 * count, self._most)
         others = [n for n in dict.fromkeys(numbers) if 1 <= n <= self._most and n != count]
         self._next += 1
         return others[self._next % len(others)]
 
     def _decide(self, trial: "_Trial") -> None:
-        changes = trial.ratio() < FASTER
+        present, other = trial.numbers
+        faster = trial.ratio() < FASTER
+        changes = faster and (other > present or other == self._promising)
+        self._promising = other if faster and not changes else 0
         if changes:
-            self._count = trial.numbers[1]
+            self._count = other
         self.cost = self._usual = trial.cost(changes)
         self._costs.clear()
         least = PAUSE_OF_A_TRIAL * trial.seconds
         longest = max(LONGEST_PAUSE, 4 * least)
-        if changes:
+        if faster:
             self._pause, self._short_pause = max(least, FIRST_PAUSE), SHORTEST_PAUSE
         else:
             self._pause = max(least, min(2 * self._pause, longest))
@@ -127,7 +137,8 @@ class _Trial:
         self.numbers = present, other
         self.seconds = 0.0
         self._costs: tuple[list[float], list[float]] = [], []
-        self._turn = [0.0, 0.0]  # seconds and work of the turn
+        self._warm_up = 0.0  # seconds of the turn that do not count
+        self._turn = [0.0, 0.0]  # seconds and work of the turn that count
 
     @property
     def workers(self) -> int:
@@ -139,11 +150,14 @@ class _Trial:
         if workers != self.workers:
             return False
         self.seconds += seconds
+        if self._warm_up < TURN_SECONDS / 2:
+            self._warm_up += seconds
+            return False
         self._turn = [self._turn[0] + seconds, self._turn[1] + work]
         if self._turn[0] >= TURN_SECONDS:
             costs = self._costs[len(self._costs[0]) - len(self._costs[1])]
             costs.append(self._turn[0] / self._turn[1])
-            self._turn = [0.0, 0.0]
+            self._turn, self._warm_up = [0.0, 0.0], 0.0
         taken = len(self._costs[1])
         return taken == TURNS or (0 < taken == len(self._costs[0]) and self.ratio() > HOPELESS)
 

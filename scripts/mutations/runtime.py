@@ -92,10 +92,17 @@ RUNTIME = (
         "tests/runtime/test_limits.py::test_the_users_own_number_counts",
     ),
     Break(
+        "a_turn_counts_from_its_begin",
+        "fastbp/runtime/pace.py",
+        "if self._warm_up < TURN_SECONDS / 2:",
+        "if self._warm_up < 0:",
+        "tests/runtime/test_pace.py::test_what_a_change_of_workers_costs_at_first_does_not_count",
+    ),
+    Break(
         "the_slower_number_of_workers_stays",
         "fastbp/runtime/pace.py",
-        "changes = trial.ratio() < FASTER",
-        "changes = trial.ratio() > FASTER",
+        "faster = trial.ratio() < FASTER",
+        "faster = trial.ratio() > FASTER",
         "tests/runtime/test_pace.py::test_a_busy_processor_is_left_and_taken_again",
     ),
     Break(

@@ -24,10 +24,12 @@ class Machine:
         while self.seconds - began < seconds:
             workers, longest = self.pace.workers(self.most)
             self.used.add(workers)
-            one = self.slowness(workers) * self.unit
-            pieces = max(1, int(min(longest, 0.1) / one))
-            self.pace.note(workers, pieces * one, pieces * self.unit)
-            self.seconds, self.done = self.seconds + pieces * one, self.done + pieces * self.unit
+            started, units = self.seconds, 0.0
+            while units == 0 or self.seconds - started < min(longest, 0.1):
+                self.seconds += self.slowness(workers) * self.unit
+                units += self.unit
+            self.pace.note(workers, self.seconds - started, units)
+            self.done += units
         return (self.done - done) / (self.seconds - began)
 
 
@@ -93,6 +95,33 @@ def test_a_trial_of_long_steps_is_rare():
     """A step takes half a second, so that one turn is a step."""
     machine = Machine(2, quiet, unit=1000)
     assert machine.run(300) > 0.9 / quiet(2)
+
+
+def test_what_a_change_of_workers_costs_at_first_does_not_count():
+    """At first threads wake, and weights move between caches. From one worker it comes back."""
+    machine, since = Machine(2, busy), [0, 0.0]
+    machine.run(5)
+    assert machine.pace.workers(2)[0] == 1
+
+    def slowness(workers):
+        if since[0] != workers:
+            since[:] = workers, machine.seconds
+        cold = workers == 2 and machine.seconds - since[1] < 0.48 * pace.TURN_SECONDS
+        return quiet(workers) * (20 if cold else 1)
+
+    machine.slowness, machine.unit = slowness, 0.1
+    machine.run(5)
+    assert machine.run(30) > 0.97 / quiet(2)
+
+
+def test_fewer_workers_that_were_faster_once_are_tried_again():
+    """Another program takes a processor for a tenth of every second."""
+    machine = Machine(2, quiet)
+    machine.slowness = lambda workers: (
+        busy(workers) if machine.seconds % 1 < 0.1 else quiet(workers)
+    )
+    machine.run(5)
+    assert machine.run(60) > 0.8 / quiet(2)
 
 
 def test_noise_changes_nothing():
