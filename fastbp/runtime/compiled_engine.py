@@ -85,7 +85,7 @@ class CompiledEngine:
             began = time.perf_counter()
             waits = _run(job, self.arrays, workers)
             made = piece - job[job_table.BUDGET]
-            self._pace.note(workers, time.perf_counter() - began - waits, made * flops)
+            self._pace.note(workers, made * flops, began + waits, time.perf_counter())
             left, waited = left - made, waited + waits
             if left == 0 or made < piece or job[job_table.STATUS] != job_table.OK:
                 break
@@ -226,7 +226,7 @@ class Inference:
         workers, _ = self._pace.workers(most)
         began = time.perf_counter()
         status = self.run_by(workers, data, **results)
-        self._pace.note(workers, time.perf_counter() - began, flops)
+        self._pace.note(workers, flops, began, time.perf_counter())
         return status
 
     def run_by(

@@ -23,6 +23,9 @@ SHORTEST_PAUSE, SURPRISE = 0.03, 1.5
 """Where work takes ``SURPRISE`` times as long as after the last trial, the next comes sooner: after
 this pause, which doubles likewise."""
 
+IDLE_SECONDS = 0.0025
+"""After so long a break short work is cold again, and other programs' threads may still spin."""
+
 HOPELESS = 1.3
 """Another number that takes so many times the time in its first turn gets no further one."""
 
@@ -50,7 +53,7 @@ class Pace:
         self._usual = 0.0  # the cost after the last trial
         self._since = 0.0  # seconds of work since the last trial
         self._pause, self._short_pause = FIRST_PAUSE, SHORTEST_PAUSE
-        self._calls = 0
+        self._calls, self._ended = 0, 0.0
         self._trial: _Trial | None = None
         self._next = self._promising = 0
         self._lock = threading.RLock()
@@ -66,29 +69,33 @@ class Pace:
             return self._count, LONGEST_PAUSE
         return trial.workers, TURN_SECONDS / 2
 
-    def note(self, workers: int, seconds: float, work: float) -> None:
-        """Take note of a piece of work by ``workers``: ``work`` units in ``seconds``."""
+    def note(self, workers: int, work: float, began: float, ended: float) -> None:
+        """Take note of ``work`` units that ``workers`` did between two times, in seconds."""
         if self._most == 1 or work <= 0:
             return
         try:  # see locking.py
             if self._lock.acquire(blocking=False):
-                self._note(workers, seconds, work)
+                self._note(workers, work, began, ended)
         finally:
             try:  # noqa: SIM105
                 self._lock.release()
             except RuntimeError:
                 pass
 
-    def _note(self, workers: int, seconds: float, work: float) -> None:
+    def _note(self, workers: int, work: float, began: float, ended: float) -> None:
         self._calls += 1
+        seconds, idle, self._ended = ended - began, began - self._ended, ended
+        is_cold = idle > IDLE_SECONDS and seconds < TURN_SECONDS
         if self._calls <= WARM_UP:
             return
         trial = self._trial
         if trial is not None:
+            if is_cold:
+                trial.begin_turn()
             if trial.note(workers, seconds, work):
                 self._decide(trial)
             return
-        if workers != self._count:
+        if is_cold or workers != self._count:
             return
         self._since += seconds
         self._costs.append(seconds / work)
@@ -137,6 +144,10 @@ class _Trial:
         self.numbers = present, other
         self.seconds = 0.0
         self._costs: tuple[list[float], list[float]] = [], []
+        self.begin_turn()
+
+    def begin_turn(self) -> None:
+        """Begin the present turn, or begin it anew."""
         self._warm_up = 0.0  # seconds of the turn that do not count
         self._turn = [0.0, 0.0]  # seconds and work of the turn that count
 
@@ -157,7 +168,7 @@ class _Trial:
         if self._turn[0] >= TURN_SECONDS:
             costs = self._costs[len(self._costs[0]) - len(self._costs[1])]
             costs.append(self._turn[0] / self._turn[1])
-            self._turn, self._warm_up = [0.0, 0.0], 0.0
+            self.begin_turn()
         taken = len(self._costs[1])
         return taken == TURNS or (0 < taken == len(self._costs[0]) and self.ratio() > HOPELESS)
 

@@ -99,6 +99,13 @@ RUNTIME = (
         "tests/runtime/test_pace.py::test_what_a_change_of_workers_costs_at_first_does_not_count",
     ),
     Break(
+        "a_break_counts_as_work",
+        "fastbp/runtime/pace.py",
+        "is_cold = idle > IDLE_SECONDS and",
+        "is_cold = idle > 1e9 and",
+        "tests/runtime/test_pace.py::test_short_work_after_a_break_does_not_count",
+    ),
+    Break(
         "the_slower_number_of_workers_stays",
         "fastbp/runtime/pace.py",
         "faster = trial.ratio() < FASTER",

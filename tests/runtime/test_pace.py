@@ -28,7 +28,7 @@ class Machine:
             while units == 0 or self.seconds - started < min(longest, 0.1):
                 self.seconds += self.slowness(workers) * self.unit
                 units += self.unit
-            self.pace.note(workers, self.seconds - started, units)
+            self.pace.note(workers, units, started, self.seconds)
             self.done += units
         return (self.done - done) / (self.seconds - began)
 
@@ -114,6 +114,18 @@ def test_what_a_change_of_workers_costs_at_first_does_not_count():
     assert machine.run(30) > 0.97 / quiet(2)
 
 
+def test_short_work_after_a_break_does_not_count():
+    """Its data have left the caches, and threads of others may still spin."""
+    one, now = Pace(), 0.0
+    one.workers(2)
+    for after, cost in ((0.0, 1.0), (1.0, 100.0)):
+        for _ in range(pace.WARM_UP + pace.LATELY):
+            began = now + after
+            now = began + 1e-3
+            one.note(2, 1e-3 / cost, began, now)
+        assert one.cost == pytest.approx(1.0)
+
+
 def test_fewer_workers_that_were_faster_once_are_tried_again():
     """Another program takes a processor for a tenth of every second."""
     machine = Machine(2, quiet)
@@ -153,7 +165,7 @@ def test_nothing_done_says_nothing(work):
     one = Pace()
     one.workers(2)
     for _ in range(10):
-        one.note(2, 1.0, work)
+        one.note(2, work, 0.0, 1.0)
     assert one.cost == 0
 
 
@@ -161,5 +173,5 @@ def test_what_other_numbers_of_workers_did_does_not_count():
     one = Pace()
     for _ in range(pace.WARM_UP + 1):
         one.workers(4)
-        one.note(2, 100.0, 1.0)
+        one.note(2, 1.0, 0.0, 100.0)
     assert one.cost == 0
