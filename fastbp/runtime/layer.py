@@ -4,8 +4,8 @@ GNU OpenMP's threads spin while they wait for work, by default for milliseconds.
 them has to wait for a processor, because another program or another training runs, a region takes 6
 to 8 times as long. Threads that sleep at once end that, but are woken slowly: on a Zen 3 with two
 shared cores an update of 784-256-128-10 in ``fit``, batch 128, takes 1.94 ms with a GOMP_SPINCOUNT
-of 0, 1.09 with ``SPINS``, 1.12 with 300,000, the default (``python -m bench --measures epoch --cases
-medium --print``). pace.py does the rest.
+of 0, 1.09 with ``SPINS``, 1.12 with 300,000, the default (``python -m bench --measures epoch
+--cases medium --print``). pace.py does the rest.
 
 GNU OpenMP reads its settings when it is loaded. It keeps those of whoever loads it first.
 """
