@@ -49,7 +49,7 @@ def _locks() -> tuple[Any, ...]:
     return threads.NEXT_TURN, threads.PARALLEL_REGION, global_compiler_lock
 
 
-def _wait() -> None:
+def wait() -> None:
     """Before a fork: wait for the regions of other threads, a chunk at most, and compilations."""
     global _others
     _others = threading.active_count() > 1
@@ -57,7 +57,8 @@ def _wait() -> None:
         lock.acquire()
 
 
-def _go_on() -> None:
+def go_on() -> None:
+    """After ``wait``, in parent and child: release its locks."""
     for lock in _locks():
         try:  # noqa: SIM105  # see locking.py
             lock.release()
@@ -69,7 +70,7 @@ def _begin() -> None:
     """In the child: release the locks, and decide whether threads work here."""
     global is_child, _is_single, _has_warned
     is_child, _is_single, _has_warned = True, _is_single or _threads_fail(), False
-    _go_on()
+    go_on()
     model_handle.free_slots()
 
 
@@ -84,4 +85,4 @@ def _threads_fail() -> bool:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_wait, after_in_parent=_go_on, after_in_child=_begin)
+    os.register_at_fork(before=wait, after_in_parent=go_on, after_in_child=_begin)

@@ -15,6 +15,7 @@ import numba
 
 from ..kernels.entry import run as entry
 from ..kernels.tables import job_table
+from . import forks
 
 
 @cache
@@ -23,8 +24,16 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, "fastbp")
 
 
-if hasattr(os, "register_at_fork"):  # the threads of its parent are not in a forked process
-    os.register_at_fork(after_in_child=_threads.cache_clear)
+def _begin() -> None:
+    """In a forked process: the threads of its parent are not in it."""
+    forks.go_on()
+    _threads.cache_clear()
+
+
+# Before a fork, concurrent.futures takes a lock without which no region can end. So regions are
+# waited for before that: what is registered last runs first.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=forks.wait, after_in_parent=forks.go_on, after_in_child=_begin)
 
 
 def run(address: int, kind: tuple[int, bool], workers: int) -> None:
