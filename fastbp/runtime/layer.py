@@ -11,6 +11,7 @@ GNU OpenMP reads its settings when it is loaded. It keeps those of whoever loads
 """
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 
@@ -34,6 +35,18 @@ def start() -> str:
         _load_openmp()
     numba.get_num_threads()  # starts it
     return str(numba.threading_layer())
+
+
+@cache
+def _counter() -> Callable[[], int]:
+    start()
+    # numba.get_num_threads takes two locks first, which cost ten times as much.
+    return getattr(numba.np.ufunc.parallel, "_get_num_threads", numba.get_num_threads)
+
+
+def num_threads() -> int:
+    """``numba.get_num_threads()``: the number that the user has set in this thread."""
+    return _counter()()
 
 
 def _load_openmp() -> None:

@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable
 from functools import cache
 
-import numba
-
 from . import layer, quota, threads
 
 SECONDS = 0.25
@@ -63,12 +61,11 @@ def allowed(count: int) -> int:
     """``count``, or fewer threads where a limit is lower now; at least 1."""
     if count == 1:
         return 1
-    layer.start()
     counted, usual = _openmp()
     of_openmp = counted()
     limits = (
         _system_limit(),
-        int(numba.get_num_threads()),
+        layer.num_threads(),
         of_openmp if of_openmp < usual else NO_LIMIT,
     )
     return max(1, min(count, *limits))

@@ -10,7 +10,7 @@ from typing import Any
 import numba
 
 from ..common import checks
-from . import quota
+from . import layer, quota
 
 FLOPS_PER_WORKER = 2e6
 """Work (floating-point operations) that is worth a thread: less of it takes less time than the two
@@ -85,18 +85,25 @@ def run_exclusive(count: int, region: Callable[..., object], *arguments: Any) ->
     """
     try:  # see locking.py
         waited = _take_turn()
-        before = numba.get_num_threads()
-        try:
-            numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+        before, wanted = layer.num_threads(), min(count, numba.config.NUMBA_NUM_THREADS)
+        if wanted == before:
             region(*arguments)
-        finally:
-            numba.set_num_threads(before)
+        else:
+            _run_with(wanted, before, region, *arguments)
     finally:
         try:  # noqa: SIM105
             PARALLEL_REGION.release()
         except RuntimeError:
             pass
     return waited
+
+
+def _run_with(wanted: int, before: int, region: Callable[..., object], *arguments: Any) -> None:
+    try:
+        numba.set_num_threads(wanted)
+        region(*arguments)
+    finally:
+        numba.set_num_threads(before)
 
 
 def _take_turn() -> float:
