@@ -10,7 +10,7 @@ from typing import Any
 
 import numba
 
-from . import fallback
+from . import fallback, no_jit
 from .flags import FLAGS, INNER_FLAGS
 
 INNER_OPTIONS: dict[str, Any] = dict(INNER_FLAGS)
@@ -59,6 +59,7 @@ def _no_collection() -> Iterator[None]:
 
 def c_function(function: Callable[..., Any], signature: Any) -> int:
     """Compile ``function``, or load it from the cache, as a C function; its address."""
+    no_jit.refuse()
     compiled = cached_c_function(function, signature, FLAGS)
     if compiled is None:
         return custom_c_function(function, signature)
@@ -70,6 +71,7 @@ def c_function(function: Callable[..., Any], signature: Any) -> int:
 
 def custom_c_function(function: Callable[..., Any], signature: Any) -> int:
     """``c_function`` for what calls a user's function: its source is no key to it, so no cache."""
+    no_jit.refuse()
     compiled = numba.cfunc(signature, **FLAGS)(function)
     _KEPT.append(compiled)
     return int(compiled.address)
@@ -85,6 +87,8 @@ def entry(function: Callable[..., Any]) -> Any:
 
 
 def _cached(dispatcher: Any) -> Any:
+    if no_jit.IS_SET:
+        return no_jit.refusing(dispatcher)
     attach(dispatcher, dispatcher.py_func)
     return dispatcher
 
