@@ -1,7 +1,7 @@
 """The network: layer sizes, activations, and the parameters."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Self
 
@@ -136,7 +136,7 @@ class Network:
             ),
         )
 
-    def _make_arrays(self, layers: list[arenas.Layer], scaled: Scaling) -> None:
+    def _make_arrays(self, layers: Iterable[arenas.Layer], scaled: Scaling) -> None:
         self.arrays = NetworkArrays(self._spec(), self._activations, layers, scaled)
         self._fast_path: fast_path.Prediction | None = None
 
