@@ -21,6 +21,12 @@ from . import width
 KERNELS = Path(__file__).parents[1]
 """The folder of all kernels, with its rooms."""
 
+try:
+    STARTED_IN = Path.cwd()
+except OSError:  # the folder has been removed
+    STARTED_IN = Path()
+"""What a relative path in the environment is relative to, wherever the program goes later."""
+
 SETTINGS = (
     "OPT",
     "LOOP_VECTORIZE",
@@ -66,7 +72,7 @@ def cache_folder() -> Path | None:
     """
     setting = os.environ.get("NUMBA_CACHE_DIR")
     base = Path(setting) if setting else user_cache_folder()
-    return base and base / f"fastbp-{source_stamp()}"
+    return base and STARTED_IN / base / f"fastbp-{source_stamp()}"
 
 
 def user_cache_folder() -> Path | None:
@@ -77,6 +83,8 @@ def user_cache_folder() -> Path | None:
             return Path(local, "fastbp", "Cache")
         if sys.platform == "darwin":
             return Path("~/Library/Caches/fastbp").expanduser()
-        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "fastbp").expanduser()
+        given = os.environ.get("XDG_CACHE_HOME", "")
+        named = given if Path(given).is_absolute() else "~/.cache"  # its standard says so
+        return Path(named, "fastbp").expanduser()
     except RuntimeError:
         return None

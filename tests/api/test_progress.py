@@ -1,5 +1,6 @@
 """The bar that fit shows."""
 
+import io
 import re
 import sys
 from types import SimpleNamespace
@@ -125,6 +126,71 @@ def test_without_a_screen_there_is_no_bar(monkeypatch):
     monkeypatch.setattr("sys.stderr", None)
     for progress in (True, "auto"):
         assert len(fit(progress=progress)["loss"]) == 3
+
+
+# Whatever stderr is
+
+
+class WriteOnly:
+    """What hosts with windows, loggers and embedded interpreters put in the place of stderr."""
+
+    def write(self, text):
+        return len(text)
+
+    def flush(self):
+        pass
+
+
+class RaisingTerminal(WriteOnly):
+    def isatty(self):
+        raise OSError("no terminal here")
+
+
+class Terminal(WriteOnly):
+    encoding = None
+
+    def isatty(self):
+        return True
+
+
+class BrokenPipe(Terminal):
+    """From its third line on."""
+
+    left = 2
+
+    def write(self, text):
+        self.left -= 1
+        if self.left < 0:
+            raise BrokenPipeError
+        return len(text)
+
+
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+STREAMS = (WriteOnly, closed, RaisingTerminal, Terminal, BrokenPipe, object)
+
+
+@pytest.mark.parametrize("progress", ["auto", True])
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda kind: kind.__name__)
+def test_fit_trains_whatever_stderr_is(stream, progress, monkeypatch):
+    expected = fit()["loss"]
+    monkeypatch.setattr("sys.stderr", stream())
+    assert fit(progress=progress, validation_data=THREE_CLASSES.batch())["loss"] == expected
+    trainer = THREE_CLASSES.trainer("float32", batch_size=20)
+    assert len(trainer.fit_batches([THREE_CLASSES.batch()], progress=progress)["loss"]) == 1
+
+
+def test_a_bar_whose_screen_goes_away_is_given_up(monkeypatch):
+    stream, written = BrokenPipe(), []
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr("tqdm.std.tqdm.update", lambda bar, _: bar.refresh())
+    watcher = fastbp.LambdaCallback(on_epoch_end=lambda _: written.append(stream.left))
+    assert len(fit(20, progress=True, callbacks=[watcher])["loss"]) == 20
+    assert written[-1] == written[5] < 0
 
 
 LATE = """
