@@ -42,8 +42,9 @@ SETTINGS = (
 def source_stamp() -> str:
     """Hash of everything that decides what machine code a kernel becomes."""
     digest = hashlib.sha256()
-    # A frozen application has no sources: its executable holds them.
-    for path in sorted(KERNELS.rglob("*.py")) or [Path(sys.executable)]:
+    # A frozen application has no sources: bytecode, an archive, or its executable holds them.
+    sources = sorted(KERNELS.rglob("*.py")) or sorted(KERNELS.rglob("*.pyc"))
+    for path in sources or [Path(getattr(__loader__, "archive", sys.executable))]:
         name = path.relative_to(KERNELS).as_posix() if path.is_relative_to(KERNELS) else path.name
         digest.update(name.encode() + b"\0" + path.read_bytes())
     digest.update(repr((*_toolchain(), width.BITS)).encode())
