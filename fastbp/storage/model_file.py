@@ -140,7 +140,7 @@ def _read(
     return kind, meta, tensors
 
 
-def _checked_kind(metadata: dict[str, str], kinds: Iterable[str]) -> str:
+def _checked_kind(metadata: dict[str, str], kinds: Mapping[str, str]) -> str:
     """The kind of the file; ValueError if it is none of these, or of another format."""
     if metadata.get("format") != FORMAT:
         raise ValueError(

@@ -7,15 +7,14 @@ whose lock can be had is nobody's, whatever host, container or process wrote it.
 import os
 import re
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-try:
+if sys.platform != "win32":  # a file that is open cannot be removed there
     import fcntl
-except ImportError:  # Windows: a file that is open cannot be removed there
-    fcntl = None  # type: ignore[assignment]
 
 NAME = re.compile(r"\.fastbp-[0-9a-f]{16}\.tmp")
 """Names of unfinished files: 28 characters, however long the name of the file itself is."""
@@ -43,7 +42,7 @@ def _create(folder: Path) -> tuple[Path, BinaryIO]:
 
 def _lock(descriptor: int, wait: bool) -> bool | None:
     """Lock a file. False where that is not possible here, None where another process has it."""
-    if fcntl is None:
+    if sys.platform == "win32":
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -64,7 +63,7 @@ def remove_orphans(folder: Path) -> None:
 
 
 def _remove_orphan(path: Path) -> None:
-    if fcntl is None:
+    if sys.platform == "win32":
         path.unlink()
         return
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

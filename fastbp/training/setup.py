@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from ..common import registry
+from ..common import checks, registry
 from ..common.types import Array
 from ..components import losses, optimizers, options, schedules, user_functions
 from ..data.scaling import check_loss
@@ -54,6 +54,13 @@ def as_options(
     elif checked.schedule is not None:
         schedules.check_momentum(checked.schedule, optimizer)
     return checked
+
+
+def as_lr(optimizer: optimizers.Optimizer, lr: float | None) -> float | None:
+    """The argument lr of fit; ValueError where it is not above 0, or the optimizer has none."""
+    if lr is not None and not optimizer.makes_updates:
+        raise ValueError(f"lr is {lr}, but optimizer {optimizer!r} has none: leave it out")
+    return None if lr is None else checks.positive(lr, "lr")
 
 
 def as_engine(engine: str) -> str:
