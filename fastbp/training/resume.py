@@ -109,6 +109,15 @@ def read(path: str | os.PathLike[str], fit: "Fit", order: RowOrder) -> ResumePoi
         return _resume_point(checkpoint, fit, order, callbacks or [])
 
 
+REMEDIES = {
+    "schedule": "fastbp.Trainer.load(path).replace(schedule=...) keeps the moments: call its fit "
+    "without resume",
+    "optimizer": "for another learning rate pass fit(resume=path, lr=...)",
+    "callbacks": "callbacks may be added, and none left out",
+}
+"""What to do where the user means to change something."""
+
+
 def _are_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
@@ -147,7 +156,8 @@ def _compare(then: dict[str, Any], now: dict[str, Any], whose: str) -> None:
     """ValueError for the first difference."""
     for key in [*now, *then]:
         if then.get(key) != now.get(key):
+            remedy = REMEDIES.get(key, "fastbp.Trainer.load makes the same trainer")
             raise ValueError(
                 f"{whose}{key} was {then.get(key)!r:.200} and is {now.get(key)!r:.200}: a fit goes "
-                "on with the same arguments and data; fastbp.Trainer.load makes the same trainer"
+                f"on with the same arguments and data; {remedy}"
             )

@@ -92,6 +92,8 @@ class Trainer(TrainerState):
 
     """
 
+    _remedies = setup.REMEDIES
+
     def __init__(
         self,
         net: Network,

@@ -1,7 +1,6 @@
 """A little of everything that fastbp does, as a host program does it, and what came of it."""
 
 import hashlib
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -54,9 +53,7 @@ def _regress(engine, folder):
         net, loss="huber", optimizer=fastbp.SGD(0.05, momentum=0.9), batch_size=30, seed=2,
         engine=engine,
     )  # fmt: skip
-    with warnings.catch_warnings():  # the lowest loss is at the highest rate, by intention
-        warnings.simplefilter("ignore", UserWarning)
-        yield trainer.find_lr(X, y, start_lr=1e-3, end_lr=0.1, updates=5).losses
+    yield trainer.find_lr(X, y, start_lr=1e-3, end_lr=0.1, updates=5).losses
     yield trainer.fit_batches([(X[:30], y[:30]), (X[30:50], y[30:50])], 2)["loss"]
     yield [trainer.step(X[:9], y[:9]), trainer.step(X[:9].tolist(), y[:9].tolist())]
     net.save(folder / "model.safetensors")
