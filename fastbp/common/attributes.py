@@ -1,6 +1,5 @@
 """Attributes that cannot be set: a name that would change nothing is refused, with the remedy."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -37,6 +36,8 @@ class Guarded:
 
     @classmethod
     def _unknown(cls, name: str) -> str:
+        import difflib  # late: rare
+
         settable = [key for key, one in vars(cls).items() if getattr(one, "fset", None)]
         near = difflib.get_close_matches(name, [*settable, *cls._remedies], 1)
         meant = f", did you mean {near[0]!r}? For" if near else "; for"
