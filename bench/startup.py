@@ -7,7 +7,7 @@ seconds; a cold process has an empty kernel cache. torch appears where it is ins
 
 import argparse
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from statistics import median
 
@@ -32,6 +32,21 @@ side = load({{name!r}})(CASES["small"], "sgd", {available_cpus()})
 float(side.step(*map(side.own, side.case.rows(side.case.batch))))
 """
 """The first step of a side; only the modules that it needs are imported."""
+
+SHIP = """
+import os
+from pathlib import Path
+from fastbp.kernels.entry.ship import ship
+ship(Path(os.environ["SHIPPED"]))
+print(0)
+"""
+SHIPPED = """
+import os
+from pathlib import Path
+from fastbp.kernels.base import shipped
+shipped.FOLDER = Path(os.environ["SHIPPED"])
+"""
+"""Makes what a wheel ships (scripts/wheel), and uses it as if it were installed from one."""
 
 WHOLE = "import and first step"
 BEYOND = f"{WHOLE} beyond import numba"
@@ -67,8 +82,11 @@ class Program:
 def first_steps(sides):
     """{(what, ""): Program} of importing a side and making a step; of a cold fastbp as well."""
     found = {(f"{name}: {WHOLE}", ""): Program(FIRST_STEP.format(name=name)) for name in sides}
-    cold = Program(FIRST_STEP.format(name="fastbp"), cold=True)
-    return found | {(f"fastbp: {WHOLE}, cold", ""): cold}
+    own = FIRST_STEP.format(name="fastbp")
+    return found | {
+        (f"fastbp: {WHOLE}, cold", ""): Program(own, cold=True),
+        (f"fastbp: {WHOLE}, cold, from a wheel", ""): Program(SHIPPED + own, cold=True),
+    }
 
 
 def imports():
@@ -83,6 +101,7 @@ def own_parts(widths):
     found = {
         (f"warm {BEYOND}", ""): Program(step, numba),
         (f"cold {BEYOND}", ""): Program(step, numba, cold=True),
+        (f"cold {BEYOND}, from a wheel", ""): Program(SHIPPED + step, numba, cold=True),
     }
     for width in widths:
         environ = {"FASTBP_VECTOR_BITS": WIDTHS[width]}
@@ -97,7 +116,13 @@ def measure(programs, repeats):
 
     A round of the warm ones before the first fills caches, of kernels and of files.
     """
-    with tempfile.TemporaryDirectory() as warm:
+    with tempfile.TemporaryDirectory() as warm, tempfile.TemporaryDirectory() as modules:
+        if any(SHIPPED in program.timed for program in programs.values()):
+            fresh.answer(SHIP, SHIPPED=modules)
+            programs = {
+                key: replace(program, environ=program.environ | {"SHIPPED": modules})
+                for key, program in programs.items()
+            }
         able = {
             key: program
             for key, program in programs.items()

@@ -12,15 +12,13 @@ down panels and across panels.
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import width
-from .code_stamp import cache_folder
+from . import cache_folder, width
 
 
 class Walk(NamedTuple):
@@ -93,6 +91,11 @@ def current() -> Choice:
     return _found()[0]
 
 
+def file_name() -> str:
+    """``current`` as a part of the names of files."""
+    return re.sub("[^0-9a-z]", "_", str(current()))
+
+
 def reason() -> str:
     """Where the choice comes from, for ``show_config``."""
     return _found()[1]
@@ -105,14 +108,14 @@ def _found() -> tuple[Choice, str]:
         return DEFAULT, f"default for {width.BITS} bits"
     if setting:
         return parse(setting), "FASTBP_TILE"
-    folder = cache_folder()
-    if folder is None:  # each process would measure anew
+    path = cache_folder.path_of(FILE)
+    if path is None:  # each process would measure anew
         return DEFAULT, f"default for {width.BITS} bits: there is no folder to keep a choice in"
-    path = folder / FILE
     known = _read(path)
     if known is None:
         chosen, measured = _trial()
-        _write(path, {"choice": str(chosen), "measured": measured})
+        record = {"choice": str(chosen), "measured": measured}
+        cache_folder.write(path, json.dumps(record, indent=1).encode("ascii"))
         known = _read(path) or (chosen, "measured on this machine, and not kept")
     return known
 
@@ -123,13 +126,3 @@ def _read(path: Path) -> tuple[Choice, str] | None:
         figures = ", ".join(f"{name} {text}" for name, text in record["measured"].items())
         return parse(record["choice"]), f"measured on this machine: {figures}"
     return None
-
-
-def _write(path: Path, record: dict[str, Any]) -> None:
-    """Write it whole, if that is possible."""
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            json.dump(record, file, indent=1)
-        Path(name).replace(path)

@@ -41,22 +41,38 @@ SETTINGS = (
 @cache
 def source_stamp() -> str:
     """Hash of everything that decides what machine code a kernel becomes."""
+    return _stamp(_target(), sys.implementation.cache_tag)
+
+
+@cache
+def module_stamp() -> str:
+    """Hash of everything that decides what LLVM module a kernel becomes: not the processor."""
+    triple, *_ = _target()
+    return _stamp(triple)
+
+
+def _target() -> tuple[str, str, str]:
+    """The triple, name and features of the processor that Numba compiles for."""
+    target: tuple[str, str, str] = cpu_target.target_context.codegen().magic_tuple()
+    return target
+
+
+def _stamp(*more: object) -> str:
+    """Hash of the sources, Numba, LLVM, how they compile, the vector width, and ``more``."""
+    settings = [str(getattr(numba.config, name, None)) for name in SETTINGS]
+    parts = _sources(), numba.__version__, llvmlite.__version__, settings, width.BITS, *more
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
+
+
+@cache
+def _sources() -> str:
     digest = hashlib.sha256()
     # A frozen application has no sources: bytecode, an archive, or its executable holds them.
     sources = sorted(KERNELS.rglob("*.py")) or sorted(KERNELS.rglob("*.pyc"))
     for path in sources or [Path(getattr(__loader__, "archive", sys.executable))]:
         name = path.relative_to(KERNELS).as_posix() if path.is_relative_to(KERNELS) else path.name
         digest.update(name.encode() + b"\0" + path.read_bytes())
-    digest.update(repr((*_toolchain(), width.BITS)).encode())
-    return digest.hexdigest()[:20]
-
-
-def _toolchain() -> tuple[object, ...]:
-    """Python, Numba, LLVM, the processor that they compile for, and how."""
-    target = cpu_target.target_context.codegen().magic_tuple()
-    settings = [str(getattr(numba.config, name, None)) for name in SETTINGS]
-    versions = sys.implementation.cache_tag, numba.__version__, llvmlite.__version__
-    return *versions, target, settings
+    return digest.hexdigest()
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The compiler of functions that only other kernels call.
+"""Numba's front end alone: from Python to LLVM modules that are neither linked nor optimized.
 
 Numba would optimize each function, and link into each all that it calls, and so what is at the
 bottom into everything above it. Left to the entry, which links and optimizes all code once, the
@@ -7,6 +7,7 @@ an internal of Numba has changed, kernels are compiled by Numba's own pipeline.
 """
 
 import ctypes
+from functools import cache
 from typing import Any
 
 import numba
@@ -14,8 +15,9 @@ from numba import types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager
+from numba.core.registry import cpu_target
 
-from . import fallback
+from . import fallback, late_code
 from .flags import FLAGS, INNER_FLAGS
 
 
@@ -51,10 +53,14 @@ class InnerLibrary(JITCodeLibrary):  # type: ignore[misc]
 
     def _get_module_for_linking(self) -> Any:
         """Its own code, and that of all that it calls, directly or not."""
+        return self.linked(_callees_first(self)[:-1])
+
+    def linked(self, callees: list[Any]) -> Any:
+        """A module of its own code and that of its callees."""
         own = JITCodeLibrary._get_module_for_linking
         module = own(self).clone()
         # Callers first: LLVM links a function only if something before it calls it.
-        for library in reversed(_callees_first(self)[:-1]):
+        for library in reversed(callees):
             module.link_in(own(library), preserve=True)
         return module
 
@@ -78,6 +84,12 @@ def _callees_first(library: Any) -> list[Any]:
     return list(order)
 
 
+def without_late_code(library: InnerLibrary) -> Any:
+    """The module of a library and what it calls, in which late code is declared alone."""
+    late = late_library()
+    return library.linked([one for one in _callees_first(library)[:-1] if one is not late])
+
+
 UNUSED_PASSES = {
     "nopython_rewrites",  # expressions of whole arrays
     "inline_closure_likes",  # comprehensions
@@ -93,7 +105,7 @@ class InnerCompiler(Compiler):  # type: ignore[misc]
 
     def __init__(self, typingctx: Any, targetctx: Any, *rest: Any) -> None:
         super().__init__(typingctx, targetctx, *rest)
-        self._special = _works()
+        self._special = works()
         if self._special:
             self.state.library = InnerLibrary(targetctx.codegen(), "fastbp")
 
@@ -109,11 +121,21 @@ class InnerCompiler(Compiler):  # type: ignore[misc]
         return [manager]
 
 
+@cache
+def late_library() -> InnerLibrary:
+    """See front_end.py."""
+    library = InnerLibrary(cpu_target.target_context.codegen(), "fastbp_late_code")
+    library.add_llvm_module(late_code.module())
+    library.finalize()
+    return library
+
+
 _state: bool | None = None
 """Whether the compiler works; None before the first compilation of the process."""
 
 
-def _works() -> bool:
+def works() -> bool:
+    """Whether Numba has the internals that the compiler uses. The first call tries it out."""
     global _state
     if _state is None:
         _state = True  # for the trial itself

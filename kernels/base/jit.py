@@ -1,37 +1,28 @@
 """How every kernel is compiled and cached: the decorators of kernels.
 
-Flags: flags.py. Cache: kernel_cache.py. The compiler of inner functions: inner_compiler.py.
+Flags: flags.py. Numba's front end: front_end.py. C functions: machine_code.py, cached_code.py,
+shipped.py. Functions that Python calls: kernel_cache.py.
 """
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.compiler_lock import global_compiler_lock
 
-from . import fallback, no_jit
-from .flags import FLAGS, INNER_FLAGS
-
-INNER_OPTIONS: dict[str, Any] = dict(INNER_FLAGS)
-try:
-    from .inner_compiler import InnerCompiler
-
-    INNER_OPTIONS["pipeline_class"] = InnerCompiler
-except fallback.MISSING as error:
-    fallback.warn(fallback.SLOWER, error)
+from . import cached_code, fallback, late_code, machine_code, no_jit, shipped
+from .flags import FLAGS
+from .front_end import INNER_OPTIONS, module_of
 
 try:
-    from .kernel_cache import attach, cached_c_function
+    from .kernel_cache import attach
 except fallback.MISSING as error:
     fallback.warn(fallback.NO_CACHE, error)
 
     def attach(compiled: Any, function: Callable[..., Any]) -> None:
-        """Do without a cache."""
-
-    def cached_c_function(
-        function: Callable[..., Any], signature: Any, flags: dict[str, Any]
-    ) -> None:
         """Do without a cache."""
 
 
@@ -58,15 +49,28 @@ def _no_collection() -> Iterator[None]:
 
 
 def c_function(function: Callable[..., Any], signature: Any) -> int:
-    """Compile ``function``, or load it from the cache, as a C function; its address."""
+    """Compile a kernel, or load it from the cache, as a C function; its address."""
     no_jit.refuse()
-    compiled = cached_c_function(function, signature, FLAGS)
-    if compiled is None:
-        return custom_c_function(function, signature)
-    with _no_collection():
-        compiled.compile()
-    _KEPT.append(compiled)
-    return int(compiled.address)
+    symbol = _symbol(function)
+    with global_compiler_lock, _no_collection():
+        object_file = cached_code.load(symbol)
+        if object_file is None:
+            module = shipped.load(symbol) or module_of(symbol, function, signature)
+            late_code.link_into(module)
+            object_file = machine_code.compiled(module)
+            cached_code.save(symbol, object_file)
+        return machine_code.address(symbol, object_file)
+
+
+def ship(folder: Path, function: Callable[..., Any], signature: Any) -> None:
+    """Write the module of a ``c_function`` into a folder, for the vector width of this process."""
+    symbol = _symbol(function)
+    with global_compiler_lock, _no_collection():
+        shipped.save(folder, symbol, module_of(symbol, function, signature))
+
+
+def _symbol(function: Callable[..., Any]) -> str:
+    return f"fastbp{function.__qualname__}"
 
 
 def custom_c_function(function: Callable[..., Any], signature: Any) -> int:

@@ -1,4 +1,4 @@
-"""Numba's cache of compiled functions, in the folder that code_stamp.py names.
+"""Numba's cache of the functions that Python calls, in the folder of the kernels.
 
 A cache is only ever a gain: a damaged file, a full disk, or a folder that cannot be written costs a
 compilation. A cache that is not in the stamped folder is never used: its code could be stale.
@@ -6,11 +6,7 @@ compilation. A cache that is not in the stamped folder is never used: its code c
 
 import hashlib
 import inspect
-import os
-import re
 import sys
-import tempfile
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
@@ -18,29 +14,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
-from numba.core.ccallback import CFunc
 
 from . import choices, fallback
+from .cache_folder import ready
 from .code_stamp import cache_folder, source_stamp
-
-UNUSED_SECONDS = 30 * 24 * 3600.0
-"""How long a folder of another stamp is kept after a process last looked into it."""
-
-
-def _remove_unused(base: Path) -> None:
-    """Remove what other installations left in ``base`` and no longer use, as far as can be.
-
-    Only kernels in folders named by a stamp: a folder with anything else in it stays.
-    """
-    oldest = time.time() - UNUSED_SECONDS
-    for folder in base.iterdir():
-        if not re.fullmatch("fastbp-[0-9a-f]{20}", folder.name) or folder.is_symlink():
-            continue
-        with suppress(OSError):
-            if folder.stat().st_mtime < oldest:
-                for path in (*folder.glob("*.nb[ci]*"), *folder.glob(f"{choices.FILE}*")):
-                    path.unlink()
-                folder.rmdir()
 
 
 class NoFolderError(Exception):
@@ -70,14 +47,7 @@ class StampedLocator:
 
     def ensure_cache_path(self) -> None:
         """Make the folder. OSError if it is new and cannot be made or written."""
-        new = not self._folder.is_dir()
-        if new:  # what is there is read from, even where it cannot be written to
-            self._folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=self._folder).close()
-        with suppress(OSError):
-            os.utime(self._folder)  # it is in use
-            if new:
-                _remove_unused(self._folder.parent)
+        ready(self._folder)
 
     def get_cache_path(self) -> str:
         """The folder."""
@@ -103,8 +73,7 @@ class _StampedImpl(CompileResultCacheImpl):  # type: ignore[misc]
             raise NoFolderError
         self._lineno = py_func.__code__.co_firstlineno
         # Choices of the tile lie side by side: a setting that changes evicts nothing.
-        choice = re.sub("[^0-9a-z]", "_", str(choices.current()))
-        name = f"{Path(source).stem}.{py_func.__qualname__}.{choice}"
+        name = f"{Path(source).stem}.{py_func.__qualname__}.{choices.file_name()}"
         self._filename_base = self.get_filename_base(name, getattr(sys, "abiflags", ""))
 
 
@@ -160,9 +129,9 @@ class StampedCache:
 
 
 def attach(compiled: Any, function: Callable[..., Any]) -> None:
-    """Let ``compiled``, a dispatcher or C function of ``function``, be cached, if that is possible.
+    """Let ``compiled``, a dispatcher of ``function``, be cached, if that is possible.
 
-    It must not be compiled yet. Numba looks into the attribute ``_cache`` of either.
+    It must not be compiled yet. Numba looks into its attribute ``_cache``.
     """
     try:
         if not hasattr(compiled._cache, "load_overload"):
@@ -170,22 +139,3 @@ def attach(compiled: Any, function: Callable[..., Any]) -> None:
         compiled._cache = StampedCache(function)
     except fallback.MISSING as error:
         fallback.warn(fallback.NO_CACHE, error)
-
-
-def cached_c_function(
-    function: Callable[..., Any], signature: Any, flags: dict[str, Any]
-) -> CFunc | None:
-    """The cached C function, not compiled yet; None if Numba has changed.
-
-    ``numba.cfunc`` would compile it at once, with Numba's own cache or with none.
-    """
-    try:
-        compiled = CFunc(
-            function, (signature.args, signature.return_type), locals={}, options=dict(flags)
-        )
-        callable(compiled.compile)
-    except fallback.MISSING as error:
-        fallback.warn(fallback.NO_CACHE, error)
-        return None
-    attach(compiled, function)
-    return compiled

@@ -11,10 +11,12 @@ The functions here do not depend on the element type: they are compiled once, as
 
 import math
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numba import types
 
+from ..base import jit
 from ..base.codes import CLASS, F32, F64, I64
 from ..base.jit import c_function, kernel
 from ..ir.simd import (
@@ -366,3 +368,8 @@ _SIGNATURE = types.float64(types.int64)
 def serve() -> int:
     """Address of ``_serve``; compiles it, or loads it."""
     return c_function(_serve, _SIGNATURE)
+
+
+def ship(folder: Path) -> None:
+    """Write what ``serve`` compiles into a folder (jit.py)."""
+    jit.ship(folder, _serve, _SIGNATURE)

@@ -7,9 +7,11 @@ the parallel region below, which Numba compiles slowly and several times over, n
 import ctypes
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 from numba import prange, types
 
+from ..base import jit
 from ..base.jit import c_function, parallel_entry
 from ..ir.simd import address, call_code
 from ..ir.typed_pointers import extended_plan_at, plan_at, typed_pointer_at
@@ -55,6 +57,12 @@ def code(itemsize: int, extended: bool) -> int:
     extended: for extended plans.
     """
     return c_function(_CALLS[itemsize, extended], _SIGNATURE)
+
+
+def ship(folder: Path) -> None:
+    """Write what ``code`` compiles into a folder (jit.py)."""
+    for function in _CALLS.values():
+        jit.ship(folder, function, _SIGNATURE)
 
 
 @cache

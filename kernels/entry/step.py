@@ -13,7 +13,7 @@ has a worker's part of each stage; run.py runs them.
 import math
 
 import numpy as np
-from numba import carray, types
+from numba import types
 
 from ..base.jit import kernel
 from ..base.variants import by_plan
@@ -72,11 +72,11 @@ def _begin_batch(plan, work, job, workers):
     if job[J.EPOCH] >= job[J.EPOCHS] or job[J.BUDGET] <= 0:
         return J.NOTHING
     if job[J.START] == 0 and job[J.SHUFFLED] != J.IN_ORDER:
-        order = carray(pointer_to(job[J.ORDER], types.int64), job[J.ROWS])
+        order = pointer_to(job[J.ORDER], types.int64)
         if job[J.SHUFFLED] == J.ALL_ROWS:
-            shuffle(job[J.SEED], job[J.EPOCH], order)
+            shuffle(job[J.SEED], job[J.EPOCH], order, job[J.ROWS])
         else:
-            reorder(job[J.SEED], job[J.EPOCH], order)
+            reorder(job[J.SEED], job[J.EPOCH], order, job[J.ROWS])
     job[J.BUDGET] -= 1
     prepare(plan, job)
     rows = batch_rows(job)

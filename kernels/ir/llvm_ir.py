@@ -9,6 +9,7 @@ from numba.core import cgutils
 from ..base import width
 
 I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
+VOID = ir.VoidType()
 
 
 def lanes_of(dtype: types.Float) -> int:
@@ -61,7 +62,7 @@ def ir_store(builder: ir.IRBuilder, value: ir.Value, pointer: ir.Value) -> None:
 def ir_prefetch(builder: ir.IRBuilder, pointer: ir.Value, for_writing: bool = False) -> None:
     """Ask for the cache line at an address. Never faults, whatever the address."""
     byte = ir.IntType(8).as_pointer()
-    kind = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
+    kind = ir.FunctionType(VOID, [byte, I32, I32, I32])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
     where = builder.bitcast(pointer, byte)
     builder.call(function, [where, I32(int(for_writing)), I32(3), I32(1)])
@@ -101,7 +102,7 @@ def ir_call_built(
     """Call a function of this module; ``build(builder, *arguments)`` emits it at the first call."""
     function = builder.module.globals.get(name)
     if function is None:
-        kind = ir.FunctionType(ir.VoidType(), [value.type for value in args])
+        kind = ir.FunctionType(VOID, [value.type for value in args])
         function = ir.Function(builder.module, kind, name)
         function.linkage = "internal"
         function.attributes.add("noinline")

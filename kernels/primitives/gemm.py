@@ -21,12 +21,15 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..base import choices
+from ..base import choices, late_code
+from ..base.choices import Choice
+from ..base.front_end import late_library
 from ..base.jit import kernel
 from ..base.sizes import ROWS, WIDEST
-from ..ir.llvm_ir import I64, ir_call_built
+from ..ir.llvm_ir import I64, VOID
 from ..ir.simd import lanes, offset
 from .tile import ADD_BIAS, CONTINUE, WRITE, Tile
 
@@ -44,6 +47,33 @@ ROWS_BLOCK = 256
 read."""
 
 
+# What a choice decides is late code: the micro-kernels, and the lengths of blocks.
+
+
+def _name_of_tile(dtype: types.Float, vectors: int, across: bool) -> str:
+    return f"fastbp_tile_{dtype}_{vectors}_{'across' if across else 'down'}"
+
+
+def _name_of_steps(across: bool) -> str:
+    return f"fastbp_steps_{'across' if across else 'down'}"
+
+
+_STEPS = ir.FunctionType(I64, [])
+
+
+@late_code.build_by
+def _build(module: ir.Module, choice: Choice) -> None:
+    for across, walk in ((False, choice.down), (True, choice.across)):
+        steps = ir.Function(module, _STEPS, _name_of_steps(across))
+        steps.attributes.add("alwaysinline")
+        ir.IRBuilder(steps.append_basic_block("entry")).ret(I64(walk.steps))
+        for dtype in (types.float32, types.float64):
+            for vectors in range(1, WIDEST + 1):
+                Tile(dtype, vectors, across, walk.prefetches).define(
+                    module, _name_of_tile(dtype, vectors, across)
+                )
+
+
 def _micro_kernel(vectors: int, across: bool) -> Any:
     @intrinsic
     def tile(
@@ -54,10 +84,9 @@ def _micro_kernel(vectors: int, across: bool) -> Any:
         n = types.int64
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-            name = f"fastbp_tile_{a.dtype}_{vectors}_{'across' if across else 'down'}"
-            chosen = choices.current()
-            prefetches = chosen.across.prefetches if across else chosen.down.prefetches
-            ir_call_built(builder, name, Tile(a.dtype, vectors, across, prefetches).build, args)
+            kind = ir.FunctionType(VOID, [value.type for value in args])
+            name = _name_of_tile(a.dtype, vectors, across)
+            _call_late(context, builder, kind, name, args)
             return context.get_dummy_value()
 
         return types.void(a, b, n, c, n, n, n, n, n, bias, a, a, a, n), codegen
@@ -69,16 +98,25 @@ _down1, _down2, _down3 = (_micro_kernel(v, across=False) for v in (1, 2, 3))
 _across1, _across2, _across3 = (_micro_kernel(v, across=True) for v in (1, 2, 3))
 
 
+def _call_late(context: Any, builder: Any, kind: ir.FunctionType, name: str, args: Any) -> ir.Value:
+    context.add_linking_libs([late_library()])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+
 @intrinsic
 def _steps_down(typingctx: Any) -> Any:
     """Steps of a sum between two visits of its C tile, in a product down panels."""
-    return types.int64(), lambda *_: I64(choices.current().down.steps)
+    return types.int64(), lambda context, builder, *_: _call_late(
+        context, builder, _STEPS, _name_of_steps(False), []
+    )
 
 
 @intrinsic
 def _steps_across(typingctx: Any) -> Any:
     """The same in a product across panels. Steps / lanes panels are open at a time."""
-    return types.int64(), lambda *_: I64(choices.current().across.steps)
+    return types.int64(), lambda context, builder, *_: _call_late(
+        context, builder, _STEPS, _name_of_steps(True), []
+    )
 
 
 @kernel

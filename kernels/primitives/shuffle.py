@@ -16,23 +16,23 @@ def mix(z):
 
 
 @kernel
-def reorder(seed, epoch, order):
-    """Permute order, int64 (n,), in place (Fisher-Yates). n < 2**32.
+def reorder(seed, epoch, order, n):
+    """Permute order, a pointer to int64 (n,), in place (Fisher-Yates). n < 2**32.
 
     Random number i is splitmix64's i-th output from a key of seed and epoch.
     Twin: ``order[shuffled(seed, epoch, n)]``.
     """
     golden = types.uint64(GOLDEN)
     key = mix(mix(types.uint64(seed) + golden) + types.uint64(epoch))
-    for i in range(len(order) - 1, 0, -1):
+    for i in range(n - 1, 0, -1):
         random = mix(key + types.uint64(i) * golden) >> types.uint64(32)
         j = types.int64((random * types.uint64(i + 1)) >> types.uint64(32))
         order[i], order[j] = order[j], order[i]
 
 
 @kernel
-def shuffle(seed, epoch, order):
-    """Fill order, int64 (n,), with a permutation of 0 .. n - 1. n < 2**32. Twin: ``shuffled``."""
-    for i in range(len(order)):
+def shuffle(seed, epoch, order, n):
+    """Fill order with a permutation of 0 .. n - 1; arguments as above. Twin: ``shuffled``."""
+    for i in range(n):
         order[i] = i
-    reorder(seed, epoch, order)
+    reorder(seed, epoch, order, n)

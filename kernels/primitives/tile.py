@@ -15,6 +15,7 @@ from numba import types
 from ..base.sizes import tile_rows
 from ..ir.llvm_ir import (
     I64,
+    VOID,
     ir_call,
     ir_count_down,
     ir_load,
@@ -42,6 +43,17 @@ class Tile:
         self.rows = tile_rows(dtype.bitwidth // 8)
         # elements of a between two rows of the tile, and between two steps of the sum
         self.row, self.step = (self.kind.count, 1) if across else (1, self.kind.count)
+
+    def define(self, module: ir.Module, name: str) -> None:
+        """Add it to a module, as a function that is never inlined."""
+        element, n = self.kind.element.as_pointer(), I64
+        operands = element, element, n, element, n
+        kind = ir.FunctionType(VOID, [*operands, n, n, n, n, element, element, element, element, n])
+        function = ir.Function(module, kind, name)
+        function.attributes.add("noinline")
+        at = ir.IRBuilder(function.append_basic_block("entry"))
+        self.build(at, *function.args)
+        at.ret_void()
 
     def build(
         self, at: Any, a: Any, b: Any, b_stride: Any, c: Any, c_stride: Any,

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from numba import njit
 from numba.core import event
-from numba.core.runtime import rtsys
 
 import fastbp
 from fastbp import embed
 from fastbp.kernels import reference
 from fastbp.kernels.entry import embed_server
-from support import processes
+from support import allocation, processes
 from support.cases import CASES, DTYPES, HIDDEN, PAIRS, Case, each_case, each_dtype, flat, with_pair
 from support.closeness import distance, tolerance
 from support.embed_ways import (
@@ -361,9 +360,9 @@ def report_allocations():
     arguments = everything(FLAT, "float32")
     counts = []
     for count in (1, 2, 1000):
-        before = rtsys.get_allocation_stats()
+        before = allocation.counts()
         loop(*arguments, count)
-        after = rtsys.get_allocation_stats()
+        after = allocation.counts()
         counts.append([new - old for old, new in zip(before, after, strict=True)])
     print(counts[1] == counts[2], counts[1][0] == counts[1][1])
 

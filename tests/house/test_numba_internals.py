@@ -27,8 +27,11 @@ FUNCTIONS = {
     "numba.core.caching.CompileResultCacheImpl.check_cachable": "self cres",
     "numba.core.caching.CompileResultCacheImpl.get_filename_base": "self fullname abiflags",
     "numba.core.caching.IndexDataCacheFile": "cache_path filename_base source_stamp",
-    "numba.core.ccallback.CFunc": "pyfunc sig locals options pipeline_class",
-    "numba.core.ccallback.CFunc.compile": "self",
+    # front_end.py
+    "numba.core.cgutils.normalize_ir_text": "text",
+    "numba.core.base.BaseContext.get_value_type": "self ty",
+    "numba.core.callconv.CPUCallConv.call_function": "self builder callee resty argtys args attrs",
+    "numba.core.callconv.CPUCallConv.get_function_type": "self restype argtypes",
     # inner_compiler.py
     "numba.core.compiler.Compiler": "typingctx targetctx library args return_type flags locals",
     "numba.core.compiler.Compiler.define_pipelines": "self",
@@ -55,7 +58,6 @@ FUNCTIONS = {
     "numba.core.base.BaseContext.get_function": "self fn sig _firstcall",
     "numba.core.base.BaseContext.add_linking_libs": "self libs",
     "numba.core.base.BaseContext.cast": "self builder val fromty toty",
-    "numba.core.base.BaseContext.get_value_type": "self ty",
     "numba.core.base.BaseContext.get_dummy_value": "self",
     "numba.core.base.BaseContext.make_array": "self typ",
     "numba.core.base.BaseContext.make_tuple": "self builder typ values",
@@ -65,6 +67,12 @@ FUNCTIONS = {
     "numba.core.cgutils.get_or_insert_function": "module fnty name",
     "numba.core.cgutils.unpack_tuple": "builder tup count",
     "numba.core.datamodel.models.PrimitiveModel": "dmm fe_type be_type",
+    "llvmlite.binding.create_pass_builder": "tm pto",
+    "llvmlite.binding.create_pipeline_tuning_options": "speed_level",
+    "llvmlite.binding.ModulePassManager.add_global_dead_code_eliminate_pass": "self",
+    "llvmlite.binding.ModulePassManager.add_instruction_combine_pass": "self",
+    "llvmlite.binding.ModulePassManager.add_simplify_cfg_pass": "self",
+    "llvmlite.binding.ModulePassManager.add_sroa_pass": "self",
     "llvmlite.binding.ModuleRef.clone": "self",
     "llvmlite.binding.ModuleRef.link_in": "self other preserve",
     "llvmlite.binding.targets.Target.create_target_machine": (
@@ -104,8 +112,8 @@ def _twice(x):
 COMPILED = {
     "Dispatcher._cache": lambda: _twice._cache.load_overload,
     "Dispatcher.py_func": lambda: _twice.py_func,
-    "CFunc._cache": lambda: numba.cfunc(types.int64(types.int64))(_twice)._cache.save_overload,
-    "CFunc.cache_hits": lambda: numba.cfunc(types.int64(types.int64))(_twice).cache_hits,
+    "Dispatcher.overloads.fndesc": lambda: overload().fndesc.llvm_func_name,
+    "Dispatcher.overloads.library": lambda: overload().library.get_llvm_str,
     "CodeLibrary._codegen": lambda: library()._codegen,
     "CodeLibrary.codegen": lambda: library().codegen.set_env,
     "CodeLibrary._finalized": lambda: library()._finalized,
@@ -118,6 +126,12 @@ COMPILED = {
 
 def library():
     return cpu_target.target_context.codegen().create_library("canary")
+
+
+def overload():
+    """What a compiled function keeps of a signature."""
+    _twice.compile((types.int64,))
+    return _twice.overloads[(types.int64,)]
 
 
 def implementation():

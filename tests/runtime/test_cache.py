@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 import fastbp.kernels
-from fastbp.kernels.base import code_stamp, kernel_cache
+from fastbp.kernels.base import cache_folder, code_stamp, kernel_cache
 from fastbp.kernels.entry import run
 from support import processes
 from support.cases import CASES
@@ -34,10 +34,12 @@ address = c_function(_stage, types.int64(types.int64))
 
 CALL = """
 from ctypes import CFUNCTYPE, c_int64
+from fastbp.kernels.base import code_stamp, machine_code
+compile, compiled = machine_code.compiled, []
+machine_code.compiled = lambda module: compiled.append(module) or compile(module)
 from fastbp.kernels import probe
-from fastbp.kernels.base import code_stamp, jit
 print(probe.called(1), CFUNCTYPE(c_int64, c_int64)(probe.address)(1))
-print(sum(probe.called.stats.cache_hits.values()), jit._KEPT[0].cache_hits)
+print(sum(probe.called.stats.cache_hits.values()), int(not compiled))
 print(code_stamp.cache_folder().name)
 """
 
@@ -186,10 +188,10 @@ def test_the_folder_is_stamped_with(name, monkeypatch):
 def test_without_sources_the_folder_is_stamped_with_the_bytecode(tmp_path, monkeypatch):
     """As in an application that cx_Freeze has frozen, whose executable is always the same."""
     monkeypatch.setattr(code_stamp, "KERNELS", tmp_path)
-    stamps = {code_stamp.source_stamp.__wrapped__()}  # of Python's executable
+    stamps = {code_stamp._sources.__wrapped__()}  # of Python's executable
     for content in (b"one", b"other"):
         (tmp_path / "gemm.pyc").write_bytes(content)
-        stamps.add(code_stamp.source_stamp.__wrapped__())
+        stamps.add(code_stamp._sources.__wrapped__())
     assert len(stamps) == 3
 
 
@@ -201,7 +203,7 @@ def test_without_sources_the_folder_is_stamped_with_the_archive(tmp_path, monkey
         monkeypatch.setattr(
             code_stamp, "__loader__", SimpleNamespace(archive=str(tmp_path / "all.zip"))
         )
-        stamps.add(code_stamp.source_stamp.__wrapped__())
+        stamps.add(code_stamp._sources.__wrapped__())
     assert len(stamps) == 2
 
 
@@ -217,10 +219,15 @@ OTHERS = {f"fastbp-{i:020x}": age for i, age in enumerate((0, 29 * DAY, 31 * DAY
 def base(tmp_path, monkeypatch):
     """A folder for caches with those of OTHERS in it, and none of ours yet."""
     for name, age in OTHERS.items():
-        for file in ("run.f-1.py311.nbi", "run.f-1.py311.1.nbc", "run.f-1.py311.1.nbc.tmp.1"):
+        for file in (
+            "run.f-1.py311.nbi",
+            "run.f-1.py311.1.nbc.tmp.1",
+            "fastbp_f.code",
+            "tile.json",
+        ):
             put(tmp_path / name / file)
         aged(tmp_path / name, age)
-    monkeypatch.setattr(kernel_cache, "cache_folder", lambda: tmp_path / f"fastbp-{'f' * 20}")
+    monkeypatch.setattr(code_stamp, "cache_folder", lambda: tmp_path / f"fastbp-{'f' * 20}")
     return tmp_path
 
 
@@ -236,7 +243,7 @@ def aged(folder, seconds):
 
 def look():
     """As a process does that has a function to cache."""
-    return kernel_cache.StampedLocator.from_function(look, __file__)
+    return cache_folder.path_of("name")
 
 
 def names(base):
@@ -246,21 +253,21 @@ def names(base):
 def test_folders_of_other_stamps_are_removed_when_long_unused(base):
     look()
     kept = {name for name, age in OTHERS.items() if age < 30 * DAY}
-    assert names(base) == kept | {kernel_cache.cache_folder().name}
+    assert names(base) == kept | {code_stamp.cache_folder().name}
 
 
 @pytest.mark.usefixtures("base")
 def test_looking_into_a_folder_is_using_it():
     look()
-    aged(kernel_cache.cache_folder(), 3000 * DAY)
+    aged(code_stamp.cache_folder(), 3000 * DAY)
     look()
-    assert time.time() - kernel_cache.cache_folder().stat().st_mtime < DAY
+    assert time.time() - code_stamp.cache_folder().stat().st_mtime < DAY
 
 
 def test_only_a_new_folder_is_a_reason_to_remove_others(base):
-    kernel_cache.cache_folder().mkdir()
+    code_stamp.cache_folder().mkdir()
     look()
-    assert names(base) == {*OTHERS, kernel_cache.cache_folder().name}
+    assert names(base) == {*OTHERS, code_stamp.cache_folder().name}
 
 
 def test_nothing_but_old_kernels_is_removed(base, tmp_path_factory):
@@ -296,7 +303,7 @@ def test_what_cannot_be_removed_stays_and_is_no_error(base, monkeypatch):
     monkeypatch.setattr(Path, "unlink", refuse_in_the_first_folder)
     assert look() is not None
     gone = {name for name, age in OTHERS.items() if age > 30 * DAY} - {met[0].name}
-    assert names(base) == {*OTHERS, kernel_cache.cache_folder().name} - gone
+    assert names(base) == {*OTHERS, code_stamp.cache_folder().name} - gone
 
 
 @pytest.mark.usefixtures("base")
@@ -306,7 +313,7 @@ def test_a_folder_that_is_there_but_cannot_be_written_is_read(monkeypatch):
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     assert look() is None
-    kernel_cache.cache_folder().mkdir(exist_ok=True)
+    code_stamp.cache_folder().mkdir(exist_ok=True)
     assert look() is not None
 
 
@@ -329,7 +336,7 @@ def test_without_a_setting_the_folder_is_among_the_users_caches(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.process
-@pytest.mark.parametrize("kind", ["*.nbc", "*.nbi"])
+@pytest.mark.parametrize("kind", ["*.nbc", "*.nbi", "*.code"])
 @pytest.mark.parametrize("length", [0, 100])
 def test_a_damaged_cache_is_made_anew(tmp_path, kind, length):
     copy = Copy(tmp_path)

@@ -5,8 +5,7 @@ import pytest
 from numba.core import event
 
 import fastbp
-from fastbp.kernels.base import jit
-from fastbp.kernels.entry import embed_calls, run
+from fastbp.kernels.entry import embed_calls, embed_server, run
 from support import processes
 from support.cases import CASES
 from support.internals import core
@@ -15,18 +14,18 @@ IMPORT = """
 from numba.core import event
 with event.install_recorder("numba:compile") as compiled:
     import fastbp
-    from fastbp.kernels.base import jit
-    from fastbp.kernels.entry import run
+    from fastbp.kernels.entry import embed_server, run
     net = fastbp.Network([3, 4, 2], output="softmax", seed=0)
     fastbp.Trainer(net, loss="cross_entropy", optimizer=fastbp.Adam(), seed=0)
     net.set_parameters(net.weights, net.biases)
-print(len(compiled.buffer), jit._KEPT, run.code.cache_info().currsize, run.parallel.signatures)
+loaded = run.code.cache_info().currsize, embed_server.serve.cache_info().currsize
+print(len(compiled.buffer), loaded, run.parallel.signatures)
 """
 
 
 @pytest.mark.process
 def test_import_and_making_a_trainer_compile_and_load_nothing():
-    assert processes.run(IMPORT) == "0 [] 0 []\n"
+    assert processes.run(IMPORT) == "0 (0, 0) []\n"
 
 
 def use_all(dtype):
@@ -53,13 +52,15 @@ def loaded():
     quick = [
         kind.cache_info().currsize
         for kind in (
+            run.code,
+            embed_server.serve,
             embed_calls.fast_step,
             embed_calls.table_step,
             embed_calls.fast_predict,
             embed_calls.table_predict,
         )
     ]
-    return len(jit._KEPT), len(run.parallel.signatures), quick
+    return len(run.parallel.signatures), quick
 
 
 def report(dtype):

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+from numba.core.registry import cpu_target
 from numba.core.runtime import rtsys
 
 
@@ -18,11 +19,17 @@ def every_call(it, X=None, y=None, out=None):
     trainer.net.predict(X, out=out)
 
 
+def counts():
+    """Counters of Numba's run time, which starts with the first function that needs it."""
+    rtsys.initialize(cpu_target.target_context)
+    return rtsys.get_allocation_stats()
+
+
 def allocations(work):
     """(allocations of Numba's run time, those not freed since) of a call."""
-    before = rtsys.get_allocation_stats()
+    before = counts()
     work()
-    after = rtsys.get_allocation_stats()
+    after = counts()
     made = [new - old for old, new in zip(before, after, strict=True)]
-    counts = SimpleNamespace(**dict(zip(before._fields, made, strict=True)))
-    return counts.alloc + counts.mi_alloc, counts.alloc - counts.free
+    done = SimpleNamespace(**dict(zip(before._fields, made, strict=True)))
+    return done.alloc + done.mi_alloc, done.alloc - done.free

@@ -120,9 +120,9 @@ def gather_rows_stage(job, data, order, first, rows, target):
 def shuffle_stage(given, seed, epoch, order):
     """``shuffle``, or with ``given`` rows ``reorder``."""
     if given:
-        shuffle.reorder(seed, epoch, order)
+        shuffle.reorder(seed, epoch, address(order), len(order))
     else:
-        shuffle.shuffle(seed, epoch, order)
+        shuffle.shuffle(seed, epoch, address(order), len(order))
 
 
 def vector_lanes(dtype):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fastbp.kernels.base import jit, kernel_cache, width
+from fastbp.kernels.base import front_end, late_code, machine_code, width
 from fastbp.kernels.entry import run
 
 FILES = (
@@ -35,12 +35,11 @@ REGISTERS = {512: "zmm", 256: "ymm", 128: "xmm"}
 
 
 def assembly():
-    """Of the stages, compiled anew: what comes out of a cache has none."""
-    cached = kernel_cache.StampedCache
-    load, cached.load_overload = cached.load_overload, lambda *_: None
-    run.code(4, False)
-    cached.load_overload = load
-    return jit._KEPT[-1]._library.get_asm_str()
+    """Of the stages."""
+    module = front_end.module_of("stages", run._CALLS[4, False], run._SIGNATURE)
+    late_code.link_into(module)
+    machine_code.compiled(module)
+    return machine_code.target_machine().emit_assembly(module)
 
 
 def check_registers(bits):

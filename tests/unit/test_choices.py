@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from fastbp.kernels.base import choices, kernel_cache
+from fastbp.kernels.base import cache_folder, cached_code, choices, code_stamp, kernel_cache
 from fastbp.kernels.base.choices import CANDIDATES, DEFAULT, Choice, Walk
 from fastbp.kernels.primitives import trial
 from support import processes
@@ -93,7 +93,7 @@ def test_another_text_is_refused(text):
 def folder(tmp_path, monkeypatch):
     """An empty folder of kernels, and a trial that counts its calls."""
     monkeypatch.delenv("FASTBP_TILE", raising=False)
-    monkeypatch.setattr(choices, "cache_folder", lambda: tmp_path / "kernels")
+    monkeypatch.setattr(code_stamp, "cache_folder", lambda: tmp_path / "kernels")
     calls = []
     monkeypatch.setattr(choices, "_trial", lambda: calls.append(0) or (EVERY[0], {"down": "1.0"}))
     found = choices._found.__wrapped__
@@ -117,9 +117,14 @@ def test_a_damaged_file_is_measured_anew(folder, text):
     assert json.loads((place / choices.FILE).read_text(encoding="ascii"))["choice"] == str(EVERY[0])
 
 
-def test_a_folder_that_cannot_be_written_costs_a_trial(folder):
+def refuse(**_options):
+    raise PermissionError
+
+
+def test_a_folder_that_cannot_be_written_costs_a_trial(folder, monkeypatch):
     place, calls, found = folder
-    place.touch()
+    place.mkdir()
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
     assert found() == (EVERY[0], "measured on this machine, and not kept")
     assert calls == [0]
 
@@ -136,7 +141,7 @@ def test_a_setting_measures_nothing(folder, monkeypatch, setting, choice):
 
 def test_without_a_folder_nothing_is_measured(folder, monkeypatch):
     _, calls, found = folder
-    monkeypatch.setattr(choices, "cache_folder", lambda: None)
+    monkeypatch.setattr(cache_folder, "path_of", lambda _name: None)
     assert found()[0] == DEFAULT
     assert calls == []
 
@@ -145,8 +150,8 @@ def test_each_choice_has_cached_files_of_its_own(monkeypatch):
     names = set()
     for choice in EVERY:
         monkeypatch.setattr(choices, "current", lambda one=choice: one)
-        names.add(kernel_cache._StampedImpl(slower).filename_base)
-    assert len(names) == len(EVERY)
+        names |= {kernel_cache._StampedImpl(slower).filename_base, cached_code._path("name")}
+    assert len(names) == 2 * len(EVERY)
 
 
 # Bits

@@ -1,0 +1,11 @@
+"""What a wheel ships: the LLVM modules of all C functions (base/shipped.py)."""
+
+from pathlib import Path
+
+from . import embed_server, run
+
+
+def ship(folder: Path) -> None:
+    """Write the modules into a folder, for the vector width of this process."""
+    for part in (run, embed_server):
+        part.ship(folder)
