@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from .base import Callback, FitState
@@ -60,7 +61,8 @@ class Bar(Callback):
         except Exception:  # noqa: BLE001 - whatever a host's stderr raises: closed, a broken pipe
             bar, self._bar = self._bar, None
             if bar is not None:
-                bar.disable = True  # tqdm would try once more when the bar is collected
+                with suppress(Exception):  # or tqdm would try once more when it is collected
+                    bar.close()
 
     def _open(self, state: FitState) -> None:
         from tqdm.auto import tqdm  # late: it would lengthen the import of fastbp

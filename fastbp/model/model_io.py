@@ -12,7 +12,6 @@ The tensors of a file, in natural shapes and the network's dtype:
 """
 
 import os
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations, pairwise
 from typing import Any, TypeAlias
@@ -23,6 +22,7 @@ from ..common import specs
 from ..common.optional import need
 from ..common.types import Array
 from ..data import scaling
+from ..kernels.base import caution
 from ..storage import model_file, tree_codec
 from ..storage.safetensors_format import short
 from .network import Network
@@ -81,7 +81,7 @@ def load(
             meta, found = _of_checkpoint(meta, found)
         net = from_dict(meta, found, functions)
     if kind == "checkpoint":
-        warnings.warn(
+        caution.warn(
             f"{os.fspath(path)!r} is a checkpoint: this is its network, without the trainer, which "
             "fastbp.Trainer.load loads, too",
             stacklevel=2,

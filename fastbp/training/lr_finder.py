@@ -5,7 +5,6 @@ exponential steps, smoothing and a stop as in fastai.
 """
 
 import math
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import numpy as np
 from ..common import checks
 from ..common.optional import need
 from ..common.types import Floats
+from ..kernels.base import caution
 from ..kernels.tables import job_table, settings
 from ..runtime.arrays import Dataset
 from ..runtime.job import Job
@@ -57,7 +57,7 @@ class LRCurve:
     def suggestion(self) -> float:
         """The suggested learning rate: see the class."""
         if self.is_open:
-            warnings.warn(
+            caution.warn(
                 f"the loss was lowest at the highest rate that find_lr tried, {self.lrs[-1]:g}: it "
                 "may fall further. Pass a larger end_lr; this suggestion is a tenth of the edge",
                 stacklevel=2,

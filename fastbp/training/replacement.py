@@ -25,7 +25,7 @@ def replaced(core: TrainerCore, changes: dict[str, Any]) -> TrainerCore:
         if core.is_balanced and len(new.class_weights) == len(core.class_weights):
             new.class_weights = core.class_weights
         new.epoch, new.history, new.workers = core.epoch, core.history, core.workers
-        new.settled_lr = new.lr
+        new.settled_lr = new.lr if "optimizer" in changes else core.settled_lr
     return new
 
 

@@ -175,7 +175,7 @@ def test_a_minimum_at_the_edge_is_not_suggested_without_a_word():
     assert found.is_open
     assert "suggestion 0.0001" in repr(found)
     with pytest.warns(
-        UserWarning, match=r"highest rate that find_lr tried, 0\.001, .*larger end_lr"
+        UserWarning, match=r"highest rate that find_lr tried, 0\.001: .*larger end_lr"
     ):
         assert found.suggestion == pytest.approx(1e-4)
     assert 1e-4 < trainer.find_lr(X, y).suggestion < 1  # and no warning

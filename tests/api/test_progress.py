@@ -3,11 +3,13 @@
 import io
 import re
 import sys
+import warnings
 from types import SimpleNamespace
 
 import pytest
 
 import fastbp
+from fastbp.kernels.base import caution
 from fastbp.runtime import compiled_engine
 from support import processes
 from support.cases import THREE_CLASSES
@@ -208,3 +210,21 @@ print("tqdm" in sys.modules)
 @pytest.mark.process
 def test_tqdm_is_imported_only_where_a_bar_is_shown():
     assert processes.run(LATE) == "False\nTrue\n"
+
+
+@pytest.mark.parametrize("stream", [closed, BrokenPipe, object], ids=lambda kind: kind.__name__)
+def test_a_warning_ends_nothing_whatever_stderr_is(stream, monkeypatch):
+    monkeypatch.setattr("sys.stderr", stream())
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr("warnings.showwarning", show_on_stderr)
+        for _ in range(3):
+            caution.warn("a word")
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="a word"):
+            caution.warn("a word")
+
+
+def show_on_stderr(message, *_):
+    """As Python does, without pytest's collection."""
+    sys.stderr.write(str(message))
