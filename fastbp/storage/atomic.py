@@ -25,12 +25,16 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     place = target(path)
     unfinished.remove_orphans(place.parent)
-    with unfinished.named_file(place.parent) as (partial, file):
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(place)
+    try:
+        with unfinished.named_file(place.parent) as (partial, file):
+            with file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(place)
+    except OSError as error:  # of a disk that is full or read-only: it names the unfinished file
+        error.add_note(f"{str(place)!r} was to be written, and is as it was before")
+        raise
     _synchronize(place.parent)
 
 

@@ -15,7 +15,7 @@ LIBRARY = (
     Break(
         "no_fsync_of_the_file",
         "fastbp/storage/atomic.py",
-        "            os.fsync(file.fileno())\n",
+        "                os.fsync(file.fileno())\n",
         "",
         MODEL_FILE + "test_it_is_on_the_disk_before_it_takes_the_place_of_another",
     ),
