@@ -3,8 +3,6 @@
 The examples in docstrings assume ``import numpy as np`` and ``import fastbp``.
 """
 
-from importlib.metadata import version
-
 from . import embed, schedules
 from .callbacks.base import Callback, FitState, LambdaCallback, StopTraining
 from .callbacks.history import History
@@ -23,7 +21,7 @@ from .moved import find_moved_modules
 from .startup import warmup
 from .training.trainer import Trainer
 
-__version__ = version("fastbp")
+__version__ = "0.1.0"
 
 find_moved_modules(__name__)
 

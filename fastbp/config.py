@@ -6,7 +6,7 @@ import llvmlite
 import numba
 import numpy as np
 
-from .kernels.base import choices, code_stamp, width
+from .kernels.base import choices, code_stamp, no_jit, width
 from .runtime import threads
 
 
@@ -31,11 +31,17 @@ def show_config() -> None:
         "vector width": f"{width.BITS} bits: {width.lanes(4)} float32, {width.lanes(8)} float64",
         "threads": f"{threads.maximum('auto')} of {numba.config.NUMBA_NUM_THREADS}",
         "threading layer": _threading_layer(),
-        "tile": f"{choices.current()} ({choices.reason()})",
+        "tile": _tile(),
         "kernel cache": str(code_stamp.cache_folder() or "none: set NUMBA_CACHE_DIR"),
     }
     for key, value in lines.items():
         print(f"{key + ':':17}{value}")
+
+
+def _tile() -> str:
+    if no_jit.IS_SET:  # a choice may have to be measured
+        return "none: NUMBA_DISABLE_JIT is set, and nothing is compiled"
+    return f"{choices.current()} ({choices.reason()})"
 
 
 def _threading_layer() -> str:

@@ -25,10 +25,11 @@ STEP, EPOCH = EVENTS[1:3]
 
 
 class StopTraining(Exception):
-    """A callback raises it to end fit, which returns the History of the complete epochs.
+    """A callback raises it to end fit, which returns the History.
 
-    The other callbacks get the same event first. The updates of an incomplete epoch stay; the next
-    fit begins that epoch anew.
+    The other callbacks get the same event first. The updates of an incomplete epoch stay, and its
+    part that was trained is the last entry of the History: the mean loss over the rows taken, and
+    the validation after them. The next fit begins that epoch anew.
 
     Args:
         args: of an Exception.
@@ -63,6 +64,8 @@ class FitState:
         epochs: number of epochs asked for.
         rows: rows of an epoch; with ``fit_batches`` those of the last complete epoch, 0 before.
         history: of the complete epochs; a callback may add a column, one value an epoch.
+        is_cut: in on_fit_end, whether history ends with an entry for a part of an epoch, which
+            StopTraining has cut.
         steps: batches taken in this call.
         samples: rows of these batches.
         step_loss: in on_step_end, the loss of the batch before its update; nan where no callback
@@ -86,15 +89,16 @@ class FitState:
     samples: int = 0
     step_loss: float = math.nan
     error: BaseException | None = None
+    is_cut: bool = False
 
     @property
     def epoch(self) -> int:
         """Number of complete epochs."""
-        return len(self.history.get("loss", ()))
+        return len(self.history.get("loss", ())) - self.is_cut
 
     @property
     def values(self) -> dict[str, float]:
-        """The history's values of the last complete epoch."""
+        """The last values of the history, which are those of the last complete epoch."""
         return {key: column[-1] for key, column in self.history.items()}
 
 
@@ -108,7 +112,7 @@ class Callback:
 
     Any other exception ends fit and reaches its caller; the updates before it stay. Then, as after
     Ctrl-C or a loss that is not finite, each callback whose on_fit_begin has returned gets
-    on_fit_end, in reverse order.
+    on_fit_end, in reverse order; those with run_last after the others.
 
     Attributes:
         step_interval: on_step_end comes after this number of updates, 0 for never. The batches in
@@ -225,7 +229,8 @@ class CallbackList:
     step_interval: callbacks hear of updates at multiples of it; 0 where none does. stopped: whether
     a callback has raised StopTraining. stopped_permanently: whether a resumed fit stops as well.
     event: STEP or EPOCH while callbacks are told of one, else empty. n_notified: the number of its
-    listeners that have been told, or are being told.
+    listeners that have been told, or are being told. A callback with a method ``between_calls`` is
+    told after each compiled call, ten times a second or more often.
     """
 
     def __init__(self, callbacks: Sequence[Callback], bar: "Bar | None", state: FitState) -> None:
@@ -238,8 +243,10 @@ class CallbackList:
         self._all = [*self.callbacks, bar] if bar else self.callbacks
         of_steps = [c for c in _overriding(STEP, self._all) if c.step_interval]
         self._listeners = {STEP: of_steps, EPOCH: _overriding(EPOCH, self._all)}
+        self._between = [c.between_calls for c in callbacks if hasattr(c, "between_calls")]
         self._begun: list[Callback] = []
-        self._saved_states: list[dict[str, Any]] = []
+        self._saved_states: list[dict[str, Any] | None] = []
+        self._heard: list[Callback] = []
         self.is_on, self.each_epoch = bool(self._all), bool(self._listeners[EPOCH])
         self.step_interval = math.gcd(*(callback.step_interval for callback in of_steps))
 
@@ -250,7 +257,8 @@ class CallbackList:
             self._begun.append(callback)
         if self._saved_states:
             for callback, state in zip(self.callbacks, self._saved_states, strict=True):
-                callback.load_state_dict(state)
+                if state is not None:
+                    callback.load_state_dict(state)
             self._saved_states = []
 
     def advance(self, epochs: int, row: int, batch: int) -> None:
@@ -261,51 +269,76 @@ class CallbackList:
 
     def end_step(self) -> None:
         """Tell them of an update."""
-        self._announce(STEP, 0)
+        self._announce(STEP)
 
     def end_epoch(self) -> None:
         """Tell them of an epoch."""
-        self._announce(EPOCH, 0)
+        self._announce(EPOCH)
 
     def to_dict(self) -> dict[str, Any]:
         """The state of the callbacks for a checkpoint."""
+        saved = self._saved_states or [None] * len(self.callbacks)
+        states = [
+            callback.state_dict() if state is None else state
+            for callback, state in zip(self.callbacks, saved, strict=True)
+        ]
         return {
             "stopped": self.stopped_permanently,
             "event": self.event,
             "told": self.n_notified,
             "step_loss": self.state.step_loss,
-            "states": self._saved_states or [callback.state_dict() for callback in self.callbacks],
+            "states": states,
         }
 
-    def restore(self, described: dict[str, Any]) -> None:
-        """Return to where ``to_dict`` was called; ValueError for what it cannot have returned."""
+    def counterparts(self, names: list[str]) -> list[Callback] | None:
+        """The callbacks that those of these classes go on as, in their order; None without them.
+
+        There may be others between them.
+        """
+        rest = iter(self.callbacks)
+        found = [next((c for c in rest if type(c).__name__ == name), None) for name in names]
+        known = [callback for callback in found if callback is not None]
+        return known if len(known) == len(names) else None
+
+    def restore(self, described: dict[str, Any], saved: list[Callback]) -> None:
+        """Return to where ``to_dict`` was called; ValueError for what it cannot have returned.
+
+        saved: the callbacks that there were. Others, which have been added since, hear of events
+        from the next one on.
+        """
         get = partial(tree_codec.get, described)
         stopped, step_loss = get("stopped", bool), get("step_loss", float)
         event = get("event", lambda value: value in ("", STEP, EPOCH))
         n_notified = get("told", lambda value: type(value) is int and value >= 0)
-        states = get("states", lambda value: is_states(value, len(self.callbacks)))
+        states = get("states", lambda value: is_states(value, len(saved)))
+        by_callback = dict(zip(map(id, saved), states, strict=True))
         self.stopped = self.stopped_permanently = stopped
-        self.event, self.n_notified, self.state.step_loss, self._saved_states = (
-            event,
-            n_notified,
-            step_loss,
-            states,
-        )
+        self.event, self.state.step_loss = event, step_loss
+        self._saved_states = [by_callback.get(id(callback)) for callback in self.callbacks]
+        if event:
+            old = [c for c in self._listeners[event] if id(c) in by_callback]
+            self._heard = [c for c in self._listeners[event] if c not in old[n_notified:]]
+            self.n_notified = len(self._heard)
 
     def finish_event(self) -> None:
         """Tell the listeners of the saved event that had not been told before the checkpoint."""
         if self.event:
-            self._announce(self.event, self.n_notified)
+            self._announce(self.event, self._heard)
+            self._heard = []
 
     def end_call(self) -> None:
-        """Show how far a compiled call has come."""
+        """Show how far a compiled call has come, and ask those that may stop in between."""
+        for method in self._between:
+            self._tell(method)
         if self._bar:
             self._bar.show(self.state)
 
-    def _announce(self, event: str, n_notified: int) -> None:
-        self.event, self.n_notified = event, n_notified
-        for callback in self._listeners[event][n_notified:]:
-            self.n_notified += 1
+    def _announce(self, event: str, heard: Sequence[Callback] = ()) -> None:
+        self.event = event
+        for number, callback in enumerate(self._listeners[event], 1):
+            self.n_notified = number
+            if callback in heard:
+                continue
             if event == EPOCH or self.state.steps % callback.step_interval == 0:
                 self._tell(getattr(callback, event))
         self.event = ""
@@ -328,8 +361,10 @@ class CallbackList:
     ) -> None:
         self.state.error = error
         if self._begun:
+            order = self._begun[::-1]
+            order.sort(key=_runs_last)
             with ExitStack() as ends:  # each is told, even where another raises
-                for callback in self._begun:
+                for callback in reversed(order):  # what is pushed last is called first
                     ends.callback(self._tell, callback.on_fit_end)
 
 

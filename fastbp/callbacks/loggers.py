@@ -49,22 +49,28 @@ class CSVLogger(Callback):
 
     def on_epoch_end(self, state: FitState) -> None:
         """Write a row, and before the first row the names of the columns."""
-        table = csv.writer(self._file, lineterminator="\n")
-        if state.epoch == 1:
-            table.writerow(["epoch", *state.values])
-        table.writerow([state.epoch, *state.values.values()])
-        self._file.flush()
+        self._write_row(state, state.epoch)
 
     def on_fit_end(self, state: FitState) -> None:
-        """Close the file."""
-        self._file.close()
+        """Write a row for a part of an epoch, if there is one, and close the file."""
+        with self._file:
+            if state.is_cut:
+                self._write_row(state, state.epoch + 1)
+
+    def _write_row(self, state: FitState, number: int) -> None:
+        table = csv.writer(self._file, lineterminator="\n")
+        if number == 1:
+            table.writerow(["epoch", *state.values])
+        table.writerow([number, *state.values.values()])
+        self._file.flush()
 
 
 class TimeLimit(Callback):
     """Stops when another epoch, as long as the last one, would exceed a time limit.
 
-    Epochs are always complete, and the first one is always made. A resumed fit has the full time
-    again.
+    An epoch that exceeds it is cut: the clock is looked at ten times a second, and in
+    ``fit_batches`` after each batch. History has the part that was trained, as after
+    ``StopTraining``. A resumed fit goes on within the epoch, and has the full time again.
 
     Args:
         seconds: seconds from the beginning of fit, above 0; callbacks and validation count.
@@ -97,4 +103,9 @@ class TimeLimit(Callback):
         now = time.perf_counter()
         epoch, self._latest = now - self._latest, now
         if now + epoch > self._end:
+            raise StopTraining(resumable=True)
+
+    def between_calls(self, state: FitState) -> None:
+        """Stop within an epoch that exceeds the limit; fit calls it ten times a second."""
+        if time.perf_counter() > self._end:
             raise StopTraining(resumable=True)

@@ -20,8 +20,9 @@ class ModelCheckpoint(Callback):
     The file is complete at any time: a new one replaces it atomically, when it is on the disk.
     ``path`` is the newest file. With ``keep`` above 1 the earlier files, and a copy of the newest,
     lie beside it with the number of updates in their name: run-000001200.safetensors. This callback
-    runs last, so that a file has what other callbacks have done. The last update of a fit is always
-    written, unless fit ended by an error.
+    runs last, so that a file has what other callbacks have done. When fit ends, unless by an error,
+    the trainer is written as it is then: with the best parameters, where ``EarlyStopping`` has
+    brought them back. A relative path is one of the working folder in which fit begins.
 
     Args:
         path: the file.
@@ -60,7 +61,7 @@ class ModelCheckpoint(Callback):
         save_best_only: bool = False,
         mode: str = "auto",
     ) -> None:
-        self._path = Path(path)
+        self._path = self._target = Path(path)
         self._every_epochs = checks.count(every_epochs, "every_epochs")
         if every_updates is not None:
             self.step_interval = checks.count(every_updates, "every_updates")
@@ -89,17 +90,16 @@ class ModelCheckpoint(Callback):
         )
 
     def _begin(self) -> None:
-        self._best, self._written = self._monitor.worst, -1
+        self._best = self._monitor.worst
         self._kept: list[int] = []
 
     def state_dict(self) -> dict[str, Any]:
         """See ``Callback``."""
-        return {"best": self._best, "written": self._written, "kept": self._kept}
+        return {"best": self._best, "kept": self._kept}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See ``Callback``."""
-        self._best, self._written = get(state, "best", float), get(state, "written", int)
-        self._kept = get(state, "kept", _are_counts)
+        self._best, self._kept = get(state, "best", float), get(state, "kept", _are_counts)
 
     def on_fit_begin(self, state: FitState) -> None:
         """Forget an earlier fit.
@@ -108,7 +108,8 @@ class ModelCheckpoint(Callback):
         is given and LBFGS trains, which makes no updates by batches.
         """
         self._begin()
-        atomic.target(self._path)
+        self._target = self._path.absolute()
+        atomic.target(self._target)
         if self.step_interval:
             _check_updates(state)
 
@@ -128,22 +129,22 @@ class ModelCheckpoint(Callback):
 
     def on_fit_end(self, state: FitState) -> None:
         """Write the end, unless an error ended fit."""
-        if state.error is None and not self._save_best_only and self._written != state.steps:
+        if state.error is None and not self._save_best_only:
             self._write(state)
 
     def _write(self, state: FitState) -> None:
-        self._written = state.steps
         if self._keep == 1:
-            state.trainer.save(self._path)
+            state.trainer.save(self._target)
             return
-        old, self._kept = self._kept, [*self._kept, state.steps][-self._keep :]
+        earlier = [steps for steps in self._kept if steps != state.steps]
+        old, self._kept = self._kept, [*earlier, state.steps][-self._keep :]
         for steps in set(old) - set(self._kept):  # first: a file written now knows no more of it
             self._copy_of(steps).unlink(missing_ok=True)
-        state.trainer.save(self._path)
-        _copy(self._path, self._copy_of(state.steps))
+        state.trainer.save(self._target)
+        _copy(self._target, self._copy_of(state.steps))
 
     def _copy_of(self, steps: int) -> Path:
-        return self._path.with_stem(f"{self._path.stem}-{steps:09d}")
+        return self._target.with_stem(f"{self._target.stem}-{steps:09d}")
 
 
 def _copy(path: Path, copy: Path) -> None:

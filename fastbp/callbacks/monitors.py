@@ -6,6 +6,7 @@ from typing import Any
 from ..common import checks
 from ..common.call_repr import as_call
 from ..kernels.tables.arenas import Layer
+from ..model.network import Network
 from ..storage.tree_codec import get
 from .base import Callback, FitState, StopTraining
 
@@ -85,6 +86,9 @@ class EarlyStopping(Callback):
 
     """
 
+    _net: Network
+    _last: list[Layer] | None = None
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -113,20 +117,26 @@ class EarlyStopping(Callback):
     def _begin(self) -> None:
         self.best, self.best_epoch = self._monitor.worst, 0
         self._parameters: list[Layer] | None = None
+        self._last = None
 
     def state_dict(self) -> dict[str, Any]:
-        """See ``Callback``."""
-        return {"best": self.best, "best_epoch": self.best_epoch, "parameters": self._parameters}
+        """See ``Callback``. At the end the network has the best parameters, and "last" the last."""
+        state = {"best": self.best, "best_epoch": self.best_epoch}
+        return state | {"parameters": self._parameters, "last": self._last}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """See ``Callback``."""
+        """See ``Callback``. A fit that had ended goes on from its last parameters."""
         self.best, self.best_epoch = get(state, "best", float), get(state, "best_epoch", int)
-        layers = get(state, "parameters", lambda value: value is None or isinstance(value, list))
-        self._parameters = layers and [tuple(layer) for layer in layers]
+        self._parameters = _layers(state, "parameters")
+        last = _layers({"last": None} | state, "last")  # 0.1.0 wrote none
+        if last is not None:
+            self._parameters = self._net.arrays.layers()
+            self._net.arrays.set_layers(last)
 
     def on_fit_begin(self, state: FitState) -> None:
         """Forget an earlier fit."""
         self._begin()
+        self._net = state.trainer.net
 
     def on_epoch_end(self, state: FitState) -> None:
         """Keep the parameters, or stop."""
@@ -140,9 +150,17 @@ class EarlyStopping(Callback):
 
     def on_fit_end(self, state: FitState) -> None:
         """Restore the best parameters."""
+        vars(self).pop("_net", None)
+        arrays = state.trainer.net.arrays
         if self._parameters:
-            state.trainer.net.arrays.set_layers(self._parameters)
+            self._last = arrays.layers()
+            arrays.set_layers(self._parameters)
             self._parameters = None
+
+
+def _layers(state: dict[str, Any], key: str) -> list[Layer] | None:
+    layers = get(state, key, lambda value: value is None or isinstance(value, list))
+    return layers and [tuple(layer) for layer in layers]
 
 
 class ReduceLROnPlateau(Callback):

@@ -1,6 +1,8 @@
 """The progress bar of fit: tqdm's, for terminals and notebooks."""
 
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from .base import Callback, FitState
@@ -19,32 +21,62 @@ def bar_for(progress: bool | str) -> "Bar | None":
 
 
 def _is_watched() -> bool:
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    """Whether stderr is a terminal or a notebook; hosts put all kinds of objects there."""
+    if "ipykernel" in sys.modules:
+        return True
+    try:
+        return bool(sys.stderr.isatty())
+    except Exception:  # noqa: BLE001 - whatever a host's object raises: closed, without isatty
+        return False
 
 
 class Bar(Callback):
-    """Shows the rows done of those of all epochs, the speed, and the last epoch's values."""
+    """Shows the rows done of those of all epochs, the speed, and the last epoch's values.
 
-    _bar: Any
+    Where stderr cannot be written to (any more), there is no bar, and the fit goes on.
+    """
+
+    _bar: Any = None
 
     def on_fit_begin(self, state: FitState) -> None:
         """Show it."""
-        from tqdm.auto import tqdm  # late: it would lengthen the import of fastbp
-
-        total = state.epochs * state.rows or None  # a stream's length is not known
-        self._bar = tqdm(total=total, unit=" samples", unit_scale=True, dynamic_ncols=True)
+        self._draw(self._open, state)
         self.show(state)
 
     def show(self, state: FitState) -> None:
         """Bring it up to date; it is drawn ten times a second at most."""
+        if self._bar is not None:
+            self._draw(self._update, state)
+
+    def on_fit_end(self, state: FitState) -> None:
+        """Leave it as it stands."""
+        self.show(state)
+        if self._bar is not None:
+            self._draw(self._close, state)
+
+    def _draw(self, part: Callable[[FitState], None], state: FitState) -> None:
+        """Draw, and give the bar up where that fails."""
+        try:
+            part(state)
+        except Exception:  # noqa: BLE001 - whatever a host's stderr raises: closed, a broken pipe
+            bar, self._bar = self._bar, None
+            if bar is not None:
+                with suppress(Exception):  # or tqdm would try once more when it is collected
+                    bar.close()
+
+    def _open(self, state: FitState) -> None:
+        from tqdm.auto import tqdm  # late: it would lengthen the import of fastbp
+
+        total = state.epochs * state.rows or None  # a stream's length is not known
+        self._bar = tqdm(total=total, unit=" samples", unit_scale=True, dynamic_ncols=True)
+
+    def _update(self, state: FitState) -> None:
         epoch = min(state.epoch + 1, state.epochs)
         self._bar.set_description_str(f"epoch {epoch}/{state.epochs}", refresh=False)
         self._bar.set_postfix_str(_numbers(state.values), refresh=False)
         self._bar.update(state.samples - self._bar.n)
 
-    def on_fit_end(self, state: FitState) -> None:
-        """Leave it as it stands."""
-        self.show(state)
+    def _close(self, _state: FitState) -> None:
         self._bar.close()
 
 

@@ -66,7 +66,8 @@ INITIALIZERS = {
         Initializer("lecun_uniform", _uniform(_lecun)),
         Initializer("normal", lambda rng, n_in, n_out: rng.standard_normal((n_in, n_out))),
         Initializer("uniform", lambda rng, n_in, n_out: rng.random((n_in, n_out))),
-        Initializer("zeros", lambda _rng, n_in, n_out: np.zeros((n_in, n_out))),
+        # A view of one zero: where a file is loaded there is no memory for another copy.
+        Initializer("zeros", lambda _rng, n_in, n_out: np.broadcast_to(0.0, (n_in, n_out))),
     )
 }
 

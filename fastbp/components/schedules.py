@@ -298,8 +298,8 @@ def check_length(schedule: Schedule, made: int, more: int) -> None:
     if total is not None and made + more > total:
         raise ValueError(
             f"{schedule!r} is for {total} updates, but {made} have been made and {more} more are "
-            "asked for: give it more updates, or train fewer epochs. An epoch has "
-            "ceil(rows / batch_size) updates"
+            "asked for: train less, or go on with a longer one, trainer = "
+            "trainer.replace(schedule=...). An epoch has ceil(rows / batch_size) updates"
         )
 
 

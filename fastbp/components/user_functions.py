@@ -9,7 +9,7 @@ import numpy as np
 from numba import carray, types
 from numba.core.registry import CPUDispatcher
 
-from ..kernels.base import jit
+from ..kernels.base import jit, no_jit
 
 STEP, TOLERANCE = 1e-6, 1e-4
 """Step of the central differences in float64, and the tolerance of a comparison with them. Their
@@ -29,6 +29,7 @@ def not_compiled(known: Iterable[str], function: object, argument: str) -> str:
     return (
         f"{argument} is {function!r}, of type {type(function).__name__}: it must be one of "
         f"{', '.join(map(repr, known))}, or a function that numba.njit has compiled"
+        f"{' (NUMBA_DISABLE_JIT is set: it compiles none)' if no_jit.IS_SET else ''}"
     )
 
 

@@ -22,7 +22,8 @@ from ..common import specs
 from ..common.optional import need
 from ..common.types import Array
 from ..data import scaling
-from ..storage import model_file
+from ..kernels.base import caution
+from ..storage import model_file, tree_codec
 from ..storage.safetensors_format import short
 from .network import Network
 from .network_checks import DTYPES
@@ -32,6 +33,8 @@ Shapes: TypeAlias = dict[str, tuple[int, ...]]
 
 PARTS = ("weight", "bias", "gain", "shift")
 UNITS = ("input_mean", "input_scale", "target_mean", "target_scale")
+TENSORS_OF_NETWORK = {"model": "", "checkpoint": "network."}
+"""The kinds of files that hold a network, and what the names of its tensors begin with."""
 KEYS = {"sizes", "activations", "dtype", "layer_norm", "residual", "seed"}
 
 
@@ -45,6 +48,7 @@ def load(
 ) -> Network:
     """Load the network that ``Network.save`` wrote; on the same machine it predicts the same bits.
 
+    Of a checkpoint, which ``Trainer.save`` wrote, it loads the network alone, with a UserWarning.
     Loading runs no code from the file and imports nothing by a name in it: a file from someone else
     can be wrong, but cannot do harm.
 
@@ -56,8 +60,8 @@ def load(
             was saved; further functions are ignored.
 
     Raises:
-        ValueError: the file is not a model file, is damaged or of a newer format, or ``functions``
-            lacks a function.
+        ValueError: the file is neither a model nor a checkpoint, is damaged or of a newer format,
+            or ``functions`` lacks a function.
         TypeError: an argument is not as above.
         OSError: the file cannot be read.
 
@@ -71,9 +75,32 @@ def load(
         raise TypeError(
             f"functions is a {type(functions).__name__}, expected a dict of functions by name"
         )
-    meta, found = model_file.read(path, "model", verify)
+    kind, meta, found = model_file.read_parts(path, TENSORS_OF_NETWORK, verify)
     with model_file.naming(path):
-        return from_dict(meta, found, functions)
+        if kind == "checkpoint":
+            meta, found = _of_checkpoint(meta, found)
+        net = from_dict(meta, found, functions)
+    if kind == "checkpoint":
+        caution.warn(
+            f"{os.fspath(path)!r} is a checkpoint: this is its network, without the trainer, which "
+            "fastbp.Trainer.load loads, too",
+            stacklevel=2,
+        )
+    return net
+
+
+def _of_checkpoint(
+    meta: dict[str, Any], tensors: dict[str, Array]
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """What ``from_dict`` takes, out of a checkpoint (training/checkpoints.py)."""
+    tree = tree_codec.unpack(tree_codec.get(meta, "network", dict), tensors)
+    if tensors:
+        raise ValueError(f"tensor {min(tensors)!r:.80} is not used")
+    return tree_codec.get(tree, "meta", dict), tree_codec.get(tree, "tensors", _are_tensors)
+
+
+def _are_tensors(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(one, np.ndarray) for one in value.values())
 
 
 def from_torch(module: Any) -> Network:
@@ -147,7 +174,7 @@ def from_dict(
     _check_arguments(**arguments)
     _check_tensors(tensors, sizes, meta["dtype"], meta["layer_norm"])
     net = Network.blank(sizes, kinds[:-1], kinds[-1], **arguments)
-    net.arrays.set_layers(_layers(tensors, len(sizes) - 1))
+    net.arrays.write_layers(_layers(tensors, len(sizes) - 1))
     units = {name: tensors[name] for name in UNITS if name in tensors}
     if units:
         net.set_scaling(**units)
@@ -262,8 +289,17 @@ def _shapes_of_units(tensors: Mapping[str, Array], sizes: list[int]) -> Shapes:
     return shapes
 
 
+ELEMENTS_AT_ONCE = 2**20
+"""The number of elements whose values are checked at a time: a network may fill half of memory."""
+
+
 def _check_finite(array: Array, name: str, remedy: str) -> None:
-    bad = ~np.isfinite(array)
-    if bad.any():
-        place = tuple(int(i) for i in np.unravel_index(bad.argmax(), bad.shape))
-        raise ValueError(f"{name} has {array[place]} at {place}, expected finite numbers: {remedy}")
+    flat = array.reshape(-1)
+    for start in range(0, array.size, ELEMENTS_AT_ONCE):
+        finite = np.isfinite(flat[start : start + ELEMENTS_AT_ONCE])
+        if not finite.all():
+            first = start + int(finite.argmin())
+            place = tuple(int(i) for i in np.unravel_index(first, array.shape))
+            raise ValueError(
+                f"{name} has {array[place]} at {place}, expected finite numbers: {remedy}"
+            )

@@ -1,7 +1,7 @@
 """The network: layer sizes, activations, and the parameters."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Self
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from numpy import empty, ndarray
 
 from ..common import checks
+from ..common.attributes import Guarded
 from ..common.optional import need
 from ..common.types import Array, Floats
 from ..components import activations, initializers, user_functions
@@ -24,7 +25,7 @@ from . import network_checks
 from .network_arrays import NetworkArrays, initial_layers
 
 
-class Network:
+class Network(Guarded):
     """A multilayer perceptron: fully connected layers, an activation after each.
 
     Its repr is the call that makes it, with the number of parameters as a comment.
@@ -59,6 +60,8 @@ class Network:
 
     """
 
+    arrays: NetworkArrays
+    _remedies = network_checks.REMEDIES
     _init = "auto"  # of pickles of 0.1.0, which did not keep theirs
 
     def __init__(
@@ -136,8 +139,8 @@ class Network:
             ),
         )
 
-    def _make_arrays(self, layers: list[arenas.Layer], scaled: Scaling) -> None:
-        self.arrays = NetworkArrays(self._spec(), self._activations, layers, scaled)
+    def _make_arrays(self, layers: Iterable[arenas.Layer], scaled: Scaling) -> None:
+        vars(self)["arrays"] = NetworkArrays(self._spec(), self._activations, layers, scaled)
         self._fast_path: fast_path.Prediction | None = None
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The arrays of a network, laid out for the kernels of this machine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Protocol
@@ -46,7 +46,7 @@ class NetworkArrays:
         self,
         spec: layout.PlanSpec,
         activations: tuple[Activation, ...],
-        layers: Sequence[arenas.Layer],
+        layers: Iterable[arenas.Layer],
         scaling_: Scaling,
     ) -> None:
         self.spec, self.activations, self.scaling = spec, activations, scaling_
@@ -83,6 +83,11 @@ class NetworkArrays:
     def part(self, number: int) -> list[Array]:
         """Part ``number`` of every layer that has it: weights, biases, gains, shifts."""
         return [layer[number] for layer in self.layers() if len(layer) > number]
+
+    def write_layers(self, layers: Iterable[arenas.Layer]) -> None:
+        """Fill a network of zeros with finite layers of its shapes and dtype."""
+        with exclusive(self.lock):
+            arenas.write_layers(self.plan, self.parameters, layers)
 
     def set_layers(self, layers: Sequence[arenas.Layer]) -> None:
         """``set_parameters`` to what ``layers`` returned."""
@@ -160,14 +165,11 @@ class NetworkArrays:
 
 def initial_layers(
     spec: layout.PlanSpec, activations: tuple[Activation, ...], init: str, seed: int
-) -> list[arenas.Layer]:
-    """The parameters of a new network. init: the rule of its weights."""
+) -> Iterator[arenas.Layer]:
+    """The parameters of a new network, layer by layer. init: the rule of its weights."""
     rng = np.random.default_rng(seed)
-    layers: list[arenas.Layer] = [
-        (initializers.initial_weights(init, a.rectifier, n_in, n_out, rng), np.zeros(n_out))
-        for (n_in, n_out), a in zip(pairwise(spec.sizes), activations, strict=True)
-    ]
-    if not spec.layer_norm:
-        return layers
-    hidden = [(W, b, np.ones(len(b)), np.zeros(len(b))) for W, b in layers[:-1]]
-    return [*hidden, layers[-1]]
+    of_layers = zip(pairwise(spec.sizes), activations, spec.normalized, strict=True)
+    for (n_in, n_out), a, is_normalized in of_layers:
+        weights = initializers.initial_weights(init, a.rectifier, n_in, n_out, rng)
+        norm = (np.ones(n_out), np.zeros(n_out)) if is_normalized else ()
+        yield weights, np.zeros(n_out), *norm

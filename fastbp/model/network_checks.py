@@ -14,6 +14,21 @@ from ..kernels.tables import layout
 DTYPES = {name: np.dtype(name) for name in ("float32", "float64")}
 
 
+_NEW = "it is fixed when the network is made: make a new Network"
+_PARAMETERS = "call set_parameters"
+_SCALING = "call set_scaling, or standardize"
+
+REMEDIES = {
+    **dict.fromkeys(
+        ("sizes", "activation", "activations", "output", "init", "seed", "dtype"), _NEW
+    ),
+    **dict.fromkeys(("layer_norm", "residual", "custom_activations", "own_activations"), _NEW),
+    **dict.fromkeys(("weights", "biases", "gains", "shifts", "W", "b", "coefs_"), _PARAMETERS),
+    **dict.fromkeys(("input_mean", "input_scale", "target_mean", "target_scale"), _SCALING),
+}
+"""Attributes of a Network that cannot be set, and what to do instead."""
+
+
 def as_sizes(sizes: Any) -> tuple[int, ...]:
     """``sizes`` as integers >= 1, at least two. ValueError or TypeError for anything else."""
     try:

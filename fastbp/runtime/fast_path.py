@@ -9,9 +9,10 @@ import math
 from collections.abc import Callable
 from typing import TypeAlias
 
-from ..common.types import Array
+from ..common.types import Array, Floats
 from ..data.tables import address
 from ..kernels.entry import embed_calls
+from ..kernels.tables import settings
 from . import chunking, compiled_engine, threads
 from .arrays import Dataset, TrainingArrays
 from .compiled_model import Model
@@ -53,6 +54,20 @@ def step(model: Model) -> Step:
     """The fast path of a trainer's step."""
     code = embed_calls.fast_step(model.parameters.itemsize)
     return code, address(model.header), embed_calls.table_step(), model
+
+
+def until(total: int, hyper: Floats, path: Step) -> Step:
+    """A path that makes no update where ``total`` updates have been made."""
+    code, header, table_code, model = path
+    made, place = hyper.data, int(settings.UPDATES)  # twice as fast as the array itself
+
+    def limited(header: int, X: Array, y: Array) -> float:
+        return code(header, X, y) if made[place] < total else math.nan
+
+    def limited_table(header: int, x: Descriptor, y: Descriptor) -> float:
+        return table_code(header, x, y) if made[place] < total else math.nan
+
+    return limited, header, limited_table, model
 
 
 def step_of(path: Step, data: Dataset) -> float:

@@ -9,12 +9,12 @@ child whose threads would fail uses one thread: every region has one worker, wit
 import os
 import sys
 import threading
-import warnings
 from typing import Any
 
 import numba
 from numba.core.compiler_lock import global_compiler_lock
 
+from ..kernels.base import caution
 from . import model_handle, threads
 
 is_child = False
@@ -33,7 +33,7 @@ def can_split() -> bool:
     if _is_single and not _has_warned:
         _has_warned = True
         layer = numba.threading_layer()
-        warnings.warn(
+        caution.warn(
             f"this process was forked from one that had used Numba's threading layer {layer!r}, "
             "whose threads cannot go on in it: fastbp computes in one thread here, with the same "
             "results. For more, start processes by multiprocessing.get_context('spawn'), or set "

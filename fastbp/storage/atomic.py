@@ -2,14 +2,12 @@
 
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-PREFIX, SUFFIX = ".fastbp-", ".tmp"
-"""What names of unfinished files begin and end with. A killed process leaves such a file behind."""
+from . import unfinished
 
 NO_SYNC = (errno.EINVAL, errno.ENOTSUP)
 """The errors of file systems that cannot synchronize folders."""
@@ -20,21 +18,23 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A new file to write to, which replaces ``path`` when the block ends without an exception.
 
     ``path`` is the old file or the new one, complete, even after a crash of the machine: the new
-    one lies in the same folder until it is on the disk. If the block raises, nothing has changed. A
-    link is followed. Permissions are those of any new file. OSError where the folder does not
-    exist, or ``path`` is something else than a file.
+    one lies in the same folder until it is on the disk. If the block raises, nothing has changed.
+    What killed processes left unfinished in the folder is removed first. A link is followed.
+    Permissions are those of any new file. OSError where the folder does not exist, or ``path`` is
+    something else than a file.
     """
     place = target(path)
-    # The name has 28 characters, however long the file's own name is. "x" never opens an old file.
-    partial = place.with_name(f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}")
+    unfinished.remove_orphans(place.parent)
     try:
-        with partial.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(place)
-    finally:
-        partial.unlink(missing_ok=True)
+        with unfinished.named_file(place.parent) as (partial, file):
+            with file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(place)
+    except OSError as error:  # of a disk that is full or read-only: it names the unfinished file
+        error.add_note(f"{str(place)!r} was to be written, and is as it was before")
+        raise
     _synchronize(place.parent)
 
 

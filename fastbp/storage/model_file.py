@@ -16,7 +16,7 @@ it cannot run anything.
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -59,7 +59,10 @@ def write(
         "fastbp": safetensors_format.canonical(meta),
     }
     arrays = {name: np.asarray(tensor) for name, tensor in tensors.items()}
-    metadata["sha256"] = _checksum(metadata, arrays)
+    digest = _digest(metadata, [(name, *_about(array)) for name, array in arrays.items()])
+    for name in sorted(arrays):
+        digest.update(safetensors_format.as_bytes(arrays[name]))
+    metadata["sha256"] = digest.hexdigest()
     with atomic.replacing(path) as file:
         safetensors_format.write(file, metadata, arrays)
 
@@ -67,14 +70,23 @@ def write(
 def read(
     path: str | os.PathLike[str], kind: str, verify: bool = True
 ) -> tuple[dict[str, Any], dict[str, Array]]:
-    """(meta, tensors) of a file of this kind; the arrays are fresh and writeable.
+    """(meta, tensors) of a file of this kind: ``read_parts`` of all of it."""
+    registry.lookup(KINDS, kind, "kind")
+    return read_parts(path, {kind: ""}, verify)[1:]
 
-    Runs nothing that is in the file and imports nothing. Memory is that of the tensors, whose sizes
-    are compared with the file's first, and a multiple of the header's.
+
+def read_parts(
+    path: str | os.PathLike[str], parts: Mapping[str, str], verify: bool = True
+) -> tuple[str, dict[str, Any], dict[str, Array]]:
+    """(kind, meta, tensors) of a file of one of these kinds; the arrays are fresh and writeable.
+
+    Runs nothing that is in the file and imports nothing. Memory is that of the tensors that are
+    asked for, whose sizes are compared with the file's first, and a multiple of the header's.
 
     Args:
         path: the file.
-        kind: what it must be, one of ``KINDS``.
+        parts: what it must be, some of ``KINDS``, and for each what the names of the tensors that
+            are asked for begin with.
         verify: compare the checksum. Without it the file may have been changed, but must still be
             of the right form.
 
@@ -83,10 +95,9 @@ def read(
         OSError: it cannot be read.
 
     """
-    registry.lookup(KINDS, kind, "kind")
     checks.flag(verify, "verify")
     with Path(path).open("rb") as file, naming(path):
-        return _read(file, kind, verify)
+        return _read(file, parts, verify)
 
 
 @contextmanager
@@ -98,35 +109,50 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {error}") from None
 
 
-def _read(file: BufferedReader, kind: str, verify: bool) -> tuple[dict[str, Any], dict[str, Array]]:
+def _read(
+    file: BufferedReader, parts: Mapping[str, str], verify: bool
+) -> tuple[str, dict[str, Any], dict[str, Array]]:
     metadata, entries = safetensors_format.read_header(file)
-    _check_format(metadata, kind)
+    kind = _checked_kind(metadata, parts)
     if verify and "sha256" not in metadata:
         raise ValueError("it has no sha256: pass verify=False to load it as it is")
     meta = safetensors_format.parse(metadata.get("fastbp", "").encode("utf-8", "surrogatepass"))
     if type(meta) is not dict:
         raise ValueError(f"its meta data are a {type(meta).__name__}, expected an object")
-    tensors = safetensors_format.read_tensors(file, entries)
-    if verify and metadata["sha256"] != _checksum(metadata, tensors):
+    digest = _digest(metadata, [(e.name, e.dtype, e.shape) for e in entries]) if verify else None
+    tensors = {}
+    begin = file.tell()
+    for entry in sorted(entries, key=lambda e: e.name):  # the order of the checksum
+        file.seek(begin + entry.begin)
+        if entry.name.startswith(parts[kind]):
+            array = safetensors_format.read_tensor(file, entry)
+            tensors[entry.name] = array.astype(array.dtype.newbyteorder("="), copy=False)
+            if digest:
+                digest.update(safetensors_format.as_bytes(array))
+        elif digest:
+            for block in safetensors_format.read_blocks(file, entry):
+                digest.update(block)
+    if digest and metadata["sha256"] != digest.hexdigest():
         raise ValueError(
             "its content does not have the sha256 that it tells: the file was damaged or changed; "
             "get it anew, or pass verify=False to load it as it is"
         )
-    native = {name: a.astype(a.dtype.newbyteorder("="), copy=False) for name, a in tensors.items()}
-    return meta, native
+    return kind, meta, tensors
 
 
-def _check_format(metadata: dict[str, str], kind: str) -> None:
+def _checked_kind(metadata: dict[str, str], kinds: Mapping[str, str]) -> str:
+    """The kind of the file; ValueError if it is none of these, or of another format."""
     if metadata.get("format") != FORMAT:
         raise ValueError(
             "it is a safetensors file, but not one of fastbp's: read its tensors with "
             "safetensors.numpy.load_file, and give them to Network.set_parameters"
         )
     came, version = metadata.get("kind"), metadata.get("version", "")
-    if came in KINDS and came != kind:
-        raise ValueError(f"it is a {came}, expected a {kind}: load it with {KINDS[came]}")
-    if came != kind:
-        raise ValueError(f"it is of kind {came!r:.40}, expected {kind!r}")
+    if came not in kinds:
+        expected = " or ".join(kinds)
+        if came in KINDS:
+            raise ValueError(f"it is a {came}, expected a {expected}: load it with {KINDS[came]}")
+        raise ValueError(f"it is of kind {came!r:.40}, expected {expected!r}")
     if version.isdecimal() and len(version) < 10 and int(version) > VERSION:
         raise ValueError(
             f"it has version {int(version)} of the format, and this fastbp reads up to {VERSION}: "
@@ -134,15 +160,17 @@ def _check_format(metadata: dict[str, str], kind: str) -> None:
         )
     if version != str(VERSION):
         raise ValueError(f"it has version {version!r:.40} of the format, expected '{VERSION}'")
+    return str(came)
 
 
-def _checksum(metadata: Mapping[str, str], tensors: Mapping[str, Array]) -> str:
+def _about(array: Array) -> tuple[str, tuple[int, ...]]:
+    return safetensors_format.dtype_name(array), array.shape
+
+
+def _digest(
+    metadata: Mapping[str, str], tensors: Iterable[tuple[str, str, tuple[int, ...]]]
+) -> "hashlib._Hash":
+    """The checksum before the bytes of the tensors. tensors: name, dtype and shape of each."""
     others = {key: text for key, text in metadata.items() if key != "sha256"}
-    order = sorted(tensors)
-    table = [
-        [name, safetensors_format.dtype_name(tensors[name]), tensors[name].shape] for name in order
-    ]
-    digest = hashlib.sha256(safetensors_format.canonical([others, table]).encode())
-    for name in order:
-        digest.update(safetensors_format.as_bytes(tensors[name]))
-    return digest.hexdigest()
+    table = sorted(tensors)
+    return hashlib.sha256(safetensors_format.canonical([others, table]).encode())

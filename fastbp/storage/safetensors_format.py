@@ -13,7 +13,7 @@ package's files with this module.
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BufferedReader
 from typing import Any, BinaryIO, NoReturn
@@ -28,6 +28,9 @@ DTYPES = {name: np.dtype(code) for name, code in (("F32", "<f4"), ("F64", "<f8")
 METADATA = "__metadata__"
 PREFIX = 8
 """The number of bytes before the header."""
+BLOCK = 2**20
+"""Bytes that are read at a time of a tensor that is not kept."""
+SHORTER = "it became shorter while it was read: try again"
 LIMIT = 100_000_000
 """The most bytes of a header, by the format."""
 DIMENSIONS = 32
@@ -121,20 +124,28 @@ def read_header(file: BufferedReader) -> tuple[dict[str, str], list[Entry]]:
     return metadata, entries
 
 
-def read_tensors(file: BufferedReader, entries: list[Entry]) -> dict[str, Array]:
-    """The tensors, as fresh, writeable, little-endian arrays."""
-    tensors = {}
-    for entry in entries:
-        try:
-            array = np.empty(entry.shape, DTYPES[entry.dtype])
-        except ValueError:  # no elements, but dimensions larger than NumPy can count
-            raise ValueError(
-                f"tensor {short(entry.name)} has shape {list(entry.shape)}, which is no array"
-            ) from None
-        if file.readinto(as_bytes(array)) != array.nbytes:
-            raise ValueError("it became shorter while it was read: try again")
-        tensors[entry.name] = array
-    return tensors
+def read_tensor(file: BufferedReader, entry: Entry) -> Array:
+    """The tensor at the file's position, as a fresh, writeable, little-endian array."""
+    try:
+        array: Array = np.empty(entry.shape, DTYPES[entry.dtype])
+    except ValueError:  # no elements, but dimensions larger than NumPy can count
+        raise ValueError(
+            f"tensor {short(entry.name)} has shape {list(entry.shape)}, which is no array"
+        ) from None
+    if file.readinto(as_bytes(array)) != array.nbytes:
+        raise ValueError(SHORTER)
+    return array
+
+
+def read_blocks(file: BufferedReader, entry: Entry) -> Iterator[bytes]:
+    """The bytes of the tensor at the file's position, some at a time."""
+    left = entry.end - entry.begin
+    while left:
+        block = file.read(min(left, BLOCK))
+        if not block:
+            raise ValueError(SHORTER)
+        left -= len(block)
+        yield block
 
 
 def parse(text: bytes) -> Any:

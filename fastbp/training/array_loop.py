@@ -47,11 +47,13 @@ class ArrayLoop:
         """Take over the state of the checkpoint, if there is one."""
         self._core.check_schedule(*self._updates())
         self._core.balance(self._order.data, self._order.chosen)
+        lr, self._fit.first_lr = resume.learning_rates(self._core, self._point, self._fit.lr)
         if self._point is not None:
             self._point.saved.restore(self._core)
             self._fit.cursor = self._point.cursor
             self._watch.state.history.update(self._point.saved.history)
             self._advance()
+        self._core.lr = lr
 
     def _updates(self) -> tuple[int, int]:
         """Updates of the trainer before this fit, and those that the fit is to make."""
@@ -79,6 +81,11 @@ class ArrayLoop:
             self._fit.end_epochs()
         for ends_step in self._calls():
             self._fit.end_call(ends_step)
+        cursor = self._fit.cursor
+        if self._watch.stopped and cursor.row:
+            weight = cursor.weight if self._has_weights else cursor.row
+            loss = cursor.loss / weight if weight else 0.0
+            self._fit.end_part(loss, cursor.row, cursor.seconds)
 
     def _calls(self) -> Iterator[bool]:
         """Run the epochs. Yields after each compiled call whether its last update has listeners.

@@ -129,7 +129,7 @@ class SavedState:
         net.set_layers(self.layers)
         for arena, layers in zip(core.arrays.moments, self.moments, strict=False):
             arenas.write_layers(net.plan, arena, layers)
-        core.lr = self.lr
+        core.lr = core.settled_lr = self.lr
         hyper[settings.UPDATES] = self.updates
         hyper[settings.OPTIMIZER_STATE] = self.mu_product
         if self.class_weights is not None:

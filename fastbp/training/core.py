@@ -55,7 +55,8 @@ class TrainerCore:
     compiled: the engine of compiled code. engine: the same, or the NumPy twins. epoch: epochs of
     fit made so far; with the seed it decides the order of rows. history: of the last fit. fit: the
     call of fit that is running. weighs_rows: whether a call has had weights of rows. is_balanced:
-    whether the weights of "balanced" classes are known.
+    whether the weights of "balanced" classes are known. settled_lr: the learning rate as the
+    trainer was made, loaded or left by a fit: another one has been set since, by whatever means.
     """
 
     fit: RunningFit | None = None
@@ -75,6 +76,7 @@ class TrainerCore:
         self.epoch = 0
         self.history = History()
         self._make_arrays()
+        self.settled_lr = self.lr
 
     def _make_arrays(self) -> None:
         self.arrays = setup.new_arrays(
@@ -119,7 +121,8 @@ class TrainerCore:
             plan, arrays = self.net.arrays.plan, self.arrays
             state = {f"_{name}": getattr(self, name) for name in PICKLED}
             moments = [list(arenas.read_layers(plan, arena)) for arena in arrays.moments]
-            return state | {"moments": moments, "hyper": arrays.hyper.copy()}
+            learned = {"moments": moments, "hyper": arrays.hyper.copy()}
+            return state | learned | {"_settled_lr": self.settled_lr}
 
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
@@ -128,6 +131,7 @@ class TrainerCore:
         for name in PICKLED:
             setattr(core, name, rest.pop(f"_{name}"))
         core.restore_arrays(rest.pop("moments"), rest.pop("hyper"))
+        core.settled_lr = rest.pop("_settled_lr", core.lr)  # 0.1.0 kept none
         return core, rest
 
     def restore_arrays(self, moments: list[list[arenas.Layer]], hyper: Floats) -> None:
@@ -239,6 +243,7 @@ class TrainerCore:
 
     def update(self, data: Dataset, caller: str) -> tuple[float, float]:
         """One update on all rows of ``data``; returns the sums that ``next_batch`` returns."""
+        self.check_updates_left()
         job = self._step_job
         job.begin(job_table.TRAIN, data.rows, data.rows)
         return self._sums(data, job, data.rows, caller)
@@ -288,6 +293,13 @@ class TrainerCore:
             f"the {what} is not finite in {caller} at {place}, with lr = {self.scheduled_lr:g}: "
             "the update was not made. Lower lr, scale the inputs, or look for very large weights"
         )
+
+    def reset_optimizer(self) -> None:
+        """``Trainer.reset_optimizer``."""
+        with self.exclusive():
+            self.arrays.moments.fill(0)
+            self.arrays.hyper[settings.UPDATES] = 0.0
+            self.arrays.hyper[settings.OPTIMIZER_STATE] = 1.0
 
     # The learning rate
 
@@ -352,10 +364,10 @@ class TrainerCore:
             return fast_path.NO_STEP
         if unbalanced or not self.optimizer.makes_updates:
             return fast_path.NO_STEP
-        with suppress(
-            MemoryError
-        ):  # a model needs memory for batch_size rows, a step only for its own
-            return fast_path.step(self.model())
+        with suppress(MemoryError):  # a model needs memory for batch_size rows, a step for its own
+            path = fast_path.step(self.model())
+            total = self.options.schedule and self.options.schedule.total_updates
+            return fast_path.until(total, self.arrays.hyper, path) if total else path
         return fast_path.NO_STEP
 
     # Class weights, schedules, the user's functions
@@ -398,6 +410,11 @@ class TrainerCore:
         """ValueError if the schedule ends before ``made + more`` updates."""
         if self.options.schedule is not None:
             schedules.check_length(self.options.schedule, made, more)
+
+    def check_updates_left(self) -> None:
+        """ValueError if the schedule has ended."""
+        if self.options.schedule is not None:
+            schedules.check_length(self.options.schedule, self.updates, 1)
 
     def check_updates(self, call: str) -> None:
         """ValueError where the optimizer makes no updates by batches."""

@@ -13,19 +13,22 @@ from .core import TrainerCore
 def as_text(trainer: object, core: TrainerCore) -> str:
     """``fastbp.Trainer(fastbp.Network(...), ...)``; an lr that was set since is a comment."""
     net, _, _ = repr(core.net).partition("  #")
-    call = as_call(
-        trainer,
-        Text(net),
-        loss=losses.as_argument(core.loss),
-        optimizer=core.optimizer,
-        batch_size=core.batch_size,
-        threads="auto" if core.threads == maximum("auto") else core.threads,
-        seed=core.seed,
-        engine=core.engine_name,
-        **_options(core.options),
-    )
+    call = as_call(trainer, Text(net), **arguments(core))
     given = getattr(core.optimizer, "lr", core.lr)  # LBFGS has none
     return call if core.lr == given else f"{call}  # lr is now {core.lr:g}"
+
+
+def arguments(core: TrainerCore) -> dict[str, Any]:
+    """The arguments of a trainer besides its network, as a caller gives them."""
+    return {
+        "loss": losses.as_argument(core.loss),
+        "optimizer": core.optimizer,
+        "batch_size": core.batch_size,
+        "threads": "auto" if core.threads == maximum("auto") else core.threads,
+        "seed": core.seed,
+        "engine": core.engine_name,
+        **_options(core.options),
+    }
 
 
 def _options(options: Options) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """One call of fit or fit_batches: a loop of updates, callbacks, validation, History."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
@@ -40,7 +41,9 @@ class Fit:
     """A call of fit or fit_batches, with checked arguments.
 
     watch: the callbacks, and their FitState. held_out: the rows that validate each epoch. metrics:
-    by name. cursor: the progress, up to date whenever a callback is called.
+    by name. cursor: the progress, up to date whenever a callback is called. lr: the learning rate
+    to begin or go on with; None for the trainer's, or that of the checkpoint. first_lr: the one
+    that the fit began with.
     """
 
     core: TrainerCore
@@ -48,6 +51,8 @@ class Fit:
     held_out: Validation | None
     metrics: Mapping[str, Metric]
     cursor: FitCursor = field(default_factory=FitCursor)
+    lr: float | None = None
+    first_lr: float = 0.0
 
     def run(self, loop: Loop) -> History:
         """Train, and call the callbacks.
@@ -74,9 +79,12 @@ class Fit:
         loop.prepare()
         if self.core.fit is None or self.core.fit is loop:
             self.core.history = history
-        with self.watch:
-            self.watch.begin()
-            loop.run()
+        try:
+            with self.watch:
+                self.watch.begin()
+                loop.run()
+        finally:
+            self.core.settled_lr = self.core.lr
         return history
 
     def end_call(self, ends_step: bool) -> None:
@@ -99,12 +107,30 @@ class Fit:
         self.cursor.ended = NO_LOSSES
         return True
 
+    def end_part(self, loss: float, rows: int, seconds: float) -> None:
+        """Add the part of an epoch that a callback has cut to History.
+
+        loss: its mean. seconds: the time that it took. A column of a callback's own gets a NaN.
+        """
+        history = self.watch.state.history
+        found = {key: values[0] for key, values in self._validated().items()}
+        values = {"loss": loss, **found, "samples_per_second": rows / seconds}
+        others = dict.fromkeys(history.keys() - values.keys(), math.nan)
+        history.extend(**{key: [value] for key, value in (values | others).items()})
+        self.watch.state.is_cut = True
+
     def _columns(self) -> dict[str, list[float]]:
         """History's entries for the epochs that have just ended: for one, where it is validated."""
         losses = self.cursor.ended.tolist()
-        columns = {"loss": losses}
-        if self.held_out is not None:
-            found = evaluate(self.core, self.held_out, self.metrics)
-            columns |= {f"val_{key}": [value] for key, value in found.items()}
         speed = self.watch.state.rows / self.cursor.ended_seconds
-        return columns | {"samples_per_second": [speed] * len(losses)}
+        return {
+            "loss": losses,
+            **self._validated(),
+            "samples_per_second": [speed] * len(losses),
+        }
+
+    def _validated(self) -> dict[str, list[float]]:
+        if self.held_out is None:
+            return {}
+        found = evaluate(self.core, self.held_out, self.metrics)
+        return {f"val_{key}": [value] for key, value in found.items()}

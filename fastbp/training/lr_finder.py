@@ -14,6 +14,7 @@ import numpy as np
 from ..common import checks
 from ..common.optional import need
 from ..common.types import Floats
+from ..kernels.base import caution
 from ..kernels.tables import job_table, settings
 from ..runtime.arrays import Dataset
 from ..runtime.job import Job
@@ -42,22 +43,35 @@ class LRCurve:
         losses: the loss of each batch before its update.
         smoothed: running mean of the losses, s_k = m_k / (1 - 0.98^k) with
             m_k = 0.98 m_(k-1) + 0.02 loss_k.
+        is_open: whether ``smoothed`` is lowest at the highest rate that was asked for, so that no
+            rate was too high: ``suggestion`` then gives a UserWarning.
 
     """
 
     lrs: Floats
     losses: Floats
     smoothed: Floats
+    is_open: bool = False
 
     @property
     def suggestion(self) -> float:
         """The suggested learning rate: see the class."""
+        if self.is_open:
+            caution.warn(
+                f"the loss was lowest at the highest rate that find_lr tried, {self.lrs[-1]:g}: it "
+                "may fall further. Pass a larger end_lr; this suggestion is a tenth of the edge",
+                stacklevel=2,
+            )
+        return self._suggestion
+
+    @property
+    def _suggestion(self) -> float:
         lowest = int(self.smoothed.argmin())
         return float(self.lrs[lowest]) / 10 if lowest else math.nan
 
     def __repr__(self) -> str:
         first, last = self.lrs[[0, -1]]
-        rates = f"lr {first:.3g} to {last:.3g}, suggestion {self.suggestion:.3g}"
+        rates = f"lr {first:.3g} to {last:.3g}, suggestion {self._suggestion:.3g}"
         return f"<LRCurve: {len(self.lrs)} updates, {rates}>"
 
     def plot(self) -> "Figure":
@@ -70,7 +84,7 @@ class LRCurve:
         need("matplotlib", "plot", "plot")
         from ..callbacks import plots
 
-        return plots.sweep(self.lrs, self.losses, self.smoothed, self.suggestion)
+        return plots.sweep(self.lrs, self.losses, self.smoothed, self._suggestion)
 
 
 def learning_rates(start_lr: Any, end_lr: Any, updates: Any) -> Floats:
@@ -105,7 +119,8 @@ def sweep(core: TrainerCore, data: Dataset, lrs: Floats) -> LRCurve:
         smoothed.append(mean / (1 - SMOOTHING ** len(losses)))
         if smoothed[-1] > divergence(smoothed):
             break
-    return LRCurve(lrs[: len(losses)].copy(), np.array(losses), np.array(smoothed))
+    is_open = 0 < int(np.argmin(smoothed)) == len(lrs) - 1
+    return LRCurve(lrs[: len(losses)].copy(), np.array(losses), np.array(smoothed), is_open)
 
 
 def divergence(smoothed: Any) -> float:

@@ -1,19 +1,26 @@
 """The part of a checkpoint about a fit, and how a later fit resumes it."""
 
+import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..callbacks.base import Callback
 from ..data.tables import Table
 from ..model import model_io
 from ..model.network import Network
 from ..storage import tree_codec
 from . import checkpoints, cursor
+from .core import TrainerCore
 from .cursor import FitCursor
 from .row_order import RowOrder
 
 if TYPE_CHECKING:
     from .fitting import Fit
+
+
+OF_0_1_0 = {"first_lr": math.nan, "is_cut": False}
+"""What files of 0.1.0 do not say."""
 
 
 def to_dict(fit: "Fit", order: RowOrder) -> dict[str, Any]:
@@ -22,6 +29,8 @@ def to_dict(fit: "Fit", order: RowOrder) -> dict[str, Any]:
         "asked": _arguments(fit, order),
         "position": vars(fit.cursor),
         "callbacks": fit.watch.to_dict(),
+        "first_lr": fit.first_lr,
+        "is_cut": fit.watch.state.is_cut,
     }
 
 
@@ -46,10 +55,34 @@ def _table(table: Table) -> list[Any]:
 
 @dataclass
 class ResumePoint:
-    """The state that a fit resumes from: the saved trainer, and the progress of the fit."""
+    """The state that a fit resumes from: the saved trainer, and the progress of the fit.
+
+    first_lr: the learning rate that the fit began with; NaN in files of 0.1.0, which have none.
+    """
 
     saved: checkpoints.SavedState
     cursor: FitCursor
+    first_lr: float
+
+
+def learning_rates(
+    core: TrainerCore, point: ResumePoint | None, asked: float | None
+) -> tuple[float, float]:
+    """The learning rate that a fit goes on with, and the one that it began with.
+
+    asked: by ``fit(lr=)``. Else the one that the user has set since the trainer was made or loaded.
+    Else that of the checkpoint; also where a program runs once more, and sets what it set before
+    the fit began.
+    """
+    if asked is not None:
+        return asked, asked
+    if point is None:
+        return core.lr, core.lr
+    is_set = core.lr != core.settled_lr
+    runs_again = core.updates == 0 and core.lr == point.first_lr
+    if is_set and not runs_again:
+        return core.lr, core.lr
+    return point.saved.lr, point.first_lr
 
 
 def read(path: str | os.PathLike[str], fit: "Fit", order: RowOrder) -> ResumePoint:
@@ -69,23 +102,45 @@ def read(path: str | os.PathLike[str], fit: "Fit", order: RowOrder) -> ResumePoi
             )
         _compare(_network(checkpoint.net), _network(core.net), "the network's ")
         _compare(checkpoint.arguments, checkpoints.arguments(core), "the trainer's ")
-        asked = tree_codec.get(checkpoint.fit, "asked", dict)
-        _compare(asked, _arguments(fit, order), "")
-        return _resume_point(checkpoint, fit, order)
+        asked, now = tree_codec.get(checkpoint.fit, "asked", dict), _arguments(fit, order)
+        names = tree_codec.get(asked, "callbacks", _are_names)
+        callbacks = fit.watch.counterparts(names)
+        _compare(asked, now if callbacks is None else now | {"callbacks": names}, "")
+        return _resume_point(checkpoint, fit, order, callbacks or [])
 
 
-def _resume_point(checkpoint: checkpoints.Checkpoint, fit: "Fit", order: RowOrder) -> ResumePoint:
+REMEDIES = {
+    "schedule": "fastbp.Trainer.load(path).replace(schedule=...) keeps the moments: call its fit "
+    "without resume",
+    "optimizer": "for another learning rate pass fit(resume=path, lr=...)",
+    "callbacks": "callbacks may be added, and none left out",
+}
+"""What to do where the user means to change something."""
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _resume_point(
+    checkpoint: checkpoints.Checkpoint, fit: "Fit", order: RowOrder, callbacks: list[Callback]
+) -> ResumePoint:
+    """callbacks: those that go on as the ones that there were."""
     described, rows = checkpoint.fit, order.rows
     batch, epochs = min(fit.core.batch_size, rows), fit.watch.state.epochs
     place = tree_codec.get(described, "position", dict)
     point = ResumePoint(
         saved=checkpoint.check(fit.core),
         cursor=cursor.from_tree(place, rows, batch, epochs),
+        first_lr=tree_codec.get(OF_0_1_0 | (described or {}), "first_lr", float),
     )
-    made = point.cursor.epochs - len(point.cursor.ended)
-    if len(point.saved.history.get("loss", ())) != made:
+    made, history = point.cursor.epochs - len(point.cursor.ended), point.saved.history
+    if tree_codec.get(OF_0_1_0 | (described or {}), "is_cut", bool):  # the epoch goes on
+        for key, column in history.items():
+            history[key] = column[:-1]
+    if len(history.get("loss", ())) != made:
         raise ValueError(f"its history is not of the {made} epochs that were made")
-    fit.watch.restore(tree_codec.get(described, "callbacks", dict))
+    fit.watch.restore(tree_codec.get(described, "callbacks", dict), callbacks)
     return point
 
 
@@ -101,7 +156,8 @@ def _compare(then: dict[str, Any], now: dict[str, Any], whose: str) -> None:
     """ValueError for the first difference."""
     for key in [*now, *then]:
         if then.get(key) != now.get(key):
+            remedy = REMEDIES.get(key, "fastbp.Trainer.load makes the same trainer")
             raise ValueError(
                 f"{whose}{key} was {then.get(key)!r:.200} and is {now.get(key)!r:.200}: a fit goes "
-                "on with the same arguments and data; fastbp.Trainer.load makes the same trainer"
+                f"on with the same arguments and data; {remedy}"
             )

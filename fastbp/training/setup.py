@@ -1,8 +1,8 @@
 """The arguments of a trainer, their checks, and the arrays for them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
-from ..common import registry
+from ..common import checks, registry
 from ..common.types import Array
 from ..components import losses, optimizers, options, schedules, user_functions
 from ..data.scaling import check_loss
@@ -24,6 +24,23 @@ class Arguments(options.Arguments):
     threads: int | str
     seed: int | None
     engine: str
+
+
+_REPLACE = "trainer = trainer.replace({}=...) goes on with another one, and keeps the moments"
+_OF_OPTIMIZER = "it is of the optimizer: trainer = trainer.replace(optimizer=...)"
+_OF_FIT = "it is an argument of fit"
+
+REMEDIES = {
+    **{field.name: _REPLACE.format(field.name) for field in fields(Arguments)},
+    **dict.fromkeys(("learning_rate", "learning_rate_init"), "set lr"),
+    **dict.fromkeys(("momentum", "betas", "eps", "nesterov", "weight_decay"), _OF_OPTIMIZER),
+    **dict.fromkeys(("epochs", "callbacks", "metrics", "shuffle", "progress"), _OF_FIT),
+    **dict.fromkeys(("validation_data", "validation_fraction", "sample_weight"), _OF_FIT),
+    "net": "make a new Trainer of the other network",
+    "scheduled_lr": "it is lr times the factor of the schedule: set lr",
+    "history": "each fit makes its own",
+}
+"""Attributes of a Trainer that cannot be set, and what to do instead."""
 
 
 def as_network(net: Network) -> Network:
@@ -54,6 +71,13 @@ def as_options(
     elif checked.schedule is not None:
         schedules.check_momentum(checked.schedule, optimizer)
     return checked
+
+
+def as_lr(optimizer: optimizers.Optimizer, lr: float | None) -> float | None:
+    """The argument lr of fit; ValueError where it is not above 0, or the optimizer has none."""
+    if lr is not None and not optimizer.makes_updates:
+        raise ValueError(f"lr is {lr}, but optimizer {optimizer!r} has none: leave it out")
+    return None if lr is None else checks.positive(lr, "lr")
 
 
 def as_engine(engine: str) -> str:

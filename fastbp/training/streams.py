@@ -44,16 +44,21 @@ def _iterator(batches: Any, name: str) -> Iterator[Any]:
 class StreamLoop:
     """The loop of ``Trainer.fit_batches``; see ``Loop``.
 
-    begin: of ``source``; the iterator over the batches of an epoch.
+    begin: of ``source``; the iterator over the batches of an epoch. count: batches of an epoch,
+    where that is known before they come.
     """
 
     nests: ClassVar[bool] = True
 
-    def __init__(self, fit: Fit, begin: Callable[[], Iterator[Any]]) -> None:
-        self._fit, self._begin = fit, begin
+    def __init__(
+        self, fit: Fit, begin: Callable[[], Iterator[Any]], count: int | None = None
+    ) -> None:
+        self._fit, self._begin, self._count = fit, begin, count
 
     def prepare(self) -> None:
         """See ``Loop``."""
+        core = self._fit.core
+        core.check_schedule(core.updates, (self._count or 1) * self._fit.watch.state.epochs)
 
     def to_dict(self) -> None:
         """See ``Loop``: a stream cannot be resumed."""
@@ -74,6 +79,8 @@ class StreamLoop:
             loss, weight = loss + sums[0], weight + sums[1]
             fit.end_call(ends_step=True)
             if fit.watch.stopped:
+                rows, seconds = state.samples - before, time.perf_counter() - started
+                fit.end_part(loss / weight if weight else 0.0, rows, seconds)
                 return
         state.rows = state.samples - before
         if state.rows == 0:

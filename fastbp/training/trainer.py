@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -19,8 +19,8 @@ from ..model.network import Network
 from ..runtime import fast_path
 from ..runtime.arrays import Dataset
 from ..runtime.compiled_model import Model
-from . import checkpoints, streams
 from . import resume as resuming
+from . import setup, streams
 from .array_loop import ArrayLoop
 from .core import TrainerCore
 from .datasets import as_dataset, as_held_out, as_validation
@@ -28,16 +28,13 @@ from .fitting import Fit
 from .lbfgs_loop import LbfgsLoop
 from .row_order import RowOrder
 from .setup import Arguments
-from .trainer_queries import TrainerQueries
+from .trainer_state import TrainerState
 from .validation import Validation, check_metrics_have_data
 
 LABELS = np.dtype(np.int64)
 
-MADE_ANEW = ("_core", "_dtype", "_lock", "_fast_path")
-"""The attributes of a trainer that ``_attach`` sets. Others are a subclass's or the user's."""
 
-
-class Trainer(TrainerQueries):
+class Trainer(TrainerState):
     """Trains a network with a loss and an optimizer; it owns the moments and counters.
 
     Its repr is the call that makes it.
@@ -95,6 +92,8 @@ class Trainer(TrainerQueries):
 
     """
 
+    _remedies = setup.REMEDIES
+
     def __init__(
         self,
         net: Network,
@@ -141,28 +140,12 @@ class Trainer(TrainerQueries):
 
         return description.as_text(self, self._core)
 
-    def _attach(self, core: TrainerCore) -> None:
-        self._core = core
-        # step reads these: an attribute of an attribute would take longer.
-        self._dtype, self._lock = core.net.dtype, core.lock
-        self._fast_path: fast_path.Step | None = None
-        core.call_on_change(self._forget_fast_path)
-
-    def _forget_fast_path(self) -> None:
-        self._fast_path = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        own = {name: value for name, value in vars(self).items() if name not in MADE_ANEW}
-        return own | self._core.state()
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        core, own = TrainerCore.of_state(state)
-        vars(self).update(own)
-        self._attach(core)
-
     @property
     def lr(self) -> float:
-        """The learning rate, which a schedule multiplies; can be set to a finite number above 0."""
+        """The learning rate, which a schedule multiplies; can be set to a finite number above 0.
+
+        One that is set before ``fit(resume=path)`` counts, and not the one in the file.
+        """
         return self._core.lr
 
     @lr.setter
@@ -200,6 +183,7 @@ class Trainer(TrainerQueries):
         shuffle: bool = True,
         progress: bool | str = "auto",
         resume: str | os.PathLike[str] | None = None,
+        lr: float | None = None,
         snapshot: bool = True,
     ) -> History:
         """Train for some epochs from the current state on.
@@ -223,7 +207,10 @@ class Trainer(TrainerQueries):
                 finish that fit. The trainer comes from ``Trainer.load``, or is made with the same
                 arguments, and takes over the state in the file. ``epochs`` includes those before
                 the file was written. On the same machine the result equals that of a fit without
-                interruption bit for bit, except times. (Data are compared by shape and dtype.)
+                interruption bit for bit, except times. (Data are compared by shape and dtype;
+                callbacks may be added.)
+            lr: the learning rate from here on, also in place of the one in the file; None for
+                ``trainer.lr`` where that was set since, else for the one in the file.
             snapshot: keep a copy of the parameters and moments, of their size, to restore where a
                 batch is refused.
 
@@ -254,7 +241,7 @@ class Trainer(TrainerQueries):
         fit = self._fit_of(
             held_out, metrics, callbacks, progress, FitState(self, epochs, order.rows)
         )
-        keeps = checks.flag(snapshot, "snapshot")
+        keeps, fit.lr = checks.flag(snapshot, "snapshot"), setup.as_lr(core.optimizer, lr)
         with core.exclusive():
             point = None if resume is None else resuming.read(resume, fit, order)
             if isinstance(core.optimizer, LBFGS):
@@ -305,7 +292,8 @@ class Trainer(TrainerQueries):
 
         Raises:
             ValueError, TypeError: before anything has changed, if arguments do not fit, or batches
-                can be read once and epochs is more; when a batch is reached, if it does not fit.
+                can be read once and epochs is more; when a batch is reached, if it does not fit or
+                the schedule has ended.
             FloatingPointError: a batch's loss was not finite; that update was not made.
 
         >>> net = fastbp.Network([1, 1], init="zeros")
@@ -317,11 +305,12 @@ class Trainer(TrainerQueries):
         """
         epochs = checks.integer(epochs, "epochs", 1)
         begin = streams.source(batches, epochs)
+        count = len(batches) if isinstance(batches, list | tuple) else None
         held_out = as_validation(self._core, validation_data)
         fit = self._fit_of(held_out, metrics, callbacks, progress, FitState(self, epochs, 0))
         self._core.check_balanced()
         with self._core.exclusive():
-            return fit.run(streams.StreamLoop(fit, begin))
+            return fit.run(streams.StreamLoop(fit, begin, count))
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Make one update on these rows, at most ``batch_size``, and return the loss before it.
@@ -330,7 +319,8 @@ class Trainer(TrainerQueries):
         and the loss is 0.
 
         Raises:
-            ValueError, TypeError: shapes, dtypes or values do not fit; nothing has changed.
+            ValueError, TypeError: shapes, dtypes or values do not fit, or the schedule has ended;
+                nothing has changed.
             FloatingPointError: the loss was not finite; nothing has changed.
 
         >>> net = fastbp.Network([1, 1], init="zeros")
@@ -386,60 +376,3 @@ class Trainer(TrainerQueries):
         core, data = self._core, as_dataset(self._core, X, y, sample_weight)
         loss = self._fast_update(data)
         return loss if loss == loss else core.step(data)  # NaN: refused
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint: this trainer and its network, with all that training continues from.
-
-        It is a safetensors file: parameters in natural shapes, moments, counters, history, and
-        within ``fit`` its progress and the states of its callbacks. It replaces an older file
-        atomically, when it is on the disk.
-
-        Raises:
-            RuntimeError: the trainer is training in another thread, or in this one, which a signal
-                handler has interrupted.
-            ValueError: a parameter is not finite.
-            TypeError: a callback's state_dict has a value that cannot be written.
-            OSError: the file cannot be written. An older file is unchanged.
-
-        >>> net = fastbp.Network([1, 1], init="zeros")
-        >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.25), engine="numpy")
-        >>> trainer.save("trainer.safetensors")
-
-        """
-        with self._core.exclusive():
-            checkpoints.write(self._core, path)
-
-    @classmethod
-    def load(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        threads: int | str = "auto",
-        functions: Mapping[str, Callable[..., Any]] | None = None,
-        verify: bool = True,
-    ) -> Self:
-        """Load the trainer that ``save`` wrote, with a new network (``trainer.net``).
-
-        Args:
-            path: the file. Loading runs no code from it.
-            threads: the most threads to use, or "auto".
-            functions: by name, your own functions that the trainer was made with.
-            verify: compare the checksum of the content with the one in the file.
-
-        Raises:
-            ValueError: the file is not a checkpoint, is damaged, or needs a function.
-            OSError: the file cannot be read.
-
-        >>> net = fastbp.Network([1, 1], init="zeros")
-        >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.25), engine="numpy")
-        >>> trainer.save("trainer.safetensors")
-        >>> fastbp.Trainer.load("trainer.safetensors").optimizer
-        fastbp.SGD(lr=0.25)
-
-        """
-        checkpoint = checkpoints.read(path, functions, verify)
-        with checkpoints.naming(path):
-            arguments = checkpoint.trainer_arguments(functions or {})
-            trainer = cls(checkpoint.net, threads=threads, **arguments)
-            checkpoint.check(trainer._core).restore(trainer._core)
-        return trainer

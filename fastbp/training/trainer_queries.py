@@ -8,6 +8,7 @@ import numpy as np
 
 from ..callbacks.history import History
 from ..common import checks
+from ..common.attributes import Guarded
 from ..common.types import Array
 from ..components import optimizers
 from ..components.metrics import Metric, as_metrics
@@ -22,7 +23,7 @@ from .row_order import RowOrder
 from .validation import Validation
 
 
-class TrainerQueries:
+class TrainerQueries(Guarded):
     """The base of ``Trainer``: its parts, losses, gradients and outputs. Nothing changes it."""
 
     _core: TrainerCore
@@ -196,9 +197,9 @@ class TrainerQueries:
 
         >>> net = fastbp.Network([1, 1], init="zeros")
         >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.25), engine="numpy")
-        >>> curve = trainer.find_lr([[1.0]], [[2.0]], start_lr=1e-3, end_lr=0.1, updates=5)
+        >>> curve = trainer.find_lr([[1.0]], [[2.0]], start_lr=1e-3, end_lr=10, updates=9)
         >>> curve
-        <LRCurve: 5 updates, lr 0.001 to 0.1, suggestion 0.01>
+        <LRCurve: 9 updates, lr 0.001 to 10, suggestion 0.316>
         >>> trainer.lr = curve.suggestion
 
         """

@@ -21,6 +21,12 @@ from . import width
 KERNELS = Path(__file__).parents[1]
 """The folder of all kernels, with its rooms."""
 
+try:
+    STARTED_IN = Path.cwd()
+except OSError:  # the folder has been removed
+    STARTED_IN = Path()
+"""What a relative path in the environment is relative to, wherever the program goes later."""
+
 SETTINGS = (
     "OPT",
     "LOOP_VECTORIZE",
@@ -61,8 +67,9 @@ def _stamp(*more: object) -> str:
 @cache
 def _sources() -> str:
     digest = hashlib.sha256()
-    # A frozen application has no sources: its executable holds them.
-    for path in sorted(KERNELS.rglob("*.py")) or [Path(sys.executable)]:
+    # A frozen application has no sources: bytecode, an archive, or its executable holds them.
+    sources = sorted(KERNELS.rglob("*.py")) or sorted(KERNELS.rglob("*.pyc"))
+    for path in sources or [Path(getattr(__loader__, "archive", sys.executable))]:
         name = path.relative_to(KERNELS).as_posix() if path.is_relative_to(KERNELS) else path.name
         digest.update(name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
@@ -82,7 +89,7 @@ def cache_folder() -> Path | None:
     """
     setting = os.environ.get("NUMBA_CACHE_DIR")
     base = Path(setting) if setting else user_cache_folder()
-    return base and base / f"fastbp-{source_stamp()}"
+    return base and STARTED_IN / base / f"fastbp-{source_stamp()}"
 
 
 def user_cache_folder() -> Path | None:
@@ -93,6 +100,8 @@ def user_cache_folder() -> Path | None:
             return Path(local, "fastbp", "Cache")
         if sys.platform == "darwin":
             return Path("~/Library/Caches/fastbp").expanduser()
-        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "fastbp").expanduser()
+        given = os.environ.get("XDG_CACHE_HOME", "")
+        named = given if Path(given).is_absolute() else "~/.cache"  # its standard says so
+        return Path(named, "fastbp").expanduser()
     except RuntimeError:
         return None

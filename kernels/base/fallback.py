@@ -5,9 +5,9 @@ of Numba. pyproject.toml names the versions that were tested. With another versi
 then Numba's own compiler is used, or no cache. The bits are the same.
 """
 
-import warnings
-
 import numba
+
+from . import caution
 
 MISSING = (AttributeError, ImportError, TypeError)
 """What the use of an internal that has changed raises."""
@@ -23,7 +23,7 @@ def warn(consequence: str, error: Exception) -> None:
     """Say, once a process, that ``error`` has this consequence: SLOWER or NO_CACHE."""
     if consequence not in _said:
         _said.add(consequence)
-        warnings.warn(
+        caution.warn(
             f"fastbp does not fit numba {numba.__version__} ({type(error).__name__}: {error}): "
             f"{consequence}. Results are the same. Install a version of numba that fastbp names in "
             "its dependencies",

@@ -13,7 +13,7 @@ from typing import Any
 import numba
 from numba.core.compiler_lock import global_compiler_lock
 
-from . import cached_code, fallback, late_code, machine_code, shipped
+from . import cached_code, fallback, late_code, machine_code, no_jit, shipped
 from .flags import FLAGS
 from .front_end import INNER_OPTIONS, module_of
 
@@ -50,6 +50,7 @@ def _no_collection() -> Iterator[None]:
 
 def c_function(function: Callable[..., Any], signature: Any) -> int:
     """Compile a kernel, or load it from the cache, as a C function; its address."""
+    no_jit.refuse()
     symbol = _symbol(function)
     with global_compiler_lock, _no_collection():
         object_file = cached_code.load(symbol)
@@ -74,6 +75,7 @@ def _symbol(function: Callable[..., Any]) -> str:
 
 def custom_c_function(function: Callable[..., Any], signature: Any) -> int:
     """``c_function`` for what calls a user's function: its source is no key to it, so no cache."""
+    no_jit.refuse()
     compiled = numba.cfunc(signature, **FLAGS)(function)
     _KEPT.append(compiled)
     return int(compiled.address)
@@ -89,6 +91,8 @@ def entry(function: Callable[..., Any]) -> Any:
 
 
 def _cached(dispatcher: Any) -> Any:
+    if no_jit.IS_SET:
+        return no_jit.refusing(dispatcher)
     attach(dispatcher, dispatcher.py_func)
     return dispatcher
 

@@ -3,7 +3,7 @@
 layout.py says where a plan puts them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -60,7 +60,7 @@ def read_layers(plan: NDArray[np.int64], arena: NDArray[Any]) -> Iterator[Layer]
         yield wide[:, : row[OUTPUTS]].copy(), *(part.copy() for part in _per_unit(arena, row))
 
 
-def write_layers(plan: NDArray[np.int64], arena: NDArray[Any], layers: Sequence[Layer]) -> None:
+def write_layers(plan: NDArray[np.int64], arena: NDArray[Any], layers: Iterable[Layer]) -> None:
     """Copy the parameters of every layer into an arena; padding stays 0."""
     lanes = width.lanes(arena.itemsize)
     for row, (weights, *per_unit) in zip(plan[1:], layers, strict=True):

@@ -55,7 +55,7 @@ ARGUMENTS = {
     "Trainer": (fastbp.Trainer, f"net loss optimizer batch_size threads seed engine {OPTIONS}"),
     "fit": (
         fastbp.Trainer.fit,
-        f"self X y epochs sample_weight {VALIDATION} callbacks shuffle progress resume snapshot",
+        f"self X y epochs sample_weight {VALIDATION} callbacks shuffle progress resume lr snapshot",
     ),
     "step": (fastbp.Trainer.step, "self X y sample_weight"),
     "loss_and_gradients": (fastbp.Trainer.loss_and_gradients, "self X y sample_weight"),

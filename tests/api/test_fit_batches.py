@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fastbp
+from fastbp.schedules import Cosine
 from support import processes
 from support.array_views import KINDS
 from support.features import MANY
@@ -154,9 +155,42 @@ def test_training_stops_where_a_callback_says_so():
     one, other = (trainer_of_fifteens() for _ in range(2))
     callback = fastbp.LambdaCallback(on_step_end=stop)
     history = one.fit_batches(parts(), 5, callbacks=[callback])
-    assert history["loss"] == pytest.approx([stepped(other, parts())], rel=1e-14)
-    other.step(*parts()[0])
+    expected = [stepped(other, parts()), other.step(*parts()[0])]
+    assert history["loss"] == pytest.approx(expected, rel=1e-14)
     assert bits(one) == bits(other)
+
+
+def endless():
+    while True:
+        yield parts()[0]
+
+
+def test_a_time_limit_ends_a_stream_that_does_not_end():
+    trainer = trainer_of_fifteens()
+    X, y = MANY.batch(5)
+    limit = fastbp.TimeLimit(0.05)
+    history = trainer.fit_batches(endless, validation_data=(X, y), callbacks=[limit])
+    assert len(history["loss"]) == len(history["val_loss"]) == 1
+    assert history["val_loss"][0] == trainer.evaluate(X, y)["loss"]
+    assert history["samples_per_second"][0] > 0
+    assert trainer.history == history
+
+
+def test_a_schedule_ends_a_stream():
+    """Before anything has changed where the number of batches is known, else when it ends."""
+    one, other = (trainer_of_fifteens(schedule=Cosine(5)) for _ in range(2))
+    before = bits(one)
+    with pytest.raises(ValueError, match=r"Cosine.*5 updates, but 0 have been made and 6 more"):
+        one.fit_batches(parts(), 2)
+    assert bits(one) == before
+    with pytest.raises(ValueError, match=r"Cosine.*5 updates, but 5 have .*trainer\.replace\("):
+        one.fit_batches(endless)
+    stepped(other, [parts()[0]] * 5)
+    assert bits(one) == bits(other)
+    with pytest.raises(ValueError, match="5 have been made and 1 more"):
+        other.step(*parts()[0])
+    assert bits(one) == bits(other)
+    assert len(one.replace(schedule=Cosine(9)).fit_batches(parts())["loss"]) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)

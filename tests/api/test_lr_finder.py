@@ -166,6 +166,28 @@ def test_the_suggestion_is_a_tenth_of_where_the_loss_is_lowest():
     assert math.isnan(curve([1, 2, 3]).suggestion)
 
 
+def test_a_minimum_at_the_edge_is_not_suggested_without_a_word():
+    X = np.random.default_rng(0).standard_normal((512, 4))
+    y = np.sin(X).sum(axis=1)
+    net = fastbp.Network([4, 32, 1], "tanh", seed=0)
+    trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.Adam(), batch_size=512, seed=0)
+    found = trainer.find_lr(X, y, end_lr=1e-3)
+    assert found.is_open
+    assert "suggestion 0.0001" in repr(found)
+    with pytest.warns(
+        UserWarning, match=r"highest rate that find_lr tried, 0\.001: .*larger end_lr"
+    ):
+        assert found.suggestion == pytest.approx(1e-4)
+    assert 1e-4 < trainer.find_lr(X, y).suggestion < 1  # and no warning
+    assert math.isnan(trainer.find_lr(X, y, start_lr=1e3, end_lr=1e4).suggestion)
+
+
+def test_lbfgs_has_no_learning_rate_to_find():
+    trainer = fastbp.Trainer(fastbp.Network([2, 1]), loss="mse", optimizer=fastbp.LBFGS())
+    with pytest.raises(ValueError, match="find_lr makes updates by batches, and optimizer fastbp"):
+        trainer.find_lr(np.ones((3, 2)), np.ones(3))
+
+
 def test_divergence_serves_losses_of_either_sign():
     assert divergence([1.0]) == 4
     assert divergence([1.0, 0.8]) == pytest.approx(3.2)  # four times the lowest, as in fastai

@@ -1,12 +1,15 @@
 """The bar that fit shows."""
 
+import io
 import re
 import sys
+import warnings
 from types import SimpleNamespace
 
 import pytest
 
 import fastbp
+from fastbp.kernels.base import caution
 from fastbp.runtime import compiled_engine
 from support import processes
 from support.cases import THREE_CLASSES
@@ -127,6 +130,71 @@ def test_without_a_screen_there_is_no_bar(monkeypatch):
         assert len(fit(progress=progress)["loss"]) == 3
 
 
+# Whatever stderr is
+
+
+class WriteOnly:
+    """What hosts with windows, loggers and embedded interpreters put in the place of stderr."""
+
+    def write(self, text):
+        return len(text)
+
+    def flush(self):
+        pass
+
+
+class RaisingTerminal(WriteOnly):
+    def isatty(self):
+        raise OSError("no terminal here")
+
+
+class Terminal(WriteOnly):
+    encoding = None
+
+    def isatty(self):
+        return True
+
+
+class BrokenPipe(Terminal):
+    """From its third line on."""
+
+    left = 2
+
+    def write(self, text):
+        self.left -= 1
+        if self.left < 0:
+            raise BrokenPipeError
+        return len(text)
+
+
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+STREAMS = (WriteOnly, closed, RaisingTerminal, Terminal, BrokenPipe, object)
+
+
+@pytest.mark.parametrize("progress", ["auto", True])
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda kind: kind.__name__)
+def test_fit_trains_whatever_stderr_is(stream, progress, monkeypatch):
+    expected = fit()["loss"]
+    monkeypatch.setattr("sys.stderr", stream())
+    assert fit(progress=progress, validation_data=THREE_CLASSES.batch())["loss"] == expected
+    trainer = THREE_CLASSES.trainer("float32", batch_size=20)
+    assert len(trainer.fit_batches([THREE_CLASSES.batch()], progress=progress)["loss"]) == 1
+
+
+def test_a_bar_whose_screen_goes_away_is_given_up(monkeypatch):
+    stream, written = BrokenPipe(), []
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr("tqdm.std.tqdm.update", lambda bar, _: bar.refresh())
+    watcher = fastbp.LambdaCallback(on_epoch_end=lambda _: written.append(stream.left))
+    assert len(fit(20, progress=True, callbacks=[watcher])["loss"]) == 20
+    assert written[-1] == written[5] < 0
+
+
 LATE = """
 import sys
 from support.cases import CASES
@@ -142,3 +210,21 @@ print("tqdm" in sys.modules)
 @pytest.mark.process
 def test_tqdm_is_imported_only_where_a_bar_is_shown():
     assert processes.run(LATE) == "False\nTrue\n"
+
+
+@pytest.mark.parametrize("stream", [closed, BrokenPipe, object], ids=lambda kind: kind.__name__)
+def test_a_warning_ends_nothing_whatever_stderr_is(stream, monkeypatch):
+    monkeypatch.setattr("sys.stderr", stream())
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr("warnings.showwarning", show_on_stderr)
+        for _ in range(3):
+            caution.warn("a word")
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="a word"):
+            caution.warn("a word")
+
+
+def show_on_stderr(message, *_):
+    """As Python does, without pytest's collection."""
+    sys.stderr.write(str(message))

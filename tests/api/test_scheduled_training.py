@@ -17,7 +17,7 @@ from fastbp.schedules import (
 )
 from support.cases import CASES, Case, each_engine
 from support.embed_ways import WAYS
-from support.trainers import flat_parameters
+from support.trainers import flat_parameters, training_state
 
 CASE = CASES["odd"]
 UPDATES = 12
@@ -140,3 +140,67 @@ def test_a_loss_that_is_not_finite_tells_the_learning_rate_of_its_update():
     assert trainer.scheduled_lr < 0.3
     with pytest.raises(FloatingPointError, match=f"with lr = {trainer.scheduled_lr:g}: "):
         trainer.step(np.ones((5, 3)), np.full((5, 2), 1e300))
+
+
+# Past the end
+
+
+def past_the_end(engine, optimizer=None, total=5):
+    trainer = CASE.trainer(
+        "float32", engine, optimizer or fastbp.Adam(0.01), CASE.rows, schedule=Cosine(total)
+    )
+    X, y = (np.ascontiguousarray(part, np.float32) for part in CASE.batch())
+    return trainer, X, y
+
+
+@each_engine
+@pytest.mark.parametrize("kind", ["arrays", "lists", "rows"])
+def test_no_call_goes_on_past_the_end(kind, engine):
+    """By the fast path, its tables, and the checked path alike."""
+    trainer, X, y = past_the_end(engine)
+    X, y = {"arrays": (X, y), "lists": (X.tolist(), y.tolist()), "rows": (X[:3], y[:3])}[kind]
+    for _ in range(5):
+        trainer.step(X, y)
+    before = training_state(trainer)
+    message = r"Cosine\(updates=5\) is for 5 updates, but 5 have been made.*trainer\.replace\("
+    for call in (
+        lambda: trainer.step(X, y),
+        lambda: trainer.step(X, y, np.ones(len(X))),
+        lambda: trainer.fit(X, y),
+        lambda: trainer.fit_batches([(X, y)]),
+        lambda: trainer.fit_batches((X, y) for _ in range(2)),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+        assert training_state(trainer) == before
+    trainer.loss_and_gradients(X, y)
+    trainer.evaluate(X, y)
+    assert len(trainer.find_lr(X, y, end_lr=1e6).lrs) > 9
+
+
+@each_engine
+def test_the_end_is_that_of_all_updates(engine):
+    """Those of fit and of compiled code count, too; a longer schedule goes on."""
+    trainer, X, y = past_the_end(engine)
+    trainer.fit(X, y, epochs=2)
+    if engine == "numba":
+        fastbp.embed.step(trainer.compiled(), X, y)
+    else:
+        trainer.step(X, y)
+    trainer.step(X, y)
+    trainer.step(X, y)
+    with pytest.raises(ValueError, match="5 have been made and 1 more"):
+        trainer.step(X, y)
+    longer = trainer.replace(schedule=Cosine(10))
+    assert longer.scheduled_lr == pytest.approx(0.005)
+    for _ in range(5):
+        longer.step(X, y)
+    with pytest.raises(ValueError, match="10 have been made"):
+        longer.step(X, y)
+
+
+def test_schedules_that_never_end_have_no_end():
+    trainer, X, y = past_the_end("numba")
+    endless = trainer.replace(schedule=fastbp.schedules.Warmup(2))
+    for _ in range(9):
+        endless.step(X, y)

@@ -185,6 +185,28 @@ def test_the_folder_is_stamped_with(name, monkeypatch):
     assert code_stamp.source_stamp.__wrapped__() != before
 
 
+def test_without_sources_the_folder_is_stamped_with_the_bytecode(tmp_path, monkeypatch):
+    """As in an application that cx_Freeze has frozen, whose executable is always the same."""
+    monkeypatch.setattr(code_stamp, "KERNELS", tmp_path)
+    stamps = {code_stamp._sources.__wrapped__()}  # of Python's executable
+    for content in (b"one", b"other"):
+        (tmp_path / "gemm.pyc").write_bytes(content)
+        stamps.add(code_stamp._sources.__wrapped__())
+    assert len(stamps) == 3
+
+
+def test_without_sources_the_folder_is_stamped_with_the_archive(tmp_path, monkeypatch):
+    monkeypatch.setattr(code_stamp, "KERNELS", tmp_path / "none")
+    stamps = set()
+    for content in (b"one", b"other"):
+        (tmp_path / "all.zip").write_bytes(content)
+        monkeypatch.setattr(
+            code_stamp, "__loader__", SimpleNamespace(archive=str(tmp_path / "all.zip"))
+        )
+        stamps.add(code_stamp._sources.__wrapped__())
+    assert len(stamps) == 2
+
+
 # Folders that nothing uses any more
 
 

@@ -212,8 +212,12 @@ def test_what_fails_leaves_the_old_file_alone(place, failure, path, monkeypatch)
     content = path.read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(place, failure)
-        with pytest.raises((OSError, KeyboardInterrupt)):
+        with pytest.raises((OSError, KeyboardInterrupt)) as caught:
             model_file.write(path, "model", {}, {"a": np.zeros(1000)})
+    if failure is fail and place.startswith("os."):
+        assert caught.value.__notes__ == [
+            f"{str(path)!r} was to be written, and is as it was before"
+        ]
     assert path.read_bytes() == content
     assert list(path.parent.iterdir()) == [path]
 

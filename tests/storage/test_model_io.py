@@ -3,6 +3,8 @@
 import json
 import os
 import pickle
+import tracemalloc
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -332,3 +334,73 @@ def test_two_own_activations_of_one_name_are_not_saved(tmp_path):
     with pytest.raises(ValueError, match="both called 'square'"):
         net.save(tmp_path / "a")
     assert not list(tmp_path.iterdir())
+
+
+# The network of a checkpoint
+
+
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("custom", [False, True])
+def test_of_a_checkpoint_the_network_is_loaded_with_a_word(verify, custom, tmp_path):
+    path = tmp_path / "run.safetensors"
+    net = network(hidden=(square, "tanh")) if custom else network()
+    net.set_scaling(input_mean=3.0, input_scale=0.5)
+    how = {"loss": "cross_entropy", "optimizer": fastbp.Adam(0.01), "ema_decay": 0.9}
+    trainer = fastbp.Trainer(net, **how)
+    trainer.fit(
+        *SMALL.batch(), callbacks=[fastbp.ModelCheckpoint(path), fastbp.EarlyStopping("loss")]
+    )
+    with pytest.warns(
+        UserWarning, match=r"run.safetensors' is a checkpoint.*fastbp\.Trainer\.load"
+    ):
+        loaded = fastbp.load(path, verify=verify, functions={"square": square})
+    assert_same(loaded, net)
+
+
+def test_a_damaged_checkpoint_has_no_network(tmp_path):
+    path = tmp_path / "run.safetensors"
+    trainer = fastbp.Trainer(network(), loss="cross_entropy", optimizer=fastbp.Adam())
+    trainer.save(path)
+    content = path.read_bytes()
+    for place in (len(content) - 1, len(content) - 200):  # in moments, too, which are not kept
+        damaged = bytearray(content)
+        damaged[place] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="damaged or changed"):
+            fastbp.load(path)
+    path.write_bytes(content[:-8])
+    with pytest.raises(ValueError, match="cut off"):
+        fastbp.load(path)
+
+
+# Memory
+
+
+def peak_of_loading(path, load):
+    """The most memory that Python and NumPy have at once meanwhile."""
+    tracemalloc.start()
+    try:
+        loaded = load(path)
+        return tracemalloc.get_traced_memory()[1], loaded
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", ["model", "checkpoint"])
+@pytest.mark.parametrize("options", [{}, {"layer_norm": True, "dtype": "float64"}], ids=repr)
+@pytest.mark.parametrize("sizes", [[1001, 1001], [500] * 6], ids=["one layer", "five layers"])
+def test_loading_takes_little_more_than_the_file_and_the_network(sizes, options, kind, tmp_path):
+    options = {key: value for key, value in options.items() if len(sizes) > 2 or key == "dtype"}
+    net, path = fastbp.Network(sizes, seed=0, **options), tmp_path / "file.safetensors"
+    if kind == "model":
+        net.save(path)
+    else:
+        fastbp.Trainer(net, loss="mse", optimizer=fastbp.Adam()).save(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        peak, loaded = peak_of_loading(path, fastbp.load)
+    assert peak < 2.2 * net.n_parameters * net.dtype.itemsize
+    assert (
+        loaded.predict(np.ones((1, sizes[0]))).tobytes()
+        == net.predict(np.ones((1, sizes[0]))).tobytes()
+    )
