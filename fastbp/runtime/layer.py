@@ -41,7 +41,8 @@ def start() -> str:
 def _counter() -> Callable[[], int]:
     start()
     # numba.get_num_threads takes two locks first, which cost ten times as much.
-    return getattr(numba.np.ufunc.parallel, "_get_num_threads", numba.get_num_threads)
+    quick: Callable[[], int] | None = getattr(numba.np.ufunc.parallel, "_get_num_threads", None)
+    return quick or numba.get_num_threads
 
 
 def num_threads() -> int:

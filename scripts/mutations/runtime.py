@@ -24,8 +24,8 @@ RUNTIME = (
     Break(
         "the_users_threads_are_not_restored",
         "fastbp/runtime/threads.py",
-        "            numba.set_num_threads(before)\n",
-        "            pass\n",
+        "        numba.set_num_threads(before)\n",
+        "        pass\n",
         "tests/runtime/test_threads.py::test_the_users_setting_is_as_before_after_each_call",
     ),
     Break(
@@ -87,7 +87,7 @@ RUNTIME = (
     Break(
         "the_users_number_of_threads_is_ignored",
         "fastbp/runtime/limits.py",
-        "int(numba.get_num_threads())",
+        "layer.num_threads()",
         "NO_LIMIT",
         "tests/runtime/test_limits.py::test_the_users_own_number_counts",
     ),

@@ -5,7 +5,6 @@ import sys
 import threading
 from concurrent.futures import Future
 
-import numba
 import pytest
 
 from fastbp.runtime import layer, limits, pool
@@ -20,7 +19,7 @@ def _fresh(monkeypatch):
     monkeypatch.setattr(limits, "_read_at", -limits.SECONDS)
     monkeypatch.setattr(limits, "_at_import", 8)
     monkeypatch.setattr(limits, "_processors", lambda: 8)
-    monkeypatch.setattr(numba, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(layer, "num_threads", lambda: 8)
 
 
 def test_without_a_limit_all_are_allowed():
@@ -50,7 +49,7 @@ def test_what_was_so_at_the_import_is_no_limit(monkeypatch):
 
 
 def test_the_users_own_number_counts(monkeypatch):
-    monkeypatch.setattr(numba, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(layer, "num_threads", lambda: 2)
     assert limits.allowed(8) == 2
 
 

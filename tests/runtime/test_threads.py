@@ -110,10 +110,13 @@ def test_auto_is(settings, expected, machine):
 
 
 def test_a_trainer_uses_no_more_than_its_threads(monkeypatch):
-    counts, set_num_threads = [], numba.set_num_threads
-    monkeypatch.setattr(
-        numba, "set_num_threads", lambda count: (counts.append(count), set_num_threads(count))
-    )
+    counts, run_exclusive = [], threads.run_exclusive
+
+    def watched(count, *arguments):
+        counts.append(count)
+        return run_exclusive(count, *arguments)
+
+    monkeypatch.setattr(threads, "run_exclusive", watched)
     fingerprint(trainer_in_thirds(LARGE, threads=1), *LARGE.batch())
     assert not counts
     fingerprint(trainer_in_thirds(LARGE, threads=AVAILABLE), *LARGE.batch())
