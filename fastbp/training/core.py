@@ -21,6 +21,7 @@ from ..kernels.base import codes
 from ..kernels.entry import embed_server
 from ..kernels.tables import arenas, job_table, settings
 from ..model.network import Network
+from ..model.network_arrays import Fold
 from ..runtime import chunking, fast_path
 from ..runtime.arrays import Dataset, Engine, TrainingArrays, raise_invalid
 from ..runtime.compiled_engine import CompiledEngine
@@ -29,7 +30,7 @@ from ..runtime.job import Job
 from ..runtime.locking import exclusive
 from ..runtime.numpy_engine import NumpyEngine
 from ..runtime.threads import maximum
-from . import setup
+from . import learned_names, setup
 from .row_order import RowOrder
 from .setup import Arguments
 
@@ -170,6 +171,13 @@ class TrainerCore:
             self._handles.clear()
             self._extend(self.net.arrays.spec.scaling)
 
+    def fold_average(self, fold: Fold) -> None:
+        """Keep the function of the moving average, if there is one, under another scaling."""
+        spec, plan = self.arrays.spec, self.net.arrays.plan
+        if spec.averages and self.updates:
+            arena = self.arrays.moments[spec.moments]
+            arenas.write_layers(plan, arena, fold(list(arenas.read_layers(plan, arena))))
+
     def _extend(self, scales: int) -> None:
         self.arrays.spec = replace(self.arrays.spec, extended=True, scaling=scales)
         workers = self.workers
@@ -235,6 +243,7 @@ class TrainerCore:
             )
         with self.exclusive():
             loss, weight = self.update(data, "step")
+        learned_names.learn(self.net, data)
         return loss / weight if weight else 0.0
 
     def update(self, data: Dataset, caller: str) -> tuple[float, float]:

@@ -8,10 +8,10 @@ from ..callbacks.base import CallbackList
 from ..callbacks.history import History
 from ..common.types import NO_LOSSES
 from ..components.metrics import Metric
+from ..runtime.arrays import Dataset
 from .core import TrainerCore
 from .cursor import FitCursor
 from .inference import evaluate
-from .validation import Validation
 
 
 class Loop(Protocol):
@@ -45,7 +45,7 @@ class Fit:
 
     core: TrainerCore
     watch: CallbackList
-    held_out: Validation | None
+    held_out: Dataset | None
     metrics: Mapping[str, Metric]
     cursor: FitCursor = field(default_factory=FitCursor)
 
@@ -104,7 +104,7 @@ class Fit:
         losses = self.cursor.ended.tolist()
         columns = {"loss": losses}
         if self.held_out is not None:
-            found = evaluate(self.core, self.held_out, self.metrics)
+            found = evaluate(self.core, [self.held_out], self.metrics)
             columns |= {f"val_{key}": [value] for key, value in found.items()}
         speed = self.watch.state.rows / self.cursor.ended_seconds
         return columns | {"samples_per_second": [speed] * len(losses)}

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..data import names
 from ..data.tables import Table
 from ..model import model_io
 from ..model.network import Network
@@ -34,7 +35,7 @@ def _arguments(fit: "Fit", order: RowOrder) -> dict[str, Any]:
         "sample_weight": data.weights is not None,
         "shuffle": order.shuffle,
         "rows to train on": order.rows,
-        "rows of validation": held_out.data.rows if held_out else 0,
+        "rows of validation": held_out.rows if held_out else 0,
         "metrics": sorted(fit.metrics),
         "callbacks": [type(callback).__name__ for callback in fit.watch.callbacks],
     }
@@ -69,6 +70,7 @@ def read(path: str | os.PathLike[str], fit: "Fit", order: RowOrder) -> ResumePoi
             )
         _compare(_network(checkpoint.net), _network(core.net), "the network's ")
         _compare(checkpoint.arguments, checkpoints.arguments(core), "the trainer's ")
+        names.check(checkpoint.net.feature_names_in, order.data.x.columns, order.data.names[0])
         asked = tree_codec.get(checkpoint.fit, "asked", dict)
         _compare(asked, _arguments(fit, order), "")
         return _resume_point(checkpoint, fit, order)
@@ -90,10 +92,14 @@ def _resume_point(checkpoint: checkpoints.Checkpoint, fit: "Fit", order: RowOrde
 
 
 def _network(net: Network) -> dict[str, Any]:
-    """The properties of a network that must be the same. The seed made its first weights only."""
+    """The properties of a network that must be the same.
+
+    The seed made its first weights only. A new network has no names of columns yet.
+    """
     scales = [None if s is None else s.tolist() for s in (net.input_mean, net.input_scale)]
     scales += [None if s is None else s.tolist() for s in (net.target_mean, net.target_scale)]
-    description = {key: value for key, value in model_io.to_dict(net).items() if key != "seed"}
+    apart = ("seed", model_io.NAMES)
+    description = {key: value for key, value in model_io.to_dict(net).items() if key not in apart}
     return description | {"scaling": scales}
 
 

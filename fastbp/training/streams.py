@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..data import names
+from . import learned_names
 from .datasets import as_batch
 from .fitting import Fit
 
@@ -89,8 +91,11 @@ class StreamLoop:
         """Make one update. Returns the sums of ``TrainerCore.update``."""
         core, state = self._fit.core, self._fit.watch.state
         data = as_batch(core, batch, f"batches[{number}]")
+        if self._fit.held_out is not None:
+            names.check(self._fit.held_out.x.columns, data.x.columns, data.names[0])
         place = f"epoch {state.epoch + 1}, step {number + 1}"
         loss, weight = core.update(data, f"fit_batches ({place})")
+        learned_names.learn(core.net, data)
         state.step_loss = loss / weight if weight else 0.0
         state.steps, state.samples = state.steps + 1, state.samples + data.rows
         return loss, weight

@@ -19,17 +19,17 @@ from ..model.network import Network
 from ..runtime import fast_path
 from ..runtime.arrays import Dataset
 from ..runtime.compiled_model import Model
-from . import checkpoints, streams
+from . import checkpoints, learned_names, streams
 from . import resume as resuming
 from .array_loop import ArrayLoop
 from .core import TrainerCore
-from .datasets import as_dataset, as_held_out, as_validation
+from .datasets import as_dataset, as_held_out, as_step, as_validation
 from .fitting import Fit
 from .lbfgs_loop import LbfgsLoop
 from .row_order import RowOrder
 from .setup import Arguments
 from .trainer_queries import TrainerQueries
-from .validation import Validation, check_metrics_have_data
+from .validation import check_metrics_have_data
 
 LABELS = np.dtype(np.int64)
 
@@ -205,12 +205,14 @@ class Trainer(TrainerQueries):
         """Train for some epochs from the current state on.
 
         Args:
-            X: (n, n_in), numbers of any real dtype, order and strides. It is not copied.
+            X: (n, n_in), numbers of any real dtype, order and strides. It is not copied, unless it
+                is a table to be converted, or an array-like such as h5py's, which is read once.
             y: targets (n, n_out), or (n,) if n_out is 1; for cross_entropy integer labels (n,) or
                 rows of probabilities (n, n_out).
             epochs: passes over the rows, >= 1.
             sample_weight: of each row, (n,), >= 0; None for 1.
-            validation_data: (X, y) to evaluate after each epoch, without weights.
+            validation_data: (X, y) to evaluate after each epoch, without weights. What of it is in
+                memory is checked before the first epoch.
             validation_fraction: in (0, 1): evaluate on this share of the rows instead, which are
                 held out, the same share of each class (integer labels; one output of 0 and 1 with
                 bce). The choice of rows depends only on the trainer's seed, n and the classes: the
@@ -250,12 +252,12 @@ class Trainer(TrainerQueries):
         core, data = self._core, as_dataset(self._core, X, y, sample_weight)
         order = RowOrder(data, checks.flag(shuffle, "shuffle"))
         epochs = checks.integer(epochs, "epochs", 1)
-        held_out = as_held_out(core, order, y, validation_data, validation_fraction)
+        held_out = as_held_out(core, order, validation_data, validation_fraction)
         fit = self._fit_of(
             held_out, metrics, callbacks, progress, FitState(self, epochs, order.rows)
         )
         keeps = checks.flag(snapshot, "snapshot")
-        with core.exclusive():
+        with core.exclusive(), learned_names.learning(core, data):
             point = None if resume is None else resuming.read(resume, fit, order)
             if isinstance(core.optimizer, LBFGS):
                 return fit.run(LbfgsLoop(fit, order, core.optimizer))
@@ -263,7 +265,7 @@ class Trainer(TrainerQueries):
 
     def _fit_of(
         self,
-        held_out: Validation | None,
+        held_out: Dataset | None,
         metrics: Mapping[str, Metric] | None,
         callbacks: Iterable[Callback],
         progress: bool | str,
@@ -383,9 +385,12 @@ class Trainer(TrainerQueries):
         return loss
 
     def _step_checked(self, X: Any, y: Any, sample_weight: Any) -> float:
-        core, data = self._core, as_dataset(self._core, X, y, sample_weight)
+        core, data = self._core, as_step(self._core, X, y, sample_weight)
         loss = self._fast_update(data)
-        return loss if loss == loss else core.step(data)  # NaN: refused
+        if loss != loss:  # NaN: refused
+            return core.step(data)
+        learned_names.learn(core.net, data)
+        return loss
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint: this trainer and its network, with all that training continues from.

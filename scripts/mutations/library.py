@@ -253,8 +253,8 @@ LIBRARY = (
     ),
     Break(
         "spread_without_the_rise",
-        "fastbp/data/scaling.py",
-        " + rise * rise * (start * share)",
+        "fastbp/data/moments.py",
+        " + rise * rise * (before * share)",
         "",
         "tests/api/test_scaling.py"
         "::test_estimates_are_the_mean_and_deviation_of_every_dtype[f8-as it lies]",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastbp
-from fastbp.training.validation import split
+from fastbp.training.validation import _rows_to_check, split
 from support.cases import Case, each_engine
 from support.trainers import adam_trainer, bits
 
@@ -306,3 +306,65 @@ def test_a_bad_label_is_named_by_its_row_in_the_data(engine):
         labels[row] = 3
         with pytest.raises(ValueError, match=rf"y has label 3 at row {row}, "):
             adam_trainer(CLASSES, engine).fit(X, labels, validation_fraction=0.2)
+
+
+@pytest.mark.parametrize("part", [0, 1])
+@each_engine
+def test_bad_values_of_validation_data_are_found_before_the_first_epoch(part, engine):
+    trainer, (X, y) = adam_trainer(NUMBERS, engine), NUMBERS.batch()
+    data, before = [X.copy(), y.copy()], bits(trainer)
+    data[part][41, 1] = np.nan
+    message = rf"validation_data\[{part}\] has nan at row 41, column 1"
+    for call in (
+        lambda: trainer.fit(X, y, epochs=3, validation_data=data),
+        lambda: trainer.fit_batches([(X[:8], y[:8])], validation_data=data),
+        lambda: trainer.fit(X, y, snapshot=False, validation_data=data),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert bits(trainer) == before
+    assert "val_loss" in trainer.fit(X, y, validation_data=(X, y))
+
+
+@each_engine
+def test_labels_of_validation_data_are_checked_before_the_first_epoch(engine):
+    trainer, (X, y) = adam_trainer(CLASSES, engine), CLASSES.batch()
+    labels, before = y.copy(), bits(trainer)
+    labels[33] = 3
+    with pytest.raises(ValueError, match=r"validation_data\[1\] has label 3 at row 33"):
+        trainer.fit(X, y, validation_data=(X, labels))
+    assert bits(trainer) == before
+
+
+def test_as_much_is_checked_ahead_as_is_in_memory(tmp_path):
+    """Not 2**38 rows in the memory of one, and no file."""
+    row = np.zeros((1, 4), "float32")
+    windows = np.lib.stride_tricks.sliding_window_view(np.zeros(2**20, "float32"), 2**14)
+    np.save(tmp_path / "X.npy", np.zeros((50, 4)))
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    for array, rows in (
+        (np.broadcast_to(row, (2**38, 4)), 1),
+        (np.broadcast_to(np.float32(0), (2**38, 4)), 1),
+        (windows, 0),
+        (windows[:100], 100),
+        (np.zeros((50, 4))[::-2, 1:], 25),
+        (np.broadcast_to(np.float32(0), (50, 1)).T, 1),
+        (mapped, 0),
+        (np.asarray(mapped[3:, ::-1]), 0),
+    ):
+        assert _rows_to_check(array) == rows
+    trainer, (X, y) = adam_trainer(NUMBERS), NUMBERS.batch()
+    bad = np.broadcast_to(np.float32([0, 0, np.nan, 0]), (2**38, 4))
+    far = bad, np.broadcast_to(np.float32(0), (2**38, 2))
+    with pytest.raises(ValueError, match=r"validation_data\[0\] has nan at row 0, column 2"):
+        trainer.fit(X, y, validation_data=far)
+
+
+def test_a_bad_value_in_a_file_is_found_where_it_is_validated(tmp_path):
+    trainer, (X, y) = adam_trainer(NUMBERS), NUMBERS.batch()
+    bad = X.copy()
+    bad[20, 0] = np.nan
+    np.save(tmp_path / "X.npy", bad)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    with pytest.raises(ValueError, match=r"validation_data\[0\] has nan at row 20, column 0"):
+        trainer.fit(X, y, validation_data=(mapped, y))
