@@ -136,10 +136,10 @@ def test_a_new_network_keeps_its_parameters(engine):
     for copied in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         copied.standardize(3 * X, Y)
         np.testing.assert_array_equal(copied.weights[0], net.weights[0])
-    net.set_parameters([2 * w for w in net.weights], net.biases)
-    weights = net.weights
-    net.standardize(X, Y)
-    np.testing.assert_array_equal(net.weights[0], weights[0])
+    own = fastbp.Network([3, 16, 2], seed=0)
+    own.set_parameters([2 * w for w in own.weights], own.biases)
+    own.standardize(X, Y)
+    np.testing.assert_array_equal(own.weights[0], 2 * net.weights[0])
 
 
 def test_parameters_that_are_brought_back_have_a_function_to_keep():

@@ -111,23 +111,26 @@ def test_memory_is_bounded_by_the_parts(columns):
             return np.zeros((stop - start, columns), "float32")
 
     net = fastbp.Network([columns, 1], seed=0)
-    trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.Adam())
+    adam = fastbp.Adam()
+    trainer = fastbp.Trainer(net, loss="mse", optimizer=adam, batch_size=2**14, seed=0)
     y, out = np.broadcast_to(np.float32(0), rows), np.empty((rows, 1), "float32")
     net.predict(np.zeros((sources.FEWEST_ROWS, columns), "float32"))
-    outputs = {"predict": 0, "evaluate": 16 * rows, "standardize": 0}
+    # evaluate keeps loss and accuracy of each row, and copies them once where it joins parts
+    kept = {"predict": 0, "evaluate": 2.5 * 16 * rows, "standardize": 0, "fit": 4 * rows * columns}
     calls = {
         "predict": lambda: net.predict(Zeros(), out),
         "evaluate": lambda: trainer.evaluate(Zeros(), y),
         "standardize": lambda: net.standardize(Zeros()),
+        "fit": lambda: trainer.fit(Zeros(), y),
     }
     for name, call in calls.items():
         tracemalloc.start()
         call()
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        # a part has up to twice PART_BYTES; evaluate keeps loss and accuracy of each row, copied
-        # once where parts are joined; standardize computes in chunks of 2 MiB
-        assert peak < 2.1 * sources.PART_BYTES + 2.5 * outputs[name] + 2**24, name
+        # a part has up to twice PART_BYTES; standardize computes in chunks of 2 MiB, fit shuffles
+        # 8 bytes for each row
+        assert peak < 2.1 * sources.PART_BYTES + kept[name] + 8 * rows * (name == "fit") + 2**24
 
 
 def test_data_that_are_too_large_to_be_held_are_refused_before_they_are_read(monkeypatch):
