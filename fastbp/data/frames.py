@@ -1,11 +1,14 @@
 """Tables of pandas, polars and pyarrow as numbers, column by column.
 
 The class of an object says which package it comes from: fastbp imports none of them. Columns of
-numbers and of bool are taken, nullable ones too, whose missing values become NaN.
+numbers and of bool are taken, nullable ones too, whose missing values become NaN, and pandas'
+columns of objects that are all numbers or missing.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from decimal import Decimal
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -124,10 +127,18 @@ def _dtype_of(package: Package, column: Any) -> np.dtype[Any]:
 
 
 def _pandas_kind(series: Any) -> str:
+    if series.dtype == object:  # "f" where each value is a number, or missing
+        values = np.asarray(series)[~np.asarray(series.isna())]
+        return "f" if all(isinstance(value, Real | Decimal) for value in values) else "O"
     return str(getattr(series.dtype, "kind", "O"))
 
 
 def _pandas_values(series: Any) -> Array:
+    if series.dtype == object:
+        present = ~np.asarray(series.isna())
+        numbers = np.full(len(series), np.nan)
+        numbers[present] = np.asarray(series)[present].astype(np.float64)
+        return numbers
     kind = getattr(series.dtype, "numpy_dtype", None)  # of a nullable dtype
     if kind is None:
         return np.asarray(series)

@@ -20,7 +20,7 @@ from . import names
 from .dtypes import CODES, FLOAT_CODES, LABEL_CODES
 from .frames import column_names
 from .refusals import MOST_ROWS, refuse_inputs, refuse_targets
-from .sources import as_array, as_source, parts, stand_in
+from .sources import IN_MEMORY, as_array, as_source, parts, stand_in
 
 MOST_EXPONENT = 60
 """Largest exponent of a row's weight, to base 2: half of single precision's."""
@@ -74,6 +74,8 @@ def as_inputs(X: Any, n_in: int, name: str = "X", known: names.Names = None) -> 
     columns = None
     if type(X) is np.ndarray:
         array = X
+    elif type(X) in IN_MEMORY:
+        array = as_array(X, name)
     else:
         columns = column_names(X)
         names.check(known, columns, name)
@@ -111,12 +113,9 @@ def as_targets(y: Any, loss: Loss, n_out: int, n_rows: int, name: str = "y") -> 
     for the other losses (n, n_out), or (n,) if n_out is 1. ValueError for another shape,
     TypeError for another dtype.
     """
-    columns = None
-    if type(y) is np.ndarray:
-        array = y
-    else:
-        columns = column_names(y)
-        array = as_array(y, name)
+    columns, array = None, y
+    if type(y) is not np.ndarray:
+        columns, array = column_names(y), as_array(y, name)
     flat = array.ndim == 1
     known, width = CODES, loss.n_targets(n_out)
     if loss.takes_labels and (flat or n_out == 1):

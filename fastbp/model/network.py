@@ -14,6 +14,7 @@ from ..common.optional import need
 from ..common.types import Array
 from ..components import activations, initializers, user_functions
 from ..data.scaling import Scaling
+from ..data.sources import IN_MEMORY
 from ..data.tables import Table, as_input_parts, as_inputs
 from ..kernels.tables import arenas, layout
 from ..runtime import fast_path, threads
@@ -314,7 +315,7 @@ class Network(NetworkData):
         return torch_modules.to_torch(self)
 
     def _checked_outputs(self, X: Any, out: Array | None) -> Array:
-        if type(X) is ndarray:
+        if type(X) in IN_MEMORY:
             x = as_inputs(X, self._sizes[0])
             out = network_checks.as_out(out, x, self._sizes[-1], self._dtype)
             return self._fill(x, out)

@@ -29,10 +29,11 @@ def as_dataset(
 
     Files are read once shapes and dtypes are known to fit.
     """
+    if not (type(X) in sources.IN_MEMORY and type(y) in sources.IN_MEMORY):
+        like_x, like_y = sources.unread(X), sources.unread(y)
+        if like_x is not X or like_y is not y:
+            as_dataset(core, like_x, like_y, sample_weight, names)
     sizes = core.net.sizes
-    like_x, like_y = sources.unread(X), sources.unread(y)
-    if like_x is not X or like_y is not y:
-        as_dataset(core, like_x, like_y, sample_weight, names)
     x = as_inputs(X, sizes[0], names[0], core.net.feature_names_in)
     rows = len(x.array)
     targets = as_targets(y, core.loss, sizes[-1], rows, names[1])
@@ -62,9 +63,10 @@ def datasets(core: TrainerCore, X: Any, y: Any, sample_weight: Any) -> Iterator[
 
 def as_step(core: TrainerCore, X: Any, y: Any, sample_weight: Any, names: Names = NAMES) -> Dataset:
     """The data of one update. What is read on demand is not read where it has too many rows."""
-    source = sources.as_source(X, names[0])
-    if source is not None and source.shape[0] > core.batch_size:
-        _refuse_rows(core, source.shape[0], names[0])
+    if type(X) not in sources.IN_MEMORY:
+        source = sources.as_source(X, names[0])
+        if source is not None and source.shape[0] > core.batch_size:
+            _refuse_rows(core, source.shape[0], names[0])
     return as_dataset(core, X, y, sample_weight, names)
 
 

@@ -205,14 +205,14 @@ class Trainer(TrainerQueries):
         """Train for some epochs from the current state on.
 
         Args:
-            X: (n, n_in), numbers of any real dtype, order and strides. It is not copied, unless it
-                is a table to be converted, or an array-like such as h5py's, which is read once.
+            X: (n, n_in), numbers of any real dtype, order and strides. Arrays are not copied,
+                tables may be; array-likes of files are read into memory, once.
             y: targets (n, n_out), or (n,) if n_out is 1; for cross_entropy integer labels (n,) or
                 rows of probabilities (n, n_out).
             epochs: passes over the rows, >= 1.
             sample_weight: of each row, (n,), >= 0; None for 1.
-            validation_data: (X, y) to evaluate after each epoch, without weights. What of it is in
-                memory is checked before the first epoch.
+            validation_data: (X, y) to evaluate after each epoch, without weights; if in memory,
+                its values are checked before the first.
             validation_fraction: in (0, 1): evaluate on this share of the rows instead, which are
                 held out, the same share of each class (integer labels; one output of 0 and 1 with
                 bce). The choice of rows depends only on the trainer's seed, n and the classes: the

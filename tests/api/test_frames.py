@@ -224,7 +224,7 @@ def test_categories_dates_and_objects_of_pandas_are_no_numbers():
     for values in (
         pandas.Categorical([3, 1]),
         pandas.to_datetime(["2020-01-01", "2021-01-01"]),
-        pandas.Series([1, 2.5], dtype=object),
+        pandas.Series([1, "2"], dtype=object),
         pandas.Series([1j, 2]),
     ):
         frame = pandas.DataFrame({"a": [1.0, 2.0], "b": values, "c": [1, 2]})
@@ -237,9 +237,10 @@ def test_kinds_of_pandas_columns():
     net = fastbp.Network([2, 1], seed=0)
     X = np.array([[0.0, 1.0], [2.0, 3.0]])
     sparse = pandas.DataFrame({"a": pandas.array([0.0, 2.0], dtype="Sparse[float]"), "b": [1, 3]})
+    objects = pandas.DataFrame({"a": [0, np.float32(2)], "b": [True, Decimal(3)]}, dtype=object)
     levels = pandas.DataFrame({("a", "x"): [0.0, 2.0], ("a", "y"): [1, 3]})
     numbered = pandas.DataFrame({0: pandas.array([0, 2], dtype="UInt8"), 1: [1.0, 3.0]})
-    for frame in (sparse, levels, numbered):
+    for frame in (sparse, objects, levels, numbered):
         np.testing.assert_array_equal(net.predict(frame), net.predict(X))
     classes = new_trainer()
     for y in (pandas.array([0, 1], dtype="Int64"), pandas.Index([0, 1]), pandas.Series([0, 1])):
@@ -247,6 +248,10 @@ def test_kinds_of_pandas_columns():
     bad = pandas.DataFrame({0: [1.0, 2.0], 1: pandas.array([None, 2], dtype="Int64")})
     with pytest.raises(ValueError, match="X has nan at row 0, column 1"):
         net.predict(bad)
+    for missing in (None, pandas.NA, np.nan, pandas.NaT):
+        bad = pandas.DataFrame({"a": [1, missing], "b": [1.0, 2.0]}, dtype=object)
+        with pytest.raises(ValueError, match="X has nan at row 1, column 'a'"):
+            net.predict(bad)
 
 
 def test_a_frame_of_one_dtype_of_numpy_is_not_copied():
