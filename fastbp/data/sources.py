@@ -87,12 +87,12 @@ def as_stored(data: Any, name: str) -> Stored | None:
         return None
     if any(hasattr(kind, way) for way in SHARES_MEMORY):
         return None
-    with suppress(TypeError):
+    with suppress(Exception):  # TypeError of what has no buffer; an object may raise anything
         memoryview(data)
         return None
-    with suppress(Exception):  # the properties of an object may raise anything
+    with suppress(Exception):
         dtype, shape = data.dtype, data.shape
-        if isinstance(dtype, np.dtype) and isinstance(shape, tuple) and len(shape) in (1, 2):
+        if isinstance(dtype, np.dtype) and isinstance(shape, tuple) and shape:
             return Stored(data, tuple(int(length) for length in shape), dtype, name)
     return None
 
@@ -111,9 +111,7 @@ def stand_in(source: Source) -> Array:
 def parts(*data: Any) -> Iterator[tuple[int, tuple[Any, ...]]]:
     """(the number of its first row, the rows of each of ``data``) of one part after another.
 
-    data: Sources, or what ``as_source`` takes.
-
-    Arrays, and what else is no Source, make one part, unless a Source is among them.
+    data: Sources, or the user's. Where none is a Source they make one part.
     """
     each = [as_source(one, "X") for one in data]
     sources = [source for source in each if source is not None]

@@ -125,7 +125,7 @@ def test_their_names_are_kept(new_frame):
         trainer.predict(new_frame(swapped))
 
 
-@each_nullable
+@each_frame
 def test_missing_values_are_named_by_row_and_column(new_frame):
     trainer = new_trainer()
     before = bits(trainer)

@@ -150,6 +150,17 @@ def test_the_memory_of_this_machine_is_known():
     assert 2**28 < sources._memory() <= float("inf")
 
 
+class Three(Stored):
+    """With a third dimension, and never read."""
+
+    def __init__(self, data):
+        super().__init__(np.zeros((ROWS, COLUMNS, 1), "float32"))
+        self.data = data
+
+    def __getitem__(self, key):
+        return self.data[key][:, :, None]
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -158,6 +169,11 @@ def test_the_memory_of_this_machine_is_known():
         (lambda t, X, y: t.fit(X, y[:50]), r"y has shape \(50,\), expected labels \(1000,\)"),
         (lambda t, X, _: t.fit(X, Stored(np.zeros((ROWS, 3)))), r"y has shape \(1000, 3\), exp"),
         (lambda t, *_: t.net.predict(Stored(np.zeros((9, 4)))), r"X has shape \(9, 4\), expec"),
+        (
+            lambda t, X, y: t.fit(Three(X), y),
+            r"X has shape \(1000, 5, 1\), .*: flatten each sample",
+        ),
+        (lambda t, X, _: t.predict(Three(X)), r"X has shape \(1000, 5, 1\), .*: flatten each samp"),
         (lambda t, *_: t.predict(Stored(np.zeros((9, 5), "c8"))), r"X has dtype complex64"),
         (lambda t, X, y: t.evaluate(X, y, np.zeros(3)), r"sample_weight has shape \(3,\)"),
     ],
