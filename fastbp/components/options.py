@@ -70,7 +70,7 @@ class Options:
             settings.CLIP_NORM: self.clip_norm,
             settings.AVERAGING: self.averaging,
             settings.LOSS_PARAMETER: loss.parameter,
-            settings.ROW_SCALE: 1.0,
+            settings.PENALTY_SCALE: 1.0,
             settings.CLIP_SCALE: 1.0,
             settings.OPTIMIZER_STATE: 1.0,
         }

@@ -104,11 +104,13 @@ def as_targets(y: Any, loss: Loss, n_out: int, n_rows: int, name: str = "y") -> 
     return _table(table, code)
 
 
-def as_row_weights(weights: Any, n_rows: int, name: str = "sample_weight") -> Floats | None:
+def as_row_weights(
+    weights: Any, n_rows: int, limit: float | None = None, name: str = "sample_weight"
+) -> Floats | None:
     """Weights of rows as float64 (n_rows,), contiguous, or None.
 
-    Very large and very small ones are scaled by a power of two: their scale plays no part in a
-    weighted mean, and none may overflow or vanish where single precision takes over.
+    limit: the largest number of the network's dtype; None where weights are divided by their mean.
+    There very large and very small ones are scaled by a power of two, so that no sum overflows.
     """
     if weights is None:
         return None
@@ -131,6 +133,13 @@ def as_row_weights(weights: Any, n_rows: int, name: str = "sample_weight") -> Fl
             f"{name} has {array[i]} at row {i}, expected finite numbers of 0 or more: a row of "
             "weight 0 counts for nothing"
         )
+    if limit is not None:
+        if largest > limit:
+            raise ValueError(
+                f"{name} has {largest} at row {floats.argmax()}, which is too large for the "
+                "network's dtype: divide all weights by their mean"
+            )
+        return floats
     _, exponent = math.frexp(largest)
     scaled: Floats = np.ldexp(floats, -exponent) if abs(exponent) > MOST_EXPONENT else floats
     return scaled

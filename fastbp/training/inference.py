@@ -12,7 +12,7 @@ from ..kernels.tables import layout
 from ..model.network_checks import as_out
 from ..runtime.arrays import Dataset, Engine, raise_status
 from .core import TrainerCore
-from .validation import Validation
+from .validation import Validation, check_some_weight
 
 
 def evaluate(
@@ -29,11 +29,7 @@ def evaluate(
 def _mean_loss(core: TrainerCore, data: Dataset, engine: Engine) -> dict[str, float]:
     values = np.zeros((data.rows, 2))
     raise_status(engine.evaluate_rows(data, values), data, core.arrays)
-    if data.weights is not None and not data.weights.any():
-        raise ValueError(
-            "sample_weight is 0 for every row, so that the weighted mean is undefined: give at "
-            "least one row a weight above 0"
-        )
+    check_some_weight(data.weights, "sample_weight")
     loss, n_correct = np.average(values, axis=0, weights=data.weights)
     if core.has_accuracy:
         return {"loss": float(loss), "accuracy": float(n_correct)}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..common import checks
-from ..common.types import Array, Ints
+from ..common.types import Array, Floats, Ints
 from ..components.metrics import Metric
 from ..data.tables import check_inputs, check_targets
 from ..runtime.arrays import Dataset, TrainingArrays
@@ -29,7 +29,8 @@ def hold_out(
 ) -> tuple[Ints, Validation]:
     """The numbers of the rows to train on, and a copy of the other rows.
 
-    ValueError for a value of the other rows that does not fit, with its row number in the data.
+    ValueError for a value of the other rows that does not fit, with its row number in the data, and
+    where none of them has weight.
     """
     rows, others = split(data.rows, fraction, seed, _classes(data, arrays))
     for part in _parts(others):
@@ -37,7 +38,9 @@ def hold_out(
         check_inputs(data.x, part, dtype)
         if data.y is not None:
             check_targets(data.y, part, arrays.loss, arrays.spec.sizes[-1], dtype)
-    held = Dataset(data.x.take(others), data.y and data.y.take(others), data.names)
+    weights = None if data.weights is None else data.weights[others]
+    check_some_weight(weights, "sample_weight", "row that validation_fraction holds out")
+    held = Dataset(data.x.take(others), data.y and data.y.take(others), data.names, weights)
     return rows, Validation(held, np.asarray(y)[others])
 
 
@@ -98,6 +101,15 @@ def check_fraction(fraction: Any, validation_data: object, n: int) -> float:
             "train on and one to validate"
         )
     return number
+
+
+def check_some_weight(weights: Floats | None, name: str, row: str = "row") -> None:
+    """ValueError where all weights are 0: they have no mean. row: which rows they are of."""
+    if weights is not None and not weights.any():
+        raise ValueError(
+            f"{name} is 0 for every {row}, so that the weighted mean is undefined: give at "
+            "least one of them a weight above 0"
+        )
 
 
 def check_metrics_have_data(validation: Validation | None, metrics: Mapping[str, Metric]) -> None:

@@ -7,6 +7,7 @@ and the codes of stages/update_rules.py.
 
 from .activations import activation, custom_activation, derivative
 from .losses import (
+    class_weights,
     correct,
     custom_losses,
     delta_from_output,
@@ -33,6 +34,7 @@ from .updates import clip_scale, final_gradient, nadam_momentum, penalty, update
 __all__ = [
     "activation",
     "backward",
+    "class_weights",
     "clip_scale",
     "correct",
     "custom_activation",

@@ -45,6 +45,19 @@ def output_delta(loss, output, z, p, y, n, parameter=0.0, smoothing=0.0):
     return scale * (p - y) * derivative(output, z, p)
 
 
+def class_weights(table, y):
+    """The weight of each row's class, (B,) float64: table (classes,) by labels (B,) or y (B, O).
+
+    For probabilities it is the mean of the table by y.
+    """
+    if y.ndim == 1:
+        return table[y]
+    if y.shape[1] == 1:
+        share = y[:, 0].astype(np.float64)
+        return table[0] * (1 - share) + table[1] * share
+    return y @ table
+
+
 def delta_from_output(output, z, p, v):
     """dLoss/dz (B, O) of a loss whose gradient dLoss/dp is v (B, O)."""
     if output == codes.SOFTMAX:

@@ -31,7 +31,7 @@ SCHEDULE = UPDATES + 8
 (
     STEP_LR,  # the learning rate that the schedule gives
     STEP_MOMENTUM,  # momentum, or beta1
-    ROW_SCALE,  # rows / sum of their weights
+    PENALTY_SCALE,  # factor on L1 and L2: 1, or 0 where the gradient is to have no penalty's
     CLIP_SCALE,  # factor that brings the gradient's norm within CLIP_NORM
     OPTIMIZER_STATE,  # a number that a rule keeps from update to update; 1 before the first
 ) = range(SCHEDULE + N_SCHEDULE, SCHEDULE + N_SCHEDULE + 5)
