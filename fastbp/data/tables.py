@@ -326,7 +326,13 @@ def _read(table: Table, rows: Rows, dtype: npt.DTypeLike) -> Array:
         return table.array[rows].astype(dtype)
 
 
-def _check_finite(table: Table, rows: Rows, values: Array, name: str) -> None:
+def _check_finite(
+    table: Table,
+    rows: Rows,
+    values: Array,
+    name: str,
+    remedy: str = "replace it or drop the row",
+) -> None:
     bad = ~np.isfinite(values)
     if not bad.any():
         return
@@ -336,9 +342,7 @@ def _check_finite(table: Table, rows: Rows, values: Array, name: str) -> None:
             f"{name} has {value} at {place}, which is too large for {values.dtype}: "
             "scale the data, or make the network with dtype='float64'"
         )
-    raise ValueError(
-        f"{name} has {value} at {place}, expected finite numbers: replace it or drop the row"
-    )
+    raise ValueError(f"{name} has {value} at {place}, expected finite numbers: {remedy}")
 
 
 def _check_targets(
@@ -355,7 +359,11 @@ def _check_targets(
         _check_labels(table.array[rows, 0], rows, n_out, name)
         return
     values = _read(table, rows, dtype)
-    _check_finite(table, rows, values, name)
+    known = np.where(np.isnan(values), 0, values) if loss.ignores_nan else values
+    remedy = "replace it or drop the row"
+    if loss.targets == codes.UNIT:
+        remedy += ", or make the Trainer with ignore_nan=True if NaN is a target not known"
+    _check_finite(table, rows, known, name, remedy)
     if loss.targets == codes.COUNT:
         _check_counts(table, rows, values < 0, loss, name)
     elif loss.targets == codes.UNIT:

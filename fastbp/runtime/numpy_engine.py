@@ -148,10 +148,15 @@ class NumpyEngine:
         """The weight of each row of a batch, times that of its class, in the network's dtype."""
         arrays = self.arrays
         weights: Floats = np.ones(len(rows)) if data.weights is None else data.weights[rows]
-        if arrays.spec.weighs_classes:
-            table = arrays.hyper[settings.class_weights(len(arrays.spec.sizes) - 1) :]
-            weights = weights * reference.class_weights(table, y)
+        if arrays.loss.ignores_nan:
+            weights = weights * ~np.isnan(y).all(axis=1)
+        if arrays.spec.weighs_classes and not arrays.loss.weighs_entries(self._outputs):
+            weights = weights * reference.class_weights(self._class_weights, y)
         return (weights / job.mean_weight).astype(arrays.parameters.dtype)
+
+    @property
+    def _class_weights(self) -> Floats:
+        return self.arrays.hyper[settings.class_weights(len(self.arrays.spec.sizes) - 1) :]
 
     def _gradients(
         self, x: Array, y: Array, places: Ints, n: int, weights: Array, layers: Layers
@@ -161,7 +166,8 @@ class NumpyEngine:
         factors = self._dropout(places, x.dtype)
         zs, outs = self._forward(x, layers, factors)
         smoothing = float(hyper[settings.SMOOTHING])
-        losses, delta = self._evaluate_rows(zs[-1], outs[-1], y, n, smoothing)
+        table = self._class_weights if spec.weighs_classes else None
+        losses, delta = self._evaluate_rows(zs[-1], outs[-1], y, n, smoothing, table)
         if spec.extended:
             delta = delta * weights[:, None]
         matrices, more = [W for W, *_ in layers], (factors, _norms(layers), spec.adds_inputs)
@@ -170,10 +176,22 @@ class NumpyEngine:
         return losses, [(*pair, *(of_norm or ())) for pair, of_norm in pairs]
 
     def _evaluate_rows(
-        self, z: Array, p: Array, y: Array, n: int, smoothing: float
+        self,
+        z: Array,
+        p: Array,
+        y: Array,
+        n: int,
+        smoothing: float = 0.0,
+        table: Floats | None = None,
     ) -> tuple[Array, Array]:
-        """Row losses, and dLoss/dz of their sum over n."""
+        """Row losses, and dLoss/dz of their sum over n. table: weights of classes, for entries."""
         loss, output = self.arrays.loss, self._activations[-1]
+        if loss.weighs_entries(self._outputs) and (loss.ignores_nan or table is not None):
+            weights = reference.entry_weights(y, table)
+            of_entries: tuple[Array, Array] = reference.bce_of_entries(
+                z, p, y, n, weights, smoothing
+            )
+            return of_entries
         if loss.function is not None:
             losses, rates = reference.custom_losses(loss.function, p, y)
             return losses, reference.delta_from_output(output, z, p, rates / rates.dtype.type(n))
@@ -322,7 +340,7 @@ class NumpyEngine:
                 out[rows] = self._raw(outs[-1])
             if values is not None:
                 with np.errstate(all="ignore"):
-                    values[rows, 0], _ = self._evaluate_rows(zs[-1], outs[-1], y, len(rows), 0.0)
+                    values[rows, 0], _ = self._evaluate_rows(zs[-1], outs[-1], y, len(rows))
                 if loss.has_classes:
                     values[rows, 1] = reference.correct(loss.code, outs[-1], y)
         return job_table.OK

@@ -63,7 +63,7 @@ class TrainerCore:
 
     def __init__(self, net: Network, given: Arguments) -> None:
         self.net = setup.as_network(net)
-        self.loss = setup.as_loss(net, given.loss)
+        self.loss = setup.as_loss(net, given.loss, given.ignore_nan)
         self.optimizer = optimizers.check(given.optimizer)
         self.options = setup.as_options(net, self.loss, self.optimizer, given)
         self.batch_size = checks.integer(given.batch_size, "batch_size", 1)

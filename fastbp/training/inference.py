@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
 from ..common import checks
 from ..common.types import Array
 from ..components.metrics import Metric, apply_metrics
+from ..data.tables import Table
 from ..kernels.tables import layout
 from ..model.network_checks import as_out
 from ..runtime.arrays import Dataset, Engine, raise_status
 from .core import TrainerCore
-from .validation import Validation, check_some_weight
+from .validation import ROWS_AT_ONCE, Validation, check_some_weight
 
 
 def evaluate(
@@ -30,10 +32,28 @@ def _mean_loss(core: TrainerCore, data: Dataset, engine: Engine) -> dict[str, fl
     values = np.zeros((data.rows, 2))
     raise_status(engine.evaluate_rows(data, values), data, core.arrays)
     check_some_weight(data.weights, "sample_weight")
+    if core.loss.ignores_nan and data.y is not None:
+        values /= _known_share(data)
     loss, n_correct = np.average(values, axis=0, weights=data.weights)
     if core.has_accuracy:
         return {"loss": float(loss), "accuracy": float(n_correct)}
     return {"loss": float(loss)}
+
+
+def _known_share(data: Dataset) -> float:
+    """The weighted share of targets that are known, not NaN; ValueError where none is."""
+    y = cast(Table, data.y).array
+    known = np.empty(data.rows)
+    for start in range(0, data.rows, ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        known[part] = 1 - np.isnan(y[part]).mean(axis=1)
+    share = float(np.average(known, weights=data.weights))
+    if share == 0:
+        raise ValueError(
+            f"{data.names[1]} is NaN in every row that has weight, so that no loss is known: give "
+            "at least one target"
+        )
+    return share
 
 
 def outputs(core: TrainerCore, data: Dataset, engine: Engine, out: Array | None = None) -> Array:

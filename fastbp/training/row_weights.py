@@ -5,6 +5,7 @@ it trains on, so that its minimum does not depend on the size of the batches.
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -28,47 +29,53 @@ def weigh(core: TrainerCore, order: RowOrder) -> None:
     y, of_rows = order.data.y, order.data.weights
     if of_rows is not None and order.chosen is not None:
         of_rows = of_rows[order.chosen]
-    if y is not None and core.options.class_weight is not None:
+    if y is not None and (core.options.class_weight is not None or core.loss.ignores_nan):
         rows = np.arange(order.data.rows) if order.chosen is None else order.chosen
-        by_class = _of_classes(core, y, rows)
-        of_rows = by_class if of_rows is None else of_rows * by_class
+        if core.options.class_weight == "balanced":
+            core.class_weights = _balanced(core, y, rows)
+        by_targets = np.concatenate([_by_targets(core, part) for part in _parts(core, y, rows)])
+        of_rows = by_targets if of_rows is None else of_rows * by_targets
     order.mean_weight = 1.0 if of_rows is None else _mean(of_rows)
 
 
-def _of_classes(core: TrainerCore, y: Table, rows: Ints) -> Floats:
-    """The weight of each row's class; sets those of "balanced" classes."""
-    found = np.empty(len(rows))
-    balances = core.options.class_weight == "balanced"
+def _parts(core: TrainerCore, y: Table, rows: Ints) -> Iterator[Array]:
+    """Labels (n,), or targets (n, columns) in the network's dtype, of some rows at a time."""
     for start in range(0, len(rows), ROWS_AT_ONCE):
-        part = slice(start, start + ROWS_AT_ONCE)
-        targets = _targets(core, y, rows[part])
-        found[part] = (
-            _labels(targets) if balances else reference.class_weights(core.class_weights, targets)
-        )
-    if balances:
-        labels = found.astype(np.int64)
-        core.class_weights = options.balanced(labels, core.loss.n_classes(core.net.sizes[-1]))
-        found = core.class_weights[labels]
-    return found
+        part = rows[start : start + ROWS_AT_ONCE]
+        check_targets(y, part, core.loss, core.net.sizes[-1], core.net.dtype)
+        targets = y.array[part]
+        if core.loss.takes_labels and targets.shape[1] == 1 and targets.dtype.kind in "iu":
+            yield targets[:, 0]
+        else:
+            yield targets.astype(core.net.dtype)
 
 
-def _targets(core: TrainerCore, y: Table, rows: Ints) -> Array:
-    """Labels (n,), or targets (n, columns) in the network's dtype, of some rows."""
-    check_targets(y, rows, core.loss, core.net.sizes[-1], core.net.dtype)
-    targets = y.array[rows]
-    if core.loss.takes_labels and targets.shape[1] == 1 and targets.dtype.kind in "iu":
-        return targets[:, 0]
-    return targets.astype(core.net.dtype)
+def _by_targets(core: TrainerCore, targets: Array) -> Floats:
+    """The weight of each row by its targets: of its class, or the mean of its entries."""
+    table = None if core.options.class_weight is None else core.class_weights
+    if core.loss.weighs_entries(core.net.sizes[-1]):
+        of_entries: Floats = reference.entry_weights(targets, table).mean(axis=1)
+        return of_entries
+    of_rows: Floats = reference.class_weights(table, targets)
+    return of_rows
 
 
-def _labels(targets: Array) -> Array:
-    """Labels (n,); ValueError where targets are none."""
-    if targets.ndim > 1 and (targets.shape[1] != 1 or (targets % 1).any()):
-        raise ValueError(
-            "class_weight is 'balanced', but y holds no labels: pass integer labels (n,), or "
-            "a dict of weights"
-        )
-    return targets.reshape(-1)
+def _balanced(core: TrainerCore, y: Table, rows: Ints) -> Floats:
+    """The weights of all classes, (classes,), or of 0 and 1 of each output, (2 outputs,)."""
+    outputs = core.net.sizes[-1]
+    columns, classes = (1, outputs) if core.loss.takes_labels else (outputs, 2)
+    counts = np.zeros((columns, classes), np.int64)
+    for targets in _parts(core, y, rows):
+        labels = targets.reshape(len(targets), -1)
+        if labels.shape[1] != columns or (labels % 1 > 0).any():
+            raise ValueError(
+                "class_weight is 'balanced', but y holds no labels: pass integer labels (n,), or "
+                "a dict of weights"
+            )
+        for output, column in enumerate(labels.T):
+            known = column[column == column]  # not NaN
+            counts[output] += np.bincount(known.astype(np.int64), minlength=classes)
+    return np.concatenate([options.balanced(of_column) for of_column in counts])
 
 
 def _mean(weights: Floats) -> float:

@@ -61,10 +61,13 @@ class Trainer(TrainerSteps):
         class_weight: a dict of weights by label, 1 for labels that are not in it; or "balanced", n
             / (classes * rows of the class) by the labels of each ``fit``. It multiplies
             ``sample_weight``. It is a weight of rows, also with label smoothing, where torch weighs
-            each class of a row.
+            each class of a row. For bce with several outputs it weighs the entries of y: a dict
+            for all outputs, one for each in a list, or "balanced" for each.
         schedule: of the learning rate and momentum by updates (fastbp.schedules), times ``lr``.
         lr_factors: factor on the learning rate of each layer: one number, or one per layer. A layer
             with 0 is frozen, and its gradient not computed.
+        ignore_nan: for bce: NaN in y is a target that is not known, an entry of weight 0.
+            ``evaluate`` takes the mean over the others, and metrics see y as it is.
 
     The loss of a batch is sum(w l) / rows + penalties, where rows have weights w: that of the row
     times that of its class. ``fit`` divides each weight by the mean weight of all rows that it
@@ -108,9 +111,10 @@ class Trainer(TrainerSteps):
         clip_value: float | None = None,
         clip_norm: float | None = None,
         ema_decay: float | None = None,
-        class_weight: str | Mapping[int, float] | None = None,
+        class_weight: str | Mapping[int, float] | Sequence[Mapping[int, float]] | None = None,
         schedule: schedules.Schedule | None = None,
         lr_factors: float | Sequence[float] = 1.0,
+        ignore_nan: bool = False,
     ) -> None:
         given = Arguments(
             loss=loss,
@@ -129,6 +133,7 @@ class Trainer(TrainerSteps):
             class_weight=class_weight,
             schedule=schedule,
             lr_factors=lr_factors,
+            ignore_nan=ignore_nan,
         )
         self._attach(TrainerCore(net, given))
 

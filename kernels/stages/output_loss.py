@@ -1,5 +1,7 @@
 """Loss and delta of the output layer, one vector of rows at a time, and the weights of rows."""
 
+import math
+
 from numba import types
 
 from ..base.jit import kernel
@@ -20,7 +22,7 @@ from ..tables import layout as P
 from ..tables import settings as H
 from .backward import delta_of
 from .batch import has_labels, has_output_gradient
-from .extended_losses import extended_loss_and_delta
+from .extended_losses import extended_loss_and_delta, weighs_entries
 from .forward import padded
 from .losses import loss_and_delta
 
@@ -70,6 +72,16 @@ def _class_weight(plan, job, block, lane):
 
 
 @kernel
+def _is_known(plan, block, lane):
+    """Whether some target of a row is not NaN."""
+    n_lanes, y = lanes(block), offset(block, plan[0, P.TARGET])
+    for u in range(plan[plan[0, P.LAST], P.OUTPUTS]):
+        if not math.isnan(get(y, u * n_lanes + lane)):
+            return True
+    return False
+
+
+@kernel
 def _row_weight(plan, job, block, place, lane, by_class):
     """The weight of the row at ``place`` of the order, float64: of the row times of its class.
 
@@ -102,12 +114,15 @@ def _apply_row_weights(plan, work, job, vector, valid):
     last, n_lanes = plan[0, P.LAST], lanes(work)
     block = offset(work, vector * plan[0, P.BLOCK])
     weight = offset(block, plan[0, P.ROW_WEIGHT])
-    by_class = plan[0, P.CLASSES] == 1 and not has_output_gradient(job)
+    own = has_output_gradient(job)
+    by_class = plan[0, P.CLASSES] == 1 and not own and not weighs_entries(plan)
     first = job[J.START] + vector * n_lanes
     store(weight, 0, splat(weight, 0.0))
     for lane in range(valid):
         put(weight, lane, _row_weight(plan, job, block, first + lane, lane, by_class))
-    if job[J.ROW_WEIGHTS] != 0 or by_class:
+        if not own and plan[last, P.TARGET_KIND] == P.UNIT_OR_NAN:
+            put(weight, lane, get(weight, lane) if _is_known(plan, block, lane) else 0.0)
+    if job[J.ROW_WEIGHTS] != 0 or by_class or job[J.MEAN_WEIGHT] != 0:
         delta = delta_of(plan, work, vector, last)
         _times_weights(weight, delta, plan[last, P.OUTPUTS], offset(block, plan[0, P.ROW_LOSS]))
 

@@ -231,6 +231,20 @@ STAGES = (
         "tests/api/test_apply_gradients.py::test_with_every_feature",
     ),
     Break(
+        "a_target_that_is_not_known_has_a_gradient",
+        "kernels/stages/extended_losses.py",
+        "select(unknown, 0.0, (load(p, i) - aim) * scale * weight)",
+        "(load(p, i) - aim) * scale * weight",
+        "tests/laws/test_entry_weights.py::test_gradients_equal_central_differences",
+    ),
+    Break(
+        "every_output_has_the_weights_of_the_first",
+        "kernels/stages/extended_losses.py",
+        "t * hyper[first + 2 * unit + 1]",
+        "t * hyper[first + 1]",
+        "tests/laws/test_entry_weights.py::test_engines_agree",
+    ),
+    Break(
         "weights_in_the_order_of_the_data",
         "kernels/stages/output_loss.py",
         "get(order, place) if job[J.ORDER] != 0 else place",
