@@ -127,11 +127,13 @@ def as_targets(y: Any, loss: Loss, n_out: int, n_rows: int, name: str = "y") -> 
     return _table(table, code, columns, flat)
 
 
-def as_row_weights(weights: Any, n_rows: int, name: str = "sample_weight") -> Floats | None:
+def as_row_weights(
+    weights: Any, n_rows: int, limit: float | None = None, name: str = "sample_weight"
+) -> Floats | None:
     """Weights of rows as float64 (n_rows,), contiguous, or None.
 
-    Very large and very small ones are scaled by a power of two: their scale plays no part in a
-    weighted mean, and none may overflow or vanish where single precision takes over.
+    limit: the largest number of the network's dtype; None where weights are divided by their mean.
+    There very large and very small ones are scaled by a power of two, so that no sum overflows.
     """
     if weights is None:
         return None
@@ -154,6 +156,13 @@ def as_row_weights(weights: Any, n_rows: int, name: str = "sample_weight") -> Fl
             f"{name} has {array[i]} at row {i}, expected finite numbers of 0 or more: a row of "
             "weight 0 counts for nothing"
         )
+    if limit is not None:
+        if largest > limit:
+            raise ValueError(
+                f"{name} has {largest} at row {floats.argmax()}, which is too large for the "
+                "network's dtype: divide all weights by their mean"
+            )
+        return floats
     _, exponent = math.frexp(largest)
     scaled: Floats = np.ldexp(floats, -exponent) if abs(exponent) > MOST_EXPONENT else floats
     return scaled
@@ -219,7 +228,13 @@ def _index(rows: Rows) -> Any:
     return slice(rows.start, rows.stop, rows.step) if isinstance(rows, range) else rows
 
 
-def _check_finite(table: Table, rows: Rows, values: Array, name: str) -> None:
+def _check_finite(
+    table: Table,
+    rows: Rows,
+    values: Array,
+    name: str,
+    remedy: str = "replace it or drop the row",
+) -> None:
     bad = ~np.isfinite(values)
     if not bad.any():
         return
@@ -229,9 +244,7 @@ def _check_finite(table: Table, rows: Rows, values: Array, name: str) -> None:
             f"{name} has {value} at {place}, which is too large for {values.dtype}: "
             "scale the data, or make the network with dtype='float64'"
         )
-    raise ValueError(
-        f"{name} has {value} at {place}, expected finite numbers: replace it or drop the row"
-    )
+    raise ValueError(f"{name} has {value} at {place}, expected finite numbers: {remedy}")
 
 
 def _check_targets(
@@ -248,7 +261,11 @@ def _check_targets(
         _check_labels(table, rows, n_out, name)
         return
     values = _read(table, rows, dtype)
-    _check_finite(table, rows, values, name)
+    known = np.where(np.isnan(values), 0, values) if loss.ignores_nan else values
+    remedy = "replace it or drop the row"
+    if loss.targets == codes.UNIT:
+        remedy += ", or make the Trainer with ignore_nan=True if NaN is a target not known"
+    _check_finite(table, rows, known, name, remedy)
     if loss.targets == codes.COUNT:
         _check_counts(table, rows, values < 0, loss, name)
     elif loss.targets == codes.UNIT:

@@ -49,6 +49,7 @@ def arguments(core: TrainerCore) -> dict[str, Any]:
         "seed": core.seed,
         "engine": core.engine_name,
         **options.to_dict(core.options),
+        **({"ignore_nan": True} if core.loss.ignores_nan else {}),
     }
 
 

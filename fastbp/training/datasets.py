@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, NoReturn, TypeAlias
 
+import numpy as np
+
 from ..data import sources
 from ..data.frames import column_names
 from ..data.names import check as check_names
@@ -11,11 +13,14 @@ from ..data.tables import as_inputs, as_row_weights, as_targets
 from ..runtime.arrays import Dataset
 from .core import TrainerCore
 from .row_order import RowOrder
-from .validation import check_fraction, check_values, hold_out
+from .validation import check_fraction, check_some_weight, check_values, hold_out
 
 Names: TypeAlias = tuple[str, str, str]
 
 NAMES = ("X", "y", "sample_weight")
+
+LARGEST = {4: float(np.finfo(np.float32).max), 8: float(np.finfo(np.float64).max)}
+"""The largest number of a network's dtype, by its itemsize."""
 
 
 def as_dataset(
@@ -24,34 +29,43 @@ def as_dataset(
     y: Any,
     sample_weight: Any = None,
     names: Names = NAMES,
+    takes_mean: bool = False,
 ) -> Dataset:
-    """X, y and the weights of rows. names: their names in messages.
+    """X, y and the weights of rows.
 
-    Files are read once shapes and dtypes are known to fit.
+    names: their names in messages. takes_mean: whether the weights are divided by their mean. Files
+    are read once shapes and dtypes are known to fit.
     """
     if not (type(X) in sources.IN_MEMORY and type(y) in sources.IN_MEMORY):
         like_x, like_y = sources.unread(X), sources.unread(y)
         if like_x is not X or like_y is not y:
-            as_dataset(core, like_x, like_y, sample_weight, names)
+            as_dataset(core, like_x, like_y, sample_weight, names, takes_mean)
     sizes = core.net.sizes
     x = as_inputs(X, sizes[0], names[0], core.net.feature_names_in)
     rows = len(x.array)
     targets = as_targets(y, core.loss, sizes[-1], rows, names[1])
-    return Dataset(x, targets, names[:2], as_row_weights(sample_weight, rows, names[2]))
+    weights = None
+    if sample_weight is not None:
+        limit = None if takes_mean else LARGEST[core.net.dtype.itemsize]
+        weights = as_row_weights(sample_weight, rows, limit, names[2])
+    return Dataset(x, targets, names[:2], weights)
 
 
 def datasets(core: TrainerCore, X: Any, y: Any, sample_weight: Any) -> Iterator[Dataset]:
-    """``as_dataset`` a part at a time, where X or y is read on demand; else at once."""
+    """``as_dataset`` a part at a time, where X or y is read on demand; else at once.
+
+    The weights are divided by their mean.
+    """
     source = sources.as_source(X, "X")
     reads_y = sources.as_stored(y, "y") is not None
     if source is None and not reads_y:
-        yield as_dataset(core, X, y, sample_weight)
+        yield as_dataset(core, X, y, sample_weight, takes_mean=True)
         return
     columns = column_names(X), column_names(y)
     check_names(core.net.feature_names_in, columns[0], "X")
     y = y if reads_y else as_array(y, "y")
     like = X if source is None else sources.stand_in(source)
-    whole = as_dataset(core, like, sources.unread(y), sample_weight)
+    whole = as_dataset(core, like, sources.unread(y), sample_weight, takes_mean=True)
     for first, (some_x, some_y) in sources.parts(source or X, y):
         data = as_dataset(core, some_x, some_y)
         data.x = data.x._replace(columns=columns[0], first=first)
@@ -93,27 +107,31 @@ def as_batch(core: TrainerCore, batch: Any, name: str) -> Dataset:
     return data
 
 
-def as_validation(core: TrainerCore, pair: Any) -> Dataset | None:
-    """``validation_data``: a pair (X, y) or None."""
-    if pair is None:
+def as_validation(core: TrainerCore, given: Any) -> Dataset | None:
+    """``validation_data``: (X, y), (X, y, sample_weight) or None."""
+    if given is None:
         return None
-    if not isinstance(pair, tuple | list) or len(pair) != 2:
+    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+        size = f" of {len(given)}" if isinstance(given, tuple | list) else ""
         raise TypeError(
-            f"validation_data is a {type(pair).__name__}, expected a pair (X, y) or None"
+            f"validation_data is a {type(given).__name__}{size}, expected a pair (X, y), a triple "
+            "(X, y, sample_weight) or None"
         )
-    names = "validation_data[0]", "validation_data[1]", ""
-    data = as_dataset(core, pair[0], pair[1], names=names)
+    names = "validation_data[0]", "validation_data[1]", "validation_data[2]"
+    weights = given[2] if len(given) == 3 else None
+    data = as_dataset(core, given[0], given[1], weights, names, takes_mean=True)
+    check_some_weight(data.weights, names[2])
     check_values(data, core.arrays)
     return data
 
 
-def as_held_out(core: TrainerCore, order: RowOrder, pair: Any, fraction: Any) -> Dataset | None:
+def as_held_out(core: TrainerCore, order: RowOrder, given: Any, fraction: Any) -> Dataset | None:
     """``validation_data``, or the rows that ``validation_fraction`` takes out of ``order``."""
     if fraction is None:
-        held_out = as_validation(core, pair)
+        held_out = as_validation(core, given)
         if held_out is not None:
             check_names(order.data.x.columns, held_out.x.columns, held_out.names[0])
         return held_out
-    fraction = check_fraction(fraction, pair, order.data.rows)
+    fraction = check_fraction(fraction, given, order.data.rows)
     order.chosen, held_out = hold_out(order.data, fraction, core.seed, core.arrays)
     return held_out

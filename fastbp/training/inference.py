@@ -14,7 +14,7 @@ from ..kernels.tables import layout
 from ..model.network_checks import as_out
 from ..runtime.arrays import Dataset, Engine, raise_status
 from .core import TrainerCore
-from .validation import are_classes
+from .validation import are_classes, check_some_weight, known_shares
 
 
 def evaluate(
@@ -26,12 +26,15 @@ def evaluate(
     """``Trainer.evaluate`` of checked data, which come in one part or in several."""
     engine, has_accuracy = engine_of(core, averaged), core.has_accuracy
     values: list[Array] = []
+    known: list[Array] = []
     weights: list[Array] = []
     targets: list[Array] = []
     predictions: list[Array] = []
     for data in parts:
         values.append(np.zeros((data.rows, 2)))
         raise_status(engine.evaluate_rows(data, values[-1]), data, core.arrays)
+        if core.loss.ignores_nan and data.y is not None:
+            known.append(known_shares(data.y))
         if data.weights is not None:
             weights.append(data.weights)
         if has_accuracy and not core.loss.takes_labels and data.y is not None:
@@ -39,7 +42,11 @@ def evaluate(
         if metrics and data.y is not None:
             targets.append(data.y.given)
             predictions.append(outputs(core, data, engine))
-    found = _means(_joined(values), _joined(weights) if weights else None, has_accuracy)
+    weight_of_rows = _joined(weights) if weights else None
+    found = _means(_joined(values), weight_of_rows, has_accuracy)
+    if known:
+        share = _known_share(_joined(known), weight_of_rows)
+        found = {key: value / share for key, value in found.items()}
     if metrics:
         p, labels = _joined(predictions), core.loss.takes_labels
         found |= apply_metrics(metrics, _joined(targets), p, labels)
@@ -50,12 +57,19 @@ def _joined(parts: list[Array]) -> Array:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _means(values: Array, weights: Array | None, has_accuracy: bool) -> dict[str, float]:
-    if weights is not None and not weights.any():
+def _known_share(known: Array, weights: Array | None) -> float:
+    """The weighted share of targets that are known, not NaN; ValueError where none is."""
+    share = float(np.average(known, weights=weights))
+    if share == 0:
         raise ValueError(
-            "sample_weight is 0 for every row, so that the weighted mean is undefined: give at "
-            "least one row a weight above 0"
+            "y is NaN in every row that has weight, so that no loss is known: give at least one "
+            "target"
         )
+    return share
+
+
+def _means(values: Array, weights: Array | None, has_accuracy: bool) -> dict[str, float]:
+    check_some_weight(weights, "sample_weight")
     loss, n_correct = np.average(values, axis=0, weights=weights)
     if has_accuracy:
         return {"loss": float(loss), "accuracy": float(n_correct)}

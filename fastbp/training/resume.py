@@ -4,10 +4,12 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..common import checks
 from ..data import names
 from ..data.tables import Table
 from ..model import model_io
 from ..model.network import Network
+from ..runtime.arrays import Dataset
 from ..storage import tree_codec
 from . import checkpoints, cursor
 from .cursor import FitCursor
@@ -22,6 +24,7 @@ def to_dict(fit: "Fit", order: RowOrder) -> dict[str, Any]:
     return {
         "asked": _arguments(fit, order),
         "position": vars(fit.cursor),
+        "mean_weight": order.mean_weight,
         "callbacks": fit.watch.to_dict(),
     }
 
@@ -36,9 +39,17 @@ def _arguments(fit: "Fit", order: RowOrder) -> dict[str, Any]:
         "shuffle": order.shuffle,
         "rows to train on": order.rows,
         "rows of validation": held_out.rows if held_out else 0,
+        # None where there are none: older files say nothing of them.
+        "weights of validation_data": _has_weights(order, held_out) or None,
         "metrics": sorted(fit.metrics),
         "callbacks": [type(callback).__name__ for callback in fit.watch.callbacks],
     }
+
+
+def _has_weights(order: RowOrder, held_out: Dataset | None) -> bool:
+    """Whether validation_data has weights."""
+    given = held_out if order.chosen is None else None
+    return given is not None and given.weights is not None
 
 
 def _table(table: Table) -> list[Any]:
@@ -47,10 +58,14 @@ def _table(table: Table) -> list[Any]:
 
 @dataclass
 class ResumePoint:
-    """The state that a fit resumes from: the saved trainer, and the progress of the fit."""
+    """The state that a fit resumes from: the saved trainer, and the progress of the fit.
+
+    mean_weight: of the rows; None in files of versions that did not divide by it.
+    """
 
     saved: checkpoints.SavedState
     cursor: FitCursor
+    mean_weight: float | None
 
 
 def read(path: str | os.PathLike[str], fit: "Fit", order: RowOrder) -> ResumePoint:
@@ -77,18 +92,25 @@ def read(path: str | os.PathLike[str], fit: "Fit", order: RowOrder) -> ResumePoi
 
 
 def _resume_point(checkpoint: checkpoints.Checkpoint, fit: "Fit", order: RowOrder) -> ResumePoint:
-    described, rows = checkpoint.fit, order.rows
+    described, rows = checkpoint.fit or {}, order.rows
     batch, epochs = min(fit.core.batch_size, rows), fit.watch.state.epochs
     place = tree_codec.get(described, "position", dict)
     point = ResumePoint(
         saved=checkpoint.check(fit.core),
         cursor=cursor.from_tree(place, rows, batch, epochs),
+        mean_weight=_mean_weight(described),
     )
     made = point.cursor.epochs - len(point.cursor.ended)
     if len(point.saved.history.get("loss", ())) != made:
         raise ValueError(f"its history is not of the {made} epochs that were made")
     fit.watch.restore(tree_codec.get(described, "callbacks", dict))
     return point
+
+
+def _mean_weight(described: dict[str, Any]) -> float | None:
+    if "mean_weight" not in described:
+        return None
+    return checks.positive(tree_codec.get(described, "mean_weight", float), "mean_weight")
 
 
 def _network(net: Network) -> dict[str, Any]:

@@ -78,7 +78,8 @@ class TrainerQueries:
         Args:
             X: as for ``fit``.
             y: as for ``fit``.
-            sample_weight: of each row in the means of loss and accuracy, (n,), >= 0; None for 1.
+            sample_weight: of each row in the means of loss and accuracy, sum(w l) / sum(w), (n,),
+                >= 0; None for 1. Metrics have no weights.
             averaged: use the moving average of the parameters (ema_decay), not the parameters.
             metrics: by name, functions of (y, p) that return a number, such as scikit-learn's: y is
                 the array that you pass, p the outputs in the shape of y; for labels (n,), and for
@@ -130,7 +131,8 @@ class TrainerQueries:
 
         Both include penalties, label smoothing and the dropout of the next update. The gradient is
         not clipped, and frozen layers have one, too. sample_weight: of each row, (n,), >= 0; None
-        for 1.
+        for 1. The loss is sum(w l) / rows, as in ``step``; where no row has weight, loss and
+        gradient are 0.
 
         Returns:
             (loss, [(dW, db), ...]): dW (n_in, n_out) and db (n_out,) of each layer; a normalized
@@ -195,7 +197,7 @@ class TrainerQueries:
 
         """
         self._core.check_updates("find_lr")
-        data = as_dataset(self._core, X, y, sample_weight)
+        data = as_dataset(self._core, X, y, sample_weight, takes_mean=True)
         return lr_finder.sweep(
             self._core, data, lr_finder.learning_rates(start_lr, end_lr, updates)
         )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..common import checks
-from ..common.types import Array, Ints, Rows
+from ..common.types import Array, Floats, Ints, Rows
 from ..components.metrics import Metric
 from ..data.tables import Table, check_inputs, check_targets
 from ..runtime.arrays import Dataset, TrainingArrays
@@ -26,13 +26,16 @@ def hold_out(
 ) -> tuple[Ints, Dataset]:
     """The numbers of the rows to train on, and a copy of the other rows.
 
-    ValueError for a value of the other rows that does not fit, with its row number in the data.
+    ValueError for a value of the other rows that does not fit, with its row number in the data, and
+    where none of them has weight.
     """
     rows, others = split(data.rows, fraction, seed, _classes(data, arrays))
     for part in _parts(others, data.x.array.shape[1]):
         _check_inputs(data, part, arrays)
         _check_targets(data, part, arrays)
-    return rows, Dataset(data.x.take(others), data.y and data.y.take(others), data.names)
+    weights = None if data.weights is None else data.weights[others]
+    check_some_weight(weights, "sample_weight", "row that validation_fraction holds out")
+    return rows, Dataset(data.x.take(others), data.y and data.y.take(others), data.names, weights)
 
 
 def check_values(data: Dataset, arrays: TrainingArrays) -> None:
@@ -80,6 +83,15 @@ def _parts(rows: Rows, columns: int) -> Iterator[Rows]:
     at_once = max(1, AT_ONCE // columns)
     for start in range(0, len(rows), at_once):
         yield rows[start : start + at_once]
+
+
+def known_shares(targets: Table) -> Floats:
+    """The share of the targets of each row that is known, not NaN: (rows,)."""
+    known = np.empty(len(targets.array))
+    for part in _parts(range(len(known)), targets.array.shape[1]):
+        rows = slice(part[0], part[-1] + 1)
+        known[rows] = 1 - np.isnan(targets.array[rows]).mean(axis=1)
+    return known
 
 
 def are_classes(targets: Table) -> bool:
@@ -144,6 +156,15 @@ def check_fraction(fraction: Any, validation_data: object, n: int) -> float:
             "train on and one to validate"
         )
     return number
+
+
+def check_some_weight(weights: Floats | None, name: str, row: str = "row") -> None:
+    """ValueError where all weights are 0: they have no mean. row: which rows they are of."""
+    if weights is not None and not weights.any():
+        raise ValueError(
+            f"{name} is 0 for every {row}, so that the weighted mean is undefined: give at "
+            "least one of them a weight above 0"
+        )
 
 
 def check_metrics_have_data(validation: Dataset | None, metrics: Mapping[str, Metric]) -> None:

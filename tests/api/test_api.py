@@ -48,6 +48,7 @@ def test_the_names():
 
 OPTIONS = (
     "l1 l2 dropout label_smoothing clip_value clip_norm ema_decay class_weight schedule lr_factors"
+    " ignore_nan"
 )
 VALIDATION = "validation_data validation_fraction metrics"
 ARGUMENTS = {
@@ -59,6 +60,7 @@ ARGUMENTS = {
     ),
     "step": (fastbp.Trainer.step, "self X y sample_weight"),
     "loss_and_gradients": (fastbp.Trainer.loss_and_gradients, "self X y sample_weight"),
+    "apply_gradients": (fastbp.Trainer.apply_gradients, "self gradients"),
     "evaluate": (fastbp.Trainer.evaluate, "self X y sample_weight averaged metrics"),
     "Trainer.predict": (fastbp.Trainer.predict, "self X out averaged"),
     "Network.predict": (fastbp.Network.predict, "self X out"),

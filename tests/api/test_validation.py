@@ -159,7 +159,8 @@ def test_a_fit_with_weights_is_that_of_the_rows_apart(engine):
         if together:
             history = trainer.fit(X, y, 3, sample_weight=weights, validation_fraction=0.3)
         else:
-            apart = {"sample_weight": weights[kept], "validation_data": (X[held], y[held])}
+            validation = X[held], y[held], weights[held]
+            apart = {"sample_weight": weights[kept], "validation_data": validation}
             history = trainer.fit(X[kept], y[kept], 3, **apart)
         found.append((history["loss"], history["val_loss"], bits(trainer)))
     assert found[0] == found[1]
@@ -306,6 +307,77 @@ def test_a_bad_label_is_named_by_its_row_in_the_data(engine):
         labels[row] = 3
         with pytest.raises(ValueError, match=rf"y has label 3 at row {row}, "):
             adam_trainer(CLASSES, engine).fit(X, labels, validation_fraction=0.2)
+
+
+# Weights
+
+
+def weighted(case):
+    """X, y and weights, of which every fourth is 0: there y is far off."""
+    X, y = case.batch()
+    weights = np.random.default_rng(1).uniform(0.5, 2, case.rows)
+    weights[::4] = 0
+    if case is NUMBERS:
+        y[::4] = 1e4
+    return X, y, weights
+
+
+@each_engine
+@pytest.mark.parametrize("case", [CLASSES, NUMBERS], ids=["classes", "numbers"])
+def test_held_out_rows_keep_their_weights(case, engine):
+    X, y, weights = weighted(case)
+    trainer = adam_trainer(case, engine)
+    history = trainer.fit(X, y, 2, sample_weight=weights, validation_fraction=0.3)
+    _, held = split(case.rows, 0.3, 0, y if case is CLASSES else None)
+    expected = trainer.evaluate(X[held], y[held], weights[held])
+    assert {key: history[f"val_{key}"][-1] for key in expected} == expected
+
+
+@each_engine
+def test_validation_data_may_have_weights(engine):
+    X, y, weights = weighted(NUMBERS)
+    for call in ("fit", "fit_batches"):
+        trainer = adam_trainer(NUMBERS, engine, batch_size=NUMBERS.rows)
+        data = (X, y) if call == "fit" else ([(X, y)],)
+        history = getattr(trainer, call)(*data, 2, validation_data=(X, y, weights))
+        assert history["val_loss"][-1] == trainer.evaluate(X, y, weights)["loss"]
+    without = adam_trainer(NUMBERS, engine).fit(X, y, 2, validation_data=(X, y, None))
+    assert without["val_loss"][-1] > 1e6
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"validation_data": (0, 0, -1)}, r"validation_data\[2\] has -1.0 at row 0"),
+        ({"validation_data": (0, 0, 0)}, r"validation_data\[2\] is 0 for every row"),
+        ({"validation_fraction": 0.2}, "is 0 for every row that validation_fraction holds out"),
+    ],
+)
+def test_weights_that_validate_nothing_are_refused_before_training(options, message):
+    X, y = CLASSES.batch()
+    if "validation_data" in options:
+        weights = np.full(len(X), float(options["validation_data"][2]))
+        options = {"validation_data": (X, y, weights)}
+    else:
+        weights = np.ones(len(X))
+        weights[split(len(X), 0.2, 0, y)[1]] = 0
+        options |= {"sample_weight": weights}
+    trainer = adam_trainer(CLASSES)
+    before = bits(trainer)
+    with pytest.raises(ValueError, match=message):
+        trainer.fit(X, y, **options)
+    assert bits(trainer) == before
+
+
+def test_a_fit_is_resumed_with_the_weights_of_validation(tmp_path):
+    X, y, weights = weighted(CLASSES)
+    path = tmp_path / "run.safetensors"
+    saves = [fastbp.ModelCheckpoint(path)]
+    given = {"validation_data": (X, y, weights), "callbacks": saves}
+    adam_trainer(CLASSES).fit(X, y, 1, **given)
+    with pytest.raises(ValueError, match="weights of validation_data was True and is None"):
+        adam_trainer(CLASSES).fit(X, y, 2, **given | {"validation_data": (X, y)}, resume=path)
+    assert len(adam_trainer(CLASSES).fit(X, y, 2, **given, resume=path)["val_loss"]) == 2
 
 
 @pytest.mark.parametrize("part", [0, 1])
