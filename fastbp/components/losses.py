@@ -18,6 +18,8 @@ class Loss(codes.LossFacts):
     name: str
     function: Callable[..., float] | None = None
     """The njit function of a custom loss."""
+    ignores_nan: bool = False
+    """NaN in y is a target that is not known."""
 
     def goes_with(self, output: activations.Activation) -> bool:
         """Whether it goes with this output activation. A custom one needs a loss that takes any."""
@@ -42,10 +44,23 @@ class Loss(codes.LossFacts):
             return n_out
         return 2 if n_out == 1 else 0
 
+    def n_class_weights(self, n_out: int) -> int:
+        """Weights of classes: one for each; for bce two for each output."""
+        if not self.has_classes:
+            return 0
+        return n_out if self.takes_labels else 2 * n_out
+
+    def weighs_entries(self, n_out: int) -> bool:
+        """Whether classes weigh each entry of y, and not each row."""
+        return self.has_classes and not self.takes_labels and (n_out > 1 or self.ignores_nan)
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the facts from the table: a pickle of another version has other codes."""
         known = _custom(state["function"]) if state["function"] else LOSSES[state["name"]]
-        vars(self).update(vars(known) | {"parameter": state["parameter"]})
+        own = {"parameter": state["parameter"]}
+        vars(self).update(vars(known) | own)
+        if state.get("ignores_nan"):
+            vars(self).update(vars(that_ignores_nan(self)))
 
 
 LOSSES = {name: Loss(name=name, **vars(facts)) for name, facts in codes.LOSSES.items()}
@@ -113,6 +128,16 @@ def lookup(loss: Any, argument: str = "loss") -> Loss:
     if callable(loss):
         raise TypeError(user_functions.not_compiled(LOSSES, loss, argument))
     return registry.lookup(LOSSES, loss, argument)
+
+
+def that_ignores_nan(loss: Loss) -> Loss:
+    """The loss, with NaN for targets that are not known; ValueError unless it is bce."""
+    if loss.targets != codes.UNIT:
+        raise ValueError(
+            f"ignore_nan is True, but loss {loss.name!r} needs every target: it goes with 'bce'; "
+            "for others leave rows out, or replace NaN and give the rows a sample_weight of 0"
+        )
+    return replace(loss, ignores_nan=True, extended=True)
 
 
 def _custom(function: Callable[..., float]) -> Loss:

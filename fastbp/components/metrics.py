@@ -4,10 +4,14 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from ..common.types import Array
+from .watched_outputs import WatchedOutputs
 
 Metric: TypeAlias = Callable[[Array, Array], Any]
-"""metric(y, p) -> a number: y as the user gave it, p (n, n_out) the outputs."""
+"""metric(y, p) -> a number: y as the user gave it; p the outputs, in the shape of y where y has as
+many entries, (n, n_out) where it has not: for labels, and for means with variances."""
 
 
 def as_metrics(metrics: Any, has_accuracy: bool) -> dict[str, Metric]:
@@ -35,20 +39,32 @@ def as_metrics(metrics: Any, has_accuracy: bool) -> dict[str, Metric]:
     return dict(metrics)
 
 
-def apply_metrics(metrics: Mapping[str, Metric], y: Array, p: Array) -> dict[str, float]:
-    """The values by name. An exception of a metric gets its name in a note.
+def apply_metrics(
+    metrics: Mapping[str, Metric], y: Array, p: Array, takes_labels: bool
+) -> dict[str, float]:
+    """The values by name. y: as the user gave it. p: (n, n_out). takes_labels: what y may be.
 
-    TypeError for a value that is not a number.
+    An exception of a metric gets its name in a note. TypeError for a value that is not a number,
+    ValueError where a metric broadcasts y against p.
     """
-    return {name: _apply(name, metric, y, p) for name, metric in metrics.items()}
+    if y.size == p.size and not (takes_labels and y.ndim == 1):
+        p = p.reshape(y.shape)
+    watched = WatchedOutputs.of(p, y)
+    return {name: _apply(name, metric, y, watched) for name, metric in metrics.items()}
 
 
-def _apply(name: str, metric: Metric, y: Array, p: Array) -> float:
+def _apply(name: str, metric: Metric, y: Array, p: WatchedOutputs) -> float:
     try:
         value = metric(y, p)
     except Exception as error:
         error.add_note(f"raised by the metric {name!r} for y {y.shape} and p {p.shape}")
         raise
+    if isinstance(value, np.ndarray):
+        raise TypeError(
+            f"the metric {name!r} returned an array of shape {value.shape}, of type "
+            f"{value.dtype}, for y {y.shape} and p {p.shape}, expected a number: return a float, "
+            "np.mean of it, say"
+        )
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(
             f"the metric {name!r} returned {value!r}, of type {type(value).__name__}, expected a "

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..common import checks, specs
-from ..common.types import Floats
+from ..common.types import Floats, Ints
 from ..kernels.base import codes
 from ..kernels.tables import settings
 from . import schedules
@@ -26,7 +26,7 @@ class Arguments:
     clip_value: float | None
     clip_norm: float | None
     ema_decay: float | None
-    class_weight: str | Mapping[int, float] | None
+    class_weight: str | Mapping[int, float] | Sequence[Mapping[int, float]] | None
     schedule: schedules.Schedule | None
     lr_factors: float | Sequence[float]
 
@@ -44,8 +44,8 @@ class Options:
     clip_norm: float
     averaging: float
     """Decay of the moving average; 0 for none."""
-    class_weight: str | tuple[float, ...] | None
-    """"balanced", or one weight for each class."""
+    class_weight: str | tuple[float, ...] | tuple[tuple[float, ...], ...] | None
+    """"balanced", or one weight for each class; for bce with several outputs for each output."""
     schedule: schedules.Schedule | None
     lr_factors: tuple[float, ...]
 
@@ -57,10 +57,12 @@ class Options:
         chosen = self.class_weight is not None or self.schedule is not None
         return any(numbers) or chosen or any(factor != 1 for factor in self.lr_factors)
 
-    def hyper(self, optimizer: Optimizer, loss: Loss, n_classes: int) -> Floats:
+    def hyper(self, optimizer: Optimizer, loss: Loss, n_out: int) -> Floats:
         """The hyperparameter vector (kernels/tables/settings.py) before the first update."""
         layers = len(self.lr_factors)
-        hyper = np.zeros(settings.length(layers, n_classes))
+        weighs = self.class_weight is not None
+        count = loss.n_class_weights(n_out) if weighs else loss.n_classes(n_out)
+        hyper = np.zeros(settings.length(layers, count))
         hyper[: codes.N_HYPER] = optimizer.hyper()
         values = {
             settings.L1: self.l1,
@@ -70,7 +72,7 @@ class Options:
             settings.CLIP_NORM: self.clip_norm,
             settings.AVERAGING: self.averaging,
             settings.LOSS_PARAMETER: loss.parameter,
-            settings.ROW_SCALE: 1.0,
+            settings.PENALTY_SCALE: 1.0,
             settings.CLIP_SCALE: 1.0,
             settings.OPTIMIZER_STATE: 1.0,
         }
@@ -81,7 +83,7 @@ class Options:
             hyper[settings.of_layer(layer, settings.LR_FACTOR)] = factor
         hyper[settings.class_weights(layers) :] = 1.0
         if isinstance(self.class_weight, tuple):
-            hyper[settings.class_weights(layers) :] = self.class_weight
+            hyper[settings.class_weights(layers) :] = np.ravel(self.class_weight)
         return hyper
 
 
@@ -127,7 +129,7 @@ def to_dict(options: Options) -> dict[str, Any]:
         "clip_value": options.clip_value or None,
         "clip_norm": options.clip_norm or None,
         "ema_decay": options.averaging or None,
-        "class_weight": list(weights) if isinstance(weights, tuple) else weights,
+        "class_weight": np.array(weights).tolist() if isinstance(weights, tuple) else weights,
         "schedule": specs.to_dict(options.schedule),
         "lr_factors": list(options.lr_factors),
     }
@@ -137,10 +139,17 @@ def from_dict(described: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a Trainer from the result of ``to_dict``; ``check`` checks them."""
     weights, schedule = described.get("class_weight"), described.get("schedule")
     if isinstance(weights, list):
-        weights = dict(enumerate(weights))
+        weights = as_given(weights)
     if schedule is not None:
         schedule = specs.from_dict(schedule, schedules.SCHEDULES, "schedule")
     return {"class_weight": weights, "schedule": schedule}
+
+
+def as_given(weights: Sequence[Any]) -> Any:
+    """What ``Trainer`` takes for these weights of classes: a dict, or one for each output."""
+    if weights and isinstance(weights[0], Sequence):
+        return [dict(enumerate(of_output)) for of_output in weights]
+    return dict(enumerate(weights))
 
 
 def check_full_batch(options: Options) -> None:
@@ -187,42 +196,60 @@ def _decay(value: Any) -> float:
     return decay
 
 
-def _class_weight(value: Any, loss: Loss, n_out: int) -> str | tuple[float, ...] | None:
+def _class_weight(
+    value: Any, loss: Loss, n_out: int
+) -> str | tuple[float, ...] | tuple[tuple[float, ...], ...] | None:
     if value is None:
         return None
-    classes = loss.n_classes(n_out)
-    if not classes:
+    if not loss.has_classes:
         raise ValueError(
             f"class_weight is given, but loss {loss.name!r} with {n_out} outputs has no classes: "
-            "use it with 'cross_entropy', or with 'bce' and one output; for others pass "
-            "sample_weight"
+            "use it with 'cross_entropy' or 'bce'; for others pass sample_weight"
         )
     if isinstance(value, str):
         if value != "balanced":
             raise ValueError(f"class_weight is {value!r}, expected 'balanced', a dict or None")
         return value
-    if not isinstance(value, Mapping):
-        raise TypeError(
-            f"class_weight is a {type(value).__name__}, expected 'balanced', a dict of weights by "
-            "label, such as {0: 1.0, 1: 5.0}, or None"
+    if loss.takes_labels or n_out == 1:
+        return _by_label(value, n_out if loss.takes_labels else 2, "class_weight")
+    if isinstance(value, Mapping):
+        return (_by_label(value, 2, "class_weight"),) * n_out
+    if not isinstance(value, Sequence):
+        raise _no_class_weight(value, "class_weight", ", a list of one for each output,")
+    if len(value) != n_out:
+        raise ValueError(
+            f"class_weight has {len(value)} dicts, expected {n_out}, one for each output"
         )
+    return tuple(_by_label(one, 2, f"class_weight[{i}]") for i, one in enumerate(value))
+
+
+def _by_label(value: Any, classes: int, name: str) -> tuple[float, ...]:
+    """The weights of all classes from a dict of some."""
+    if not isinstance(value, Mapping):
+        raise _no_class_weight(value, name)
     weights = [1.0] * classes
     for label, weight in value.items():
-        place = checks.integer(label, "a label of class_weight", 0)
+        place = checks.integer(label, f"a label of {name}", 0)
         if place >= classes:
             raise ValueError(
-                f"class_weight has label {place}, but there are {classes} classes: labels must lie "
+                f"{name} has label {place}, but there are {classes} classes: labels must lie "
                 f"in [0, {classes})"
             )
-        weights[place] = checks.not_negative(weight, f"class_weight[{place}]")
+        weights[place] = checks.not_negative(weight, f"{name}[{place}]")
     return tuple(weights)
 
 
-def balanced(labels: Any, classes: int) -> Floats:
+def _no_class_weight(value: Any, name: str, more: str = "") -> TypeError:
+    return TypeError(
+        f"{name} is a {type(value).__name__}, expected 'balanced', a dict of weights by label, "
+        f"such as {{0: 1.0, 1: 5.0}}{more or ','} or None"
+    )
+
+
+def balanced(counts: Ints) -> Floats:
     """Weights n / (classes in y * rows of the class): every class as much as any other.
 
-    labels: integers (n,). A class without rows has weight 1. (King and Zeng, 2001.)
+    counts: rows of each class. A class without rows has weight 1. (King and Zeng, 2001.)
     """
-    counts = np.bincount(labels, minlength=classes)
-    present = np.count_nonzero(counts)
-    return np.where(counts > 0, len(labels) / (present * np.maximum(counts, 1)), 1.0)
+    present = np.maximum(np.count_nonzero(counts), 1)
+    return np.where(counts > 0, counts.sum() / (present * np.maximum(counts, 1)), 1.0)

@@ -1,20 +1,14 @@
-"""Means and scales that standardize inputs and targets: given by the user, or estimated."""
+"""Means and scales that standardize inputs and targets."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..common.types import Array, Floats
+from ..common.types import Floats
 from ..components.losses import LOSSES, Loss
 from ..kernels.tables import arenas
-from .tables import Table, as_array, check_inputs
-
-CHUNK = 2**18
-"""Elements that an estimate reads at a time: a few copies of 2 MB each."""
-
-STEPS = 8
-"""How many steps of the network's dtype a standard deviation must span."""
+from .sources import as_array
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,48 +82,6 @@ def check(units: Units | None, dtype: np.dtype[Any], name: str) -> None:
         )
 
 
-def estimated(table: Table, dtype: np.dtype[Any], name: str) -> Units:
-    """Mean and standard deviation (over n) of each column, in one pass; 1 where it is constant.
-
-    In float64, about the first row, some rows at a time; their sums of squares are combined as in
-    Chan, Golub and LeVeque (1983). ValueError for a value that is not finite, and for a column
-    whose spread ``dtype``, the network's, is too coarse for.
-    """
-    mean, scale = _moments(table, name)
-    kind = table.array.dtype
-    noise = np.finfo(kind).eps if kind.kind == "f" else 0.0
-    constant = scale <= noise * np.abs(mean)
-    coarse = ~constant & (STEPS * np.finfo(dtype).eps * np.abs(mean) > scale)
-    if coarse.any():
-        i = int(coarse.argmax())
-        raise ValueError(
-            f"{name} has mean {mean[i]:.9g} and standard deviation {scale[i]:.3g} in column {i}, "
-            f"values that {dtype} can hardly tell apart: subtract an offset from this column, "
-            "drop it, or make the network with dtype='float64'"
-        )
-    return Units(mean, np.where(constant, 1.0, scale))
-
-
-def _moments(table: Table, name: str) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of each column."""
-    rows, columns = table.array.shape
-    first = table.array[0].astype(np.float64)
-    mean, squares = np.zeros(columns), np.zeros(columns)
-    at_once = max(1, CHUNK // columns)
-    for start in range(0, rows, at_once):
-        stop = min(rows, start + at_once)
-        with np.errstate(over="ignore", invalid="ignore"):
-            x = table.array[start:stop].astype(np.float64) - first
-            own = x.mean(axis=0)
-            if not np.isfinite(own).all():
-                check_inputs(table, range(start, stop), np.float64, name)
-            x -= own
-            rise, share = own - mean, (stop - start) / stop
-            squares += np.square(x, out=x).sum(axis=0) + rise * rise * (start * share)
-            mean += rise * share
-    return first + mean, np.sqrt(squares / rows)
-
-
 def fill(scaling: Scaling, scales: arenas.Scales) -> None:
     """Write a network's scales (kernels/stages/scaling.py).
 
@@ -143,10 +95,21 @@ def fill(scaling: Scaling, scales: arenas.Scales) -> None:
         scales.input_factor[:] = 1 / scaling.inputs.scale
     if scaling.targets is not None:
         mean, scale = scaling.targets.mean, scaling.targets.scale
+        scales.target_mean[: len(mean)], scales.target_factor[: len(mean)] = mean, 1 / scale
+        factor, shift = of_outputs(scaling, len(scales.output_shift))
+        scales.output_factor[:], scales.output_shift[:] = factor, shift
+
+
+def of_outputs(scaling: Scaling, n_out: int) -> tuple[Floats, Floats]:
+    """(factor, shift), each (n_out,): outputs in raw units are p factor + shift; see ``fill``."""
+    factor, shift = np.ones(n_out), np.zeros(n_out)
+    if scaling.targets is not None:
+        mean, scale = scaling.targets.mean, scaling.targets.scale
         n = len(mean)
-        scales.target_mean[:n], scales.target_factor[:n] = mean, 1 / scale
-        scales.output_factor[:n], scales.output_shift[:n] = scale, mean
-        scales.output_shift[n:] = 2 * np.log(scale) if n < len(scales.output_shift) else 0
+        factor[:n], shift[:n] = scale, mean
+        if n < n_out:
+            shift[n:] = 2 * np.log(scale)
+    return factor, shift
 
 
 def check_loss(loss: Loss, targets: Units | None, n_out: int) -> None:
@@ -172,17 +135,3 @@ def target_counts(n_out: int) -> tuple[int, ...]:
     """How many targets a network with ``n_out`` outputs may have, by the loss."""
     ratios = sorted({loss.outputs_per_target for loss in LOSSES.values()})
     return tuple(n_out // ratio for ratio in ratios if n_out % ratio == 0)
-
-
-def as_columns(y: Any, n_out: int, n_rows: int) -> Array:
-    """Targets as (n, columns). ValueError for a shape that no scalable loss takes."""
-    array = as_array(y, "y")
-    columns = array[:, None] if array.ndim == 1 else array
-    shapes = [(n_rows, count) for count in target_counts(n_out)]
-    if columns.shape not in shapes:
-        expected = " or ".join(map(str, shapes))
-        raise ValueError(
-            f"y has shape {array.shape}, expected {expected}, numbers to standardize; class "
-            "labels are none: leave y out"
-        )
-    return columns

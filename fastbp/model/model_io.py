@@ -35,6 +35,8 @@ PARTS = ("weight", "bias", "gain", "shift")
 UNITS = ("input_mean", "input_scale", "target_mean", "target_scale")
 TENSORS_OF_NETWORK = {"model": "", "checkpoint": "network."}
 """The kinds of files that hold a network, and what the names of its tensors begin with."""
+NAMES = "feature_names_in"
+"""A further key of networks that have learned from named columns."""
 KEYS = {"sizes", "activations", "dtype", "layer_norm", "residual", "seed"}
 
 
@@ -137,6 +139,7 @@ def from_torch(module: Any) -> Network:
 
 def to_dict(net: Network) -> dict[str, Any]:
     """The properties besides tensors, for JSON; ValueError for two functions of one name."""
+    names = net.feature_names_in
     return {
         "sizes": list(net.sizes),
         "activations": _kinds(net),
@@ -144,6 +147,7 @@ def to_dict(net: Network) -> dict[str, Any]:
         "layer_norm": net.layer_norm,
         "residual": net.residual,
         "seed": net.seed,
+        **({} if names is None else {NAMES: list(names)}),
     }
 
 
@@ -167,17 +171,19 @@ def from_dict(
 
     Tensors are compared with the sizes before memory is allocated for these.
     """
-    if meta.keys() != KEYS:
+    if meta.keys() - {NAMES} != KEYS:
         raise ValueError(f"its network has {short(sorted(meta))}, expected {sorted(KEYS)}")
     sizes, kinds = _sizes(meta["sizes"]), _activations(meta["activations"], functions or {})
     arguments = {key: meta[key] for key in ("seed", "dtype", "layer_norm", "residual")}
     _check_arguments(**arguments)
+    names = _names(meta.get(NAMES), sizes[0])
     _check_tensors(tensors, sizes, meta["dtype"], meta["layer_norm"])
     net = Network.blank(sizes, kinds[:-1], kinds[-1], **arguments)
     net.arrays.write_layers(_layers(tensors, len(sizes) - 1))
     units = {name: tensors[name] for name in UNITS if name in tensors}
     if units:
         net.set_scaling(**units)
+    net.keep_names(names)
     return net
 
 
@@ -192,6 +198,15 @@ def _sizes(value: Any) -> list[int]:
     if len(value) < 2:
         raise ValueError(f"its sizes are {value}, expected at least inputs and outputs")
     return value
+
+
+def _names(value: Any, count: int) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    fits = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    if not fits or len(value) != count:
+        raise ValueError(f"its {NAMES} are no list of {count} names")
+    return tuple(value)
 
 
 def _kinds(net: Network) -> list[str | dict[str, str]]:

@@ -12,20 +12,21 @@ from numpy import empty, ndarray
 from ..common import checks
 from ..common.attributes import Guarded
 from ..common.optional import need
-from ..common.types import Array, Floats
+from ..common.types import Array
 from ..components import activations, initializers, user_functions
-from ..data import scaling
 from ..data.scaling import Scaling
-from ..data.tables import Table, as_inputs
+from ..data.sources import IN_MEMORY
+from ..data.tables import Table, as_input_parts, as_inputs
 from ..kernels.tables import arenas, layout
 from ..runtime import fast_path, threads
 from ..runtime.arrays import Dataset, raise_status
 from ..runtime.locking import exclusive
 from . import network_checks
 from .network_arrays import NetworkArrays, initial_layers
+from .network_data import NetworkData, read_only
 
 
-class Network(Guarded):
+class Network(NetworkData, Guarded):
     """A multilayer perceptron: fully connected layers, an activation after each.
 
     Its repr is the call that makes it, with the number of parameters as a comment.
@@ -45,7 +46,8 @@ class Network(Guarded):
         dtype: "float32", or "float64" for the same kernels in double precision.
         layer_norm: every hidden layer computes a = activation(LN(W x + b)): over its units
             LN(z) = gain (z - mean) / sqrt(variance + 1e-5) + shift, with gains that start at 1 and
-            shifts at 0, and are learned. (torch.nn.LayerNorm; Ba, Kiros and Hinton, 2016.)
+            shifts at 0, and are learned. Where the variance overflows LN(z) is NaN. (torch's
+            LayerNorm; Ba, Kiros and Hinton, 2016.)
         residual: a hidden layer that is as wide as the layer before, or as the inputs, adds its
             inputs to its activations. (He et al., 2016.)
 
@@ -90,6 +92,7 @@ class Network(Guarded):
             layout.check_room(self._spec())
             layers = initial_layers(self._spec(), self._activations, init, self.seed)
             self._make_arrays(layers, Scaling())
+            self._given = self.arrays.checksum()
         except MemoryError as error:
             raise MemoryError(
                 f"sizes {list(self.sizes)} make {self.n_parameters} parameters, and there is no "
@@ -227,7 +230,7 @@ class Network(Guarded):
         return self._copies(3)
 
     def _copies(self, part: int) -> list[Array]:
-        return [_read_only(array) for array in self.arrays.part(part)]
+        return [read_only(array) for array in self.arrays.part(part)]
 
     def set_parameters(
         self,
@@ -247,114 +250,25 @@ class Network(Guarded):
         >>> print(net.predict([[1.0, 1.0]]))
         [[6.]]
         """
+        is_new = not (self._is_trained or self.arrays.scaling.any)
         self.arrays.set_parameters(weights, biases, gains, shifts)
-
-    def standardize(self, X: Any, y: Any = None) -> None:
-        """Standardize inputs, and with y also targets, by their mean and standard deviation.
-
-        From now on the network takes (x - mean) / scale of every input, and trainers take
-        (y - mean) / scale of every target; outputs come back as p scale + mean. Data keep their
-        units in every call of ``predict`` and ``embed``. A constant column gets scale 1. Losses are
-        of standardized targets, without units: an mse of 1 is that of the mean of y as prediction.
-        Without y the scaling of targets stays.
-
-        X and y are read once, a part at a time, in float64: they may be memory-mapped. Values are
-        rounded to the network's dtype before they are scaled. Trainers that exist follow; models
-        that ``compiled()`` made before the network's first scaling do not, and say so.
-
-        Args:
-            X: (n, n_in), numbers of any real dtype, order and strides: the training data.
-            y: (n, n_out), (n,) for one column, or (n, n_out / 2) for loss "gaussian_nll", whose
-                outputs become means and log-variances in units of y.
-
-        Raises:
-            ValueError, TypeError: X or y is not as above or has NaN or Inf; a column's spread is
-                too small beside its mean for the network's dtype; a trainer of this network has a
-                loss of classes or counts, or of your own, which do not go with scaled targets.
-                Nothing has changed.
-
-        >>> net = fastbp.Network([1, 1])
-        >>> net.standardize([[1.0], [3.0]])
-        >>> print(net.input_mean, net.input_scale)
-        [2.] [1.]
-
-        """
-        x = as_inputs(X, self.sizes[0])
-        targets = self.arrays.scaling.targets
-        if y is not None:
-            columns = scaling.as_columns(y, self.sizes[-1], len(x.array))
-            targets = scaling.estimated(as_inputs(columns, columns.shape[1], "y"), self.dtype, "y")
-        self._scale(Scaling(scaling.estimated(x, self.dtype, "X"), targets))
-
-    def set_scaling(
-        self,
-        *,
-        input_mean: Any = None,
-        input_scale: Any = None,
-        target_mean: Any = None,
-        target_scale: Any = None,
-    ) -> None:
-        """Set the means and scales of ``standardize``: inputs become (x - mean) / scale.
-
-        Each call sets all four: a mean that is not given is 0, a scale that is not given is 1.
-        Without arguments nothing is scaled any more.
-
-        Args:
-            input_mean: a number, or (n_in,).
-            input_scale: a number above 0, or (n_in,).
-            target_mean: a number, or one for each target.
-            target_scale: a number above 0, or one for each target.
-
-        Raises:
-            ValueError, TypeError: an argument is not as above, or a trainer of this network has a
-                loss that goes with no scaled targets. Nothing has changed.
-
-        >>> net = fastbp.Network([784, 10])
-        >>> net.set_scaling(input_scale=255)  # pixels of images
-
-        """
-        counts = scaling.target_counts(self.sizes[-1])
-        inputs = scaling.given(input_mean, input_scale, (self.sizes[0],), "input")
-        self._scale(Scaling(inputs, scaling.given(target_mean, target_scale, counts, "target")))
-
-    def _scale(self, wanted: Scaling) -> None:
-        try:
-            self.arrays.set_scaling(wanted)
-        finally:
-            self._fast_path = None  # it may be that of the plain kernels
-
-    @property
-    def input_mean(self) -> Floats | None:
-        """The mean subtracted from inputs: a read-only copy, (n_in,), or None."""
-        return _copy_of(self.arrays.scaling.inputs, "mean")
-
-    @property
-    def input_scale(self) -> Floats | None:
-        """The deviation that inputs are then divided by: a read-only copy, (n_in,), or None."""
-        return _copy_of(self.arrays.scaling.inputs, "scale")
-
-    @property
-    def target_mean(self) -> Floats | None:
-        """The mean subtracted from targets: a read-only copy, one for each, or None."""
-        return _copy_of(self.arrays.scaling.targets, "mean")
-
-    @property
-    def target_scale(self) -> Floats | None:
-        """The deviation that targets are then divided by: a read-only copy, one each, or None."""
-        return _copy_of(self.arrays.scaling.targets, "scale")
+        self._given = self.arrays.checksum() if is_new else None
 
     def predict(self, X: Any, out: Array | None = None) -> Array:
         """Outputs (n, n_out) of the rows of X (n, n_in); safe from many threads at once.
 
-        While another thread trains, an update may be visible in some parameters only.
+        While another thread trains, an update may be visible in some parameters only. For one
+        output, ``predict(X)[:, 0]`` goes with targets (n,): NumPy would broadcast them against
+        (n, 1).
 
         Args:
-            X: numbers of any real dtype, order and strides.
+            X: numbers of any real dtype, order and strides; tables and files as for ``fit``.
             out: array to fill and return, (n, n_out), C-contiguous, of the network's dtype.
 
         Raises:
-            ValueError, TypeError: X or out is not as above, or X holds NaN or Inf, in which case
-                out may be partly written.
+            ValueError, TypeError: X or out is not as above, its columns have other names than
+                ``feature_names_in``, or X holds NaN or Inf, in which case out may be partly
+                written.
 
         >>> fastbp.Network([3, 8, 2]).predict(np.ones((100, 3))).shape
         (100, 2)
@@ -404,8 +318,18 @@ class Network(Guarded):
         return torch_modules.to_torch(self)
 
     def _checked_outputs(self, X: Any, out: Array | None) -> Array:
-        x = as_inputs(X, self._sizes[0])
-        out = network_checks.as_out(out, x, self._sizes[-1], self._dtype)
+        if type(X) in IN_MEMORY:
+            x = as_inputs(X, self._sizes[0])
+            out = network_checks.as_out(out, x, self._sizes[-1], self._dtype)
+            return self._fill(x, out)
+        whole, parts = as_input_parts(X, self._sizes[0], "X", self.feature_names_in)
+        out = network_checks.as_out(out, whole, self._sizes[-1], self._dtype)
+        for x in parts:
+            self._fill(x, out if len(x.array) == len(out) else out[x.first :][: len(x.array)])
+        return out
+
+    def _fill(self, x: Table, out: Array) -> Array:
+        """Fill a checked ``out`` with the outputs of its rows."""
         if not self.fast_fill(x, out):
             data, inference = Dataset(x), self.arrays.inference
             status = inference.run(threads.maximum("auto"), data, out=np.asarray(out))
@@ -437,12 +361,3 @@ class Network(Guarded):
         if self.arrays.spec is not arrays.spec:  # another thread has just begun to scale
             self._fast_path = None
         return made
-
-
-def _read_only(array: Array) -> Array:
-    array.flags.writeable = False
-    return array
-
-
-def _copy_of(units: scaling.Units | None, part: str) -> Floats | None:
-    return None if units is None else _read_only(getattr(units, part).copy())

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from weakref import WeakSet
 
 import numpy as np
@@ -18,9 +19,14 @@ from ..kernels.tables import arenas, layout, settings
 from ..runtime.arrays import TrainingArrays
 from ..runtime.compiled_engine import Inference
 from ..runtime.locking import exclusive, new_lock
+from .folding import folded
 from .network_checks import as_parameters
 
 _NOTHING = np.empty(0)
+
+
+Fold: TypeAlias = Callable[[list[arenas.Layer]], list[arenas.Layer]]
+"""Makes of layers other layers, which do the same under another scaling."""
 
 
 class Follower(Protocol):
@@ -31,6 +37,9 @@ class Follower(Protocol):
 
     def follow_scaling(self) -> None:
         """Switch to the kernels that scale."""
+
+    def fold_average(self, fold: Fold) -> None:
+        """Replace the moving average of the parameters, if there is one, by what ``fold`` makes."""
 
 
 class NetworkArrays:
@@ -80,6 +89,10 @@ class NetworkArrays:
         """Fresh copies of all parameters, layer by layer."""
         return list(arenas.read_layers(self.plan, self.parameters))
 
+    def checksum(self) -> int:
+        """The sum of the bits of all parameters, whatever the width of vectors."""
+        return int(self.parameters.view(np.uint32).sum(dtype=np.uint64))
+
     def part(self, number: int) -> list[Array]:
         """Part ``number`` of every layer that has it: weights, biases, gains, shifts."""
         return [layer[number] for layer in self.layers() if len(layer) > number]
@@ -128,13 +141,21 @@ class NetworkArrays:
             )
         return as_parameters(arrays, shapes, self.dtype, name, "hidden layer")
 
-    def set_scaling(self, wanted: Scaling) -> None:
-        """Scale like this from now on; trainers follow. ValueError where one of them cannot."""
+    def set_scaling(self, wanted: Scaling, keeps_function: bool = False) -> None:
+        """Scale like this from now on; trainers follow. ValueError where one of them cannot.
+
+        keeps_function: let the parameters take up the change; ValueError where they cannot.
+        """
         scaling.check(wanted.inputs, self.dtype, "input")
         scaling.check(wanted.targets, self.dtype, "target")
         with exclusive(self.lock):
             for trainer in self.followers:
                 trainer.check_scaling(wanted.targets)
+            if keeps_function:
+                fold = partial(folded, spec=self.spec, before=self.scaling, after=wanted)
+                self.set_layers(fold(self.layers()))
+                for trainer in self.followers:
+                    trainer.fold_average(fold)
             if not self.spec.scaling:
                 self._extend()
             for trainer in self.followers:

@@ -8,7 +8,8 @@ import numpy as np
 from ..common import checks, registry
 from ..common.types import Array
 from ..components import activations
-from ..data.tables import Table, as_array
+from ..data.sources import as_array
+from ..data.tables import Table
 from ..kernels.tables import layout
 
 DTYPES = {name: np.dtype(name) for name in ("float32", "float64")}

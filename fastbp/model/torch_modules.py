@@ -136,10 +136,10 @@ def from_torch(module: Any) -> Network:
     units = _take(parts, 0, Standardize, "input") | _take(parts, -1, Unstandardize, "target")
     layers = _layers(parts)
     net = _network(layers)
-    net.set_parameters(
+    net.arrays.set_parameters(
         [_array(layer.linear.weight).T for layer in layers],
         [_or(layer.linear.bias, 0.0, layer.linear.out_features) for layer in layers],
-        *_norms(net, layers),
+        *(_norms(net, layers) or (None, None)),
     )
     if units:
         net.set_scaling(**units)

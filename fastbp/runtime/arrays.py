@@ -63,6 +63,9 @@ class Engine(Protocol):
         Returns the seconds that it waited for other threads.
         """
 
+    def apply(self, gradient: Array) -> int:
+        """Make one update by the gradient of the whole loss, an arena. Returns OK or NOT_FINITE."""
+
     def outputs(self, data: Dataset, out: Array) -> int:
         """Fill out (n, outputs). Returns OK, or the status of the first worker with another one.
 

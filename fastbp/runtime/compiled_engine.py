@@ -47,6 +47,7 @@ class CompiledEngine:
         self._pointers: tuple[int, ...]
         self._weights = sum(a * b for a, b in pairwise(arrays.spec.sizes))
         self._inference = Inference(arrays)
+        self._extended: CompiledEngine | None = None
 
     def _workers(self, flops: float) -> int:
         """The most workers that ``flops`` operations are worth, within the limits of the moment."""
@@ -73,6 +74,22 @@ class CompiledEngine:
         if self.forced_workers or workers == 1:
             return _run(job, self.arrays, workers)
         return self._run_in_pieces(job, workers, flops)
+
+    def apply(self, gradient: Array) -> int:
+        """See ``Engine``. Extended kernels do it, whose bits are those of plain ones."""
+        if not self.arrays.spec.extended:
+            if self._extended is None:
+                spec = replace(self.arrays.spec, extended=True)
+                self._extended = CompiledEngine(replace(self.arrays, spec=spec), self.limit)
+            self._extended.forced_workers = self.forced_workers
+            return self._extended.apply(gradient)
+        workers = self._workers(6.0 * self._weights)
+        self._make_room(1, workers)
+        job = Job(job_table.APPLY_GRADIENT, 1, 1, NO_LOSSES)
+        job.point(self._pointers)
+        job.write_to(address(gradient), 0)
+        _run(job, self.arrays, workers)
+        return job[job_table.STATUS]
 
     def _run_in_pieces(self, job: Job, most: int, flops: float) -> float:
         """Run the batches of BUDGET, by as many workers as pay. flops: of a batch."""

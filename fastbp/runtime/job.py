@@ -27,22 +27,32 @@ class Job:
 
     losses: float64, the sum of the row losses of each epoch from FIRST on. weights: the sum of the
     weights of these rows, which extended kernels write. order: int64 (rows,), the rows of an epoch
-    in their order; None for the order of the data. epochs_taken: epochs whose losses Python has.
-    chunk: batches of the next compiled call, where a job takes several.
+    in their order; None for the order of the data. mean_weight: what divides each weight.
+    epochs_taken: epochs whose losses Python has. chunk: batches of the next compiled call, where a
+    job takes several.
     """
 
     def __init__(
-        self, task: int, rows: int, batch: int, losses: Floats, order: Ints | None = None
+        self,
+        task: int,
+        rows: int,
+        batch: int,
+        losses: Floats,
+        order: Ints | None = None,
+        mean_weight: float = 1.0,
     ) -> None:
         self.array = np.zeros(job_table.JOB, np.int64)
         self.losses, self.order = losses, order
-        self.weights = np.zeros(len(losses))
+        self.weights, self.mean_weight = np.zeros(len(losses)), mean_weight
         self.epochs_taken, self.chunk = 0, 1
         self._memory = self.array.data
         self.address = address(self.array)
         self.begin(task, rows, batch)
         self.array[job_table.LOSSES] = address(losses)
         self.array[job_table.WEIGHT_SUMS] = address(self.weights)
+        if mean_weight != 1:
+            self._divisor = np.array([mean_weight])
+            self.array[job_table.MEAN_WEIGHT] = address(self._divisor)
         self.array[job_table.ORDER] = 0 if order is None else address(order)
 
     def begin(self, task: int, rows: int, batch: int) -> None:
@@ -55,27 +65,25 @@ class Job:
     def point(
         self,
         pointers: tuple[int, ...],
-        x: Table,
-        y: Table | None,
+        x: Table | None = None,
+        y: Table | None = None,
         row_weights: Floats | None = None,
     ) -> None:
         """Set the addresses: elements PLAN to HYPER, X, y, and the weights of rows."""
+        inputs = _NOTHING if x is None else x.descriptor
         targets = _NOTHING if y is None else y.descriptor
         weights = 0 if row_weights is None else address(row_weights)
         _POINTERS.pack_into(self._memory, 8 * job_table.PLAN, *pointers)
-        _DATA.pack_into(self._memory, 8 * job_table.ROW_WEIGHTS, weights, *x.descriptor, *targets)
+        _DATA.pack_into(self._memory, 8 * job_table.ROW_WEIGHTS, weights, *inputs, *targets)
 
     def write_to(self, out: int, values: int) -> None:
         """Set the addresses of an inference's results, 0 for none."""
         _RESULTS.pack_into(self._memory, 8 * job_table.OUT, out, values)
 
-    def take_losses(self, extended: bool) -> Floats:
-        """The mean losses of the epochs that have ended since the last call; makes room for more.
-
-        extended: whether the kernels are the extended ones, which add up the weights of rows.
-        """
+    def take_losses(self) -> Floats:
+        """The losses of the epochs that have ended since the last call; makes room for more."""
         ended = self[job_table.EPOCH] - self[job_table.FIRST]
-        taken = self.means(extended)[:ended]
+        taken = self.means()[:ended]
         for sums in (self.losses, self.weights):
             begun = sums[ended:].copy()
             sums.fill(0.0)
@@ -84,13 +92,9 @@ class Job:
         self.epochs_taken += ended
         return taken
 
-    def means(self, extended: bool) -> Floats:
-        """The mean loss of each epoch; 0 where no row has weight."""
-        if not extended:
-            return self.losses / self[job_table.ROWS]
-        return np.divide(
-            self.losses, self.weights, out=np.zeros_like(self.losses), where=self.weights > 0
-        )
+    def means(self) -> Floats:
+        """The mean loss of the rows of each epoch."""
+        return self.losses / self[job_table.ROWS]
 
     def __getitem__(self, element: int) -> int:
         return int(self.array[element])

@@ -84,9 +84,7 @@ class NumpyEngine:
                 if not self._step(data, rows, job, layers, moments):
                     break
         finally:
-            arenas.write_layers(self._plan, self.arrays.parameters, layers)
-            for arena, moment in zip(into, moments, strict=True):
-                arenas.write_layers(self._plan, arena, moment)
+            self._write(layers, moments, into)
         return 0.0
 
     def _batches(self, job: Job) -> Iterator[Ints]:
@@ -120,21 +118,25 @@ class NumpyEngine:
             return False
         keep = job[job_table.TASK] == job_table.GRADIENTS
         places = np.arange(len(rows)) + (job[job_table.START] if keep else 0)
-        n, weights = job[job_table.ROWS] if keep else len(rows), self._row_weights(data, rows, y)
+        n = job[job_table.ROWS] if keep else len(rows)
+        weights = self._row_weights(data, rows, y, job)
+        ends = not keep or job[job_table.START] + job[job_table.BATCH] >= n
+        weight = float(weights.sum(dtype=np.float64))
+        penalized = ends and weight + (job.weights[0] if keep else 0.0) > 0
         with np.errstate(all="ignore"):
             losses, gradients = self._gradients(x, y, places, n, weights, layers)
             total = float((losses * weights).sum(dtype=np.float64))
-            total += weights.sum() * self._penalty(layers)
+            total += n * self._penalty(layers) if penalized else 0.0
             if not math.isfinite(total):
                 job[job_table.STATUS] = job_table.NOT_FINITE
                 return False
-            self._enter(job, total, float(weights.sum()))
+            self._enter(job, total, weight)
             if keep:
                 self._add(gradients, moments[0])
-                if job[job_table.START] + job[job_table.BATCH] >= job[job_table.ROWS]:
-                    self._finish(layers, moments[0], n, float(job.weights[0]))
-            elif weights.any():
-                self._updated = self._update(gradients, n / float(weights.sum()), layers, moments)
+                if penalized:
+                    self._finish(layers, moments[0])
+            elif weight:
+                self._updated = self._update(gradients, layers, moments)
                 if not self._updated:
                     job[job_table.STATUS] = job_table.NOT_FINITE
                 return self._updated
@@ -142,42 +144,54 @@ class NumpyEngine:
                 self._updated = False
         return True
 
-    def _row_weights(self, data: Dataset, rows: Ints, y: Array) -> Floats:
-        """The weight of each row of a batch, times that of its class."""
+    def _row_weights(self, data: Dataset, rows: Ints, y: Array, job: Job) -> Array:
+        """The weight of each row of a batch, times that of its class, in the network's dtype."""
         arrays = self.arrays
         weights: Floats = np.ones(len(rows)) if data.weights is None else data.weights[rows]
-        if not arrays.spec.weighs_classes:
-            return weights
-        table = arrays.hyper[settings.class_weights(len(arrays.spec.sizes) - 1) :]
-        if y.ndim == 1:
-            weights = weights * table[y]
-        elif y.shape[1] == 1:
-            weights = weights * (table[0] + (table[1] - table[0]) * y[:, 0])
-        else:
-            weights = weights * (y @ table)
-        return weights
+        if arrays.loss.ignores_nan:
+            weights = weights * ~np.isnan(y).all(axis=1)
+        if arrays.spec.weighs_classes and not arrays.loss.weighs_entries(self._outputs):
+            weights = weights * reference.class_weights(self._class_weights, y)
+        return (weights / job.mean_weight).astype(arrays.parameters.dtype)
+
+    @property
+    def _class_weights(self) -> Floats:
+        return self.arrays.hyper[settings.class_weights(len(self.arrays.spec.sizes) - 1) :]
 
     def _gradients(
-        self, x: Array, y: Array, places: Ints, n: int, weights: Floats, layers: Layers
+        self, x: Array, y: Array, places: Ints, n: int, weights: Array, layers: Layers
     ) -> tuple[Array, Layers]:
         """Row losses, and the gradient of sum(weights * losses) / n."""
         spec, hyper = self.arrays.spec, self.arrays.hyper
         factors = self._dropout(places, x.dtype)
         zs, outs = self._forward(x, layers, factors)
         smoothing = float(hyper[settings.SMOOTHING])
-        losses, delta = self._evaluate_rows(zs[-1], outs[-1], y, n, smoothing)
+        table = self._class_weights if spec.weighs_classes else None
+        losses, delta = self._evaluate_rows(zs[-1], outs[-1], y, n, smoothing, table)
         if spec.extended:
-            delta = delta * weights[:, None].astype(delta.dtype)
+            delta = delta * weights[:, None]
         matrices, more = [W for W, *_ in layers], (factors, _norms(layers), spec.adds_inputs)
         deltas, of_norms, _ = reference.errors(matrices, self._activations, zs, outs, delta, *more)
         pairs = zip(reference.gradients(outs, deltas), of_norms, strict=True)
         return losses, [(*pair, *(of_norm or ())) for pair, of_norm in pairs]
 
     def _evaluate_rows(
-        self, z: Array, p: Array, y: Array, n: int, smoothing: float
+        self,
+        z: Array,
+        p: Array,
+        y: Array,
+        n: int,
+        smoothing: float = 0.0,
+        table: Floats | None = None,
     ) -> tuple[Array, Array]:
-        """Row losses, and dLoss/dz of their sum over n."""
+        """Row losses, and dLoss/dz of their sum over n. table: weights of classes, for entries."""
         loss, output = self.arrays.loss, self._activations[-1]
+        if loss.weighs_entries(self._outputs) and (loss.ignores_nan or table is not None):
+            weights = reference.entry_weights(y, table)
+            of_entries: tuple[Array, Array] = reference.bce_of_entries(
+                z, p, y, n, weights, smoothing
+            )
+            return of_entries
         if loss.function is not None:
             losses, rates = reference.custom_losses(loss.function, p, y)
             return losses, reference.delta_from_output(output, z, p, rates / rates.dtype.type(n))
@@ -211,34 +225,36 @@ class NumpyEngine:
             for part, gradient in enumerate(pair):
                 total[part][...] += gradient
 
-    def _finish(self, layers: Layers, gradients: Layers, n: int, weight: float) -> None:
-        """Make the sum of kept gradients that of the mean loss and the penalties."""
-        final = self._final(gradients, layers, n / weight if weight else 0.0, clipped=False)
+    def _finish(self, layers: Layers, gradients: Layers) -> None:
+        """Add the gradient of the penalties to the sum of kept gradients."""
+        final = self._final(gradients, layers, clipped=False)
         for pair, total in zip(final, gradients, strict=True):
             for part, gradient in enumerate(pair):
                 total[part][...] = gradient
 
-    def _final(self, gradients: Layers, layers: Layers, scale: float, clipped: bool) -> Layers:
+    def _final(
+        self, gradients: Layers, layers: Layers, clipped: bool, penalized: bool = True
+    ) -> Layers:
         hyper = self.arrays.hyper.tolist()
         if not self.arrays.spec.extended:
             return gradients
         largest = hyper[settings.CLIP_VALUE] if clipped else 0.0
-        l1, l2 = (hyper[i] if scale else 0.0 for i in (settings.L1, settings.L2))
-        prices = (l1, l2), *[(0.0, 0.0)] * 3  # weights have one, and nothing else
+        price = (hyper[settings.L1], hyper[settings.L2]) if penalized else (0.0, 0.0)
+        prices = price, *[(0.0, 0.0)] * 3  # weights have one, and nothing else
         return [
             tuple(
-                reference.final_gradient(w, g, scale, *price, largest)
-                for w, g, price in zip(layer, gradient, prices, strict=False)
+                reference.final_gradient(w, g, l1, l2, largest)
+                for w, g, (l1, l2) in zip(layer, gradient, prices, strict=False)
             )
             for gradient, layer in zip(gradients, layers, strict=True)
         ]
 
     def _update(
-        self, gradients: Layers, scale: float, layers: Layers, moments: list[Layers]
+        self, gradients: Layers, layers: Layers, moments: list[Layers], penalized: bool = True
     ) -> bool:
         """One update. False, and nothing has changed, where the gradient's norm is not finite."""
         spec, hyper = self.arrays.spec, self.arrays.hyper
-        gradients = self._final(gradients, layers, scale, clipped=True)
+        gradients = self._final(gradients, layers, True, penalized)
         factors = [
             float(hyper[settings.of_layer(i + 1, settings.LR_FACTOR)]) for i in range(len(layers))
         ]
@@ -287,6 +303,23 @@ class NumpyEngine:
                 )
                 average[...] = w + decay * (average - w)
 
+    def apply(self, gradient: Array) -> int:
+        """See ``Engine``."""
+        layers = self._layers(self.arrays.parameters)
+        moments = [self._layers(arena) for arena in self.arrays.moments]
+        with np.errstate(all="ignore"):
+            if not self._update(self._layers(gradient), layers, moments, penalized=False):
+                return job_table.NOT_FINITE
+        self._write(layers, moments, self.arrays.moments)
+        self.arrays.hyper[settings.UPDATES] += 1
+        return job_table.OK
+
+    def _write(self, layers: Layers, moments: list[Layers], into: Array) -> None:
+        """Write parameters back to their arena, and moments to theirs."""
+        arenas.write_layers(self._plan, self.arrays.parameters, layers)
+        for arena, moment in zip(into, moments, strict=True):
+            arenas.write_layers(self._plan, arena, moment)
+
     def outputs(self, data: Dataset, out: Array) -> int:
         """See ``Engine``."""
         return self._infer(data, out, None)
@@ -307,7 +340,7 @@ class NumpyEngine:
                 out[rows] = self._raw(outs[-1])
             if values is not None:
                 with np.errstate(all="ignore"):
-                    values[rows, 0], _ = self._evaluate_rows(zs[-1], outs[-1], y, len(rows), 0.0)
+                    values[rows, 0], _ = self._evaluate_rows(zs[-1], outs[-1], y, len(rows))
                 if loss.has_classes:
                     values[rows, 1] = reference.correct(loss.code, outs[-1], y)
         return job_table.OK

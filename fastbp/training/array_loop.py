@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from ..kernels.tables import job_table
 from ..runtime.job import Job
-from . import resume
+from . import resume, row_weights
 from .fitting import Fit
 from .row_order import RowOrder
 from .snapshot import Snapshot
@@ -37,19 +37,16 @@ class ArrayLoop:
         self._snapshot = None
         if keeps_snapshot:
             self._snapshot = Snapshot(fit.core, order, not fit.watch.callbacks)
-        # Extended kernels do not mean weights: a callback may switch to them during this fit, and
-        # the trainer of a resumed fit may have switched before.
-        weighs_classes = fit.core.options.class_weight is not None
-        self._has_weights = weighs_classes or order.data.weights is not None
         self._is_underway = False
 
     def prepare(self) -> None:
         """Take over the state of the checkpoint, if there is one."""
         self._core.check_schedule(*self._updates())
-        self._core.balance(self._order.data, self._order.chosen)
+        row_weights.weigh(self._core, self._order)
         lr, self._fit.first_lr = resume.learning_rates(self._core, self._point, self._fit.lr)
         if self._point is not None:
             self._point.saved.restore(self._core)
+            self._order.mean_weight = self._point.mean_weight or self._order.mean_weight
             self._fit.cursor = self._point.cursor
             self._watch.state.history.update(self._point.saved.history)
             self._advance()
@@ -83,9 +80,7 @@ class ArrayLoop:
             self._fit.end_call(ends_step)
         cursor = self._fit.cursor
         if self._watch.stopped and cursor.row:
-            weight = cursor.weight if self._has_weights else cursor.row
-            loss = cursor.loss / weight if weight else 0.0
-            self._fit.end_part(loss, cursor.row, cursor.seconds)
+            self._fit.end_part(cursor.loss / cursor.row, cursor.row, cursor.seconds)
 
     def _calls(self) -> Iterator[bool]:
         """Run the epochs. Yields after each compiled call whether its last update has listeners.
@@ -135,21 +130,19 @@ class ArrayLoop:
 
     def _step(self, job: Job) -> None:
         """Run one batch, and give FitState its loss."""
-        loss, weight = job.losses[0], job.weights[0]
+        before = job.losses[0]
         try:
-            sums = self._core.next_batch(self._order.data, job, "fit")
-            job.weights[0] = sums[1]
-            self._watch.state.step_loss = sums[0] / sums[1] if sums[1] else 0.0
+            loss, rows = self._core.next_batch(self._order.data, job, "fit")
+            self._watch.state.step_loss = loss / rows
         finally:
-            job.losses[0] += loss
-            job.weights[0] += weight
+            job.losses[0] += before
 
     def _follow(self, job: Job) -> None:
         """Update the trainer's epoch, the cursor and FitState from the job."""
         cursor = self._fit.cursor
         self._core.epoch = job[job_table.EPOCH]
         if job[job_table.EPOCH] > job[job_table.FIRST]:
-            cursor.ended = job.take_losses(self._has_weights)
+            cursor.ended = job.take_losses()
             cursor.ended_seconds = cursor.seconds / len(cursor.ended)
             cursor.seconds = 0.0
         cursor.follow(job)

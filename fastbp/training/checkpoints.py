@@ -13,6 +13,7 @@ from ..common import checks, specs
 from ..common.types import Array
 from ..components import losses, optimizers, options
 from ..components.lbfgs import LBFGS
+from ..data.names import Names
 from ..kernels.tables import arenas, settings
 from ..model import model_io
 from ..model.network import Network
@@ -48,6 +49,7 @@ def arguments(core: TrainerCore) -> dict[str, Any]:
         "seed": core.seed,
         "engine": core.engine_name,
         **options.to_dict(core.options),
+        **({"ignore_nan": True} if core.loss.ignores_nan else {}),
     }
 
 
@@ -105,6 +107,7 @@ class Checkpoint:
             epoch=epoch,
             moments=_moments(learned, core),
             layers=self.net.arrays.layers(),
+            names=self.net.feature_names_in,
             history=self.history,
         )
 
@@ -121,12 +124,14 @@ class SavedState:
     epoch: int
     moments: list[list[arenas.Layer]]
     layers: list[arenas.Layer]
+    names: Names
     history: History
 
     def restore(self, core: TrainerCore) -> None:
         """Bring the trainer and its network to this state."""
         net, hyper = core.net.arrays, core.arrays.hyper
         net.set_layers(self.layers)
+        core.net.keep_names(self.names)
         for arena, layers in zip(core.arrays.moments, self.moments, strict=False):
             arenas.write_layers(net.plan, arena, layers)
         core.lr = core.settled_lr = self.lr

@@ -13,14 +13,14 @@ import numpy as np
 from ..callbacks.history import History
 from ..common import checks
 from ..common.types import Array, Floats, Ints
-from ..components import optimizers, options, schedules
+from ..components import optimizers, schedules
 from ..data.scaling import Units, check_loss
-from ..data.tables import check_targets
 from ..kernels import reference
 from ..kernels.base import codes
 from ..kernels.entry import embed_server
 from ..kernels.tables import arenas, job_table, settings
 from ..model.network import Network
+from ..model.network_arrays import Fold
 from ..runtime import chunking, fast_path
 from ..runtime.arrays import Dataset, Engine, TrainingArrays, raise_invalid
 from ..runtime.compiled_engine import CompiledEngine
@@ -29,7 +29,7 @@ from ..runtime.job import Job
 from ..runtime.locking import exclusive
 from ..runtime.numpy_engine import NumpyEngine
 from ..runtime.threads import maximum
-from . import setup
+from . import learned_names, setup
 from .row_order import RowOrder
 from .setup import Arguments
 
@@ -65,7 +65,7 @@ class TrainerCore:
 
     def __init__(self, net: Network, given: Arguments) -> None:
         self.net = setup.as_network(net)
-        self.loss = setup.as_loss(net, given.loss)
+        self.loss = setup.as_loss(net, given.loss, given.ignore_nan)
         self.optimizer = optimizers.check(given.optimizer)
         self.options = setup.as_options(net, self.loss, self.optimizer, given)
         self.batch_size = checks.integer(given.batch_size, "batch_size", 1)
@@ -174,6 +174,13 @@ class TrainerCore:
             self._handles.clear()
             self._extend(self.net.arrays.spec.scaling)
 
+    def fold_average(self, fold: Fold) -> None:
+        """Keep the function of the moving average, if there is one, under another scaling."""
+        spec, plan = self.arrays.spec, self.net.arrays.plan
+        if spec.averages and self.updates:
+            arena = self.arrays.moments[spec.moments]
+            arenas.write_layers(plan, arena, fold(list(arenas.read_layers(plan, arena))))
+
     def _extend(self, scales: int) -> None:
         self.arrays.spec = replace(self.arrays.spec, extended=True, scaling=scales)
         workers = self.workers
@@ -238,31 +245,43 @@ class TrainerCore:
                 "make the Trainer with a larger batch_size, or call fit"
             )
         with self.exclusive():
-            loss, weight = self.update(data, "step")
-        return loss / weight if weight else 0.0
+            loss = self.update(data, "step")
+        learned_names.learn(self.net, data)
+        return loss / data.rows
 
-    def update(self, data: Dataset, caller: str) -> tuple[float, float]:
-        """One update on all rows of ``data``; returns the sums that ``next_batch`` returns."""
+    def update(self, data: Dataset, caller: str) -> float:
+        """One update on all rows of ``data``; returns the loss before it times the rows."""
         self.check_updates_left()
         job = self._step_job
         job.begin(job_table.TRAIN, data.rows, data.rows)
-        return self._sums(data, job, data.rows, caller)
+        return self._run_one(data, job, caller)
 
-    def next_batch(self, data: Dataset, job: Job, caller: str) -> tuple[float, float]:
+    def next_batch(self, data: Dataset, job: Job, caller: str) -> tuple[float, int]:
         """One update on the next batch of a job.
 
-        Returns the sum of the losses of its rows before the update, times their weights, and the
-        sum of the weights.
+        Returns the loss of its rows before the update, times their number, and the number.
         """
         rows = min(job.batch, job[job_table.ROWS] - job[job_table.START])
         job[job_table.FIRST], job[job_table.EPOCHS] = job[job_table.EPOCH], job[job_table.EPOCH] + 1
         job[job_table.BUDGET] = 1
-        return self._sums(data, job, rows, caller)
+        return self._run_one(data, job, caller), rows
 
-    def _sums(self, data: Dataset, job: Job, rows: int, caller: str) -> tuple[float, float]:
-        job.losses[0] = job.weights[0] = 0.0
+    def _run_one(self, data: Dataset, job: Job, caller: str) -> float:
+        job.losses[0] = 0.0
         self.run(data, job, caller)
-        return float(job.losses[0]), float(job.weights[0] if self.extended else rows)
+        return float(job.losses[0])
+
+    def apply_gradients(self, layers: list[arenas.Layer]) -> None:
+        """``Trainer.apply_gradients`` of checked gradients."""
+        self.check_updates("apply_gradients")
+        (arena,) = setup.new_arenas(self.net, 1)
+        arenas.write_layers(self.net.arrays.plan, arena, layers)
+        with self.exclusive():
+            status = self.engine.apply(arena)
+        if status != job_table.OK:
+            raise FloatingPointError(
+                "the norm of the gradients is not finite: the update was not made. Scale the loss"
+            )
 
     def gradients(self, order: RowOrder) -> tuple[float, list[arenas.Layer]]:
         """``Trainer.loss_and_gradients`` of these rows."""
@@ -271,7 +290,7 @@ class TrainerCore:
         with self.exclusive():
             self.run_to_end(order.data, job, "loss_and_gradients", gradients)
         layers = arenas.read_layers(self.net.arrays.plan, gradients[0])
-        return float(job.means(self.extended)[0]), list(layers)
+        return float(job.means()[0]), list(layers)
 
     def _refuse(self, data: Dataset, job: Job, caller: str) -> NoReturn:
         """Raise what explains why a batch was refused."""
@@ -371,21 +390,6 @@ class TrainerCore:
         return fast_path.NO_STEP
 
     # Class weights, schedules, the user's functions
-
-    def balance(self, data: Dataset, rows: Ints | None = None) -> None:
-        """Where class weights are "balanced", set them by the labels of these rows, or of all."""
-        if self.options.class_weight != "balanced" or data.y is None:
-            return
-        labels, classes = data.y.array[:, 0], self.loss.n_classes(self.net.sizes[-1])
-        rows = np.arange(data.rows) if rows is None else rows
-        check_targets(data.y, rows, self.loss, self.net.sizes[-1], self.net.dtype)
-        labels = labels[rows]
-        if data.y.array.shape[1] != 1 or (labels.dtype.kind == "f" and (labels % 1).any()):
-            raise ValueError(
-                "class_weight is 'balanced', but y holds no labels: pass integer labels (n,), or "
-                "a dict of weights"
-            )
-        self.class_weights = options.balanced(labels.astype(np.int64), classes)
 
     @property
     def class_weights(self) -> Floats:

@@ -17,16 +17,14 @@ from ..storage import tree_codec
 class FitCursor:
     """The progress of a fit.
 
-    epochs: the number that have ended. row: rows taken of the next epoch. loss, weight: sums over
-    these rows, of their losses times weights, and of their weights. seconds: the time they took.
-    ended: mean losses of epochs that have ended and are not in History yet. ended_seconds: the time
-    that each of those took.
+    epochs: the number that have ended. row: rows taken of the next epoch. loss: the sum of their
+    losses. seconds: the time they took. ended: mean losses of epochs that have ended and are not in
+    History yet. ended_seconds: the time that each of those took.
     """
 
     epochs: int = 0
     row: int = 0
     loss: float = 0.0
-    weight: float = 0.0
     seconds: float = 0.0
     ended: Floats = field(default_factory=NO_LOSSES.copy)
     ended_seconds: float = 0.0
@@ -34,14 +32,14 @@ class FitCursor:
     def follow(self, job: Job) -> None:
         """Take the progress of a job, after the losses of its complete epochs have been taken."""
         self.epochs, self.row = job.epochs_taken, job[job_table.START]
-        self.loss, self.weight = float(job.losses[0]), float(job.weights[0])
+        self.loss = float(job.losses[0])
 
     def place(self, job: Job, epoch: int) -> None:
         """Give a new job this progress. epoch: the trainer's."""
         job.epochs_taken = self.epochs
         job[job_table.FIRST] = job[job_table.EPOCH] = epoch
         job[job_table.START] = self.row
-        job.losses[0], job.weights[0] = self.loss, self.weight
+        job.losses[0] = self.loss
 
 
 def from_tree(tree: Any, rows: int, batch: int, epochs: int) -> FitCursor:
@@ -53,13 +51,16 @@ def from_tree(tree: Any, rows: int, batch: int, epochs: int) -> FitCursor:
         epochs=tree_codec.get(tree, "epochs", int),
         row=tree_codec.get(tree, "row", int),
         loss=tree_codec.get(tree, "loss", _is_finite),
-        weight=checks.not_negative(tree_codec.get(tree, "weight", float), "weight"),
         seconds=checks.not_negative(tree_codec.get(tree, "seconds", float), "seconds"),
         ended=tree_codec.get(tree, "ended", _are_losses),
         ended_seconds=checks.not_negative(
             tree_codec.get(tree, "ended_seconds", float), "ended_seconds"
         ),
     )
+    weight = tree.get("weight")
+    if weight and weight != cursor.row:
+        # Older versions summed weights as given, and divided by their sum.
+        cursor.loss *= cursor.row / checks.positive(weight, "weight")
     if len(cursor.ended) and cursor.ended_seconds == 0:
         raise ValueError("epochs have ended that took no time")
     if not 0 <= cursor.row < rows or cursor.row % batch:

@@ -1,16 +1,26 @@
 """The data of a call, with shapes and dtypes checked; values are checked when they are read."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
+from ..data import sources
+from ..data.frames import column_names
+from ..data.names import check as check_names
+from ..data.sources import as_array
 from ..data.tables import as_inputs, as_row_weights, as_targets
 from ..runtime.arrays import Dataset
 from .core import TrainerCore
 from .row_order import RowOrder
-from .validation import Validation, check_fraction, hold_out
+from .validation import check_fraction, check_some_weight, check_values, hold_out
+
+Names: TypeAlias = tuple[str, str, str]
 
 NAMES = ("X", "y", "sample_weight")
+
+LARGEST = {4: float(np.finfo(np.float32).max), 8: float(np.finfo(np.float64).max)}
+"""The largest number of a network's dtype, by its itemsize."""
 
 
 def as_dataset(
@@ -18,14 +28,67 @@ def as_dataset(
     X: Any,
     y: Any,
     sample_weight: Any = None,
-    names: tuple[str, str, str] = NAMES,
+    names: Names = NAMES,
+    takes_mean: bool = False,
 ) -> Dataset:
-    """X, y and the weights of rows. names: their names in messages."""
+    """X, y and the weights of rows.
+
+    names: their names in messages. takes_mean: whether the weights are divided by their mean. Files
+    are read once shapes and dtypes are known to fit.
+    """
+    if not (type(X) in sources.IN_MEMORY and type(y) in sources.IN_MEMORY):
+        like_x, like_y = sources.unread(X), sources.unread(y)
+        if like_x is not X or like_y is not y:
+            as_dataset(core, like_x, like_y, sample_weight, names, takes_mean)
     sizes = core.net.sizes
-    x = as_inputs(X, sizes[0], names[0])
+    x = as_inputs(X, sizes[0], names[0], core.net.feature_names_in)
     rows = len(x.array)
     targets = as_targets(y, core.loss, sizes[-1], rows, names[1])
-    return Dataset(x, targets, names[:2], as_row_weights(sample_weight, rows, names[2]))
+    weights = None
+    if sample_weight is not None:
+        limit = None if takes_mean else LARGEST[core.net.dtype.itemsize]
+        weights = as_row_weights(sample_weight, rows, limit, names[2])
+    return Dataset(x, targets, names[:2], weights)
+
+
+def datasets(core: TrainerCore, X: Any, y: Any, sample_weight: Any) -> Iterator[Dataset]:
+    """``as_dataset`` a part at a time, where X or y is read on demand; else at once.
+
+    The weights are divided by their mean.
+    """
+    source = sources.as_source(X, "X")
+    reads_y = sources.as_stored(y, "y") is not None
+    if source is None and not reads_y:
+        yield as_dataset(core, X, y, sample_weight, takes_mean=True)
+        return
+    columns = column_names(X), column_names(y)
+    check_names(core.net.feature_names_in, columns[0], "X")
+    y = y if reads_y else as_array(y, "y")
+    like = X if source is None else sources.stand_in(source)
+    whole = as_dataset(core, like, sources.unread(y), sample_weight, takes_mean=True)
+    for first, (some_x, some_y) in sources.parts(source or X, y):
+        data = as_dataset(core, some_x, some_y)
+        data.x = data.x._replace(columns=columns[0], first=first)
+        data.y = data.y and data.y._replace(columns=columns[1], first=first)
+        if whole.weights is not None:
+            data.weights = whole.weights[first : first + data.rows]
+        yield data
+
+
+def as_step(core: TrainerCore, X: Any, y: Any, sample_weight: Any, names: Names = NAMES) -> Dataset:
+    """The data of one update. What is read on demand is not read where it has too many rows."""
+    if type(X) not in sources.IN_MEMORY:
+        source = sources.as_source(X, names[0])
+        if source is not None and source.shape[0] > core.batch_size:
+            _refuse_rows(core, source.shape[0], names[0])
+    return as_dataset(core, X, y, sample_weight, names)
+
+
+def _refuse_rows(core: TrainerCore, rows: int, name: str) -> NoReturn:
+    raise ValueError(
+        f"{name} has {rows} rows, expected at most batch_size = {core.batch_size}: make smaller "
+        "batches, or the Trainer with a larger batch_size"
+    )
 
 
 def as_batch(core: TrainerCore, batch: Any, name: str) -> Dataset:
@@ -38,33 +101,37 @@ def as_batch(core: TrainerCore, batch: Any, name: str) -> Dataset:
         )
     names = f"{name}[0]", f"{name}[1]", f"{name}[2]"
     weights = batch[2] if len(batch) == 3 else None
-    data = as_dataset(core, batch[0], batch[1], weights, names)
+    data = as_step(core, batch[0], batch[1], weights, names)
     if data.rows > core.batch_size:
-        raise ValueError(
-            f"{names[0]} has {data.rows} rows, expected at most batch_size = {core.batch_size}: "
-            "make smaller batches, or the Trainer with a larger batch_size"
-        )
+        _refuse_rows(core, data.rows, names[0])
     return data
 
 
-def as_validation(core: TrainerCore, pair: Any) -> Validation | None:
-    """``validation_data``: a pair (X, y) or None."""
-    if pair is None:
+def as_validation(core: TrainerCore, given: Any) -> Dataset | None:
+    """``validation_data``: (X, y), (X, y, sample_weight) or None."""
+    if given is None:
         return None
-    if not isinstance(pair, tuple | list) or len(pair) != 2:
+    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+        size = f" of {len(given)}" if isinstance(given, tuple | list) else ""
         raise TypeError(
-            f"validation_data is a {type(pair).__name__}, expected a pair (X, y) or None"
+            f"validation_data is a {type(given).__name__}{size}, expected a pair (X, y), a triple "
+            "(X, y, sample_weight) or None"
         )
-    names = "validation_data[0]", "validation_data[1]", ""
-    return Validation(as_dataset(core, pair[0], pair[1], names=names), np.asarray(pair[1]))
+    names = "validation_data[0]", "validation_data[1]", "validation_data[2]"
+    weights = given[2] if len(given) == 3 else None
+    data = as_dataset(core, given[0], given[1], weights, names, takes_mean=True)
+    check_some_weight(data.weights, names[2])
+    check_values(data, core.arrays)
+    return data
 
 
-def as_held_out(
-    core: TrainerCore, order: RowOrder, y: Any, pair: Any, fraction: Any
-) -> Validation | None:
+def as_held_out(core: TrainerCore, order: RowOrder, given: Any, fraction: Any) -> Dataset | None:
     """``validation_data``, or the rows that ``validation_fraction`` takes out of ``order``."""
     if fraction is None:
-        return as_validation(core, pair)
-    fraction = check_fraction(fraction, pair, order.data.rows)
-    order.chosen, held_out = hold_out(order.data, y, fraction, core.seed, core.arrays)
+        held_out = as_validation(core, given)
+        if held_out is not None:
+            check_names(order.data.x.columns, held_out.x.columns, held_out.names[0])
+        return held_out
+    fraction = check_fraction(fraction, given, order.data.rows)
+    order.chosen, held_out = hold_out(order.data, fraction, core.seed, core.arrays)
     return held_out

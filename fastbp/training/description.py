@@ -5,7 +5,7 @@ from typing import Any
 
 from ..common.call_repr import Text, as_call
 from ..components import losses
-from ..components.options import Options
+from ..components.options import Options, as_given
 from ..runtime.threads import maximum
 from .core import TrainerCore
 
@@ -28,13 +28,17 @@ def arguments(core: TrainerCore) -> dict[str, Any]:
         "seed": core.seed,
         "engine": core.engine_name,
         **_options(core.options),
+        "ignore_nan": core.loss.ignores_nan,
     }
 
 
 def _options(options: Options) -> dict[str, Any]:
-    given = options.class_weight
-    weights = given if isinstance(given, tuple) else ()
-    by_label = {label: weight for label, weight in enumerate(weights) if weight != 1}
+    given: Any = options.class_weight
+    if isinstance(given, tuple):
+        by_label = as_given(given)
+        some = by_label if isinstance(by_label, list) else [by_label]
+        short = [{label: one for label, one in each.items() if one != 1} for each in some]
+        given = short if isinstance(by_label, list) else short[0]
     return {
         "l1": options.l1,
         "l2": options.l2,
@@ -43,7 +47,7 @@ def _options(options: Options) -> dict[str, Any]:
         "clip_value": options.clip_value or None,
         "clip_norm": options.clip_norm or None,
         "ema_decay": options.averaging or None,
-        "class_weight": by_label if isinstance(given, tuple) else given,
+        "class_weight": given,
         "schedule": options.schedule,
         "lr_factors": _shortest(options.lr_factors, 1.0),
     }

@@ -9,10 +9,10 @@ from ..callbacks.base import CallbackList
 from ..callbacks.history import History
 from ..common.types import NO_LOSSES
 from ..components.metrics import Metric
+from ..runtime.arrays import Dataset
 from .core import TrainerCore
 from .cursor import FitCursor
 from .inference import evaluate
-from .validation import Validation
 
 
 class Loop(Protocol):
@@ -48,7 +48,7 @@ class Fit:
 
     core: TrainerCore
     watch: CallbackList
-    held_out: Validation | None
+    held_out: Dataset | None
     metrics: Mapping[str, Metric]
     cursor: FitCursor = field(default_factory=FitCursor)
     lr: float | None = None
@@ -132,5 +132,5 @@ class Fit:
     def _validated(self) -> dict[str, list[float]]:
         if self.held_out is None:
             return {}
-        found = evaluate(self.core, self.held_out, self.metrics)
+        found = evaluate(self.core, [self.held_out], self.metrics)
         return {f"val_{key}": [value] for key, value in found.items()}

@@ -1,43 +1,90 @@
 """Outputs and losses of a trainer's parameters, or of their moving average."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ..common import checks
 from ..common.types import Array
 from ..components.metrics import Metric, apply_metrics
+from ..data.tables import as_input_parts
 from ..kernels.tables import layout
 from ..model.network_checks import as_out
 from ..runtime.arrays import Dataset, Engine, raise_status
 from .core import TrainerCore
-from .validation import Validation
+from .validation import are_classes, check_some_weight, known_shares
 
 
 def evaluate(
-    core: TrainerCore, rows: Validation, metrics: Mapping[str, Metric], averaged: bool = False
+    core: TrainerCore,
+    parts: Iterable[Dataset],
+    metrics: Mapping[str, Metric],
+    averaged: bool = False,
 ) -> dict[str, float]:
-    """``Trainer.evaluate`` of checked data."""
-    engine = engine_of(core, averaged)
-    found = _mean_loss(core, rows.data, engine)
+    """``Trainer.evaluate`` of checked data, which come in one part or in several."""
+    engine, has_accuracy = engine_of(core, averaged), core.has_accuracy
+    values: list[Array] = []
+    known: list[Array] = []
+    weights: list[Array] = []
+    targets: list[Array] = []
+    predictions: list[Array] = []
+    for data in parts:
+        values.append(np.zeros((data.rows, 2)))
+        raise_status(engine.evaluate_rows(data, values[-1]), data, core.arrays)
+        if core.loss.ignores_nan and data.y is not None:
+            known.append(known_shares(data.y))
+        if data.weights is not None:
+            weights.append(data.weights)
+        if has_accuracy and not core.loss.takes_labels and data.y is not None:
+            has_accuracy = are_classes(data.y)
+        if metrics and data.y is not None:
+            targets.append(data.y.given)
+            predictions.append(outputs(core, data, engine))
+    weight_of_rows = _joined(weights) if weights else None
+    found = _means(_joined(values), weight_of_rows, has_accuracy)
+    if known:
+        share = _known_share(_joined(known), weight_of_rows)
+        found = {key: value / share for key, value in found.items()}
     if metrics:
-        found |= apply_metrics(metrics, rows.y, outputs(core, rows.data, engine))
+        p, labels = _joined(predictions), core.loss.takes_labels
+        found |= apply_metrics(metrics, _joined(targets), p, labels)
     return found
 
 
-def _mean_loss(core: TrainerCore, data: Dataset, engine: Engine) -> dict[str, float]:
-    values = np.zeros((data.rows, 2))
-    raise_status(engine.evaluate_rows(data, values), data, core.arrays)
-    if data.weights is not None and not data.weights.any():
+def _joined(parts: list[Array]) -> Array:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _known_share(known: Array, weights: Array | None) -> float:
+    """The weighted share of targets that are known, not NaN; ValueError where none is."""
+    share = float(np.average(known, weights=weights))
+    if share == 0:
         raise ValueError(
-            "sample_weight is 0 for every row, so that the weighted mean is undefined: give at "
-            "least one row a weight above 0"
+            "y is NaN in every row that has weight, so that no loss is known: give at least one "
+            "target"
         )
-    loss, n_correct = np.average(values, axis=0, weights=data.weights)
-    if core.has_accuracy:
+    return share
+
+
+def _means(values: Array, weights: Array | None, has_accuracy: bool) -> dict[str, float]:
+    check_some_weight(weights, "sample_weight")
+    loss, n_correct = np.average(values, axis=0, weights=weights)
+    if has_accuracy:
         return {"loss": float(loss), "accuracy": float(n_correct)}
     return {"loss": float(loss)}
+
+
+def outputs_of(core: TrainerCore, X: Any, engine: Engine, out: Array | None) -> Array:
+    """The outputs (rows, n_out) of the user's X, in ``out`` or in a new array."""
+    net = core.net
+    whole, parts = as_input_parts(X, net.sizes[0], "X", net.feature_names_in)
+    out = as_out(out, whole, net.sizes[-1], net.dtype)
+    for x in parts:
+        rows = out if len(x.array) == len(out) else out[x.first :][: len(x.array)]
+        outputs(core, Dataset(x), engine, rows)
+    return out
 
 
 def outputs(core: TrainerCore, data: Dataset, engine: Engine, out: Array | None = None) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..callbacks.base import StopTraining
 from ..components.lbfgs import LBFGS
+from . import row_weights
 from .fitting import Fit
 from .lbfgs_search import minimize
 from .row_order import RowOrder
@@ -30,7 +31,7 @@ class LbfgsLoop:
 
     def prepare(self) -> None:
         """See ``Loop``."""
-        self._fit.core.balance(self._order.data, self._order.chosen)
+        row_weights.weigh(self._fit.core, self._order)
 
     def to_dict(self) -> None:
         """See ``Loop``."""

@@ -18,6 +18,7 @@ from ..kernels.base import caution
 from ..kernels.tables import job_table, settings
 from ..runtime.arrays import Dataset
 from ..runtime.job import Job
+from . import row_weights
 from .core import TrainerCore
 from .row_order import RowOrder
 
@@ -106,14 +107,14 @@ def sweep(core: TrainerCore, data: Dataset, lrs: Floats) -> LRCurve:
         FloatingPointError: the very first loss is not finite.
 
     """
-    core = core.copied()
-    core.balance(data)
+    core, order = core.copied(), RowOrder(data, shuffle=True)
+    row_weights.weigh(core, order)
     # No schedule: each update has its own lr.
     core.arrays.hyper[settings.SCHEDULE : settings.STEP_LR] = 0
     losses: list[float] = []
     smoothed: list[float] = []
     mean = 0.0
-    for loss in _losses(core, data, lrs):
+    for loss in _losses(core, order, lrs):
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
         losses.append(loss)
         smoothed.append(mean / (1 - SMOOTHING ** len(losses)))
@@ -133,17 +134,17 @@ def divergence(smoothed: Any) -> float:
     return lowest + 3 * max(abs(lowest), float(smoothed[0]) - lowest)
 
 
-def _losses(core: TrainerCore, data: Dataset, lrs: Floats) -> Iterator[float]:
+def _losses(core: TrainerCore, order: RowOrder, lrs: Floats) -> Iterator[float]:
     """The loss of each batch before its update, in the order in which fit takes them.
 
     Ends where one is not finite, unless it is the first.
     """
-    job = RowOrder(data, shuffle=True).job(core.batch_size, core.seed, 1)
+    job = order.job(core.batch_size, core.seed, 1)
     job[job_table.EPOCH] = core.epoch
     for count, lr in enumerate(lrs):
         core.lr = float(lr)
         try:
-            yield _next_loss(core, data, job)
+            yield _next_loss(core, order.data, job)
         except FloatingPointError:
             if count == 0:
                 raise
@@ -153,9 +154,10 @@ def _losses(core: TrainerCore, data: Dataset, lrs: Floats) -> Iterator[float]:
 def _next_loss(core: TrainerCore, data: Dataset, job: Job) -> float:
     """The loss of the next batch that has weight, before its update."""
     for _ in range(-(-data.rows // job.batch)):
-        loss, weight = core.next_batch(data, job, "find_lr")
-        if weight:
-            return loss / weight
+        before = core.updates
+        loss, rows = core.next_batch(data, job, "find_lr")
+        if core.updates > before:
+            return loss / rows
     raise ValueError(
         "find_lr met an epoch of batches without weight: give more rows a sample_weight or a "
         "class_weight above 0"

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..callbacks.base import Callback
+from ..common import checks
+from ..data import names
 from ..data.tables import Table
 from ..model import model_io
 from ..model.network import Network
+from ..runtime.arrays import Dataset
 from ..storage import tree_codec
 from . import checkpoints, cursor
 from .core import TrainerCore
@@ -28,6 +31,7 @@ def to_dict(fit: "Fit", order: RowOrder) -> dict[str, Any]:
     return {
         "asked": _arguments(fit, order),
         "position": vars(fit.cursor),
+        "mean_weight": order.mean_weight,
         "callbacks": fit.watch.to_dict(),
         "first_lr": fit.first_lr,
         "is_cut": fit.watch.state.is_cut,
@@ -43,10 +47,18 @@ def _arguments(fit: "Fit", order: RowOrder) -> dict[str, Any]:
         "sample_weight": data.weights is not None,
         "shuffle": order.shuffle,
         "rows to train on": order.rows,
-        "rows of validation": held_out.data.rows if held_out else 0,
+        "rows of validation": held_out.rows if held_out else 0,
+        # None where there are none: older files say nothing of them.
+        "weights of validation_data": _has_weights(order, held_out) or None,
         "metrics": sorted(fit.metrics),
         "callbacks": [type(callback).__name__ for callback in fit.watch.callbacks],
     }
+
+
+def _has_weights(order: RowOrder, held_out: Dataset | None) -> bool:
+    """Whether validation_data has weights."""
+    given = held_out if order.chosen is None else None
+    return given is not None and given.weights is not None
 
 
 def _table(table: Table) -> list[Any]:
@@ -58,10 +70,12 @@ class ResumePoint:
     """The state that a fit resumes from: the saved trainer, and the progress of the fit.
 
     first_lr: the learning rate that the fit began with; NaN in files of 0.1.0, which have none.
+    mean_weight: of the rows; None in files of versions that did not divide by it.
     """
 
     saved: checkpoints.SavedState
     cursor: FitCursor
+    mean_weight: float | None
     first_lr: float
 
 
@@ -102,10 +116,11 @@ def read(path: str | os.PathLike[str], fit: "Fit", order: RowOrder) -> ResumePoi
             )
         _compare(_network(checkpoint.net), _network(core.net), "the network's ")
         _compare(checkpoint.arguments, checkpoints.arguments(core), "the trainer's ")
+        names.check(checkpoint.net.feature_names_in, order.data.x.columns, order.data.names[0])
         asked, now = tree_codec.get(checkpoint.fit, "asked", dict), _arguments(fit, order)
-        names = tree_codec.get(asked, "callbacks", _are_names)
-        callbacks = fit.watch.counterparts(names)
-        _compare(asked, now if callbacks is None else now | {"callbacks": names}, "")
+        called = tree_codec.get(asked, "callbacks", _are_names)
+        callbacks = fit.watch.counterparts(called)
+        _compare(asked, now if callbacks is None else now | {"callbacks": called}, "")
         return _resume_point(checkpoint, fit, order, callbacks or [])
 
 
@@ -126,13 +141,14 @@ def _resume_point(
     checkpoint: checkpoints.Checkpoint, fit: "Fit", order: RowOrder, callbacks: list[Callback]
 ) -> ResumePoint:
     """callbacks: those that go on as the ones that there were."""
-    described, rows = checkpoint.fit, order.rows
+    described, rows = checkpoint.fit or {}, order.rows
     batch, epochs = min(fit.core.batch_size, rows), fit.watch.state.epochs
     place = tree_codec.get(described, "position", dict)
     point = ResumePoint(
         saved=checkpoint.check(fit.core),
         cursor=cursor.from_tree(place, rows, batch, epochs),
         first_lr=tree_codec.get(OF_0_1_0 | (described or {}), "first_lr", float),
+        mean_weight=_mean_weight(described),
     )
     made, history = point.cursor.epochs - len(point.cursor.ended), point.saved.history
     if tree_codec.get(OF_0_1_0 | (described or {}), "is_cut", bool):  # the epoch goes on
@@ -144,11 +160,21 @@ def _resume_point(
     return point
 
 
+def _mean_weight(described: dict[str, Any]) -> float | None:
+    if "mean_weight" not in described:
+        return None
+    return checks.positive(tree_codec.get(described, "mean_weight", float), "mean_weight")
+
+
 def _network(net: Network) -> dict[str, Any]:
-    """The properties of a network that must be the same. The seed made its first weights only."""
+    """The properties of a network that must be the same.
+
+    The seed made its first weights only. A new network has no names of columns yet.
+    """
     scales = [None if s is None else s.tolist() for s in (net.input_mean, net.input_scale)]
     scales += [None if s is None else s.tolist() for s in (net.target_mean, net.target_scale)]
-    description = {key: value for key, value in model_io.to_dict(net).items() if key != "seed"}
+    apart = ("seed", model_io.NAMES)
+    description = {key: value for key, value in model_io.to_dict(net).items() if key not in apart}
     return description | {"scaling": scales}
 
 

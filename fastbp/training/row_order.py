@@ -13,12 +13,16 @@ from ..runtime.job import Job
 
 @dataclass
 class RowOrder:
-    """All rows of the data, or some without a copy; shuffled in each epoch, or in their order."""
+    """All rows of the data, or some without a copy; shuffled in each epoch, or in their order.
+
+    mean_weight: what divides each row's weight.
+    """
 
     data: Dataset
     shuffle: bool
     chosen: Ints | None = None
     """The numbers of the rows; None for all."""
+    mean_weight: float = 1.0
 
     @property
     def rows(self) -> int:
@@ -32,7 +36,8 @@ class RowOrder:
             kind, order = job_table.GIVEN_ROWS, self.chosen.copy()
         elif self.shuffle:
             order = np.empty(self.rows, np.int64)
-        job = Job(job_table.TRAIN, self.rows, batch_size, np.zeros(epochs), order)
+        losses = np.zeros(epochs)
+        job = Job(job_table.TRAIN, self.rows, batch_size, losses, order, self.mean_weight)
         job[job_table.SHUFFLED] = kind if self.shuffle else job_table.IN_ORDER
         job[job_table.SEED] = seed
         return job

@@ -24,6 +24,7 @@ class Arguments(options.Arguments):
     threads: int | str
     seed: int | None
     engine: str
+    ignore_nan: bool
 
 
 _REPLACE = "trainer = trainer.replace({}=...) goes on with another one, and keeps the moments"
@@ -50,9 +51,11 @@ def as_network(net: Network) -> Network:
     return net
 
 
-def as_loss(net: Network, loss: losses.LossLike) -> losses.Loss:
+def as_loss(net: Network, loss: losses.LossLike, ignore_nan: bool) -> losses.Loss:
     """The loss of this name or function; ValueError where it does not go with the network."""
     meant = losses.lookup(loss)
+    if checks.flag(ignore_nan, "ignore_nan"):
+        meant = losses.that_ignores_nan(meant)
     output = net.arrays.activations[-1]
     losses.check_pair(meant, output, net.sizes[-1])
     check_loss(meant, net.arrays.scaling.targets, net.sizes[-1])
@@ -112,6 +115,7 @@ def new_arrays(
         averages=wanted.averaging > 0,
         clips_norm=wanted.clip_norm > 0,
         weighs_classes=wanted.class_weight is not None,
+        ignores_nan=loss.ignores_nan,
         custom_loss=custom_loss,
         seed=seed,
     )
@@ -119,7 +123,7 @@ def new_arrays(
         spec,
         net.arrays.parameters,
         new_arenas(net, spec.arenas),
-        wanted.hyper(optimizer, loss, loss.n_classes(net.sizes[-1])),
+        wanted.hyper(optimizer, loss, net.sizes[-1]),
         loss,
         net.arrays.scales,
         net.custom_activations,

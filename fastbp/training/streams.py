@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..data import names
+from . import learned_names
 from .datasets import as_batch
 from .fitting import Fit
 
@@ -73,14 +75,13 @@ class StreamLoop:
         """Make an update of each batch, until the last one or until a callback stops."""
         fit, state = self._fit, self._fit.watch.state
         started, before = time.perf_counter(), state.samples
-        loss = weight = 0.0
+        loss = 0.0
         for number, batch in enumerate(self._begin()):
-            sums = self._update(number, batch)
-            loss, weight = loss + sums[0], weight + sums[1]
+            loss += self._update(number, batch)
             fit.end_call(ends_step=True)
             if fit.watch.stopped:
                 rows, seconds = state.samples - before, time.perf_counter() - started
-                fit.end_part(loss / weight if weight else 0.0, rows, seconds)
+                fit.end_part(loss / rows, rows, seconds)
                 return
         state.rows = state.samples - before
         if state.rows == 0:
@@ -88,16 +89,19 @@ class StreamLoop:
                 f"batches had no batch in epoch {state.epoch + 1}: where it is an iterator that "
                 "has been read, pass a new one, or a function that returns one"
             )
-        fit.cursor.ended = np.array([loss / weight if weight else 0.0])
+        fit.cursor.ended = np.array([loss / state.rows])
         fit.cursor.ended_seconds = time.perf_counter() - started
         fit.end_epochs()
 
-    def _update(self, number: int, batch: Any) -> tuple[float, float]:
-        """Make one update. Returns the sums of ``TrainerCore.update``."""
+    def _update(self, number: int, batch: Any) -> float:
+        """Make one update. Returns the loss before it times the rows."""
         core, state = self._fit.core, self._fit.watch.state
         data = as_batch(core, batch, f"batches[{number}]")
+        if self._fit.held_out is not None:
+            names.check(self._fit.held_out.x.columns, data.x.columns, data.names[0])
         place = f"epoch {state.epoch + 1}, step {number + 1}"
-        loss, weight = core.update(data, f"fit_batches ({place})")
-        state.step_loss = loss / weight if weight else 0.0
+        loss = core.update(data, f"fit_batches ({place})")
+        learned_names.learn(core.net, data)
+        state.step_loss = loss / data.rows
         state.steps, state.samples = state.steps + 1, state.samples + data.rows
-        return loss, weight
+        return loss

@@ -1,12 +1,8 @@
 """The trainer: data comes in here, is checked once, and comes back as numbers."""
 
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-
-import numpy as np
-from numpy import ndarray
 
 from ..callbacks.base import Callback, CallbackList, FitState, as_callbacks
 from ..callbacks.history import History
@@ -16,11 +12,10 @@ from ..components import losses, optimizers, schedules
 from ..components.lbfgs import LBFGS
 from ..components.metrics import Metric, as_metrics
 from ..model.network import Network
-from ..runtime import fast_path
 from ..runtime.arrays import Dataset
 from ..runtime.compiled_model import Model
+from . import learned_names, setup, streams
 from . import resume as resuming
-from . import setup, streams
 from .array_loop import ArrayLoop
 from .core import TrainerCore
 from .datasets import as_dataset, as_held_out, as_validation
@@ -29,12 +24,11 @@ from .lbfgs_loop import LbfgsLoop
 from .row_order import RowOrder
 from .setup import Arguments
 from .trainer_state import TrainerState
-from .validation import Validation, check_metrics_have_data
+from .trainer_steps import TrainerSteps
+from .validation import check_metrics_have_data
 
-LABELS = np.dtype(np.int64)
 
-
-class Trainer(TrainerState):
+class Trainer(TrainerState, TrainerSteps):
     """Trains a network with a loss and an optimizer; it owns the moments and counters.
 
     Its repr is the call that makes it.
@@ -65,14 +59,20 @@ class Trainer(TrainerState):
         class_weight: a dict of weights by label, 1 for labels that are not in it; or "balanced", n
             / (classes * rows of the class) by the labels of each ``fit``. It multiplies
             ``sample_weight``. It is a weight of rows, also with label smoothing, where torch weighs
-            each class of a row.
+            each class of a row. For bce with several outputs it weighs the entries of y: a dict
+            for all outputs, one for each in a list, or "balanced" for each.
         schedule: of the learning rate and momentum by updates (fastbp.schedules), times ``lr``.
         lr_factors: factor on the learning rate of each layer: one number, or one per layer. A layer
             with 0 is frozen, and its gradient not computed.
+        ignore_nan: for bce: NaN in y is a target that is not known, an entry of weight 0.
+            ``evaluate`` takes the mean over the others, and metrics see y as it is.
 
-    The loss of a batch is sum(w l) / sum(w) where rows have weights w; a batch whose weights are
-    all 0 makes no update. The loss of ``evaluate`` has no penalties, no label smoothing and no
-    class weights.
+    The loss of a batch is sum(w l) / rows + penalties, where rows have weights w: that of the row
+    times that of its class. ``fit`` divides each weight by the mean weight of all rows that it
+    trains on, so that its minimum is that of the weighted mean, whatever the batch size. Other
+    calls take weights as they are given. A batch whose weights are all 0 makes no update, and its
+    loss is 0. The loss of ``evaluate`` is the weighted mean, sum(w l) / sum(w), and has no
+    penalties, no label smoothing and no class weights.
 
     Where the network scales (``Network.standardize``), data and predictions keep their units.
     Losses, their gradients and Huber's delta are of scaled targets, without units, in ``fit`` and
@@ -111,9 +111,10 @@ class Trainer(TrainerState):
         clip_value: float | None = None,
         clip_norm: float | None = None,
         ema_decay: float | None = None,
-        class_weight: str | Mapping[int, float] | None = None,
+        class_weight: str | Mapping[int, float] | Sequence[Mapping[int, float]] | None = None,
         schedule: schedules.Schedule | None = None,
         lr_factors: float | Sequence[float] = 1.0,
+        ignore_nan: bool = False,
     ) -> None:
         given = Arguments(
             loss=loss,
@@ -132,6 +133,7 @@ class Trainer(TrainerState):
             class_weight=class_weight,
             schedule=schedule,
             lr_factors=lr_factors,
+            ignore_nan=ignore_nan,
         )
         self._attach(TrainerCore(net, given))
 
@@ -176,7 +178,7 @@ class Trainer(TrainerState):
         epochs: int = 1,
         *,
         sample_weight: Any = None,
-        validation_data: tuple[Any, Any] | None = None,
+        validation_data: tuple[Any, Any] | tuple[Any, Any, Any] | None = None,
         validation_fraction: float | None = None,
         metrics: Mapping[str, Metric] | None = None,
         callbacks: Iterable[Callback] = (),
@@ -189,16 +191,20 @@ class Trainer(TrainerState):
         """Train for some epochs from the current state on.
 
         Args:
-            X: (n, n_in), numbers of any real dtype, order and strides. It is not copied.
+            X: (n, n_in), numbers of any real dtype, order and strides. Arrays are not copied,
+                tables may be; array-likes of files are read into memory, once.
             y: targets (n, n_out), or (n,) if n_out is 1; for cross_entropy integer labels (n,) or
                 rows of probabilities (n, n_out).
             epochs: passes over the rows, >= 1.
-            sample_weight: of each row, (n,), >= 0; None for 1.
-            validation_data: (X, y) to evaluate after each epoch, without weights.
+            sample_weight: of each row, (n,), >= 0; None for 1. The weights, times those of classes,
+                are divided by their mean over the rows to train on: only their ratios count.
+            validation_data: (X, y) or (X, y, sample_weight) to evaluate after each epoch; if in
+                memory, its values are checked before the first.
             validation_fraction: in (0, 1): evaluate on this share of the rows instead, which are
                 held out, the same share of each class (integer labels; one output of 0 and 1 with
                 bce). The choice of rows depends only on the trainer's seed, n and the classes: the
-                next fit holds out the same rows. Held-out rows are copied into memory.
+                next fit holds out the same rows. Held-out rows are copied into memory, with their
+                weights.
             metrics: functions of (y, p) to evaluate with: see ``evaluate``.
             callbacks: the callbacks: see ``Callback``.
             shuffle: take the rows of each epoch in an order that depends only on (seed, epoch).
@@ -234,15 +240,16 @@ class Trainer(TrainerState):
         [0.0, 0.0]
 
         """
-        core, data = self._core, as_dataset(self._core, X, y, sample_weight)
+        core = self._core
+        data = as_dataset(core, X, y, sample_weight, takes_mean=True)
         order = RowOrder(data, checks.flag(shuffle, "shuffle"))
         epochs = checks.integer(epochs, "epochs", 1)
-        held_out = as_held_out(core, order, y, validation_data, validation_fraction)
+        held_out = as_held_out(core, order, validation_data, validation_fraction)
         fit = self._fit_of(
             held_out, metrics, callbacks, progress, FitState(self, epochs, order.rows)
         )
         keeps, fit.lr = checks.flag(snapshot, "snapshot"), setup.as_lr(core.optimizer, lr)
-        with core.exclusive():
+        with core.exclusive(), learned_names.learning(core, data):
             point = None if resume is None else resuming.read(resume, fit, order)
             if isinstance(core.optimizer, LBFGS):
                 return fit.run(LbfgsLoop(fit, order, core.optimizer))
@@ -250,7 +257,7 @@ class Trainer(TrainerState):
 
     def _fit_of(
         self,
-        held_out: Validation | None,
+        held_out: Dataset | None,
         metrics: Mapping[str, Metric] | None,
         callbacks: Iterable[Callback],
         progress: bool | str,
@@ -267,7 +274,7 @@ class Trainer(TrainerState):
         batches: Iterable[Any] | Callable[[], Iterable[Any]],
         epochs: int = 1,
         *,
-        validation_data: tuple[Any, Any] | None = None,
+        validation_data: tuple[Any, Any] | tuple[Any, Any, Any] | None = None,
         metrics: Mapping[str, Metric] | None = None,
         callbacks: Iterable[Callback] = (),
         progress: bool | str = "auto",
@@ -280,9 +287,10 @@ class Trainer(TrainerState):
         Args:
             batches: an iterable of (X, y) or (X, y, sample_weight), as ``step`` takes them, of at
                 most ``batch_size`` rows; or a function that returns one, and is called for each
-                epoch. A generator is good for one epoch.
+                epoch. A generator is good for one epoch. Weights are taken as they are: the loss
+                of a batch is divided by its rows, and that of an epoch by all rows.
             epochs: times to go through the batches, >= 1.
-            validation_data: (X, y) to evaluate after each epoch.
+            validation_data: (X, y) or (X, y, sample_weight) to evaluate after each epoch.
             metrics: functions of (y, p) to evaluate with: see ``evaluate``.
             callbacks: the callbacks: see ``Callback``.
             progress: show a bar: True, False, or "auto" for on a terminal and in a notebook.
@@ -311,68 +319,3 @@ class Trainer(TrainerState):
         self._core.check_balanced()
         with self._core.exclusive():
             return fit.run(streams.StreamLoop(fit, begin, count))
-
-    def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Make one update on these rows, at most ``batch_size``, and return the loss before it.
-
-        sample_weight: of each row, (n,), >= 0; None for 1. Where no row has weight, nothing changes
-        and the loss is 0.
-
-        Raises:
-            ValueError, TypeError: shapes, dtypes or values do not fit, or the schedule has ended;
-                nothing has changed.
-            FloatingPointError: the loss was not finite; nothing has changed.
-
-        >>> net = fastbp.Network([1, 1], init="zeros")
-        >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.25))
-        >>> trainer.step([[1.0]], [[2.0]])
-        4.0
-
-        """
-        dtype, (code, header, _, _model) = self._dtype, self._fast_path or self._make_fast_path()
-        if (
-            type(X) is type(y) is ndarray
-            and sample_weight is None
-            and X.dtype is dtype
-            and (y.dtype is dtype or (y.dtype is LABELS and y.ndim == 1))
-            and X.flags.carray
-            and y.flags.carray
-        ):
-            loss = math.nan
-            try:  # Ctrl-C may come as soon as acquire returns: it must be inside
-                if self._lock.acquire(False):
-                    loss = code(header, X, y)
-            except TypeError:  # another number of dimensions
-                pass
-            finally:
-                try:  # noqa: SIM105
-                    self._lock.release()
-                except RuntimeError:  # see runtime/locking.py
-                    pass
-            if loss == loss:  # not NaN
-                return loss
-        return self._step_checked(X, y, sample_weight)
-
-    def _make_fast_path(self) -> fast_path.Step:
-        self._fast_path = made = self._core.fast_step()
-        return made
-
-    def _fast_update(self, data: Dataset) -> float:
-        """``step`` on tables by the fast path; NaN where nothing has changed."""
-        loss = math.nan
-        try:  # as in step
-            if self._lock.acquire(False):
-                path = self._fast_path or self._make_fast_path()
-                if data.weights is None or self._core.extended:
-                    loss = fast_path.step_of(path, data)
-        finally:
-            try:  # noqa: SIM105
-                self._lock.release()
-            except RuntimeError:  # see runtime/locking.py
-                pass
-        return loss
-
-    def _step_checked(self, X: Any, y: Any, sample_weight: Any) -> float:
-        core, data = self._core, as_dataset(self._core, X, y, sample_weight)
-        loss = self._fast_update(data)
-        return loss if loss == loss else core.step(data)  # NaN: refused

@@ -4,23 +4,18 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from ..callbacks.history import History
 from ..common import checks
 from ..common.attributes import Guarded
 from ..common.types import Array
 from ..components import optimizers
 from ..components.metrics import Metric, as_metrics
-from ..data.tables import as_inputs
 from ..kernels.tables import arenas
 from ..model.network import Network
-from ..runtime.arrays import Dataset
 from . import inference, lr_finder
 from .core import TrainerCore
-from .datasets import as_dataset
+from .datasets import as_dataset, datasets
 from .row_order import RowOrder
-from .validation import Validation
 
 
 class TrainerQueries(Guarded):
@@ -78,20 +73,23 @@ class TrainerQueries(Guarded):
         """Mean loss over any number of rows, accuracy for losses that have one, and your metrics.
 
         accuracy: for cross_entropy the share of rows whose largest output (the first, on ties) is
-        the label's; for bce the share of entries with (p >= 0.5) == (y >= 0.5).
+        the label's; for bce, where y holds 0 and 1 alone, the share of entries with (p >= 0.5) ==
+        (y >= 0.5).
 
         Args:
             X: as for ``fit``.
             y: as for ``fit``.
-            sample_weight: of each row in the means of loss and accuracy, (n,), >= 0; None for 1.
+            sample_weight: of each row in the means of loss and accuracy, sum(w l) / sum(w), (n,),
+                >= 0; None for 1. Metrics have no weights.
             averaged: use the moving average of the parameters (ema_decay), not the parameters.
             metrics: by name, functions of (y, p) that return a number, such as scikit-learn's: y is
-                the array that you pass, p (n, n_out) the outputs.
+                the array that you pass, p the outputs in the shape of y; for labels (n,), and for
+                means with variances, p is (n, n_out).
 
         Raises:
-            ValueError, TypeError: shapes, dtypes or values do not fit, or a metric does not return
-                a number. An exception of a metric reaches the caller, with the metric's name in a
-                note.
+            ValueError, TypeError: shapes, dtypes, names of columns or values do not fit, or a
+                metric does not return a number, or broadcasts y against p. An exception of a metric
+                reaches the caller, with the metric's name in a note.
 
         >>> net = fastbp.Network([1, 1], init="zeros")
         >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.25), engine="numpy")
@@ -101,9 +99,9 @@ class TrainerQueries(Guarded):
         """
         core = self._core
         measured = as_metrics(metrics, core.has_accuracy)
-        rows = Validation(as_dataset(core, X, y, sample_weight), np.asarray(y))
+        parts = datasets(core, X, y, sample_weight)
         with core.exclusive():
-            return inference.evaluate(core, rows, measured, averaged)
+            return inference.evaluate(core, parts, measured, averaged)
 
     def predict(self, X: Any, out: Array | None = None, *, averaged: bool = False) -> Array:
         """Outputs (n, n_out) of the rows of X, like ``net.predict``, with this engine and threads.
@@ -120,17 +118,12 @@ class TrainerQueries(Guarded):
         core = self._core
         if averaged is not False and checks.flag(averaged, "averaged"):
             with core.exclusive():
-                return inference.outputs(
-                    core, self._inputs(X), inference.engine_of(core, True), out
-                )
+                return inference.outputs_of(core, X, inference.engine_of(core, True), out)
         if core.uses_fast_path:
             p = core.net.fast_outputs(X, out)
             if p is not None:
                 return p
-        return inference.outputs(core, self._inputs(X), core.engine, out)
-
-    def _inputs(self, X: Any) -> Dataset:
-        return Dataset(as_inputs(X, self.net.sizes[0]))
+        return inference.outputs_of(core, X, core.engine, out)
 
     def loss_and_gradients(
         self, X: Any, y: Any, sample_weight: Any = None
@@ -139,7 +132,8 @@ class TrainerQueries(Guarded):
 
         Both include penalties, label smoothing and the dropout of the next update. The gradient is
         not clipped, and frozen layers have one, too. sample_weight: of each row, (n,), >= 0; None
-        for 1.
+        for 1. The loss is sum(w l) / rows, as in ``step``; where no row has weight, loss and
+        gradient are 0.
 
         Returns:
             (loss, [(dW, db), ...]): dW (n_in, n_out) and db (n_out,) of each layer; a normalized
@@ -204,7 +198,7 @@ class TrainerQueries(Guarded):
 
         """
         self._core.check_updates("find_lr")
-        data = as_dataset(self._core, X, y, sample_weight)
+        data = as_dataset(self._core, X, y, sample_weight, takes_mean=True)
         return lr_finder.sweep(
             self._core, data, lr_finder.learning_rates(start_lr, end_lr, updates)
         )

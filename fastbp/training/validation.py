@@ -1,49 +1,107 @@
 """Rows that are held out of training, for validation."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from mmap import mmap
 from typing import Any
 
 import numpy as np
 
 from ..common import checks
-from ..common.types import Array, Ints
+from ..common.types import Array, Floats, Ints, Rows
 from ..components.metrics import Metric
-from ..data.tables import check_inputs, check_targets
+from ..data.tables import Table, check_inputs, check_targets
 from ..runtime.arrays import Dataset, TrainingArrays
 
-ROWS_AT_ONCE = 2**14
-"""The number of rows whose values are checked at a time: the data may be larger than memory."""
+AT_ONCE = 2**18
+"""The numbers that are checked at a time: the data may be larger than memory."""
 
 
-@dataclass
-class Validation:
-    """The rows that fit evaluates after each epoch, and the user's ``y``, for metrics."""
-
-    data: Dataset
-    y: Array
+MOST_CHECKED = 2**31
+"""The most numbers of an array that are checked ahead, where its memory holds fewer: views that
+overlap may have any number. They take some seconds."""
 
 
 def hold_out(
-    data: Dataset, y: Any, fraction: float, seed: int, arrays: TrainingArrays
-) -> tuple[Ints, Validation]:
+    data: Dataset, fraction: float, seed: int, arrays: TrainingArrays
+) -> tuple[Ints, Dataset]:
     """The numbers of the rows to train on, and a copy of the other rows.
 
-    ValueError for a value of the other rows that does not fit, with its row number in the data.
+    ValueError for a value of the other rows that does not fit, with its row number in the data, and
+    where none of them has weight.
     """
     rows, others = split(data.rows, fraction, seed, _classes(data, arrays))
-    for part in _parts(others):
-        dtype = arrays.parameters.dtype
-        check_inputs(data.x, part, dtype)
-        if data.y is not None:
-            check_targets(data.y, part, arrays.loss, arrays.spec.sizes[-1], dtype)
-    held = Dataset(data.x.take(others), data.y and data.y.take(others), data.names)
-    return rows, Validation(held, np.asarray(y)[others])
+    for part in _parts(others, data.x.array.shape[1]):
+        _check_inputs(data, part, arrays)
+        _check_targets(data, part, arrays)
+    weights = None if data.weights is None else data.weights[others]
+    check_some_weight(weights, "sample_weight", "row that validation_fraction holds out")
+    return rows, Dataset(data.x.take(others), data.y and data.y.take(others), data.names, weights)
 
 
-def _parts(rows: Ints) -> Iterator[Ints]:
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        yield rows[start : start + ROWS_AT_ONCE]
+def check_values(data: Dataset, arrays: TrainingArrays) -> None:
+    """ValueError for a value of ``data`` that does not fit, as far as they are in memory.
+
+    Files are not read ahead. Where all rows are one and the same, as of np.broadcast_to, one is
+    looked at.
+    """
+    for table, check in ((data.x, _check_inputs), (data.y, _check_targets)):
+        if table is not None:
+            rows = range(_rows_to_check(table.array))
+            for part in _parts(rows, table.array.shape[1]):
+                check(data, part, arrays)
+
+
+def _rows_to_check(array: Array) -> int:
+    """The first of the rows that are to be checked ahead: all, one, or none."""
+    if _is_mapped(array):
+        return 0
+    if array.strides[0] == 0:
+        return 1
+    low, high = np.lib.array_utils.byte_bounds(array)
+    most = max(MOST_CHECKED, (high - low) // array.itemsize)
+    return len(array) if array.size <= most else 0
+
+
+def _is_mapped(array: Any) -> bool:
+    """Whether the memory of an array is that of a file."""
+    while array is not None and not isinstance(array, mmap):
+        array = getattr(array, "base", None)
+    return array is not None
+
+
+def _check_inputs(data: Dataset, rows: Rows, arrays: TrainingArrays) -> None:
+    check_inputs(data.x, rows, arrays.parameters.dtype, data.names[0])
+
+
+def _check_targets(data: Dataset, rows: Rows, arrays: TrainingArrays) -> None:
+    if data.y is not None:
+        dtype, n_out = arrays.parameters.dtype, arrays.spec.sizes[-1]
+        check_targets(data.y, rows, arrays.loss, n_out, dtype, data.names[1])
+
+
+def _parts(rows: Rows, columns: int) -> Iterator[Rows]:
+    at_once = max(1, AT_ONCE // columns)
+    for start in range(0, len(rows), at_once):
+        yield rows[start : start + at_once]
+
+
+def known_shares(targets: Table) -> Floats:
+    """The share of the targets of each row that is known, not NaN: (rows,)."""
+    known = np.empty(len(targets.array))
+    for part in _parts(range(len(known)), targets.array.shape[1]):
+        rows = slice(part[0], part[-1] + 1)
+        known[rows] = 1 - np.isnan(targets.array[rows]).mean(axis=1)
+    return known
+
+
+def are_classes(targets: Table) -> bool:
+    """Whether no target lies strictly between 0 and 1: those of bce are then labels."""
+    array = targets.array[:1] if targets.array.strides[0] == 0 else targets.array
+    for part in _parts(range(len(array)), array.shape[1]):
+        y = array[part[0] : part[-1] + 1]
+        if ((y > 0) & (y < 1)).any():
+            return False
+    return True
 
 
 def split(n: int, fraction: float, seed: int, classes: Array | None = None) -> tuple[Ints, Ints]:
@@ -100,7 +158,16 @@ def check_fraction(fraction: Any, validation_data: object, n: int) -> float:
     return number
 
 
-def check_metrics_have_data(validation: Validation | None, metrics: Mapping[str, Metric]) -> None:
+def check_some_weight(weights: Floats | None, name: str, row: str = "row") -> None:
+    """ValueError where all weights are 0: they have no mean. row: which rows they are of."""
+    if weights is not None and not weights.any():
+        raise ValueError(
+            f"{name} is 0 for every {row}, so that the weighted mean is undefined: give at "
+            "least one of them a weight above 0"
+        )
+
+
+def check_metrics_have_data(validation: Dataset | None, metrics: Mapping[str, Metric]) -> None:
     """ValueError for metrics without validation data."""
     if metrics and validation is None:
         raise ValueError(

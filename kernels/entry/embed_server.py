@@ -355,9 +355,6 @@ def _serve(place):
     if request[REQUEST_TASK] == J.INFER:
         return 0.0
     sums = pointer_to(handle[HERE] + 8 * LOSS_SUM, types.float64)
-    if plan[0, P.EXTENDED] == 1:
-        weight = get(sums, WEIGHT_SUM - LOSS_SUM)
-        return get(sums, 0) / weight if weight > 0.0 else 0.0
     return get(sums, 0) / rows
 
 

@@ -38,6 +38,7 @@ from ..stages.batch import (
 from ..stages.extended_stages import (
     after_weights,
     count_update,
+    first_of_apply,
     prepare,
 )
 from ..stages.forward import padded
@@ -45,7 +46,6 @@ from ..stages.inference import begin_inference, end_inference
 from ..stages.regularization import penalty
 from ..tables import job_table as J
 from ..tables import layout as P
-from ..tables import settings as H
 from .worker_stages import batch_rows, output_delta, run_stage
 
 _ZERO = np.int64(0)  # a Python constant would compile its callee once more
@@ -79,6 +79,8 @@ def _begin_batch(plan, work, job, workers):
             reorder(job[J.SEED], job[J.EPOCH], order, job[J.ROWS])
     job[J.BUDGET] -= 1
     prepare(plan, job)
+    if job[J.TASK] == J.APPLY_GRADIENT:
+        return first_of_apply(plan)
     rows = batch_rows(job)
     if not goes_by_layers(plan, work, rows, workers):
         return J.BY_ROWS
@@ -145,16 +147,20 @@ def _accept_extended(plan, work, job, workers):
     for v in range(padded(rows, n_lanes) // n_lanes):
         for lane in range(n_lanes):
             weight += get(work, v * plan[0, P.BLOCK] + plan[0, P.ROW_WEIGHT] + lane)
-    total += weight * penalty(plan, work, hyper)
+    weighed, keeps = weight, job[J.TASK] == J.GRADIENTS
+    if keeps:  # the penalties count once, for all batches of the loss
+        weighed += get(pointer_to(job[J.WEIGHT_SUMS], types.float64), 0)
+        rows = job[J.ROWS]
+    if weighed > 0.0 and (not keeps or job[J.START] + job[J.BATCH] >= job[J.ROWS]):
+        total += rows * penalty(plan, work, hyper)
     if not math.isfinite(total):
         job[J.STATUS] = J.NOT_FINITE
         return J.NOTHING
     _add_to_epoch(job, job[J.LOSSES], total)
     _add_to_epoch(job, job[J.WEIGHT_SUMS], weight)
-    if weight == 0.0 and job[J.TASK] != J.GRADIENTS:  # no row has a weight: no update
+    if weight == 0.0 and not keeps:  # no row has a weight: no update
         _next_batch(job)
         return _begin_batch(plan, work, job, workers)
-    hyper[H.ROW_SCALE] = 1.0 if job[J.TASK] == J.GRADIENTS else rows / weight
     return J.BY_WEIGHTS
 
 
@@ -168,7 +174,8 @@ _accept = by_plan(_accept_plain, _accept_extended)
 @kernel
 def _finish_update(plan, hyper, job):
     """Count the update, and go on to the next batch or epoch."""
-    if job[J.TASK] == J.TRAIN or job[J.TASK] == J.FROM_OUTPUT:
+    task = job[J.TASK]
+    if task == J.TRAIN or task == J.FROM_OUTPUT or task == J.APPLY_GRADIENT:
         count_update(plan, hyper)
     _next_batch(job)
 

@@ -205,6 +205,6 @@ def run_stage(plan, work, hyper, job, stage, worker, workers, dtype):
         _by_weights(plan, params, moments, work, hyper, job, worker, workers)
     elif stage == J.MEASURE or stage == J.APPLY or stage == J.FINISH:
         moments = pointer_to(job[J.MOMENTS], dtype)
-        extra_stage(plan, params, moments, work, hyper, stage, worker, workers)
+        extra_stage(plan, params, moments, work, hyper, job, stage, worker, workers)
     else:
         infer(plan, params, work, job, pointer_to(job[J.OUT], dtype), worker, workers)

@@ -7,9 +7,12 @@ and the codes of stages/update_rules.py.
 
 from .activations import activation, custom_activation, derivative
 from .losses import (
+    bce_of_entries,
+    class_weights,
     correct,
     custom_losses,
     delta_from_output,
+    entry_weights,
     output_delta,
     row_losses,
     smoothed,
@@ -33,6 +36,8 @@ from .updates import clip_scale, final_gradient, nadam_momentum, penalty, update
 __all__ = [
     "activation",
     "backward",
+    "bce_of_entries",
+    "class_weights",
     "clip_scale",
     "correct",
     "custom_activation",
@@ -40,6 +45,7 @@ __all__ = [
     "delta_from_output",
     "derivative",
     "dropout_factors",
+    "entry_weights",
     "error_of_inputs",
     "errors",
     "final_gradient",

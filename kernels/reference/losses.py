@@ -45,6 +45,41 @@ def output_delta(loss, output, z, p, y, n, parameter=0.0, smoothing=0.0):
     return scale * (p - y) * derivative(output, z, p)
 
 
+def entry_weights(y, table=None):
+    """The weight of each entry of bce's y (B, O), float64: of its class, 0 where it is NaN.
+
+    table: (2 O,), the weights of 0 and of 1 of each output; None for 1.
+    """
+    known = ~np.isnan(y)
+    if table is None:
+        return known.astype(np.float64)
+    share = np.where(known, y, 0).astype(np.float64)
+    return np.where(known, table[::2] * (1 - share) + table[1::2] * share, 0)
+
+
+def bce_of_entries(z, p, y, n, weights, smoothing=0.0):
+    """Row losses (B,) and dLoss/dz (B, O) of sum(row losses) / n, of bce times weights (B, O)."""
+    known = ~np.isnan(y)
+    aim = smoothed(codes.BCE, np.where(known, y, 0).astype(z.dtype), smoothing)
+    weights = weights.astype(z.dtype)
+    values = np.where(known, (softplus(z) - z * aim) * weights, z * 0)
+    delta = np.where(known, (p - aim) * weights / (n * p.shape[1]), 0)
+    return values.mean(axis=1), delta.astype(z.dtype)
+
+
+def class_weights(table, y):
+    """The weight of each row's class, (B,) float64: table (classes,) by labels (B,) or y (B, O).
+
+    For probabilities it is the mean of the table by y.
+    """
+    if y.ndim == 1:
+        return table[y]
+    if y.shape[1] == 1:
+        share = y[:, 0].astype(np.float64)
+        return table[0] * (1 - share) + table[1] * share
+    return y @ table
+
+
 def delta_from_output(output, z, p, v):
     """dLoss/dz (B, O) of a loss whose gradient dLoss/dp is v (B, O)."""
     if output == codes.SOFTMAX:
@@ -56,10 +91,10 @@ def correct(loss, p, y):
     """The fraction of each row that is correct, (B,) float64; its mean is the accuracy.
 
     cross_entropy: 1 where the largest entry is at the label, the lowest index on ties, else 0.
-    bce: the share of entries with (p >= 0.5) == (y >= 0.5). NaN is never correct.
+    bce: the share of entries with (p >= 0.5) == (y >= 0.5). NaN, in p or y, is never correct.
     """
     if loss == codes.BCE:
-        return (((p >= 0.5) == (y >= 0.5)) & ~np.isnan(p)).mean(axis=1)
+        return (((p >= 0.5) == (y >= 0.5)) & ~np.isnan(p) & ~np.isnan(y)).mean(axis=1)
     if loss == codes.CROSS_ENTROPY:
         labels = y if y.ndim == 1 else y.argmax(axis=1)
         return ((p.argmax(axis=1) == labels) & ~np.isnan(p).any(axis=1)).astype(np.float64)

@@ -85,7 +85,8 @@ def layer_norm_gradients(z, gain, du):
 def _normal(z):
     d = z - z.mean(axis=1, keepdims=True)
     d -= d.mean(axis=1, keepdims=True)  # the rounding error of the mean
-    inverse = 1 / np.sqrt(np.square(d).mean(axis=1, keepdims=True) + z.dtype.type(1e-5))
+    variance = np.square(d).mean(axis=1, keepdims=True)
+    inverse = 1 / np.sqrt(variance + z.dtype.type(1e-5)) + (variance - variance)  # NaN for infinity
     return d * inverse, inverse
 
 

@@ -14,12 +14,11 @@ def penalty(weights, l1, l2):
     return l1 * sizes + 0.5 * l2 * sum(np.square(W).sum(dtype=np.float64) for W in weights)
 
 
-def final_gradient(w, g, scale, l1, l2, largest):
-    """The gradient g of the rows' losses, scaled, with that of penalties, clipped if largest > 0.
+def final_gradient(w, g, l1, l2, largest):
+    """The gradient g of the rows' losses, with that of penalties, clipped if largest > 0.
 
     l1 = l2 = 0 for biases.
     """
-    g = g * w.dtype.type(scale)
     if l1 or l2:
         g = g + w.dtype.type(l2) * w + w.dtype.type(l1) * np.sign(w)
     return np.clip(g, -largest, largest) if largest else g

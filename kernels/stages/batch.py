@@ -78,12 +78,14 @@ def _gather_targets(plan, job, order, first, valid, block, scratch):
     """Gather y of one vector of rows, if there is a y, into its block; the status."""
     if job[J.Y + ADDRESS] != 0:
         y, outputs = offset(block, plan[0, P.TARGET]), plan[0, P.TARGETS]
-        if gather(job, _Y, order, first, valid, y, scratch):
+        kind = plan[plan[0, P.LAST], P.TARGET_KIND]
+        if gather(job, _Y, order, first, valid, y, scratch) and (
+            kind != P.UNIT_OR_NAN or has_output_gradient(job)
+        ):
             return J.BAD_TARGET
         if has_output_gradient(job):
             scale_output_gradient(plan, y)
             return J.OK
-        kind = plan[plan[0, P.LAST], P.TARGET_KIND]
         if invalid_target(kind, y, has_labels(plan, job), valid, outputs):
             return J.BAD_TARGET
         standardize_targets(plan, y)

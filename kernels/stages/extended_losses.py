@@ -10,7 +10,9 @@ from ..base import codes
 from ..base.jit import kernel
 from ..ir.llvm_ir import I64
 from ..ir.simd import (
+    differs,
     fabs,
+    fma,
     get,
     lanes,
     load,
@@ -132,6 +134,39 @@ def custom_loss_and_delta(plan, work, vector, valid, rows):
 
 
 @kernel
+def weighs_entries(plan):
+    """Whether each entry of y, and not each row, has a weight, 0 where it is NaN: bce alone."""
+    last = plan[0, P.LAST]
+    many = plan[last, P.OUTPUTS] > 1 and plan[0, P.CLASSES] == 1
+    return plan[0, P.LOSS] == codes.BCE and (many or plan[last, P.TARGET_KIND] == P.UNIT_OR_NAN)
+
+
+@kernel
+def _bce_of_entries(hyper, first, places, units, scale, smooth):
+    """The mean over outputs of bce times the weight of each entry, and its delta.
+
+    hyper: from ``first`` on the weights of 0 and 1 of each output; first is 0 for none. places: (z,
+    p, y, delta). An entry of y that is NaN has no loss. Twin: same name.
+    """
+    z, p, y, delta = places
+    n_lanes = lanes(z)
+    loss = splat(z, 0.0)
+    for unit in range(units):
+        i = unit * n_lanes
+        x, t = load(z, i), load(y, i)
+        unknown = differs(t, t)
+        t = select(unknown, 0.0, t)
+        weight = splat(z, 1.0)
+        if first > 0:
+            weight = (1.0 - t) * hyper[first + 2 * unit] + t * hyper[first + 2 * unit + 1]
+        aim = fma(t, smooth[0], smooth[1])
+        value = select(x < 0.0, 0.0, x) - x * aim + log1p(exp(-fabs(x)))
+        loss = loss + select(unknown, x * 0.0, value * weight)  # a NaN of x stays
+        store(delta, i, select(unknown, 0.0, (load(p, i) - aim) * scale * weight))
+    return loss / units
+
+
+@kernel
 def extended_loss_and_delta(plan, work, job, vector, valid, rows):
     """``output_loss`` of extended plans: of all losses, with label smoothing."""
     loss, last = plan[0, P.LOSS], plan[0, P.LAST]
@@ -143,6 +178,14 @@ def extended_loss_and_delta(plan, work, job, vector, valid, rows):
     y, delta = offset(block, plan[0, P.TARGET]), delta_of(plan, work, vector, last)
     code, row_loss = plan[last, P.ACTIVATION], offset(block, plan[0, P.ROW_LOSS])
     whole, hyper = padded(units, lanes(work)), typed_pointer_at(job[J.HYPER], types.float64)
+    if weighs_entries(plan):
+        trains = job[J.TASK] != J.INFER
+        smoothing = hyper[H.SMOOTHING] if trains else 0.0
+        first = H.class_weights(last) if trains and plan[0, P.CLASSES] == 1 else 0
+        smooth, scale = (1.0 - smoothing, smoothing * 0.5), 1.0 / rows / units
+        value = _bce_of_entries(hyper, first, (z, p, y, delta), units, scale, smooth)
+        clear_padding(value, delta, units, whole, valid, row_loss)
+        return
     plain = loss == codes.MSE or loss == codes.SQUARED_ERROR or loss == codes.BCE
     if plain or loss == codes.CROSS_ENTROPY:
         smoothing = 0.0 if job[J.TASK] == J.INFER else hyper[H.SMOOTHING]

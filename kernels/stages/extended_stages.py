@@ -31,7 +31,8 @@ def _prepare(plan, job):
     hyper[H.STEP_LR] = hyper[codes.LR] * factor
     constant = momentum_of(hyper)
     hyper[H.STEP_MOMENTUM] = constant if math.isnan(momentum) else momentum
-    hyper[H.ROW_SCALE] = hyper[H.CLIP_SCALE] = 1.0
+    hyper[H.PENALTY_SCALE] = 0.0 if job[J.TASK] == J.APPLY_GRADIENT else 1.0
+    hyper[H.CLIP_SCALE] = 1.0
 
 
 prepare = by_plan(None, _prepare)
@@ -90,7 +91,7 @@ def _after_weights(plan, work, hyper, job, after):
         if after == J.FINISH or job[J.START] + job[J.BATCH] < job[J.ROWS]:
             return J.NOTHING
         weight = get(pointer_to(job[J.WEIGHT_SUMS], types.float64), 0)
-        hyper[H.ROW_SCALE] = job[J.ROWS] / weight if weight > 0.0 else 0.0
+        hyper[H.PENALTY_SCALE] = 1.0 if weight > 0.0 else 0.0
         return J.FINISH
     if after == J.BY_WEIGHTS and plan[0, P.GRADIENT] >= 0 and job[J.TASK] != J.INPUT_GRADIENT:
         return J.MEASURE
@@ -111,11 +112,27 @@ after_weights = by_plan(_update_is_made, _after_weights)
 
 
 @kernel
-def _extra_stage(plan, params, moments, work, hyper, stage, worker, workers):
+def _applies_none(plan):
+    return J.NOTHING
+
+
+@kernel
+def _first_of_apply(plan):
+    return J.MEASURE if plan[0, P.GRADIENT] >= 0 else J.APPLY
+
+
+first_of_apply = by_plan(_applies_none, _first_of_apply)
+"""The first stage of APPLY_GRADIENT: (plan)."""
+
+
+@kernel
+def _extra_stage(plan, params, moments, work, hyper, job, stage, worker, workers):
     if stage == J.FINISH:
         finish_gradients(plan, params, moments, hyper, worker, workers)
         return
     gradient = _gradient_arena(plan, moments)
+    if job[J.TASK] == J.APPLY_GRADIENT:
+        gradient = pointer_to(job[J.OUT], moments)
     if stage == J.MEASURE:
         measure_gradient(plan, params, gradient, work, hyper, worker, workers)
     else:
@@ -125,7 +142,7 @@ def _extra_stage(plan, params, moments, work, hyper, stage, worker, workers):
 extra_stage = by_plan(None, _extra_stage)
 """One worker's part of MEASURE, APPLY or FINISH.
 
-(plan, params, moments, work, hyper, stage, worker, workers)
+(plan, params, moments, work, hyper, job, stage, worker, workers)
 """
 
 

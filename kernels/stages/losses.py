@@ -9,6 +9,7 @@ from ..base import codes
 from ..base.jit import kernel
 from ..ir.simd import (
     any_lane,
+    differs,
     fabs,
     fma,
     lane_index,
@@ -19,6 +20,7 @@ from ..ir.simd import (
     store,
 )
 from ..primitives.elementwise import derivative, exp, log, log1p
+from ..tables.layout import UNIT_OR_NAN
 
 _ZERO = np.int64(0)  # a Python constant would compile its callee once more
 
@@ -228,7 +230,7 @@ def _argmax_is_correct(p, y, labels, units):
 
 @kernel
 def n_correct(loss, p, y, labels, units):
-    """The fraction of each row that is correct, in [0, 1]. Twin: ``correct``.
+    """The fraction of each row that is correct, in [0, 1]; a target NaN is not. Twin: ``correct``.
 
     p: (units, lanes); y: likewise, or (1, lanes) of labels.
     """
@@ -239,7 +241,7 @@ def n_correct(loss, p, y, labels, units):
     for i in range(0, units * n_lanes, n_lanes):
         guess, truth = load(p, i), select(load(y, i) < 0.5, 0.0, 1.0)
         right = select(guess < 0.5, 1.0 - truth, select(guess >= 0.5, truth, 0.0))
-        count = count + right
+        count = count + select(differs(load(y, i), load(y, i)), 0.0, right)
     return count / units
 
 
@@ -247,8 +249,8 @@ def n_correct(loss, p, y, labels, units):
 def invalid_target(kind, y, labels, valid, outputs):
     """Whether one of the first ``valid`` lanes of y lies outside what the loss allows.
 
-    kind: of targets (codes.REAL, ...). y: (outputs, lanes), or (1, lanes) of labels. The
-    gather checks that numbers are finite.
+    kind: of targets (codes.REAL, ..., or UNIT_OR_NAN, which allows NaN). y: (outputs, lanes), or
+    (1, lanes) of labels. The gather checks that other numbers are finite.
     """
     n_lanes = lanes(y)
     zero = splat(y, 0.0)
@@ -261,7 +263,7 @@ def invalid_target(kind, y, labels, valid, outputs):
     for i in range(0, outputs * n_lanes, n_lanes):
         t = load(y, i)
         bad = bad | (t < 0.0)
-        if kind == codes.UNIT:
+        if kind == codes.UNIT or kind == UNIT_OR_NAN:
             bad = bad | (t > 1.0)
     if kind == codes.CLASS:
         exists = lane_index(y) < splat(y, valid)

@@ -55,7 +55,10 @@ def _padded(units, n_lanes):
 
 @kernel
 def _inverse_deviation(z, mean, units):
-    """(mean of z - mean, which rounding leaves; 1 / sqrt(variance + EPS))."""
+    """(mean of z - mean, which rounding leaves; 1 / sqrt(variance + EPS)).
+
+    NaN where the variance is infinite: its square root would make every unit 0.
+    """
     n_lanes = lanes(z)
     rest = squares = splat(z, 0.0)
     for i in range(0, units * n_lanes, n_lanes):
@@ -63,7 +66,8 @@ def _inverse_deviation(z, mean, units):
         rest, squares = rest + d, fma(d, d, squares)
     rest = rest * (1.0 / units)
     variance = squares * (1.0 / units) - rest * rest
-    return rest, 1.0 / sqrt(select(variance < 0.0, 0.0, variance) + EPS)
+    inverse = 1.0 / sqrt(select(variance < 0.0, 0.0, variance) + EPS)
+    return rest, inverse + (variance - variance)
 
 
 @kernel

@@ -1,5 +1,7 @@
 """Loss and delta of the output layer, one vector of rows at a time, and the weights of rows."""
 
+import math
+
 from numba import types
 
 from ..base.jit import kernel
@@ -11,6 +13,7 @@ from ..ir.simd import (
     offset,
     pointer_to,
     put,
+    splat,
     store,
 )
 from ..ir.typed_pointers import typed_pointer_at
@@ -19,7 +22,7 @@ from ..tables import layout as P
 from ..tables import settings as H
 from .backward import delta_of
 from .batch import has_labels, has_output_gradient
-from .extended_losses import extended_loss_and_delta
+from .extended_losses import extended_loss_and_delta, weighs_entries
 from .forward import padded
 from .losses import loss_and_delta
 
@@ -48,25 +51,52 @@ output_loss = by_plan(_loss_and_delta, extended_loss_and_delta)
 
 
 @kernel
-def _times_class_weights(plan, job, block, weight):
-    """weight (lanes,) *= the weight of each row's class, or the mean of them by y."""
+def _class_weight(plan, job, block, lane):
+    """The weight of a row's class, or the mean of all by the row's y, float64."""
     n_lanes, last, hyper = (
         lanes(block),
         plan[0, P.LAST],
         typed_pointer_at(job[J.HYPER], types.float64),
     )
     y, units = offset(block, plan[0, P.TARGET]), plan[last, P.OUTPUTS]
-    first, labels = H.class_weights(last), has_labels(plan, job)
-    for lane in range(n_lanes):
-        if labels:
-            class_weight = hyper[first + int(get(y, lane))]
-        elif units == 1:
-            class_weight = hyper[first] + (hyper[first + 1] - hyper[first]) * get(y, lane)
-        else:
-            class_weight = 0.0
-            for u in range(units):
-                class_weight += hyper[first + u] * get(y, u * n_lanes + lane)
-        put(weight, lane, get(weight, lane) * class_weight)
+    first = H.class_weights(last)
+    if has_labels(plan, job):
+        return hyper[first + int(get(y, lane))]
+    if units == 1:
+        share = 0.0 + get(y, lane)  # float64
+        return hyper[first] * (1.0 - share) + hyper[first + 1] * share
+    mean = 0.0
+    for u in range(units):
+        mean += hyper[first + u] * get(y, u * n_lanes + lane)
+    return mean
+
+
+@kernel
+def _is_known(plan, block, lane):
+    """Whether some target of a row is not NaN."""
+    n_lanes, y = lanes(block), offset(block, plan[0, P.TARGET])
+    for u in range(plan[plan[0, P.LAST], P.OUTPUTS]):
+        if not math.isnan(get(y, u * n_lanes + lane)):
+            return True
+    return False
+
+
+@kernel
+def _row_weight(plan, job, block, place, lane, by_class):
+    """The weight of the row at ``place`` of the order, float64: of the row times of its class.
+
+    It is divided by MEAN_WEIGHT before it is rounded.
+    """
+    weight = 1.0
+    if job[J.ROW_WEIGHTS] != 0:
+        order = pointer_to(job[J.ORDER], types.int64)
+        row = get(order, place) if job[J.ORDER] != 0 else place
+        weight = get(pointer_to(job[J.ROW_WEIGHTS], types.float64), row)
+    if by_class:
+        weight *= _class_weight(plan, job, block, lane)
+    if job[J.MEAN_WEIGHT] != 0:
+        weight /= get(pointer_to(job[J.MEAN_WEIGHT], types.float64), 0)
+    return weight
 
 
 @kernel
@@ -84,18 +114,15 @@ def _apply_row_weights(plan, work, job, vector, valid):
     last, n_lanes = plan[0, P.LAST], lanes(work)
     block = offset(work, vector * plan[0, P.BLOCK])
     weight = offset(block, plan[0, P.ROW_WEIGHT])
-    by_class = plan[0, P.CLASSES] == 1 and not has_output_gradient(job)
-    for lane in range(n_lanes):
-        put(weight, lane, 1.0 if lane < valid else 0.0)
-    if job[J.ROW_WEIGHTS] != 0:
-        given = pointer_to(job[J.ROW_WEIGHTS], types.float64)
-        order = pointer_to(job[J.ORDER], types.int64)
-        for lane in range(valid):
-            row = job[J.START] + vector * n_lanes + lane
-            put(weight, lane, get(given, get(order, row) if job[J.ORDER] != 0 else row))
-    if by_class:
-        _times_class_weights(plan, job, block, weight)
-    if job[J.ROW_WEIGHTS] != 0 or by_class:
+    own = has_output_gradient(job)
+    by_class = plan[0, P.CLASSES] == 1 and not own and not weighs_entries(plan)
+    first = job[J.START] + vector * n_lanes
+    store(weight, 0, splat(weight, 0.0))
+    for lane in range(valid):
+        put(weight, lane, _row_weight(plan, job, block, first + lane, lane, by_class))
+        if not own and plan[last, P.TARGET_KIND] == P.UNIT_OR_NAN:
+            put(weight, lane, get(weight, lane) if _is_known(plan, block, lane) else 0.0)
+    if job[J.ROW_WEIGHTS] != 0 or by_class or job[J.MEAN_WEIGHT] != 0:
         delta = delta_of(plan, work, vector, last)
         _times_weights(weight, delta, plan[last, P.OUTPUTS], offset(block, plan[0, P.ROW_LOSS]))
 

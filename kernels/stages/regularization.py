@@ -1,9 +1,9 @@
 """Penalties, clipping and averaging of extended plans.
 
-The gradient is changed in this order: it is scaled by rows / sum of row weights; the penalties add
-their gradient; each element is clipped; the whole gradient is clipped to a norm. A sum over all
-weights, or over the whole gradient, is one part for each panel, added in the order of the panels:
-the bits are the same for any number of threads.
+The gradient is changed in this order: the penalties add their gradient; each element is clipped;
+the whole gradient is clipped to a norm. A sum over all weights, or over the whole gradient, is one
+part for each panel, added in the order of the panels: the bits are the same for any number of
+threads.
 """
 
 import math
@@ -37,7 +37,7 @@ WEIGHT, NO_WEIGHT = np.bool_(True), np.bool_(False)
 """Whether elements of a gradient are weights, which alone have a penalty. Python's constants would
 compile each callee once more."""
 
-SCALE, L1_FACTOR, L2_FACTOR, LARGEST, CLIPPING, DECAY_OF_AVERAGE = range(6)
+L1_FACTOR, L2_FACTOR, LARGEST, CLIPPING, DECAY_OF_AVERAGE = range(5)
 """What ``common_coefficients`` returns."""
 
 
@@ -51,9 +51,8 @@ def part(count, worker, workers):
 def common_coefficients(hyper):
     """The scalars that all layers share."""
     return (
-        hyper[H.ROW_SCALE],
-        hyper[H.L1],
-        hyper[H.L2],
+        hyper[H.L1] * hyper[H.PENALTY_SCALE],
+        hyper[H.L2] * hyper[H.PENALTY_SCALE],
         hyper[H.CLIP_VALUE],
         hyper[H.CLIP_SCALE],
         hyper[H.AVERAGING] if hyper[H.UPDATES] > 0.0 else 0.0,
@@ -63,7 +62,6 @@ def common_coefficients(hyper):
 @kernel
 def _final(coef, w, g, is_weight):
     """One vector of the optimizer's gradient, from the gradient g of the batch's losses."""
-    g = g * coef[SCALE]
     if is_weight:
         g = fma(w, coef[L2_FACTOR], g)
         g = g + select(w > 0.0, coef[L1_FACTOR], select(w < 0.0, -coef[L1_FACTOR], 0.0))
@@ -79,8 +77,7 @@ def final_gradient(coef, w, g, count, is_weight):
     Neither aliases the other. Twin: same name.
     """
     penalized = is_weight and (coef[L1_FACTOR] != 0.0 or coef[L2_FACTOR] != 0.0)
-    scaled = coef[SCALE] != 1.0 or coef[CLIPPING] != 1.0
-    if penalized or scaled or coef[LARGEST] > 0.0:
+    if penalized or coef[CLIPPING] != 1.0 or coef[LARGEST] > 0.0:
         for i in range(0, count, lanes(w)):
             store(g, i, _final(coef, load(w, i), load(g, i), is_weight))
 
@@ -192,16 +189,12 @@ def clip_scale(plan, work, hyper):
 
 @kernel
 def finish_gradients(plan, params, gradient, hyper, worker, workers):
-    """Scale one worker's panels of a stored gradient, and add the gradient of the penalties."""
-    n_lanes = lanes(params)
-    some = 1.0 if hyper[H.ROW_SCALE] > 0.0 else 0.0  # no penalty where all row weights are 0
-    coef = (hyper[H.ROW_SCALE], some * hyper[H.L1], some * hyper[H.L2], 0.0, 1.0, 0.0)
+    """Add the gradient of the penalties to one worker's panels of a stored gradient."""
+    n_lanes, scale = lanes(params), hyper[H.PENALTY_SCALE]
+    coef = (scale * hyper[H.L1], scale * hyper[H.L2], 0.0, 1.0, 0.0)
     for layer in range(1, plan[0, P.LAST] + 1):
         first, last = part(padded(plan[layer, P.OUTPUTS], n_lanes) // n_lanes, worker, workers)
         for panel in range(first, last):
             at = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE]
             count = plan[layer, P.INPUTS] * n_lanes
             final_gradient(coef, offset(params, at), offset(gradient, at), count, WEIGHT)
-            for kind in range(plan[layer, P.PER_UNIT]):
-                at = plan[layer, P.BIAS] + kind * plan[layer, P.PER_UNIT_STRIDE] + panel * n_lanes
-                final_gradient(coef, offset(params, at), offset(gradient, at), n_lanes, NO_WEIGHT)

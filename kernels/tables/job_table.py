@@ -10,7 +10,7 @@ from ..base.sizes import DESCRIPTOR
 
 # Elements of a job.
 (
-    TASK,  # TRAIN, GRADIENTS, INFER, FROM_OUTPUT or INPUT_GRADIENT
+    TASK,  # TRAIN, GRADIENTS, INFER, FROM_OUTPUT, INPUT_GRADIENT or APPLY_GRADIENT
     ROWS,  # in the data set
     BATCH,  # rows of a batch
     SHUFFLED,  # IN_ORDER, ALL_ROWS or GIVEN_ROWS
@@ -28,23 +28,26 @@ from ..base.sizes import DESCRIPTOR
     HYPER,  # address of the hyperparameters, float64 (settings.py)
     ORDER,  # address of the order of the rows, int64 (ROWS,), or 0 for the order in memory
     LOSSES,  # address of the sums of row losses, float64 (EPOCHS - FIRST,)
-    OUT,  # address of the outputs, (ROWS, outputs), or of dLoss/dX, (ROWS, inputs); or 0
+    OUT,  # address of outputs (ROWS, outputs), of dLoss/dX (ROWS, inputs), of a gradient; or 0
     VALUES,  # address of loss and n_correct of each row of an inference, float64 (ROWS, 2), or 0
     STATUSES,  # address of an inference's statuses, int64 (workers,)
     LAYER,  # the layer that stage FORWARD or BACKWARD works on
     LOADED,  # 1: the batch is in its blocks already (an epoch has one batch, in order)
     WEIGHT_SUMS,  # address of the sums of row weights, float64 (EPOCHS - FIRST,), if extended
+    MEAN_WEIGHT,  # address of the number that divides each weight, float64, or 0 for 1
     ROW_WEIGHTS,  # address of the weights of the rows, float64 (ROWS,), or 0 for none
     X,  # from here, the descriptor of X (gather.py)
-) = range(26)
+) = range(27)
 Y = X + DESCRIPTOR
 """From here, the descriptor of y, whose address is 0 where there is none."""
 JOB = Y + DESCRIPTOR
 """Length of a job."""
 
-TRAIN, GRADIENTS, INFER, FROM_OUTPUT, INPUT_GRADIENT = range(5)
-"""Tasks. For the last two y is the gradient of a custom loss, dLoss/dp (rows, outputs): FROM_OUTPUT
-makes an update by it, INPUT_GRADIENT propagates it to the inputs."""
+TRAIN, GRADIENTS, INFER, FROM_OUTPUT, INPUT_GRADIENT, APPLY_GRADIENT = range(6)
+"""Tasks. For FROM_OUTPUT and INPUT_GRADIENT y is the gradient of a custom loss, dLoss/dp (rows,
+outputs): the one makes an update by it, the other propagates it to the inputs. APPLY_GRADIENT, of
+extended plans, makes an update by the gradient of the whole loss in an arena at OUT, without rows.
+"""
 
 IN_ORDER, ALL_ROWS, GIVEN_ROWS = range(3)
 """The rows of an epoch. IN_ORDER: those of ORDER. ALL_ROWS: all rows, shuffled. GIVEN_ROWS: the

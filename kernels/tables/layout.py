@@ -89,8 +89,12 @@ from ..base.sizes import COLUMNS, ROWS, WIDEST
     RESIDUAL,  # 1: a of the layer before is added to a
     FUNCTION,  # address of the custom activation
     NEEDS_Z,  # 1: the derivative is computed from z; a custom one lies in the place of z
-    TARGET_KIND,  # of the last layer, in plain plans too: what targets may be (codes.REAL, ...)
+    TARGET_KIND,  # of the last layer, in plain plans too: UNIT_OR_NAN, or as codes.REAL, ...
 ) = range(21)
+
+UNIT_OR_NAN = 4
+"""A kind of targets of extended plans, beside those of codes.py: in [0, 1], or NaN for a target
+that is not known."""
 
 SMALL_BATCH_VECTORS = 64
 """Vectors of a weight gradient that a small batch holds in scratch at a time."""
@@ -129,6 +133,7 @@ class PlanSpec:
     averages: bool = False
     clips_norm: bool = False
     weighs_classes: bool = False
+    ignores_nan: bool = False
     custom_loss: int = 0
     seed: int = 0
     scaling: int = 0
@@ -228,6 +233,8 @@ def _extend(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     plan[1:, FUNCTION] = shape.custom_activations or 0
     plan[1:, NEEDS_Z] = [codes.ACTIVATION_OF[code].needs_z for code in shape.activations]
     plan[-1, TARGET_KIND] = codes.LOSS_OF[shape.loss].targets
+    if shape.ignores_nan:
+        plan[-1, TARGET_KIND] = UNIT_OR_NAN
     plan_globals[ROWS_ONLY] = any(shape.normalized + shape.adds_inputs)
 
 

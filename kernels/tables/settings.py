@@ -2,7 +2,7 @@
 
 First the columns of codes.py and UPDATES, which plain kernels read. Then, for extended kernels: the
 settings of the extended features (0 where a feature is off), the scalars of the current batch, two
-elements for each layer, one element for each class.
+elements for each layer, one element for each class; for bce two for each output, of y = 0 and 1.
 """
 
 from numba.extending import register_jitable
@@ -31,7 +31,7 @@ SCHEDULE = UPDATES + 8
 (
     STEP_LR,  # the learning rate that the schedule gives
     STEP_MOMENTUM,  # momentum, or beta1
-    ROW_SCALE,  # rows / sum of their weights
+    PENALTY_SCALE,  # factor on L1 and L2: 1, or 0 where the gradient is to have no penalty's
     CLIP_SCALE,  # factor that brings the gradient's norm within CLIP_NORM
     OPTIMIZER_STATE,  # a number that a rule keeps from update to update; 1 before the first
 ) = range(SCHEDULE + N_SCHEDULE, SCHEDULE + N_SCHEDULE + 5)

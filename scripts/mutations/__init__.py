@@ -6,12 +6,13 @@ kernel and each promise. Choose a test that compiles little: one of a stage take
 trains 20 s for each of the two variants of the kernels.
 """
 
+from .data import DATA
 from .library import LIBRARY
 from .primitives import PRIMITIVES
 from .row import Break
 from .runtime import RUNTIME
 from .stages import STAGES
 
-BREAKS = (*PRIMITIVES, *STAGES, *LIBRARY, *RUNTIME)
+BREAKS = (*PRIMITIVES, *STAGES, *DATA, *LIBRARY, *RUNTIME)
 
 __all__ = ["BREAKS", "Break"]

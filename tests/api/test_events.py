@@ -236,7 +236,7 @@ def test_a_resumed_fit_goes_back_through_the_epoch_that_it_was_resumed_in(tmp_pa
 
 
 def test_losses_do_not_depend_on_what_the_trainer_did_before(tmp_path):
-    """Once rows had weights the kernels are others, which add up the weights of an epoch's rows."""
+    """Once rows had weights the kernels are others."""
     path, settings = tmp_path / NAME, {"epochs": 3, "validation_fraction": None}
     options = {key: value for key, value in EVERY.items() if key != "class_weight"}
     whole, first, second = new_trainer(options), new_trainer(options), new_trainer(options)

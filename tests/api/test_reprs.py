@@ -201,6 +201,13 @@ TRAINERS = {
         "optimizer": fastbp.Adam(),
         "class_weight": "balanced",
     },
+    "loss='bce', optimizer=fastbp.Adam(), seed=0, class_weight=[{1: 3.0}, {}, {0: 0.5}], "
+    "ignore_nan=True": {
+        "loss": "bce",
+        "optimizer": fastbp.Adam(),
+        "class_weight": [{1: 3}, {}, {0: 0.5}],
+        "ignore_nan": True,
+    },
 }
 
 
@@ -210,6 +217,8 @@ def test_a_trainer_is_the_call_that_makes_it(arguments, monkeypatch):
     if "threads" in options:  # of one processor, 1 would be the default
         monkeypatch.setattr("fastbp.training.description.maximum", lambda _: 2)
     net = NET if options["loss"] == "cross_entropy" else fastbp.Network([4, 8, 3], seed=1)
+    if options["loss"] == "bce":
+        net = fastbp.Network([4, 8, 3], output="sigmoid", seed=1)
     trainer = fastbp.Trainer(net, seed=0, **options)
     call, _, _ = repr(net).partition("  #")
     assert repr(trainer) == f"fastbp.Trainer({call}, {arguments})"

@@ -10,7 +10,7 @@ import pytest
 import fastbp
 from fastbp import embed
 from fastbp.components import losses
-from fastbp.data import scaling
+from fastbp.data import moments
 from support import processes
 from support.allocation import allocations
 from support.array_views import KINDS, VIEWS
@@ -79,7 +79,7 @@ def raw_outputs(net, p):
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_estimates_are_the_mean_and_deviation_of_every_dtype(kind, view, monkeypatch):
-    monkeypatch.setattr(scaling, "CHUNK", 3 * 7)
+    monkeypatch.setattr(moments, "CHUNK", 3 * 7)
     rng = np.random.default_rng(3)
     X = view((rng.normal(size=(50, 7)) * 30 + 60).clip(0, 120).astype(kind))
     y = view((rng.normal(size=(50, 2)) * 30 + 60).clip(0, 120).astype(kind))
@@ -99,7 +99,7 @@ def test_estimates_are_the_mean_and_deviation_of_every_dtype(kind, view, monkeyp
 
 def test_estimates_bear_an_offset(monkeypatch):
     """What is left of the deviation in a sum of squares about 0 is 1e18 / 2**53: nothing."""
-    monkeypatch.setattr(scaling, "CHUNK", 64)
+    monkeypatch.setattr(moments, "CHUNK", 64)
     X = 1e9 + np.random.default_rng(0).normal(size=(1000, 3))
     net = fastbp.Network([3, 1], dtype="float64")
     net.standardize(X)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastbp
-from fastbp.training.validation import split
+from fastbp.training.validation import _rows_to_check, split
 from support.cases import Case, each_engine
 from support.trainers import adam_trainer, bits
 
@@ -159,7 +159,8 @@ def test_a_fit_with_weights_is_that_of_the_rows_apart(engine):
         if together:
             history = trainer.fit(X, y, 3, sample_weight=weights, validation_fraction=0.3)
         else:
-            apart = {"sample_weight": weights[kept], "validation_data": (X[held], y[held])}
+            validation = X[held], y[held], weights[held]
+            apart = {"sample_weight": weights[kept], "validation_data": validation}
             history = trainer.fit(X[kept], y[kept], 3, **apart)
         found.append((history["loss"], history["val_loss"], bits(trainer)))
     assert found[0] == found[1]
@@ -306,3 +307,136 @@ def test_a_bad_label_is_named_by_its_row_in_the_data(engine):
         labels[row] = 3
         with pytest.raises(ValueError, match=rf"y has label 3 at row {row}, "):
             adam_trainer(CLASSES, engine).fit(X, labels, validation_fraction=0.2)
+
+
+# Weights
+
+
+def weighted(case):
+    """X, y and weights, of which every fourth is 0: there y is far off."""
+    X, y = case.batch()
+    weights = np.random.default_rng(1).uniform(0.5, 2, case.rows)
+    weights[::4] = 0
+    if case is NUMBERS:
+        y[::4] = 1e4
+    return X, y, weights
+
+
+@each_engine
+@pytest.mark.parametrize("case", [CLASSES, NUMBERS], ids=["classes", "numbers"])
+def test_held_out_rows_keep_their_weights(case, engine):
+    X, y, weights = weighted(case)
+    trainer = adam_trainer(case, engine)
+    history = trainer.fit(X, y, 2, sample_weight=weights, validation_fraction=0.3)
+    _, held = split(case.rows, 0.3, 0, y if case is CLASSES else None)
+    expected = trainer.evaluate(X[held], y[held], weights[held])
+    assert {key: history[f"val_{key}"][-1] for key in expected} == expected
+
+
+@each_engine
+def test_validation_data_may_have_weights(engine):
+    X, y, weights = weighted(NUMBERS)
+    for call in ("fit", "fit_batches"):
+        trainer = adam_trainer(NUMBERS, engine, batch_size=NUMBERS.rows)
+        data = (X, y) if call == "fit" else ([(X, y)],)
+        history = getattr(trainer, call)(*data, 2, validation_data=(X, y, weights))
+        assert history["val_loss"][-1] == trainer.evaluate(X, y, weights)["loss"]
+    without = adam_trainer(NUMBERS, engine).fit(X, y, 2, validation_data=(X, y, None))
+    assert without["val_loss"][-1] > 1e6
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"validation_data": (0, 0, -1)}, r"validation_data\[2\] has -1.0 at row 0"),
+        ({"validation_data": (0, 0, 0)}, r"validation_data\[2\] is 0 for every row"),
+        ({"validation_fraction": 0.2}, "is 0 for every row that validation_fraction holds out"),
+    ],
+)
+def test_weights_that_validate_nothing_are_refused_before_training(options, message):
+    X, y = CLASSES.batch()
+    if "validation_data" in options:
+        weights = np.full(len(X), float(options["validation_data"][2]))
+        options = {"validation_data": (X, y, weights)}
+    else:
+        weights = np.ones(len(X))
+        weights[split(len(X), 0.2, 0, y)[1]] = 0
+        options |= {"sample_weight": weights}
+    trainer = adam_trainer(CLASSES)
+    before = bits(trainer)
+    with pytest.raises(ValueError, match=message):
+        trainer.fit(X, y, **options)
+    assert bits(trainer) == before
+
+
+def test_a_fit_is_resumed_with_the_weights_of_validation(tmp_path):
+    X, y, weights = weighted(CLASSES)
+    path = tmp_path / "run.safetensors"
+    saves = [fastbp.ModelCheckpoint(path)]
+    given = {"validation_data": (X, y, weights), "callbacks": saves}
+    adam_trainer(CLASSES).fit(X, y, 1, **given)
+    with pytest.raises(ValueError, match="weights of validation_data was True and is None"):
+        adam_trainer(CLASSES).fit(X, y, 2, **given | {"validation_data": (X, y)}, resume=path)
+    assert len(adam_trainer(CLASSES).fit(X, y, 2, **given, resume=path)["val_loss"]) == 2
+
+
+@pytest.mark.parametrize("part", [0, 1])
+@each_engine
+def test_bad_values_of_validation_data_are_found_before_the_first_epoch(part, engine):
+    trainer, (X, y) = adam_trainer(NUMBERS, engine), NUMBERS.batch()
+    data, before = [X.copy(), y.copy()], bits(trainer)
+    data[part][41, 1] = np.nan
+    message = rf"validation_data\[{part}\] has nan at row 41, column 1"
+    for call in (
+        lambda: trainer.fit(X, y, epochs=3, validation_data=data),
+        lambda: trainer.fit_batches([(X[:8], y[:8])], validation_data=data),
+        lambda: trainer.fit(X, y, snapshot=False, validation_data=data),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert bits(trainer) == before
+    assert "val_loss" in trainer.fit(X, y, validation_data=(X, y))
+
+
+@each_engine
+def test_labels_of_validation_data_are_checked_before_the_first_epoch(engine):
+    trainer, (X, y) = adam_trainer(CLASSES, engine), CLASSES.batch()
+    labels, before = y.copy(), bits(trainer)
+    labels[33] = 3
+    with pytest.raises(ValueError, match=r"validation_data\[1\] has label 3 at row 33"):
+        trainer.fit(X, y, validation_data=(X, labels))
+    assert bits(trainer) == before
+
+
+def test_as_much_is_checked_ahead_as_is_in_memory(tmp_path):
+    """Not 2**38 rows in the memory of one, and no file."""
+    row = np.zeros((1, 4), "float32")
+    windows = np.lib.stride_tricks.sliding_window_view(np.zeros(2**20, "float32"), 2**14)
+    np.save(tmp_path / "X.npy", np.zeros((50, 4)))
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    for array, rows in (
+        (np.broadcast_to(row, (2**38, 4)), 1),
+        (np.broadcast_to(np.float32(0), (2**38, 4)), 1),
+        (windows, 0),
+        (windows[:100], 100),
+        (np.zeros((50, 4))[::-2, 1:], 25),
+        (np.broadcast_to(np.float32(0), (50, 1)).T, 1),
+        (mapped, 0),
+        (np.asarray(mapped[3:, ::-1]), 0),
+    ):
+        assert _rows_to_check(array) == rows
+    trainer, (X, y) = adam_trainer(NUMBERS), NUMBERS.batch()
+    bad = np.broadcast_to(np.float32([0, 0, np.nan, 0]), (2**38, 4))
+    far = bad, np.broadcast_to(np.float32(0), (2**38, 2))
+    with pytest.raises(ValueError, match=r"validation_data\[0\] has nan at row 0, column 2"):
+        trainer.fit(X, y, validation_data=far)
+
+
+def test_a_bad_value_in_a_file_is_found_where_it_is_validated(tmp_path):
+    trainer, (X, y) = adam_trainer(NUMBERS), NUMBERS.batch()
+    bad = X.copy()
+    bad[20, 0] = np.nan
+    np.save(tmp_path / "X.npy", bad)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    with pytest.raises(ValueError, match=r"validation_data\[0\] has nan at row 20, column 0"):
+        trainer.fit(X, y, validation_data=(mapped, y))

@@ -569,3 +569,30 @@ def test_engines_agree_on_a_scaled_network():
     losses = [[trainer.step(X, y) for _ in range(3)] for trainer in trainers]
     assert losses[0] == pytest.approx(losses[1], rel=1e-12)
     assert_layers_close(*map(layers_of, trainers), 1e-10)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 40])
+@each_dtype
+@each_engine
+def test_a_variance_that_overflows_is_refused(rows, dtype, engine):
+    """Its square root would make each unit 0, and the loss one of the shifts alone."""
+    case = Case((3, 20, 20, 2), rows, "tanh", **NORM)
+    trainer, (X, y) = case.trainer(dtype, engine), case.batch()
+    large = 50 * X * np.sqrt(np.finfo(dtype).max).item()
+    assert np.isfinite(large.astype(dtype)).all()
+    before = bits(trainer)
+    for call in (trainer.step, trainer.fit, trainer.loss_and_gradients):
+        with pytest.raises(FloatingPointError, match="not finite"):
+            call(large, y)
+    assert bits(trainer) == before
+    assert np.isnan(trainer.evaluate(large, y)["loss"])
+    assert np.isnan(trainer.predict(large)).all()
+    assert np.isnan(trainer.net.predict(large)).all()
+    if engine == "numba":
+        model, inputs = trainer.compiled(), np.ascontiguousarray(large, dtype)
+        assert np.isnan(embed.step(model, inputs, np.ascontiguousarray(y, dtype)))
+        out = np.zeros((rows, 2), dtype)
+        embed.predict(model, inputs, out)
+        assert np.isnan(out).all()
+    assert bits(trainer) == before
+    trainer.step(X, y)

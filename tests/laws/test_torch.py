@@ -1,5 +1,6 @@
 """Law 3: twenty steps of every optimizer follow torch's recorded ones."""
 
+import numpy as np
 import pytest
 
 import fastbp
@@ -40,13 +41,21 @@ def test_twenty_steps_follow_torch(case, dtype, engine):
 @each_dtype
 @pytest.mark.parametrize("case", torch_record.OPTIONS)
 def test_twenty_steps_with_an_option_follow_torch(case, dtype, engine):
+    options = torch_record.OPTIONS[case]
     optimizer = torch_record.optimizer("sgd_momentum")
-    follow(new_trainer(optimizer, dtype, engine, **torch_record.OPTIONS[case]), case, dtype)
+    trainer = new_trainer(optimizer, dtype, engine, **options)
+    follow(trainer, case, dtype, options.get("class_weight"))
 
 
-def follow(trainer, case, dtype):
+def follow(trainer, case, dtype, class_weight=None):
+    """torch divides by the sum of a batch's weights, and step by its rows."""
     for step in range(torch_record.STEPS):
-        loss = trainer.step(*torch_record.batch(step, dtype))
+        X, labels = torch_record.batch(step, dtype)
+        weights = None
+        if class_weight:
+            mean = np.mean([class_weight.get(int(label), 1.0) for label in labels])
+            weights = np.full(len(labels), 1 / mean)
+        loss = trainer.step(X, labels, weights)
         expected = torch_record.RECORD[f"{case}/{dtype}/loss"][step]
         assert loss == pytest.approx(expected, rel=LOSS_TOLERANCE[dtype])
         if step + 1 in torch_record.RECORDED_STEPS:

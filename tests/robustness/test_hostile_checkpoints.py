@@ -44,6 +44,10 @@ def position(**fields):
     return lambda meta, _: meta["fit"]["position"].update(fields)
 
 
+def fit_part(**fields):
+    return lambda meta, _: meta["fit"].update(fields)
+
+
 def called(**fields):
     return lambda meta, _: meta["fit"]["callbacks"].update(fields)
 
@@ -101,6 +105,8 @@ LIES = {
     "epochs in no time": ended(1.0, 0.0),
     "time below 0": position(seconds=-1.0),
     "weight below 0": position(weight=-1.0),
+    "a mean weight of 0": fit_part(mean_weight=0.0),
+    "a mean weight of text": fit_part(mean_weight="1"),
     "a row below 0": position(row=-16),
     "a row inside a batch": position(row=3),
     "a row of text": position(row="0"),

@@ -48,7 +48,7 @@ REFUSED = {
     "deepcopy of the network": lambda t: copy.deepcopy(t.net),
     "copy of the network": lambda t: copy.copy(t.net),
     "set_parameters": lambda t: t.net.set_parameters(t.net.weights, t.net.biases),
-    "standardize": lambda t: t.net.standardize(X, Y),
+    "standardize": lambda t: t.net.standardize(X),
     "set_scaling": lambda t: t.net.set_scaling(input_scale=2),
     "another trainer's step": lambda t: another(t).step(X, Y),
     "another trainer's fit": lambda t: another(t).fit(X, Y),

@@ -19,7 +19,6 @@ def mean_error(y, p):
 
 def rank_auc(y, p):
     """The area under the ROC curve, as Mann and Whitney's statistic."""
-    p = p[:, 0]
     above = p[y == 1][:, None] - p[y == 0]
     return (np.sum(above > 0) + 0.5 * np.sum(above == 0)) / above.size
 
@@ -53,7 +52,7 @@ def test_fit_has_the_value_of_each_after_each_epoch(engine):
     y = (y[:, 0] > 0.5).astype(int)
     found = []
     watcher = fastbp.LambdaCallback(
-        on_epoch_end=lambda _: found.append(rank_auc(y, trainer.predict(X)))
+        on_epoch_end=lambda _: found.append(rank_auc(y, trainer.predict(X)[:, 0]))
     )
     history = trainer.fit(
         X, y, 3, validation_data=(X, y), metrics={"auc": rank_auc}, callbacks=[watcher]
@@ -74,7 +73,7 @@ def test_fit_has_the_value_of_each_after_each_epoch(engine):
         (NUMBERS, np.asfortranarray),
     ],
 )
-def test_a_metric_gets_y_as_it_was_given_and_the_outputs(case, convert, engine):
+def test_a_metric_gets_y_as_it_was_given_and_the_outputs_in_its_shape(case, convert, engine):
     trainer, (X, y) = adam_trainer(case, engine, batch_size=None), case.batch()
     y, seen = convert(y), []
     metrics = {"seen": lambda *given: seen.append(given) or 0.0}
@@ -87,10 +86,12 @@ def test_a_metric_gets_y_as_it_was_given_and_the_outputs(case, convert, engine):
         assert type(shown) is np.ndarray
         assert shown.shape == (n, *given.shape[1:])
         assert shown.dtype == given.dtype
-        assert p.shape == (n, case.sizes[-1])
+        assert p.shape == ((n, case.sizes[-1]) if case.labels else shown.shape)
+        assert isinstance(p, np.ndarray)
         assert i == 2 or np.array_equal(shown, given)
     assert len(seen) == 3
-    assert np.array_equal(seen[1][1], trainer_of_first_epoch(case, engine, X, y).predict(X))
+    expected = trainer_of_first_epoch(case, engine, X, y).predict(X)
+    assert np.array_equal(seen[1][1], expected.reshape(seen[1][1].shape))
 
 
 def trainer_of_first_epoch(case, engine, X, y):
@@ -120,6 +121,15 @@ def test_what_is_no_number_is_a_type_error_that_names_the_metric(value):
     trainer.fit(*data)
 
 
+def test_an_array_is_refused_with_the_shapes():
+    trainer, data = adam_trainer(NUMBERS, batch_size=None), NUMBERS.batch()
+    message = (
+        r"'it' returned an array of shape \(20, 3\), .* for y \(20, 3\) and p \(20, 3\), expected"
+    )
+    with pytest.raises(TypeError, match=message):
+        trainer.evaluate(*data, metrics={"it": lambda y, p: (y - p) ** 2})
+
+
 def test_what_a_metric_raises_has_its_name():
     def undefined(_y, _p):
         raise ZeroDivisionError("only one class in y")
@@ -133,6 +143,104 @@ def test_what_a_metric_raises_has_its_name():
             call()
         assert caught.value.__notes__ == ["raised by the metric 'auc' for y (20, 3) and p (20, 3)"]
     trainer.fit(*data)
+
+
+@each_engine
+def test_a_mean_squared_error_of_flat_targets_is_the_loss(engine):
+    """Where p were (n, 1), y - p would be (n, n)."""
+    case = Case((4, 9, 1), 20, "tanh")
+    trainer, (X, y) = adam_trainer(case, engine, batch_size=None), case.batch()
+    metrics = {"mse": lambda y, p: np.mean((y - p) ** 2), "entries": lambda y, p: (y - p).size}
+    for given in (y, y[:, 0]):
+        found = trainer.evaluate(X, given, metrics=metrics)
+        assert found["mse"] == pytest.approx(found["loss"], rel=1e-5)
+        assert found["entries"] == 20
+        history = trainer.fit(X, given, 3, validation_fraction=0.5, metrics=metrics)
+        assert history["val_mse"] == pytest.approx(history["val_loss"], rel=1e-5)
+
+
+BROADCASTS = {
+    "a column of y": lambda y, p: np.mean((y[:, None] - p) ** 2),
+    "another dtype": lambda y, p: np.mean((y.astype("f4").reshape(-1, 1) - p) ** 2),
+    "a column of p": lambda y, p: float((p[:, None] * y).sum()),
+    "what is made of p": lambda y, p: float(np.abs(2 * p - 1)[:, None].__gt__(y).mean()),
+    "in place": lambda y, p: float(np.subtract(y[:, None], p).max()),
+}
+
+
+@pytest.mark.parametrize("metric", BROADCASTS)
+def test_a_metric_that_broadcasts_is_refused_with_the_shapes(metric):
+    case = Case((4, 9, 1), 20, "tanh")
+    trainer, (X, y) = adam_trainer(case, batch_size=None), case.batch()
+    message = r"a metric broadcasts numbers \(20.* of y \(20,\) .* of p \(20,\) to \(20, 20\)"
+    with pytest.raises(ValueError, match=message) as caught:
+        trainer.evaluate(X, y[:, 0], metrics={"bad": BROADCASTS[metric]})
+    assert caught.value.__notes__ == ["raised by the metric 'bad' for y (20,) and p (20,)"]
+
+
+def test_labels_and_variances_are_not_broadcast_against_outputs():
+    three = Case((4, 9, 3), 3, "tanh", "softmax", "cross_entropy", labels=True)
+    variances = Case((4, 9, 2), 20, "tanh", "identity", "gaussian_nll")
+    for case, shapes in (
+        (three, r"y \(3,\) .* p \(3, 3\)"),
+        (variances, r"y \(20, 1\) .* \(20, 2\)"),
+    ):
+        trainer, data = adam_trainer(case, batch_size=None), case.batch()
+        with pytest.raises(ValueError, match=shapes):
+            trainer.evaluate(*data, metrics={"bad": lambda y, p: np.mean(y - p)})
+    trainer.evaluate(*data, metrics={"good": lambda y, p: np.mean(y - p[:, :1])})
+
+
+ALLOWED = {
+    "pairs of outputs": lambda _y, p: (p[:, None] > p).mean(),
+    "pairs by class": lambda y, p: (p[y > 0][:, None] > p[y <= 0]).mean(),
+    "pairs of both": lambda y, p: ((y[:, None] > y) == (p[:, None] > p)).mean(),
+    "thresholds": lambda _y, p: (p[:, None] > np.linspace(0, 1, 7)).mean(),
+    "sorted": lambda _y, p: (np.unique(p)[:, None] > p).mean(),
+    "a column of each": lambda y, p: np.mean(y[:, None] - p[:, None]),
+    "a number": lambda y, p: np.mean(p - y.mean()) + float(p.max()) + p[0],
+    "statistics": lambda y, p: np.corrcoef(y, p)[0, 1] + np.median(p) + np.percentile(p, 30),
+    "products": lambda y, p: y @ p + np.dot(p, p) + np.einsum("i,i->", y, p),
+    "in place": lambda y, p: np.subtract(p, y, out=p.copy()).sum(),
+}
+
+
+@pytest.mark.parametrize("metric", ALLOWED)
+def test_other_arithmetic_is_that_of_plain_arrays(metric):
+    case = Case((4, 9, 1), 20, "tanh")
+    trainer, (X, y) = adam_trainer(case, batch_size=None), case.batch()
+    expected = ALLOWED[metric](y[:, 0], trainer.predict(X)[:, 0])
+    assert trainer.evaluate(X, y[:, 0], metrics={"it": ALLOWED[metric]})["it"] == float(expected)
+
+
+def test_a_compiled_metric_takes_the_outputs():
+    from numba import njit
+
+    @njit
+    def error(y, p):
+        return ((y - p) ** 2).mean()
+
+    case = Case((4, 9, 1), 20, "tanh")
+    trainer, (X, y) = adam_trainer(case, batch_size=None), case.batch()
+    found = trainer.evaluate(X, y[:, 0], metrics={"mse": error})
+    assert found["mse"] == pytest.approx(found["loss"], rel=1e-5)
+
+
+@each_engine
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_targets_between_0_and_1_have_no_accuracy(outputs, engine):
+    case = Case((4, 9, outputs), 20, "tanh", "sigmoid", "bce")
+    trainer, (X, y) = adam_trainer(case, engine, batch_size=None), case.batch()
+    labels = (y > 0.5).astype(float)
+    almost = labels.copy()
+    almost[-1, 0] = 0.5
+    for targets, has in ((y, False), (almost, False), (labels, True), (labels > 0, True)):
+        assert ("accuracy" in trainer.evaluate(X, targets)) == has
+        history = trainer.fit(X, labels, 2, validation_data=(X, targets))
+        assert ("val_accuracy" in history) == has
+    history = trainer.fit(X, y, validation_fraction=0.5)
+    assert "val_accuracy" not in history
+    assert "accuracy" in trainer.evaluate(X, np.broadcast_to(np.float32(1), y.shape))
 
 
 BAD = {

@@ -1,0 +1,177 @@
+"""Means and standard deviations of columns, estimated in one pass over parts of their rows."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from . import names
+from .frames import column_names
+from .scaling import Scaling, Units, target_counts
+from .sources import as_array, as_source, parts, stand_in
+from .tables import Table, as_input_parts, as_inputs, check_inputs
+
+CHUNK = 2**18
+"""Elements that an estimate reads at a time: a few copies of 2 MB each."""
+
+STEPS = 8
+"""How many steps of the network's dtype a standard deviation must span."""
+
+
+class Moments:
+    """Mean and sum of squares of each column so far, in float64.
+
+    They are about the first row, and parts are combined as in Chan, Golub and LeVeque (1983).
+    columns: how many. rows: so far. name: of the data, in messages.
+    """
+
+    def __init__(self, columns: int, name: str) -> None:
+        self.columns, self.rows, self._name = columns, 0, name
+        self._first = np.zeros(columns)
+        self._mean, self._squares = np.zeros(columns), np.zeros(columns)
+        self._noise = 0.0
+
+    def add(self, table: Table, name: str) -> None:
+        """Take more rows. name: of them, in messages. ValueError for a value not finite."""
+        array = table.array
+        if not self.rows:
+            self._first = array[0].astype(np.float64)
+        if array.dtype.kind == "f":
+            self._noise = max(self._noise, float(np.finfo(array.dtype).eps))
+        rows, columns = array.shape
+        at_once = max(1, CHUNK // columns)
+        for start in range(0, rows, at_once):
+            self._add(table, start, min(rows, start + at_once), name)
+
+    def _add(self, table: Table, start: int, stop: int, name: str) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            x = table.array[start:stop].astype(np.float64) - self._first
+            own = x.mean(axis=0)
+            if not np.isfinite(own).all():
+                check_inputs(table, range(start, stop), np.float64, name)
+            x -= own
+            before, self.rows = self.rows, self.rows + stop - start
+            rise, share = own - self._mean, (stop - start) / self.rows
+            self._squares += np.square(x, out=x).sum(axis=0) + rise * rise * (before * share)
+            self._mean += rise * share
+
+    def units(self, dtype: np.dtype[Any]) -> Units:
+        """Mean and standard deviation (over n) of each column; 1 where it is constant.
+
+        ValueError for less than two rows, and for a column whose spread ``dtype``, the network's,
+        is too coarse for.
+        """
+        if self.rows < 2:
+            raise ValueError(
+                f"{self._name} has {self.rows} row, expected at least 2: one has no spread; pass "
+                "the data to train on, or set what you know by net.set_scaling"
+            )
+        mean, scale = self._first + self._mean, np.sqrt(self._squares / self.rows)
+        constant = scale <= self._noise * np.abs(mean)
+        coarse = ~constant & (STEPS * np.finfo(dtype).eps * np.abs(mean) > scale)
+        if coarse.any():
+            i = int(coarse.argmax())
+            raise ValueError(
+                f"{self._name} has mean {mean[i]:.9g} and standard deviation {scale[i]:.3g} in "
+                f"column {i}, values that {dtype} can hardly tell apart: subtract an offset from "
+                "this column, drop it, or make the network with dtype='float64'"
+            )
+        return Units(mean, np.where(constant, 1.0, scale))
+
+
+class Estimate:
+    """The scaling by the moments of inputs, and of targets where there are any.
+
+    n_in, n_out: of the network. columns: the names that its columns have; the first rows with names
+    give those that it has not.
+    """
+
+    def __init__(self, n_in: int, n_out: int, columns: names.Names) -> None:
+        self.columns = columns
+        self._n_in, self._n_out = n_in, n_out
+        self._inputs = Moments(n_in, "X")
+        self._targets: Moments | None = None
+
+    def add(self, X: Any, y: Any = None, called: tuple[str, str] = ("X", "y")) -> None:
+        """Take the rows of X, and of y. called: their names in messages.
+
+        ValueError or TypeError for what does not fit.
+        """
+        if self._inputs.rows and (y is None) != (self._targets is None):
+            have = "no y" if y is None else "y"
+            raise ValueError(f"{called[0]} comes with {have}, unlike those before: pass y with all")
+        x, inputs = as_input_parts(X, self._n_in, called[0], self.columns)
+        rows = len(x.array)
+        targets = () if y is None else self._target_parts(y, rows, called[1])
+        for table in inputs:
+            self._inputs.add(table, called[0])
+        for table in targets:
+            self._of_targets(table).add(table, called[1])
+        self.columns = self.columns or column_names(X)
+
+    def _of_targets(self, table: Table) -> Moments:
+        if self._targets is None:
+            self._targets = Moments(table.array.shape[1], "y")
+        return self._targets
+
+    def _target_parts(self, y: Any, rows: int, name: str) -> Iterable[Table]:
+        """Targets part by part. ValueError for a shape that no scalable loss takes."""
+        source = as_source(y, name)
+        like = as_array(y, name) if source is None else stand_in(source)
+        flat, counts = like.ndim == 1, target_counts(self._n_out)
+        if self._targets is not None:
+            counts = (self._targets.columns,)
+        shapes = [(rows, count) for count in counts]
+        columns = like[:, None] if flat else like
+        if columns.shape not in shapes:
+            expected = " or ".join(map(str, shapes))
+            raise ValueError(
+                f"{name} has shape {like.shape}, expected {expected}, numbers to standardize; "
+                "class labels are none: leave y out"
+            )
+        count = columns.shape[1]
+        table = as_inputs(columns, count, name)  # refuses what is no number
+        if source is None:
+            return (table,)
+        return (
+            as_inputs(part[:, None] if flat else part, count, name)._replace(first=first)
+            for first, (part,) in parts(source)
+        )
+
+    def scaling(self, dtype: np.dtype[Any], targets: Units | None) -> Scaling:
+        """The scaling. dtype: the network's. targets: their units where there were none."""
+        if self._targets is not None:
+            targets = self._targets.units(dtype)
+        return Scaling(self._inputs.units(dtype), targets)
+
+
+def of_batches(batches: Any, estimate: Estimate) -> None:
+    """Add each batch of an iterable, or of a function that returns one: X, or (X, y, ...).
+
+    TypeError where it is neither; ValueError where it has no batch, or one does not fit.
+    """
+    found = batches() if callable(batches) else batches
+    try:
+        iterator = iter(found)
+    except TypeError:
+        raise TypeError(
+            f"batches is a {type(found).__name__}, expected an iterable of X or of (X, y), or a "
+            "function that returns one"
+        ) from None
+    count = 0
+    for count, batch in enumerate(iterator, 1):
+        name = f"batches[{count - 1}]"
+        if isinstance(batch, tuple | list) and len(batch) in (2, 3) and _is_table(batch[0]):
+            estimate.add(batch[0], batch[1], (f"{name}[0]", f"{name}[1]"))
+        else:
+            estimate.add(batch, None, (name, "y"))
+    if count == 0:
+        raise ValueError(
+            "batches had no batch: where it is an iterator that has been read, pass a new one, or "
+            "a function that returns one"
+        )
+
+
+def _is_table(data: Any) -> bool:
+    """Whether it has two dimensions; a row of a list of lists has one."""
+    return len(getattr(data, "shape", ()) or np.shape(data)) == 2

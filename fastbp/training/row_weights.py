@@ -1,0 +1,86 @@
+"""The weights of the rows that fit trains on: those of balanced classes, and their mean.
+
+The loss of a batch is sum(w l) / rows. Fit divides each weight by the mean weight of all rows that
+it trains on, so that its minimum does not depend on the size of the batches.
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..common.types import Array, Floats, Ints
+from ..components import options
+from ..data.tables import MOST_EXPONENT, Table, check_targets
+from ..kernels import reference
+from .core import TrainerCore
+from .row_order import RowOrder
+
+ROWS_AT_ONCE = 2**16
+"""Rows whose targets are read at a time: the data may be larger than memory."""
+
+
+def weigh(core: TrainerCore, order: RowOrder) -> None:
+    """Set the weights of "balanced" classes, and ``order.mean_weight``, by the rows of ``order``.
+
+    ValueError for a target that has no class weight, or where no class can be told; then nothing
+    has changed.
+    """
+    y, of_rows = order.data.y, order.data.weights
+    if of_rows is not None and order.chosen is not None:
+        of_rows = of_rows[order.chosen]
+    if y is not None and (core.options.class_weight is not None or core.loss.ignores_nan):
+        rows = np.arange(order.data.rows) if order.chosen is None else order.chosen
+        if core.options.class_weight == "balanced":
+            core.class_weights = _balanced(core, y, rows)
+        by_targets = np.concatenate([_by_targets(core, part) for part in _parts(core, y, rows)])
+        of_rows = by_targets if of_rows is None else of_rows * by_targets
+    order.mean_weight = 1.0 if of_rows is None else _mean(of_rows)
+
+
+def _parts(core: TrainerCore, y: Table, rows: Ints) -> Iterator[Array]:
+    """Labels (n,), or targets (n, columns) in the network's dtype, of some rows at a time."""
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = rows[start : start + ROWS_AT_ONCE]
+        check_targets(y, part, core.loss, core.net.sizes[-1], core.net.dtype)
+        targets = y.array[part]
+        if core.loss.takes_labels and targets.shape[1] == 1 and targets.dtype.kind in "iu":
+            yield targets[:, 0]
+        else:
+            yield targets.astype(core.net.dtype)
+
+
+def _by_targets(core: TrainerCore, targets: Array) -> Floats:
+    """The weight of each row by its targets: of its class, or the mean of its entries."""
+    table = None if core.options.class_weight is None else core.class_weights
+    if core.loss.weighs_entries(core.net.sizes[-1]):
+        of_entries: Floats = reference.entry_weights(targets, table).mean(axis=1)
+        return of_entries
+    of_rows: Floats = reference.class_weights(table, targets)
+    return of_rows
+
+
+def _balanced(core: TrainerCore, y: Table, rows: Ints) -> Floats:
+    """The weights of all classes, (classes,), or of 0 and 1 of each output, (2 outputs,)."""
+    outputs = core.net.sizes[-1]
+    columns, classes = (1, outputs) if core.loss.takes_labels else (outputs, 2)
+    counts = np.zeros((columns, classes), np.int64)
+    for targets in _parts(core, y, rows):
+        labels = targets.reshape(len(targets), -1)
+        if labels.shape[1] != columns or (labels % 1 > 0).any():
+            raise ValueError(
+                "class_weight is 'balanced', but y holds no labels: pass integer labels (n,), or "
+                "a dict of weights"
+            )
+        for output, column in enumerate(labels.T):
+            known = column[column == column]  # not NaN
+            counts[output] += np.bincount(known.astype(np.int64), minlength=classes)
+    return np.concatenate([options.balanced(of_column) for of_column in counts])
+
+
+def _mean(weights: Floats) -> float:
+    """The mean, whatever the scale; 1 where all weights are 0, which then stay 0."""
+    _, exponent = math.frexp(float(weights.max()))
+    if abs(exponent) <= MOST_EXPONENT:
+        return float(weights.mean()) or 1.0
+    return math.ldexp(float(np.ldexp(weights, -exponent).mean()), exponent)
