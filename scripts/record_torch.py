@@ -127,7 +127,7 @@ def groups(model, factors, lr):
 
 
 def mean_loss(options, dtype):
-    """cross_entropy of logits and labels. torch divides by the sum of the weights, too."""
+    """cross_entropy of logits and labels. torch divides by the sum of a batch's weights."""
     given = options.get("class_weight", {})
     weights = torch.tensor([given.get(str(i), 1.0) for i in range(SIZES[-1])], dtype=dtype)
     smoothing = options.get("label_smoothing", 0.0)

@@ -144,8 +144,8 @@ def test_a_million_rows_of_one_column(batch_size):
     """All terms are of one sign, so that relative errors hold for the sums.
 
     The gradient of a weight is one chain over the rows of a batch; that of a bias has chains of
-    1024 at most, which are added up. The batches' gradients are added up in turn. Losses are added
-    up in double precision.
+    1024 at most, which are added up. The gradients of several batches are added up in double
+    precision, and so are losses.
     """
     x = np.float32(0.1)
     X, y = np.broadcast_to(x, (MILLION, 1)), np.zeros(MILLION, np.float32)
@@ -160,6 +160,22 @@ def test_a_million_rows_of_one_column(batch_size):
     for found in (loss, judged):
         assert abs(found - d * d) <= gamma(8) * d * d
     assert np.all(np.abs(trainer.predict(X) - d) <= gamma(3) * d)
+
+
+@pytest.mark.parametrize(
+    ("engine", "batch_size"), [("numba", 32), ("numba", 4096), ("numpy", 4096)]
+)
+def test_a_million_equal_rows_have_a_gradient_right_to_1e_5(engine, batch_size):
+    """Whatever the number, all of whose roundings may go the same way."""
+    for x in np.random.default_rng(0).uniform(0.05, 1, 6).astype("f4"):
+        net = line([[[0.75]]], [[0.3]])
+        options = {"optimizer": fastbp.SGD(lr=0.1), "batch_size": batch_size, "engine": engine}
+        trainer = fastbp.Trainer(net, loss="mse", **options)
+        X, y = np.broadcast_to(x, (MILLION, 1)), np.zeros(MILLION, np.float32)
+        _, ((dW, db),) = trainer.loss_and_gradients(X, y)
+        d = float(trainer.predict(X[:1])[0, 0])
+        assert dW.item() == pytest.approx(2 * d * float(x), rel=1e-5)
+        assert db.item() == pytest.approx(2 * d, rel=1e-5)
 
 
 # Learning rates
