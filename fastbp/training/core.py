@@ -39,7 +39,6 @@ PICKLED = (
 )
 """The attributes of a core in a pickle, under their names after an underscore, as in 0.1.0."""
 
-
 ROWS_OF_A_SUM, BATCHES_OF_A_SUM = 256, 32
 """Of a gradient over more rows than batch_size: rows of a batch, at most, and batches that are
 added up in the network's dtype; double precision adds up these sums. Equal terms may all round the
@@ -257,7 +256,7 @@ class TrainerCore:
 
     def update(self, data: Dataset, caller: str) -> float:
         """One update on all rows of ``data``; returns the loss before it times the rows."""
-        self.check_updates_left()
+        self.check_schedule(self.updates, 1)
         job = self._step_job
         job.begin(job_table.TRAIN, data.rows, data.rows)
         return self._run_one(data, job, caller)
@@ -283,8 +282,9 @@ class TrainerCore:
         (arena,) = setup.new_arenas(self.net, 1)
         arenas.write_layers(self.net.arrays.plan, arena, layers)
         with self.exclusive():
-            status = self.engine.apply(arena)
-        if status != job_table.OK:
+            self.check_schedule(self.updates, 1)
+            applied = self.engine.apply(arena) == job_table.OK
+        if not applied:
             raise FloatingPointError(
                 "the norm of the gradients is not finite: the update was not made. Scale the loss"
             )
@@ -435,11 +435,6 @@ class TrainerCore:
         """ValueError if the schedule ends before ``made + more`` updates."""
         if self.options.schedule is not None:
             schedules.check_length(self.options.schedule, made, more)
-
-    def check_updates_left(self) -> None:
-        """ValueError if the schedule has ended."""
-        if self.options.schedule is not None:
-            schedules.check_length(self.options.schedule, self.updates, 1)
 
     def check_updates(self, call: str) -> None:
         """ValueError where the optimizer makes no updates by batches."""

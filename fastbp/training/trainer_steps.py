@@ -33,7 +33,8 @@ class TrainerSteps(TrainerQueries):
         row has weight, nothing changes and the loss is 0.
 
         Raises:
-            ValueError, TypeError: shapes, dtypes or values do not fit; nothing has changed.
+            ValueError, TypeError: shapes, dtypes or values do not fit, or the schedule has ended;
+                nothing has changed.
             FloatingPointError: the loss was not finite; nothing has changed.
 
         >>> net = fastbp.Network([1, 1], init="zeros")
@@ -106,7 +107,8 @@ class TrainerSteps(TrainerQueries):
         normalized layer has (dW, db, dgain, dshift). Those of frozen layers count for nothing.
 
         Raises:
-            ValueError, TypeError: shapes, dtypes or numbers do not fit; nothing has changed.
+            ValueError, TypeError: shapes, dtypes or numbers do not fit, or the schedule has ended;
+                nothing has changed.
             FloatingPointError: the norm of the gradient, which is clipped, is not finite; nothing
                 has changed.
 

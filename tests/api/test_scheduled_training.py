@@ -161,11 +161,13 @@ def test_no_call_goes_on_past_the_end(kind, engine):
     X, y = {"arrays": (X, y), "lists": (X.tolist(), y.tolist()), "rows": (X[:3], y[:3])}[kind]
     for _ in range(5):
         trainer.step(X, y)
+    _, gradients = trainer.loss_and_gradients(X, y)
     before = training_state(trainer)
     message = r"Cosine\(updates=5\) is for 5 updates, but 5 have been made.*trainer\.replace\("
     for call in (
         lambda: trainer.step(X, y),
         lambda: trainer.step(X, y, np.ones(len(X))),
+        lambda: trainer.apply_gradients(gradients),
         lambda: trainer.fit(X, y),
         lambda: trainer.fit_batches([(X, y)]),
         lambda: trainer.fit_batches((X, y) for _ in range(2)),
