@@ -170,7 +170,7 @@ def test_an_epoch_is_counted_once_though_validation_fails_later():
     case = CASES["odd"]
     trainer, (X, y) = trainer_in_thirds(case), case.batch()
 
-    def fail(y, p):
+    def fail(_y, _p):
         raise LookupError
 
     with pytest.raises(LookupError) as kept:
