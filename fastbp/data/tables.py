@@ -164,7 +164,10 @@ def as_row_weights(
             )
         return floats
     _, exponent = math.frexp(largest)
-    scaled: Floats = np.ldexp(floats, -exponent) if abs(exponent) > MOST_EXPONENT else floats
+    if abs(exponent) <= MOST_EXPONENT:
+        return floats
+    with np.errstate(under="ignore"):  # beside the largest, the smallest may count for nothing
+        scaled: Floats = np.ldexp(floats, -exponent)
     return scaled
 
 
@@ -263,7 +266,7 @@ def _check_targets(
     values = _read(table, rows, dtype)
     known = np.where(np.isnan(values), 0, values) if loss.ignores_nan else values
     remedy = "replace it or drop the row"
-    if loss.targets == codes.UNIT:
+    if loss.targets == codes.UNIT and not loss.ignores_nan:
         remedy += ", or make the Trainer with ignore_nan=True if NaN is a target not known"
     _check_finite(table, rows, known, name, remedy)
     if loss.targets == codes.COUNT:

@@ -1,5 +1,7 @@
 """Parameters that compute under one scaling what others compute under another."""
 
+from typing import Any
+
 import numpy as np
 
 from ..common.types import Array, Floats
@@ -7,6 +9,9 @@ from ..data import scaling
 from ..data.scaling import Scaling, Units
 from ..kernels.base import codes
 from ..kernels.tables import arenas, layout
+
+MOST_ERROR = 1e-3
+"""How much of what a layer computes the rounding of its new parameters may be."""
 
 REMEDY = (
     "standardize a new network before it is trained, or set means and scales by net.set_scaling, "
@@ -21,16 +26,24 @@ def folded(
 
     With X = u s + m of inputs, the first layer is W u + b; with p = q f + h of outputs, so is the
     last: W and b take up the change. ValueError where a residual layer also adds the inputs, or
-    the outputs have an activation.
+    the outputs have an activation, or where the rounding of the parameters would show.
     """
     found = [tuple(part.astype(np.float64) for part in layer) for layer in layers]
     if not _equal(before.inputs, after.inputs):
         _check_first(spec)
-        found[0] = _first(found[0], before.inputs, after.inputs)
+        new = _first(found[0], before.inputs, after.inputs)
+        _check_reach(_reach(found[0]), _reach(new), layers[0][0].dtype)
+        found[0] = new
     if not _equal(before.targets, after.targets):
         _check_last(spec)
-        units = (scaling.of_outputs(one, spec.sizes[-1]) for one in (before, after))
-        found[-1] = _last(found[-1], *units)
+        units = [scaling.of_outputs(one, spec.sizes[-1]) for one in (before, after)]
+        new = _last(found[-1], *units)
+        reaches = (
+            _reach(layer) * factor + np.abs(shift)
+            for layer, (factor, shift) in zip((found[-1], new), units, strict=True)
+        )
+        _check_reach(*reaches, layers[0][0].dtype)
+        found[-1] = new
     return found
 
 
@@ -38,6 +51,22 @@ def _equal(one: Units | None, other: Units | None) -> bool:
     if one is None or other is None:
         return one is other
     return np.array_equal(one.mean, other.mean) and np.array_equal(one.scale, other.scale)
+
+
+def _check_reach(before: Floats, after: Floats, dtype: np.dtype[Any]) -> None:
+    """before, after: how large the numbers are that add up to what each unit computes."""
+    if after.max() * np.finfo(dtype).eps > MOST_ERROR * before.max() > 0:
+        raise ValueError(
+            "the network is trained, and the new means or scales are so far from the present ones "
+            f"that {dtype} cannot hold what the network computes: look for outliers and constant "
+            f"columns in the data; {REMEDY}"
+        )
+
+
+def _reach(layer: arenas.Layer) -> Floats:
+    weights, bias, *_ = layer
+    reach: Floats = np.abs(weights).sum(axis=0) + np.abs(bias)
+    return reach
 
 
 def _first(layer: arenas.Layer, before: Units | None, after: Units | None) -> arenas.Layer:

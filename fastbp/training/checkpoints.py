@@ -131,7 +131,7 @@ class SavedState:
         """Bring the trainer and its network to this state."""
         net, hyper = core.net.arrays, core.arrays.hyper
         net.set_layers(self.layers)
-        core.net.keep_names(self.names)
+        core.net.keep_names(self.names or core.net.feature_names_in)
         for arena, layers in zip(core.arrays.moments, self.moments, strict=False):
             arenas.write_layers(net.plan, arena, layers)
         core.lr = core.settled_lr = self.lr

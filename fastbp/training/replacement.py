@@ -4,7 +4,7 @@ import difflib
 from typing import Any
 
 from ..kernels.tables import settings
-from . import description
+from . import description, inference
 from .core import TrainerCore
 from .setup import Arguments
 
@@ -22,7 +22,7 @@ def replaced(core: TrainerCore, changes: dict[str, Any]) -> TrainerCore:
             _keep_moments(core, new)
         if core.weighs_rows:
             new.weigh_rows()
-        if core.is_balanced and len(new.class_weights) == len(core.class_weights):
+        if core.is_balanced and new.options.class_weight == "balanced":
             new.class_weights = core.class_weights
         new.epoch, new.history, new.workers = core.epoch, core.history, core.workers
         new.settled_lr = new.lr if "optimizer" in changes else core.settled_lr
@@ -45,7 +45,7 @@ def _keep_moments(core: TrainerCore, new: TrainerCore) -> None:
     count = min(old.spec.moments, arrays.spec.moments)
     arrays.moments[:count] = old.moments[:count]
     if arrays.spec.averages:
-        known = old.moments[old.spec.moments] if old.spec.averages else old.parameters
+        known = inference.average(core) if old.spec.averages else old.parameters
         arrays.moments[arrays.spec.moments] = known
     counters = [settings.UPDATES, settings.OPTIMIZER_STATE]
     arrays.hyper[counters] = old.hyper[counters]

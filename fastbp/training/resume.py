@@ -160,6 +160,16 @@ def _resume_point(
     return point
 
 
+def check_mean_weight(point: ResumePoint | None, found: float) -> None:
+    """ValueError where the weights of the rows are not those that the fit began with."""
+    known = None if point is None else point.mean_weight
+    if known is not None and not math.isclose(known, found, rel_tol=1e-9):
+        raise ValueError(
+            f"the weights of the rows have the mean {found:g}, and had {known:g} when the fit "
+            "began: resume with the same sample_weight and class_weight"
+        )
+
+
 def _mean_weight(described: dict[str, Any]) -> float | None:
     if "mean_weight" not in described:
         return None

@@ -34,7 +34,13 @@ def weigh(core: TrainerCore, order: RowOrder) -> None:
         if core.options.class_weight == "balanced":
             core.class_weights = _balanced(core, y, rows)
         by_targets = np.concatenate([_by_targets(core, part) for part in _parts(core, y, rows)])
-        of_rows = by_targets if of_rows is None else of_rows * by_targets
+        with np.errstate(over="ignore", under="ignore"):
+            of_rows = by_targets if of_rows is None else of_rows * by_targets
+        if not of_rows.max() < np.inf:
+            raise ValueError(
+                "sample_weight times class_weight is too large for float64: divide either by its "
+                "mean"
+            )
     order.mean_weight = 1.0 if of_rows is None else _mean(of_rows)
 
 
@@ -83,4 +89,5 @@ def _mean(weights: Floats) -> float:
     _, exponent = math.frexp(float(weights.max()))
     if abs(exponent) <= MOST_EXPONENT:
         return float(weights.mean()) or 1.0
-    return math.ldexp(float(np.ldexp(weights, -exponent).mean()), exponent)
+    with np.errstate(under="ignore"):
+        return math.ldexp(float(np.ldexp(weights, -exponent).mean()), exponent)

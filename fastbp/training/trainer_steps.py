@@ -99,7 +99,9 @@ class TrainerSteps(TrainerQueries):
 
         The optimizer, clipping, schedule, lr_factors, average and counters are those of ``step``.
         ``loss_and_gradients`` of at most ``batch_size`` rows, followed by this, equals ``step`` to
-        the bit. Other sources are the gradients of parts of a batch, in other processes for
+        the bit, but for a batch whose rows all have weight 0: ``step`` makes no update then, and a
+        gradient of zeros makes one. Other sources are the gradients of parts of a batch, in other
+        processes for
         example: their mean, each times its rows, is that of the batch.
 
         gradients: [(dW, db), ...] as ``loss_and_gradients`` returns them, of the whole loss: no

@@ -5,6 +5,7 @@ code_stamp.py names it. Whatever cannot be read, written or removed costs a comp
 
 import os
 import re
+import secrets
 import tempfile
 import time
 from contextlib import suppress
@@ -62,10 +63,10 @@ def path_of(name: str) -> Path | None:
 def write(path: Path, content: bytes) -> None:
     """Write a file whole, or not at all: other processes may read it, and a disk may be full."""
     with suppress(OSError):
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+        unfinished = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            with unfinished.open("xb") as file:  # readable for others, as the user's umask says
                 file.write(content)
-            Path(name).replace(path)
+            unfinished.replace(path)
         except OSError:
-            Path(name).unlink()
+            unfinished.unlink()

@@ -230,3 +230,13 @@ def test_validation_data_are_compared_with_the_data_of_the_same_call():
         trainer.fit_batches([(X, y)], validation_data=(other, y))
     assert bits(trainer) == before
     assert trainer.net.feature_names_in is None
+
+
+def test_a_file_without_names_takes_none_away(tmp_path):
+    X, y = new_data()
+    first = new_trainer()
+    keeper = fastbp.ModelCheckpoint(tmp_path / "run.safetensors", every_epochs=1)
+    first.fit(X.values if hasattr(X, "values") else np.asarray(X), y, epochs=1, callbacks=[keeper])
+    again = new_trainer()
+    again.fit(X, y, epochs=2, callbacks=[keeper], resume=tmp_path / "run.safetensors")
+    assert again.net.feature_names_in == NAMES

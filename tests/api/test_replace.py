@@ -307,3 +307,23 @@ def test_a_class_of_ones_own_has_attributes_of_its_own():
     net.note = 1
     with pytest.raises(AttributeError, match="of a Net"):
         net.seed = 1
+
+
+def test_weights_of_classes_that_are_given_take_the_place_of_balanced_ones():
+    X, y = THREE_CLASSES.batch()
+    trainer = trained(class_weight="balanced")
+    given = trainer.replace(class_weight={0: 100.0})
+    expected = fastbp.Trainer(
+        trainer.net, loss="cross_entropy", optimizer=fastbp.Adam(), class_weight={0: 100.0}
+    )
+    assert given.loss_and_gradients(X, y)[0] == expected.loss_and_gradients(X, y)[0]
+
+
+def test_a_layer_that_is_thawed_keeps_its_average():
+    X, y = THREE_CLASSES.batch()
+    frozen = trained(ema_decay=0.5, lr_factors=[0.0] + [1.0] * (len(THREE_CLASSES.sizes) - 2))
+    before = frozen.net.weights[0].copy()
+    thawed = frozen.replace(lr_factors=1.0)
+    assert np.array_equal(thawed.averaged_network().weights[0], before)
+    thawed.step(X[:8], y[:8])
+    assert np.allclose(thawed.averaged_network().weights[0], before, atol=0.05)

@@ -202,7 +202,7 @@ def test_parameters_that_would_overflow_are_refused():
     net.standardize(1e-6 * X, Y)
     trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.Adam(), seed=0)
     trainer.fit(1e-6 * X, Y)
-    refused(trainer, "finite in float32", lambda: net.standardize(1e36 * X))
+    refused(trainer, "float32 cannot hold", lambda: net.standardize(1e36 * X))
 
 
 # One row, and streams
@@ -279,3 +279,14 @@ def test_batches_that_do_not_fit_are_refused(batches, error, message):
     with pytest.raises(error, match=message):
         net.standardize_batches(batches)
     assert net.input_mean is None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_scaling_that_rounding_would_ruin_is_refused(dtype):
+    """The numbers that would add up to a unit's input are a billion times as large as it is."""
+    trainer = trained(dtype=dtype)
+    far = 1e9 * X if dtype == "float32" else 1e20 * X
+    before = trainer.net.predict(X)
+    with pytest.raises(ValueError, match=f"so far from the present ones that {dtype} cannot hold"):
+        trainer.net.standardize(far)
+    assert np.array_equal(trainer.net.predict(X), before)

@@ -323,3 +323,20 @@ def test_a_finished_run_with_a_schedule_is_made_longer(path):
     assert training_state(longer) == training_state(by_hand)
     with pytest.raises(ValueError, match=r"schedule was .*replace"):
         longer.fit(X[:80], y[:80], epochs=4, callbacks=[fastbp.ModelCheckpoint(path)], resume=path)
+
+
+def test_other_weights_are_refused(tmp_path):
+    """The mean that all weights are divided by is that of the whole fit."""
+    X, y = np.random.default_rng(0).normal(size=(2, 20, 1))
+    path, weights = tmp_path / "run.safetensors", np.arange(20.0)
+
+    def new():
+        net = fastbp.Network([1, 3, 1], seed=0)
+        return fastbp.Trainer(net, loss="mse", optimizer=fastbp.Adam(), batch_size=8, seed=0)
+
+    keeper = fastbp.ModelCheckpoint(path, every_epochs=1)
+    new().fit(X, y, sample_weight=weights, epochs=1, callbacks=[keeper])
+    how = {"epochs": 2, "callbacks": [keeper], "resume": path}
+    with pytest.raises(ValueError, match=r"have the mean 950, and had 9\.5 when the fit began"):
+        new().fit(X, y, sample_weight=100 * weights, **how)
+    new().fit(X, y, sample_weight=weights, **how)

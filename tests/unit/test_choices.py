@@ -117,14 +117,14 @@ def test_a_damaged_file_is_measured_anew(folder, text):
     assert json.loads((place / choices.FILE).read_text(encoding="ascii"))["choice"] == str(EVERY[0])
 
 
-def refuse(**_options):
+def refuse(_length):
     raise PermissionError
 
 
 def test_a_folder_that_cannot_be_written_costs_a_trial(folder, monkeypatch):
     place, calls, found = folder
     place.mkdir()
-    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    monkeypatch.setattr("secrets.token_hex", refuse)
     assert found() == (EVERY[0], "measured on this machine, and not kept")
     assert calls == [0]
 
