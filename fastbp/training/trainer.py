@@ -213,9 +213,8 @@ class Trainer(TrainerState, TrainerSteps):
                 finish that fit. The trainer comes from ``Trainer.load``, or is made with the same
                 arguments, and takes over the state in the file. ``epochs`` includes those before
                 the file was written. On the same machine the result equals that of a fit without
-                interruption bit for bit, except times. (Data are compared by shape and dtype, weights by
-                their mean;
-                callbacks may be added.)
+                interruption bit for bit, except times. (Data are compared by shape and dtype, and
+                weights by their mean; callbacks may be added.)
             lr: the learning rate from here on, also in place of the one in the file; None for
                 ``trainer.lr`` where that was set since, else for the one in the file.
             snapshot: keep a copy of the parameters and moments, of their size, to restore where a
