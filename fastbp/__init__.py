@@ -1,6 +1,24 @@
-"""Trains multilayer perceptrons on the CPU as fast as the silicon allows.
+"""Multilayer perceptrons, trained on the CPU as fast as the silicon allows.
 
-The examples in docstrings assume ``import numpy as np`` and ``import fastbp``.
+>>> X = np.linspace(-1, 1, 64).reshape(-1, 1)
+>>> net = fastbp.Network([1, 16, 1], activation="tanh", seed=0)
+>>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.Adam(lr=0.01), seed=0)
+>>> history = trainer.fit(X, X**2, epochs=200)
+>>> p = net.predict(X)
+
+=============  ==================================================================================
+make           Network, load, from_torch
+train          Trainer (fit, step, fit_batches, evaluate, find_lr, save), History
+optimizers     SGD, Adam, AdamW, RMSprop, Adagrad, NAdam, RAdam, LBFGS
+losses         names such as "mse", "bce", "cross_entropy"; Huber, Quantile; your own
+schedules      fastbp.schedules: Cosine, OneCycle, StepDecay, Warmup, Table, and more
+callbacks      EarlyStopping, ReduceLROnPlateau, ModelCheckpoint, CSVLogger, TimeLimit,
+               LambdaCallback, Callback, FitState, StopTraining
+in njit code   fastbp.embed: predict, step, gradients, input_gradient, step_from
+the machine    show_config, warmup
+=============  ==================================================================================
+
+Examples in docstrings assume ``import numpy as np`` and ``import fastbp``.
 """
 
 from . import embed, schedules
@@ -49,3 +67,7 @@ __all__ = [
     "warmup",
 ]
 __all__ += optimizers.__all__
+
+
+def __dir__() -> list[str]:
+    return __all__

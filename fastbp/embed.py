@@ -31,7 +31,10 @@ those of a ``prange``. Models of several trainers are independent, unless they s
 0.0
 """
 
+import re
 from typing import Any
+
+from numba.core.errors import TypingError
 
 from .common.types import Array
 from .kernels.entry import embed_calls
@@ -39,6 +42,22 @@ from .runtime.compiled_model import Model
 
 LR = 0
 """Index in ``model.hyper`` of the learning rate of the next update; it can be set."""
+
+
+def _call(operation: Any, model: Any, *arrays: Any) -> Any:
+    """Call from Python; a wrong type is told in one line, and not in Numba's page of them."""
+    try:
+        return operation(model, *arrays)
+    except TypingError as error:
+        if not isinstance(model, Model):
+            said = (
+                f"model is a {type(model).__name__}, expected what trainer.compiled() returns: "
+                "model = trainer.compiled()"
+            )
+        else:
+            found = re.search(r"TypingError: (.*)|(Cannot determine Numba type of .*)", str(error))
+            said = found[0].removeprefix("TypingError: ") if found else str(error)
+        raise TypingError(said) from None
 
 
 @embed_calls.PREDICT.here
@@ -63,7 +82,7 @@ def predict(model: Model, X: Array, out: Array) -> None:
     True
 
     """
-    embed_calls.predict(model, X, out)
+    _call(embed_calls.predict, model, X, out)
 
 
 @embed_calls.STEP.here
@@ -88,7 +107,7 @@ def step(model: Model, X: Array, y: Any) -> float:
     4.0
 
     """
-    return embed_calls.step(model, X, y)  # type: ignore[no-any-return]
+    return _call(embed_calls.step, model, X, y)  # type: ignore[no-any-return]
 
 
 @embed_calls.LOSS_AND_GRADIENTS.here
@@ -110,7 +129,7 @@ def gradients(model: Model, X: Array, y: Any, out: Array) -> float:
     [-4. -4.]
 
     """
-    return embed_calls.gradients(model, X, y, out)  # type: ignore[no-any-return]
+    return _call(embed_calls.gradients, model, X, y, out)  # type: ignore[no-any-return]
 
 
 @embed_calls.VECTOR_JACOBIAN.here
@@ -134,7 +153,7 @@ def input_gradient(model: Model, X: Array, v: Array, out: Array) -> None:
      [2. 3.]]
 
     """
-    embed_calls.input_gradient(model, X, v, out)
+    _call(embed_calls.input_gradient, model, X, v, out)
 
 
 @embed_calls.STEP_FROM.here
@@ -169,4 +188,4 @@ def step_from(model: Model, X: Array, dloss_dp: Array) -> bool:
     [[0.88 0.12]]
 
     """
-    return embed_calls.step_from(model, X, dloss_dp)  # type: ignore[no-any-return]
+    return _call(embed_calls.step_from, model, X, dloss_dp)  # type: ignore[no-any-return]

@@ -27,6 +27,7 @@ from .components.schedules import (
     OneCycle,
     Schedule,
     StepDecay,
+    Table,
     Warmup,
 )
 
@@ -39,5 +40,6 @@ __all__ = [
     "OneCycle",
     "Schedule",
     "StepDecay",
+    "Table",
     "Warmup",
 ]

@@ -53,7 +53,7 @@ class StopTraining(Exception):
         self.resumable = resumable
 
 
-@dataclass
+@dataclass(repr=False)
 class FitState:
     """The progress of a call of fit: the argument of every method of a callback.
 
@@ -101,6 +101,10 @@ class FitState:
         """The last values of the history, which are those of the last complete epoch."""
         return {key: column[-1] for key, column in self.history.items()}
 
+    def __repr__(self) -> str:
+        values = "".join(f", {key} {value:.4g}" for key, value in self.values.items())
+        return f"<FitState: epoch {self.epoch} of {self.epochs}, {self.steps} steps{values}>"
+
 
 class Callback:
     """The base class of callbacks: derive from it and override the methods that you need.
@@ -134,6 +138,9 @@ class Callback:
 
     step_interval: int = 1
     run_last: bool = False
+
+    def __repr__(self) -> str:
+        return f"<callback {type(self).__name__}>"
 
     def state_dict(self) -> dict[str, Any]:
         """The state that a checkpoint keeps: a dict of JSON values and NumPy arrays.

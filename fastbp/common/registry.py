@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
+from . import suggestions
+
 Thing = TypeVar("Thing")
 
 
@@ -15,5 +17,9 @@ def lookup(table: Mapping[str, Thing], name: object, argument: str) -> Thing:
             f"it must be a name, one of {known}"
         )
     if name not in table:
-        raise ValueError(f"{argument} is {name!r}, which is not known: it must be one of {known}")
+        near = suggestions.meant(name, table)
+        guess = f"did you mean {near!r}? It" if near else "it"
+        raise ValueError(
+            f"{argument} is {name!r}, which is not known: {guess} must be one of {known}"
+        )
     return table[name]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ..common import registry
+from ..common.literals import ActivationName, OutputName
 from ..kernels.base import codes
 from . import user_functions
 
@@ -30,8 +31,11 @@ ACTIVATIONS = {
 HIDDEN = {name: a for name, a in ACTIVATIONS.items() if not a.output_only}
 """The activations of hidden layers."""
 
-ActivationLike: TypeAlias = str | Callable[..., Any]
+ActivationLike: TypeAlias = ActivationName | Callable[..., Any]
 """What a user passes for an activation: a name, or their own njit function."""
+
+OutputLike: TypeAlias = OutputName | Callable[..., Any]
+"""The same for the last layer."""
 
 
 def lookup(activation: object, argument: str = "output") -> Activation:
@@ -51,7 +55,8 @@ def _lookup(table: Mapping[str, Activation], activation: Any, argument: str) -> 
     if not callable(activation):
         return registry.lookup(table, activation, argument)
     if not user_functions.is_compiled(activation):
-        raise TypeError(user_functions.not_compiled(table, activation, argument))
+        form = user_functions.ACTIVATION
+        raise TypeError(user_functions.not_compiled(table, activation, argument, form))
     user_functions.check_activation(activation)
     return _custom(activation)
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..common import checks
+from ..common.signatures import explained
 from ..common.specs import check_fields
 from ..common.types import Floats
 from ..kernels.base import codes
@@ -63,3 +64,6 @@ class LBFGS(Optimizer):
     def __post_init__(self) -> None:
         check_fields(self, history=checks.count, max_line_search=checks.count)
         check_fields(self, tolerance=checks.not_negative)
+
+
+LBFGS.__init__ = explained("fastbp.LBFGS")(LBFGS.__init__)  # type: ignore[method-assign]

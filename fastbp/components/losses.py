@@ -1,11 +1,12 @@
 """The losses by name, and how a user names one. Their formulas stand in kernels/base/codes.py."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any, ClassVar, TypeAlias
 
 from ..common import checks, registry, specs
 from ..common.call_repr import CallRepr
+from ..common.literals import LossName
 from ..common.specs import check_fields
 from ..kernels.base import codes
 from . import activations, user_functions
@@ -49,6 +50,10 @@ class Loss(codes.LossFacts):
         if not self.has_classes:
             return 0
         return n_out if self.takes_labels else 2 * n_out
+
+    def n_weights(self, n_out: int, weighs: bool) -> int:
+        """Elements for classes in a trainer's vector (kernels/tables/settings.py)."""
+        return self.n_class_weights(n_out) if weighs else self.n_classes(n_out)
 
     def weighs_entries(self, n_out: int) -> bool:
         """Whether classes weigh each entry of y, and not each row."""
@@ -110,7 +115,7 @@ class Quantile(CallRepr):
         check_fields(self, q=checks.between_zero_and_one)
 
 
-LossLike: TypeAlias = str | Huber | Quantile | Callable[..., float]
+LossLike: TypeAlias = LossName | Huber | Quantile | Callable[..., float]
 """What a user passes for a loss: a name, a specification, or their own njit function."""
 
 
@@ -126,7 +131,7 @@ def lookup(loss: Any, argument: str = "loss") -> Loss:
     if user_functions.is_compiled(loss):
         return _custom(loss)
     if callable(loss):
-        raise TypeError(user_functions.not_compiled(LOSSES, loss, argument))
+        raise TypeError(user_functions.not_compiled(LOSSES, loss, argument, user_functions.LOSS))
     return registry.lookup(LOSSES, loss, argument)
 
 
@@ -149,13 +154,13 @@ def to_dict(loss: Loss) -> Any:
     return specs.to_dict(as_argument(loss))
 
 
-def as_argument(loss: Loss) -> LossLike:
+def as_argument(loss: Loss) -> Any:
     """What ``lookup`` takes for this loss."""
     numbered = next((kind for kind in NUMBERED.values() if kind.loss == loss.name), None)
     return loss.function or (numbered(loss.parameter) if numbered else loss.name)
 
 
-def from_dict(described: Any, functions: Mapping[str, Callable[..., Any]]) -> LossLike:
+def from_dict(described: Any, functions: Mapping[str, Callable[..., Any]]) -> Any:
     """What ``lookup`` takes for the loss that ``to_dict`` was given.
 
     functions: the user's own losses, by name. ValueError for one that is not among them, and for
@@ -165,8 +170,7 @@ def from_dict(described: Any, functions: Mapping[str, Callable[..., Any]]) -> Lo
         return lookup(described).name
     own = specs.own_name(described)
     if own is None:
-        numbered: Huber | Quantile = specs.from_dict(described, NUMBERED, "loss")
-        return numbered
+        return specs.from_dict(described, NUMBERED, "loss")
     if own not in functions:
         raise ValueError(
             f"its loss is the function {own!r:.80} of its own: pass it, as functions="
@@ -184,11 +188,24 @@ def check_pair(loss: Loss, output: activations.Activation, n_out: int) -> None:
             "there are targets"
         )
     if not loss.goes_with(output):
-        pairs = "; ".join(f"{known.name} with {_or(known.outputs)}" for known in LOSSES.values())
+        needed = f"needs output={_or([repr(one) for one in loss.outputs])}"
+        if loss.outputs == codes.HIDDEN_ACTIVATIONS:
+            needed = "takes any output but 'softmax'"
         raise ValueError(
-            f"loss {loss.name!r} does not go with output {output.name!r}: the pairs are {pairs}"
+            f"loss {loss.name!r} {needed}, and the network has output {output.name!r}: "
+            f"{_pair_remedy(loss, output)}"
         )
 
 
-def _or(words: tuple[str, ...]) -> str:
+def _pair_remedy(loss: Loss, output: activations.Activation) -> str:
+    """What the user most likely wants: for classes the loss of the output, else another output."""
+    about_classes = loss.has_classes or loss.outputs == codes.HIDDEN_ACTIVATIONS
+    for known in LOSSES.values():
+        if about_classes and known.has_classes and known.outputs == (output.name,):
+            several = ", or output='sigmoid' where a row may belong to several classes"
+            return f"use loss={known.name!r}{several if loss.name == 'bce' else ''}"
+    return f"make the Network with output={loss.outputs[0]!r}"
+
+
+def _or(words: Sequence[str]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))

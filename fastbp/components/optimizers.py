@@ -13,8 +13,9 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..common import checks
+from ..common import checks, suggestions
 from ..common.call_repr import CallRepr
+from ..common.signatures import explained
 from ..common.specs import check_fields
 from ..kernels.base import codes
 from ..kernels.stages import update_rules as rules
@@ -365,14 +366,26 @@ class RAdam(Adam):
 OPTIMIZERS: dict[str, type[Optimizer]] = {name: globals()[name] for name in __all__}
 
 
+def _explain() -> None:
+    """Let the constructors, which dataclass makes, refuse what they do not have with a remedy."""
+    for name, kind in OPTIMIZERS.items():
+        kind.__init__ = explained(f"fastbp.{name}")(kind.__init__)  # type: ignore[method-assign]
+
+
+_explain()
+
+
 def check(optimizer: object, argument: str = "optimizer") -> Optimizer:
     """``optimizer`` itself if it is one of the specifications, else TypeError."""
     if isinstance(optimizer, Optimizer):
         return optimizer
-    known = ", ".join(f"fastbp.{name}" for name in (*OPTIMIZERS, "LBFGS"))
+    names = (*OPTIMIZERS, "LBFGS")
+    known = ", ".join(f"fastbp.{name}" for name in names)
+    text = getattr(optimizer, "__name__", optimizer)
+    near = suggestions.meant(text, OPTIMIZERS) if isinstance(text, str) else None
     raise TypeError(
         f"{argument} is {optimizer!r}: it must be an instance of one of {known}, "
-        "for example fastbp.Adam(lr=1e-3)"
+        f"for example fastbp.{near or 'Adam'}(lr=1e-3)"
     )
 
 

@@ -10,6 +10,7 @@ from ..common import checks, specs
 from ..common.types import Floats, Ints
 from ..kernels.base import codes
 from ..kernels.tables import settings
+from ..kernels.tables.schedules import CODE, N_SCHEDULE, PLACE, TABLE
 from . import schedules
 from .losses import Loss
 from .optimizers import Optimizer
@@ -60,9 +61,10 @@ class Options:
     def hyper(self, optimizer: Optimizer, loss: Loss, n_out: int) -> Floats:
         """The hyperparameter vector (kernels/tables/settings.py) before the first update."""
         layers = len(self.lr_factors)
-        weighs = self.class_weight is not None
-        count = loss.n_class_weights(n_out) if weighs else loss.n_classes(n_out)
-        hyper = np.zeros(settings.length(layers, count))
+        count = loss.n_weights(n_out, self.class_weight is not None)
+        length = settings.length(layers, count)
+        encoded = np.zeros(N_SCHEDULE) if self.schedule is None else self.schedule.encoded()
+        hyper = np.zeros(length + len(encoded) - N_SCHEDULE)
         hyper[: codes.N_HYPER] = optimizer.hyper()
         values = {
             settings.L1: self.l1,
@@ -77,13 +79,16 @@ class Options:
             settings.OPTIMIZER_STATE: 1.0,
         }
         hyper[list(values)] = list(values.values())
-        if self.schedule is not None:
-            hyper[settings.SCHEDULE : settings.STEP_LR] = self.schedule.encoded()
+        hyper[settings.SCHEDULE : settings.STEP_LR] = encoded[:N_SCHEDULE]
+        if encoded[CODE] == TABLE:
+            hyper[settings.SCHEDULE + PLACE] = length - settings.SCHEDULE
+            hyper[length:] = encoded[N_SCHEDULE:]
         for layer, factor in enumerate(self.lr_factors, 1):
             hyper[settings.of_layer(layer, settings.LR_FACTOR)] = factor
-        hyper[settings.class_weights(layers) :] = 1.0
+        weights = hyper[settings.class_weights(layers) : length]
+        weights.fill(1.0)
         if isinstance(self.class_weight, tuple):
-            hyper[settings.class_weights(layers) :] = np.ravel(self.class_weight)
+            weights[:] = np.ravel(self.class_weight)
         return hyper
 
 

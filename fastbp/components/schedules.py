@@ -15,8 +15,9 @@ ValueError for a number out of range.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -26,6 +27,11 @@ from ..common.specs import check_fields
 from ..common.types import Floats
 from ..kernels.tables import schedules as codes
 from .optimizers import Optimizer
+
+EXAMPLE = "such as fastbp.schedules.Table.of(lambda t: 0.99**t, updates=1000)"
+
+SHOWN = 8
+"""The most factors of a table that its repr shows."""
 
 ANNEALING = {"cos": codes.COSINE, "linear": codes.LINEAR}
 
@@ -46,7 +52,7 @@ class Schedule(CallRepr, ABC):
 
     @abstractmethod
     def encoded(self) -> Floats:
-        """The schedule as the kernels read it, (N_SCHEDULE,) float64."""
+        """The schedule as the kernels read it: N_SCHEDULE float64, and after them a table."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -217,6 +223,58 @@ class OneCycle(Schedule):
 
 
 @dataclass(frozen=True, repr=False)
+class Table(Schedule):
+    """A schedule of your own: one factor for each update, finite numbers of 0 or more.
+
+    ``Table.of(function, updates)`` asks a function for them. Files keep the factors, and a trainer
+    8 bytes for each. The momentum is the optimizer's. The repr of many factors names the first and
+    the last.
+
+    >>> factors(fastbp.schedules.Table([1.0, 0.1, 0.01]), 3)
+    [1.0, 0.1, 0.01]
+    """
+
+    factors: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        check_fields(self, factors=_factors)
+
+    @classmethod
+    def of(cls, function: Callable[[int], float], updates: int) -> Self:
+        """The factors function(t) for t = 0 to updates - 1, the number of updates made before.
+
+        function: a Python or an njit function. It is called here, and never in training.
+
+        >>> table = fastbp.schedules.Table.of(lambda t: 1 / (1 + t), updates=4)
+        >>> factors(table, 4)
+        [1.0, 0.5, 0.333, 0.25]
+        """
+        if not callable(function):
+            raise TypeError(
+                f"function is {function!r}, expected a function of the number of updates made "
+                f"before, {EXAMPLE}"
+            )
+        return cls(tuple(_called(function, t) for t in range(checks.count(updates, "updates"))))
+
+    def __repr__(self) -> str:
+        if len(self.factors) <= SHOWN:
+            return super().__repr__()
+        first, last = self.factors[0], self.factors[-1]
+        return f"<{self.public_path}.Table: {self.total_updates} factors, {first:g} to {last:g}>"
+
+    @property
+    def total_updates(self) -> int:
+        """The number of factors."""
+        return len(self.factors)
+
+    def encoded(self) -> Floats:
+        """See ``Schedule``."""
+        count = len(self.factors)
+        encoded = _encode(codes.TABLE, COUNT=count, PLACE=codes.N_SCHEDULE)
+        return np.concatenate([encoded, self.factors])
+
+
+@dataclass(frozen=True, repr=False)
 class Warmup(Schedule):
     """A linear rise over ``updates`` updates, followed by another schedule from its beginning.
 
@@ -263,6 +321,7 @@ SCHEDULES = {
         InverseScaling,
         Cosine,
         OneCycle,
+        Table,
         Warmup,
     )
 }
@@ -273,6 +332,11 @@ def check(schedule: object, argument: str = "schedule") -> Schedule:
     if isinstance(schedule, Schedule):
         return schedule
     known = ", ".join(SCHEDULES)
+    if callable(schedule) and not isinstance(schedule, type):
+        raise TypeError(
+            f"{argument} is the function {schedule!r}: say for how many updates it is, {EXAMPLE}. "
+            "It gets the number of updates made before, and returns a factor on lr"
+        )
     raise TypeError(
         f"{argument} is {schedule!r}: it must be an instance of one of fastbp.schedules' {known}, "
         "for example Cosine(updates=1000)"
@@ -301,6 +365,24 @@ def check_length(schedule: Schedule, made: int, more: int) -> None:
             "asked for: train less, or go on with a longer one, trainer = "
             "trainer.replace(schedule=...). An epoch has ceil(rows / batch_size) updates"
         )
+
+
+def _factors(values: Any, name: str) -> tuple[float, ...]:
+    array = np.asarray(values)
+    if isinstance(values, str | bytes) or array.ndim != 1:
+        raise TypeError(f"{name} is {values!r:.80}, expected a sequence of numbers, one an update")
+    if not len(array):
+        raise ValueError(f"{name} is empty, expected one number for each update, at least one")
+    return tuple(checks.not_negative(one, f"{name}[{i}]") for i, one in enumerate(values))
+
+
+def _called(function: Callable[[int], float], t: int) -> float:
+    try:
+        factor = function(t)
+    except Exception as error:
+        error.add_note(f"while a schedule asked for its factor after {t} updates")
+        raise
+    return checks.not_negative(factor, f"the factor that the function returned for t = {t}")
 
 
 def _encode(code: int, **parameters: float) -> Floats:

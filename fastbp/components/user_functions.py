@@ -1,5 +1,6 @@
 """A user's own loss and activations, called by their addresses from kernels compiled already."""
 
+import inspect
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from numbers import Real
@@ -24,13 +25,44 @@ def is_compiled(function: object) -> bool:
     return isinstance(function, CPUDispatcher)
 
 
-def not_compiled(known: Iterable[str], function: object, argument: str) -> str:
-    """The error message for a function that njit has not compiled."""
+LOSS = """loss(p, y, dloss_dp) -> float, of one row:
+
+    @numba.njit
+    def squared(p, y, dloss_dp):
+        loss = 0.0
+        for i in range(len(p)):
+            dloss_dp[i] = 2 * (p[i] - y[i])
+            loss += (p[i] - y[i]) ** 2
+        return loss"""
+"""What a loss of the user's own is: the end of a message. A loop, because expressions of
+whole arrays take half a minute to compile."""
+
+ACTIVATION = """f(z) -> (a, da/dz), of one number:
+
+    @numba.njit
+    def softsign(z):
+        size = 1 + abs(z)
+        return z / size, 1 / size**2"""
+"""What an activation of the user's own is: the end of a message."""
+
+
+def not_compiled(known: Iterable[str], function: object, argument: str, form: str) -> str:
+    """The error message for a function that njit has not compiled. form: LOSS or ACTIVATION."""
     return (
         f"{argument} is {function!r}, of type {type(function).__name__}: it must be one of "
         f"{', '.join(map(repr, known))}, or a function that numba.njit has compiled"
-        f"{' (NUMBA_DISABLE_JIT is set: it compiles none)' if no_jit.IS_SET else ''}"
+        f"{' (NUMBA_DISABLE_JIT is set: it compiles none)' if no_jit.IS_SET else ''}, {form}"
     )
+
+
+def _check_parameters(function: Any, what: str, form: str, count: int) -> None:
+    """TypeError unless the function can be called with ``count`` arguments."""
+    signature = inspect.signature(function.py_func)
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        name = function.__name__
+        raise TypeError(f"{what} is {name}{signature}: it must be an njit {form}") from None
 
 
 def _element(itemsize: int) -> types.Float:
@@ -56,6 +88,7 @@ def loss_address(function: Callable[..., float], itemsize: int) -> int:
 
 def check_loss(function: Callable[..., float], n_out: int, softmax: bool) -> None:
     """Raise ValueError unless dloss_dp is the derivative of the loss, at some rows of float64."""
+    _check_parameters(function, "loss", LOSS, 3)
     rng = np.random.default_rng(0)
     for _ in range(3):
         p, y = rng.uniform(0.1, 0.9, n_out), rng.uniform(0.1, 0.9, n_out)
@@ -79,9 +112,9 @@ def _first_call(function: Any, p: Any, y: Any, dloss_dp: Any) -> float:
         return _call(function, p, y, dloss_dp)
     except Exception as error:
         error.add_note(
-            f"while the loss {function.__name__!r} was tried out: it must be an njit function "
-            "loss(p, y, dloss_dp) -> float that takes one row of outputs, one of targets and one "
-            "to fill in, in float32 and in float64"
+            f"while the loss {function.__name__!r} was tried out: it must be an njit function that "
+            "takes one row of outputs, one of targets and one to fill in, in float32 and in "
+            f"float64, {LOSS}"
         )
         raise
 
@@ -130,6 +163,7 @@ def check_activation(function: Callable[..., Any]) -> None:
     They are such as no function has a kink at. At 0, where many have one, both must be finite: it
     is the z of units that are padding.
     """
+    _check_parameters(function, "activation", ACTIVATION, 1)
     name = function.__name__
     for z in (0.0, *np.random.default_rng(0).uniform(-MOST_Z, MOST_Z, 16)):
         a, derivative = _value_and_derivative(function, z)
@@ -155,7 +189,7 @@ def _value_and_derivative(function: Any, z: float) -> tuple[float, float]:
     except Exception as error:
         error.add_note(
             f"while the activation {function.__name__!r} was tried out at z = {z:.6g}: it must be "
-            "an njit function f(z) -> (a, da/dz) of one number, in float32 and in float64"
+            f"an njit function of one number, in float32 and in float64, {ACTIVATION}"
         )
         raise
     if isinstance(returned, tuple) and len(returned) == 2:
@@ -164,5 +198,5 @@ def _value_and_derivative(function: Any, z: float) -> tuple[float, float]:
             return float(a), float(derivative)
     raise TypeError(
         f"activation {function.__name__!r} returned {returned!r} at z = {z:.6g}, expected two "
-        "numbers, (a, da/dz)"
+        f"numbers, {ACTIVATION}"
     )

@@ -320,10 +320,15 @@ def _check_sums(table: Table, rows: Rows, sums: Array, tolerance: float, name: s
     bad = np.abs(sums - 1) > tolerance
     if bad.any():
         i = int(bad.argmax())
+        remedy = f"divide each row by its sum, {name} / {name}.sum(axis=1, keepdims=True)"
+        if np.isin(table.array[rows[i]], (0, 1)).all():
+            remedy = (
+                "if a row may belong to several classes, or to none, make the Network with "
+                "output='sigmoid' and use loss='bce'"
+            )
         raise ValueError(
             f"{name} has probabilities that sum to {sums[i]:.6g} at row {table.first + rows[i]}, "
-            f"expected a sum of 1 within {SUM_TOLERANCE}: divide each row by its sum, {name} / "
-            f"{name}.sum(axis=1, keepdims=True)"
+            f"expected a sum of 1 within {SUM_TOLERANCE}: {remedy}"
         )
 
 

@@ -11,7 +11,9 @@ from numpy import empty, ndarray
 
 from ..common import checks
 from ..common.attributes import Guarded
+from ..common.literals import DtypeName, InitName
 from ..common.optional import need
+from ..common.signatures import explained
 from ..common.types import Array
 from ..components import activations, initializers, user_functions
 from ..data.scaling import Scaling
@@ -66,14 +68,15 @@ class Network(NetworkData, Guarded):
     _remedies = network_checks.REMEDIES
     _init = "auto"  # of pickles of 0.1.0, which did not keep theirs
 
+    @explained("fastbp.Network")
     def __init__(
         self,
         sizes: Sequence[int],
         activation: activations.ActivationLike | Sequence[activations.ActivationLike] = "relu",
-        output: activations.ActivationLike = "identity",
-        init: str = "auto",
+        output: activations.OutputLike = "identity",
+        init: InitName = "auto",
         seed: int | None = None,
-        dtype: npt.DTypeLike = "float32",
+        dtype: DtypeName | npt.DTypeLike = "float32",
         layer_norm: bool = False,
         residual: bool = False,
     ) -> None:

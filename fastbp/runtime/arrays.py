@@ -10,7 +10,7 @@ from ..common.types import Array, Floats, Ints
 from ..components.losses import Loss
 from ..data.tables import Table, raise_bad_inputs, raise_bad_targets
 from ..kernels.primitives import gather
-from ..kernels.tables import arenas, job_table, layout
+from ..kernels.tables import arenas, job_table, layout, settings
 from .job import Job
 
 
@@ -52,6 +52,13 @@ class TrainingArrays:
     """The network's; only a spec with ``scaling`` uses them."""
     custom_activations: tuple[Callable[..., Any] | None, ...]
     """The network's functions, one a layer."""
+
+    @property
+    def class_weights(self) -> Floats:
+        """The part of ``hyper`` with the weight of each class."""
+        first = settings.class_weights(len(self.spec.sizes) - 1)
+        count = self.loss.n_weights(self.spec.sizes[-1], self.spec.weighs_classes)
+        return self.hyper[first : first + count]
 
 
 class Engine(Protocol):

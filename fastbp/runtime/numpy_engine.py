@@ -156,7 +156,7 @@ class NumpyEngine:
 
     @property
     def _class_weights(self) -> Floats:
-        return self.arrays.hyper[settings.class_weights(len(self.arrays.spec.sizes) - 1) :]
+        return self.arrays.class_weights
 
     def _gradients(
         self, x: Array, y: Array, places: Ints, n: int, weights: Array, layers: Layers
@@ -235,7 +235,7 @@ class NumpyEngine:
     def _final(
         self, gradients: Layers, layers: Layers, clipped: bool, penalized: bool = True
     ) -> Layers:
-        hyper = self.arrays.hyper.tolist()
+        hyper = self.arrays.hyper[: settings.FIRST_LAYER].tolist()
         if not self.arrays.spec.extended:
             return gradients
         largest = hyper[settings.CLIP_VALUE] if clipped else 0.0
@@ -274,8 +274,8 @@ class NumpyEngine:
 
     def _now(self, factor: float) -> Floats:
         """The hyperparameters of this update and a layer with this factor on its learning rate."""
-        hyper = self.arrays.hyper.copy()
-        encoded = hyper[settings.SCHEDULE : settings.STEP_LR]
+        hyper = self.arrays.hyper[: settings.FIRST_LAYER].copy()
+        encoded = self.arrays.hyper[settings.SCHEDULE :]
         scheduled, momentum = reference.scheduled(encoded, hyper[settings.UPDATES])
         hyper[codes.LR] *= scheduled * factor
         if not math.isnan(momentum):  # an optimizer reads one of these

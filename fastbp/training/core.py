@@ -356,8 +356,7 @@ class TrainerCore:
     def scheduled_lr(self) -> float:
         """The learning rate of the next update."""
         hyper = self.arrays.hyper
-        encoded = hyper[settings.SCHEDULE : settings.STEP_LR]
-        factor, _ = reference.scheduled(encoded, hyper[settings.UPDATES])
+        factor, _ = reference.scheduled(hyper[settings.SCHEDULE :], hyper[settings.UPDATES])
         return float(hyper[codes.LR] * factor)
 
     @property
@@ -415,7 +414,7 @@ class TrainerCore:
     @property
     def class_weights(self) -> Floats:
         """The weight of each class, (classes,)."""
-        return self.arrays.hyper[settings.class_weights(len(self.net.sizes) - 1) :]
+        return self.arrays.class_weights
 
     @class_weights.setter
     def class_weights(self, weights: Floats) -> None:

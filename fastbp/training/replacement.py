@@ -1,8 +1,8 @@
 """``Trainer.replace``: the core of a trainer that goes on from another, with other arguments."""
 
-import difflib
 from typing import Any
 
+from ..common import signatures
 from ..kernels.tables import settings
 from . import description, inference
 from .core import TrainerCore
@@ -34,9 +34,7 @@ def _check_name(name: str, known: list[str]) -> None:
         return
     if name == "net":
         raise TypeError("net is given, but replace keeps the network: make a Trainer of the other")
-    near = difflib.get_close_matches(name, known, 1)
-    meant = f"did you mean {near[0]!r}? " if near else ""
-    raise TypeError(f"replace has no argument {name!r}: {meant}There are {', '.join(known)}")
+    raise TypeError(signatures.no_argument("trainer.replace", name, tuple(known)))
 
 
 def _keep_moments(core: TrainerCore, new: TrainerCore) -> None:

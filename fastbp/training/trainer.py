@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from ..callbacks.base import Callback, CallbackList, FitState, as_callbacks
 from ..callbacks.history import History
 from ..callbacks.progress import bar_for
 from ..common import checks
+from ..common.literals import EngineName
+from ..common.signatures import explained
 from ..components import losses, optimizers, schedules
 from ..components.lbfgs import LBFGS
 from ..components.metrics import Metric, as_metrics
@@ -94,6 +96,7 @@ class Trainer(TrainerState, TrainerSteps):
 
     _remedies = setup.REMEDIES
 
+    @explained("fastbp.Trainer")
     def __init__(
         self,
         net: Network,
@@ -101,9 +104,9 @@ class Trainer(TrainerState, TrainerSteps):
         loss: losses.LossLike,
         optimizer: optimizers.Optimizer,
         batch_size: int = 32,
-        threads: int | str = "auto",
+        threads: int | Literal["auto"] = "auto",
         seed: int | None = None,
-        engine: str = "numba",
+        engine: EngineName = "numba",
         l1: float = 0.0,
         l2: float = 0.0,
         dropout: float | Sequence[float] = 0.0,
@@ -171,6 +174,7 @@ class Trainer(TrainerState, TrainerSteps):
         """
         return self._core.model()
 
+    @explained("trainer.fit")
     def fit(
         self,
         X: Any,
@@ -183,7 +187,7 @@ class Trainer(TrainerState, TrainerSteps):
         metrics: Mapping[str, Metric] | None = None,
         callbacks: Iterable[Callback] = (),
         shuffle: bool = True,
-        progress: bool | str = "auto",
+        progress: bool | Literal["auto"] = "auto",
         resume: str | os.PathLike[str] | None = None,
         lr: float | None = None,
         snapshot: bool = True,
@@ -269,6 +273,7 @@ class Trainer(TrainerState, TrainerSteps):
         watch = CallbackList(as_callbacks(callbacks), bar_for(progress), state)
         return Fit(self._core, watch, held_out, measured)
 
+    @explained("trainer.fit_batches")
     def fit_batches(
         self,
         batches: Iterable[Any] | Callable[[], Iterable[Any]],
@@ -277,7 +282,7 @@ class Trainer(TrainerState, TrainerSteps):
         validation_data: tuple[Any, Any] | tuple[Any, Any, Any] | None = None,
         metrics: Mapping[str, Metric] | None = None,
         callbacks: Iterable[Callback] = (),
-        progress: bool | str = "auto",
+        progress: bool | Literal["auto"] = "auto",
     ) -> History:
         """Train on an iterable of batches, such as a stream, with one update on each batch.
 

@@ -7,6 +7,7 @@ from typing import Any
 from ..callbacks.history import History
 from ..common import checks
 from ..common.attributes import Guarded
+from ..common.signatures import explained
 from ..common.types import Array
 from ..components import optimizers
 from ..components.metrics import Metric, as_metrics
@@ -61,6 +62,7 @@ class TrainerQueries(Guarded):
         """
         return self._core.history
 
+    @explained("trainer.evaluate")
     def evaluate(
         self,
         X: Any,
@@ -169,6 +171,7 @@ class TrainerQueries(Guarded):
             net.arrays.parameters[:] = average
             return net
 
+    @explained("trainer.find_lr")
     def find_lr(
         self,
         X: Any,

@@ -13,7 +13,7 @@ from typing import Any
 import numba
 from numba.core.compiler_lock import global_compiler_lock
 
-from . import cached_code, fallback, late_code, machine_code, no_jit, shipped
+from . import cached_code, fallback, late_code, machine_code, no_jit, notice, shipped
 from .flags import FLAGS
 from .front_end import INNER_OPTIONS, module_of
 
@@ -55,7 +55,9 @@ def c_function(function: Callable[..., Any], signature: Any) -> int:
     with global_compiler_lock, _no_collection():
         object_file = cached_code.load(symbol)
         if object_file is None:
-            module = shipped.load(symbol) or module_of(symbol, function, signature)
+            module = shipped.load(symbol)
+            notice.compiling("15 s" if module is None else "5 s")
+            module = module or module_of(symbol, function, signature)
             late_code.link_into(module)
             object_file = machine_code.compiled(module)
             cached_code.save(symbol, object_file)

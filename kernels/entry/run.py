@@ -88,8 +88,12 @@ def parallel(job, code, workers):
         stage = call_code(code, address(job), J.ADVANCE, stage, workers)
 
 
-def load(itemsize: int) -> None:
-    """Compile, or load from the cache, the code of jobs on elements of 4 or 8 bytes."""
-    for extended in (False, True):
-        serial(itemsize, extended)
+def load(itemsize: int, extended: bool = True) -> None:
+    """Compile, or load from the cache, the code of jobs on elements of 4 or 8 bytes.
+
+    extended: the code of extended plans, too.
+    """
+    serial(itemsize, False)
+    if extended:
+        serial(itemsize, True)
     parallel.compile(_PARALLEL_ARGUMENTS)

@@ -10,12 +10,17 @@ from ..tables import schedules
 def scheduled(values, t):
     """(factor of the learning rate, momentum or NaN) after t updates; see tables/schedules.py.
 
-    ``values``: an encoded schedule, (N_SCHEDULE,) float64.
+    ``values``: float64, a vector that begins with an encoded schedule.
     """
-    values, t = np.asarray(values).tolist(), float(t)
+    whole, t = np.asarray(values), float(t)
+    values = whole[: schedules.N_SCHEDULE].tolist()
     warmup, first = values[schedules.WARMUP], values[schedules.START_FACTOR]
     rise = first + (1 - first) * t / warmup if t < warmup else 1.0
-    factor, momentum = _SCHEDULES[values[schedules.CODE]](values, max(t - warmup, 0.0))
+    after = max(t - warmup, 0.0)
+    if values[schedules.CODE] == schedules.TABLE:
+        last = values[schedules.COUNT] - 1
+        return rise * float(whole[int(values[schedules.PLACE] + min(after, last))]), math.nan
+    factor, momentum = _SCHEDULES[values[schedules.CODE]](values, after)
     return rise * factor, momentum
 
 

@@ -1,22 +1,25 @@
 """Schedules: the factor on the learning rate, and the momentum, of each update.
 
 An encoded schedule is N_SCHEDULE float64: a code, the warm-up before it, and parameters. All zeros
-encode a constant schedule. fastbp/schedules.py has the formulas and encodes.
+encode a constant schedule. A table of factors stands anywhere after it in the same vector.
+fastbp/components/schedules.py has the formulas and encodes.
 """
 
 import math
 
 from ..base.jit import kernel
 
-CONSTANT, STEPS, INVERSE, COSINE, LINEAR = range(5)
+CONSTANT, STEPS, INVERSE, COSINE, LINEAR, TABLE = range(6)
 """STEPS: GAMMA to the power of t // EVERY. INVERSE: t + 1 to the power of -POWER. COSINE and
-LINEAR anneal from FIRST up to 1 at t = PEAK, and from there to END at t = LAST."""
+LINEAR anneal from FIRST up to 1 at t = PEAK, and from there to END at t = LAST. TABLE: element t of
+the COUNT factors that begin PLACE elements after the schedule does."""
 
 CODE, WARMUP, START_FACTOR = range(3)
 """Elements of every schedule. WARMUP: updates of the warm-up, which begins with START_FACTOR."""
 
 GAMMA, EVERY = 3, 4
 POWER = 3
+COUNT, PLACE = 3, 4
 FIRST, PEAK, END, LAST, MOMENTUM, PEAK_MOMENTUM = range(3, 9)
 """MOMENTUM: at t = 0 and t = LAST. PEAK_MOMENTUM: at t = PEAK. NaN: the schedule has no
 momentum."""
@@ -55,6 +58,9 @@ def scheduled(encoded, start, t):
         factor = encoded[start + GAMMA] ** steps
     elif code == INVERSE:
         factor = (after + 1.0) ** -encoded[start + POWER]
+    elif code == TABLE:
+        place = encoded[start + PLACE] + min(after, encoded[start + COUNT] - 1.0)
+        factor = encoded[start + int(place)]
     elif code != CONSTANT:
         factor, momentum = _annealed(encoded, start, after)
     if t < warmup:

@@ -118,6 +118,13 @@ STAGES = (
         "tests/unit/test_schedules.py::test_kernel_equals_its_twin",
     ),
     Break(
+        "a_table_is_read_one_update_late",
+        "kernels/tables/schedules.py",
+        "min(after, encoded[start + COUNT] - 1.0)",
+        "min(after + 1.0, encoded[start + COUNT] - 1.0)",
+        "tests/unit/test_schedules.py::test_kernel_equals_its_twin",
+    ),
+    Break(
         "warmup_stays_at_its_start",
         "kernels/tables/schedules.py",
         "factor *= first + (1.0 - first) * (t / warmup)",

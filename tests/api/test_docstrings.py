@@ -28,6 +28,7 @@ def public_names():
     """The object of every public name that can have a docstring."""
     for prefix, module in (("fastbp", fastbp), ("fastbp.schedules", schedules)):
         yield from ((f"{prefix}.{name}", vars(module)[name]) for name in module.__all__)
+    yield "fastbp", fastbp
     for owner in (embed, fastbp.Network, fastbp.Trainer, fastbp.History, LRCurve):
         yield from functions_of(owner)
 

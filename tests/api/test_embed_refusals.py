@@ -66,6 +66,20 @@ def test_wrong_shapes_are_refused(call, name, shape, way):
     np.testing.assert_array_equal(trainer.net.arrays.parameters, before)
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_what_is_no_model_is_refused_in_one_line(call):
+    trainer = FLAT.trainer()
+    X = np.ones((1, 3))
+    arrays = [X] * (3 if call in ("gradients", "input_gradient") else 2)
+    for wrong in (trainer, trainer.net, None):
+        message = f"^model is a {type(wrong).__name__}, expected what trainer.compiled"
+        with pytest.raises(TypingError, match=message):
+            getattr(embed, call)(wrong, *arrays)
+    with pytest.raises(TypingError, match=r"^X is .*, expected a C-contiguous array of ") as error:
+        getattr(embed, call)(trainer.compiled(), [[1.0]], *arrays[1:])
+    assert "\n" not in str(error.value)
+
+
 @each_way
 def test_labels_for_another_loss_are_refused(way):
     model = model_of(FLAT)

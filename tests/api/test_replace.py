@@ -152,7 +152,7 @@ def test_what_replace_refuses():
     trainer = trained()
     for changes, error, message in (
         ({"batchsize": 3}, TypeError, "no argument 'batchsize': did you mean 'batch_size'"),
-        ({"zzz": 3}, TypeError, "no argument 'zzz': There are loss, optimizer"),
+        ({"zzz": 3}, TypeError, "no argument 'zzz': there are loss, optimizer"),
         ({"net": trainer.net}, TypeError, "replace keeps the network"),
         ({"batch_size": 0}, ValueError, "batch_size is 0"),
         ({"loss": "bce"}, ValueError, "bce"),

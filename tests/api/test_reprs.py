@@ -30,6 +30,7 @@ SPECS = {
     "fastbp.schedules.ExponentialDecay(gamma=0.5)": schedules.ExponentialDecay(0.5),
     "fastbp.schedules.InverseScaling(power=2.0)": schedules.InverseScaling(2),
     "fastbp.schedules.Cosine(updates=9)": schedules.Cosine(9),
+    "fastbp.schedules.Table(factors=(1.0, 0.5))": schedules.Table([1, 0.5]),
     "fastbp.schedules.OneCycle(updates=9, anneal_strategy='linear')": schedules.OneCycle(
         9, anneal_strategy="linear"
     ),
@@ -254,6 +255,31 @@ def test_a_curve_of_learning_rates_is_short():
     curve = trainer.find_lr([[1.0]], [1.0], start_lr=1e-3, end_lr=0.1, updates=5)
     expected = "<LRCurve: 5 updates, lr 0.001 to 0.1, suggestion 0.01>"
     assert repr(curve) == expected
+
+
+def test_a_table_of_many_factors_is_short():
+    table = schedules.Table.of(lambda t: 0.5**t, updates=9)
+    assert repr(table) == "<fastbp.schedules.Table: 9 factors, 1 to 0.00390625>"
+
+
+def test_a_callback_of_the_users_own_is_its_name():
+    class Print(fastbp.Callback):
+        """Of the user's own."""
+
+    assert repr(Print()) == "<callback Print>"
+
+
+def test_a_state_of_a_fit_is_a_line():
+    seen = []
+    net = fastbp.Network([1, 1], init="zeros")
+    trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.1), engine="numpy")
+    show = fastbp.LambdaCallback(
+        on_fit_begin=lambda state: seen.append(repr(state)),
+        on_epoch_end=lambda state: seen.append(repr(state)),
+    )
+    trainer.fit([[1.0]], [2.0], epochs=3, callbacks=[show])
+    assert seen[0] == "<FitState: epoch 0 of 3, 0 steps>"
+    assert seen[1].startswith("<FitState: epoch 1 of 3, 1 steps, loss 4, samples_per_second ")
 
 
 def test_a_history_is_a_dict():

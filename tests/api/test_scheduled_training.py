@@ -1,5 +1,6 @@
 """Training by a schedule is training with its learning rates and momenta, whichever way."""
 
+import copy
 import math
 
 import numpy as np
@@ -13,6 +14,7 @@ from fastbp.schedules import (
     Cosine,
     OneCycle,
     StepDecay,
+    Table,
     Warmup,
 )
 from support.cases import CASES, Case, each_engine
@@ -26,6 +28,8 @@ SCHEDULES = {
     "step": StepDecay(3, 0.5),
     "warm-up and cosine": Warmup(4, then=Cosine(8)),
     "one cycle": OneCycle(12),
+    "table": Table.of(lambda t: 1 / (1 + t % 5), 12),
+    "warm-up and table": Warmup(2, Table([0.5] * 9 + [0.125])),
 }
 OPTIMIZERS = {
     "SGD": fastbp.SGD(0.1, momentum=0.9),
@@ -206,3 +210,47 @@ def test_schedules_that_never_end_have_no_end():
     endless = trainer.replace(schedule=fastbp.schedules.Warmup(2))
     for _ in range(9):
         endless.step(X, y)
+
+
+@each_engine
+def test_a_table_goes_on_after_loading(engine, tmp_path):
+    schedule = Warmup(2, Table.of(lambda t: 0.9**t, 10))
+    X, y = CASE.batch()
+    whole, part = (scheduled_trainer(OPTIMIZERS["Adam"], schedule, engine) for _ in range(2))
+    whole.fit(X, y, epochs=12, shuffle=False)
+    part.fit(X, y, epochs=5, shuffle=False)
+    part.save(tmp_path / "part")
+    loaded = fastbp.Trainer.load(tmp_path / "part")
+    assert loaded.scheduled_lr == part.scheduled_lr
+    loaded.fit_batches([(X, y)], epochs=1)
+    for _ in range(2):
+        loaded.step(X, y)
+    loaded.fit(X, y, epochs=4, shuffle=False)
+    np.testing.assert_array_equal(flat_parameters(loaded.net), flat_parameters(whole.net))
+    with pytest.raises(ValueError, match="is for 12 updates"):
+        loaded.step(X, y)
+    longer = loaded.replace(schedule=Table([1.0] * 20))
+    assert longer.scheduled_lr == longer.lr
+
+
+@each_engine
+def test_a_table_goes_with_class_weights(engine):
+    net = fastbp.Network([3, 4, 2], output="softmax", seed=0)
+    trainers = [
+        fastbp.Trainer(
+            copy.copy(net),
+            loss="cross_entropy",
+            optimizer=fastbp.SGD(0.1),
+            class_weight="balanced",
+            schedule=schedule,
+            engine=engine,
+            seed=0,
+        )
+        for schedule in (Table([0.5] * 8), Constant())
+    ]
+    trainers[1].lr = 0.05
+    X, y = np.random.default_rng(0).normal(size=(8, 3)), np.array([0, 0, 0, 0, 0, 0, 1, 1])
+    for trainer in trainers:
+        trainer.fit(X, y, epochs=8)
+    first, second = (flat_parameters(trainer.net) for trainer in trainers)
+    np.testing.assert_array_equal(first, second)

@@ -359,9 +359,8 @@ def test_a_wrong_one_is_refused(own, error, message):
         with pytest.raises(error, match=message) as caught:
             fastbp.Network([3, 4, 4, 2], **options)
         if own in (two_arguments, failing):
-            assert re.search(
-                r"must be an njit function f\(z\) -> \(a, da/dz\)", *caught.value.__notes__
-            )
+            told = [str(caught.value), *getattr(caught.value, "__notes__", ())]
+            assert re.search(r"must be an njit .*f\(z\) -> \(a, da/dz\)", told[-1])
 
 
 @pytest.mark.parametrize("loss", [name for name in losses.LOSSES if name not in ANY])
@@ -369,7 +368,7 @@ def test_a_loss_that_needs_a_certain_output_refuses_it(loss):
     own = njit(lambda z: (z, 1.0))
     own.__name__ = losses.LOSSES[loss].outputs[0]  # which is not what it is
     net = fastbp.Network([3, 4, 2], output=own)
-    with pytest.raises(ValueError, match=f"loss '{loss}' does not go with output"):
+    with pytest.raises(ValueError, match=f"loss '{loss}' needs output=.*, and the network has"):
         fastbp.Trainer(net, loss=loss, optimizer=ADAM)
 
 

@@ -97,3 +97,23 @@ def test_warmup_takes_what_a_network_takes(dtype):
 def test_warmup_refuses_what_a_network_refuses(dtype, error):
     with pytest.raises(error, match=r"dtype is .*'float32', 'float64'"):
         fastbp.warmup(dtype)
+
+
+PLAIN = """
+import fastbp
+from fastbp.kernels.entry import run
+fastbp.warmup("float32", extended=False)
+print(run.code.cache_info().currsize)
+fastbp.warmup("float32")
+print(run.code.cache_info().currsize)
+"""
+
+
+@pytest.mark.process
+def test_warmup_leaves_out_what_was_not_asked_for():
+    assert processes.run(PLAIN) == "1\n2\n"
+
+
+def test_extended_is_a_flag():
+    with pytest.raises(TypeError, match="extended is 1"):
+        fastbp.warmup("float32", extended=1)

@@ -2,13 +2,17 @@
 
 import dataclasses
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from fastbp.common import literals, suggestions
 from fastbp.components import activations, initializers, losses, optimizers
 from fastbp.components.optimizers import SGD, Adam, AdamW, RMSprop
 from fastbp.kernels.base import codes
+from fastbp.model import network_checks
+from fastbp.training import setup
 
 TABLES = {
     "activation": (activations.lookup_hidden, activations.HIDDEN),
@@ -32,6 +36,56 @@ def test_an_unknown_name_lists_the_known_ones(argument):
     with pytest.raises(ValueError, match=f"{argument} is 'swoosh'") as error:
         lookup("swoosh")
     assert all(repr(name) in str(error.value) for name in table)
+
+
+MEANT = {
+    "activation": {
+        "swish": "silu",
+        "linear": "identity",
+        "ReLU": "relu",
+        "LeakyReLU": "leaky_relu",
+    },
+    "output": {"sigmoid ": "sigmoid", "Softmax": "softmax", "logistic": "sigmoid"},
+    "loss": {
+        "MSE": "mse",
+        "mean_squared_error": "mse",
+        "cross-entropy": "cross_entropy",
+        "CrossEntropyLoss": "cross_entropy",
+        "BCEWithLogitsLoss": "bce",
+        "binary_crossentropy": "bce",
+        "crossentrpy": "cross_entropy",
+    },
+    "init": {"xavier": "glorot_uniform", "kaiming_normal": "he_normal", "zero": "zeros"},
+}
+CASES = [(argument, *pair) for argument, names in MEANT.items() for pair in names.items()]
+
+
+@pytest.mark.parametrize(("argument", "name", "expected"), CASES)
+def test_an_unknown_name_is_told_which_one_was_meant(argument, name, expected):
+    message = f"^{argument} is '{name}', which is not known: did you mean '{expected}'. It must be"
+    with pytest.raises(ValueError, match=message):
+        TABLES[argument][0](name)
+
+
+def test_every_name_of_another_library_stands_for_one_that_is_known():
+    known = {name for _, table in TABLES.values() for name in table}
+    known |= {*network_checks.DTYPES, *setup.ENGINES}
+    assert set(suggestions.OTHERS.values()) <= known
+
+
+LITERALS = {
+    literals.ActivationName: activations.HIDDEN,
+    literals.OutputName: activations.ACTIVATIONS,
+    literals.LossName: losses.LOSSES,
+    literals.InitName: ("auto", *initializers.INITIALIZERS),
+    literals.DtypeName: network_checks.DTYPES,
+    literals.EngineName: setup.ENGINES,
+}
+
+
+@pytest.mark.parametrize("literal", LITERALS)
+def test_the_types_of_names_are_the_names(literal):
+    assert get_args(literal) == tuple(LITERALS[literal])
 
 
 @pytest.mark.parametrize("argument", TABLES)
@@ -68,6 +122,13 @@ SOME = {
     "poisson": ["identity", "softplus"],
 }
 """The losses that do not go with every hidden activation as output."""
+REMEDIES = {
+    ("cross_entropy", "sigmoid"): "use loss='bce'",
+    ("bce", "softmax"): (
+        "use loss='cross_entropy', or output='sigmoid' where a row may belong to several classes"
+    ),
+}
+"""Pairs in which the loss is to change, and not the output."""
 PAIRS = [(loss, output) for loss in losses.LOSSES for output in SOME.get(loss, activations.HIDDEN)]
 
 
@@ -78,12 +139,12 @@ def test_pairs_of_loss_and_output(loss, output):
     if (loss, output) in PAIRS:
         losses.check_pair(losses.lookup(loss), activations.lookup(output), 4)
         return
-    with pytest.raises(ValueError, match=f"loss '{loss}' .*output '{output}'") as error:
+    with pytest.raises(ValueError, match=f"loss '{loss}' .*output '{output}': ") as error:
         losses.check_pair(losses.lookup(loss), activations.lookup(output), 4)
-    message = str(error.value)
-    assert "mse with identity, sigmoid, tanh, relu, " in message
-    assert f" or {[*activations.HIDDEN][-1]}; squared_error with identity, " in message
-    assert "bce with sigmoid; cross_entropy with softmax" in message
+    needs = SOME.get(loss)
+    other = f"make the Network with output={needs[0]!r}" if needs else "use loss='cross_entropy'"
+    remedy = REMEDIES.get((loss, output), other)
+    assert str(error.value).endswith(f": {remedy}")
 
 
 # Optimizers

@@ -24,6 +24,7 @@ from fastbp.schedules import (
     InverseScaling,
     OneCycle,
     StepDecay,
+    Table,
     Warmup,
 )
 
@@ -48,6 +49,8 @@ OTHERS = {
     "every_step": StepDecay(1, 0.5),
     "shortest_cosine": Cosine(1),
     "shortest_cycle": OneCycle(2, pct_start=0.6),
+    "table": Table([0.5, 1.0, 0.0, 0.25]),
+    "warmup_table": Warmup(3, then=Table.of(lambda t: 0.9**t, updates=40)),
 }
 ALL = OF_TORCH | OTHERS
 ENDING = {case: spec for case, spec in ALL.items() if spec.total_updates is not None}
@@ -71,8 +74,7 @@ def values(schedule, updates):
 @pytest.mark.parametrize("start", [0, 3])
 @each
 def test_kernel_equals_its_twin(schedule, start):
-    encoded = np.full(start + kernels.N_SCHEDULE + 1, np.inf)
-    encoded[start:-1] = schedule.encoded()
+    encoded = np.concatenate([np.full(start, np.inf), schedule.encoded(), [np.inf]])
     for t in TIMES:
         actual = schedule_stage(encoded.ctypes.data, start, float(t))
         # Eight roundings of 1, which no value is above.
@@ -133,7 +135,9 @@ def test_total_updates():
 @each
 def test_cells_are_of_one_length_and_finite_but_for_momenta(schedule):
     encoded = schedule.encoded()
-    assert encoded.shape == (kernels.N_SCHEDULE,)
+    assert encoded.ndim == 1
+    is_table = encoded[kernels.CODE] == kernels.TABLE
+    assert len(encoded) - kernels.N_SCHEDULE == (encoded[kernels.COUNT] if is_table else 0)
     assert encoded.dtype == np.float64
     assert np.isfinite(encoded[: kernels.MOMENTUM]).all()
 

@@ -1,0 +1,125 @@
+"""Keyword arguments that a function does not have: refused with the one that was meant."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from . import suggestions
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+OF_OTHERS = {
+    "learning_rate": "lr",
+    "learning_rate_init": "lr",
+    "verbose": "progress",
+    "validation_split": "validation_fraction",
+    "eval_set": "validation_data",
+    "n_epochs": "epochs",
+    "num_epochs": "epochs",
+    "nb_epoch": "epochs",
+    "max_iter": "epochs",
+    "random_state": "seed",
+    "hidden": "sizes",
+    "hidden_layers": "sizes",
+    "hidden_sizes": "sizes",
+    "hidden_layer_sizes": "sizes",
+    "layers": "sizes",
+    "layer_sizes": "sizes",
+    "units": "sizes",
+    "activations": "activation",
+    "hidden_activation": "activation",
+    "output_activation": "output",
+    "out_activation": "output",
+    "kernel_initializer": "init",
+    "initializer": "init",
+    "criterion": "loss",
+    "loss_fn": "loss",
+    "solver": "optimizer",
+    "optim": "optimizer",
+    "device": "threads",
+    "n_jobs": "threads",
+    "num_threads": "threads",
+    "num_workers": "threads",
+    "backend": "engine",
+    "alpha": "l2",
+    "dropout_rate": "dropout",
+    "gradient_clip": "clip_norm",
+    "max_grad_norm": "clip_norm",
+    "clipnorm": "clip_norm",
+    "clipvalue": "clip_value",
+    "scheduler": "schedule",
+    "lr_scheduler": "schedule",
+    "weights": "sample_weight",
+    "class_weights": "class_weight",
+    "beta_1": "betas",
+    "beta_2": "betas",
+    "beta1": "betas",
+    "beta2": "betas",
+    "epsilon": "eps",
+    "rho": "alpha",
+    "decay": "weight_decay",
+}
+"""Arguments of torch, Keras and scikit-learn, and those of fastbp that stand for them."""
+
+EXAMPLES = {
+    "sizes": "[inputs, hidden, outputs], the units of all layers",
+    "betas": "betas=(0.9, 0.999)",
+    "lr": "lr=1e-3",
+    "validation_fraction": "validation_fraction=0.1",
+    "progress": "progress=False",
+}
+
+PLACES: dict[str, tuple[str, ...]] = {}
+"""The arguments of each call that is ``explained``."""
+
+ORDER = ("fastbp.Network", "fastbp.Trainer", "fastbp.Adam", "trainer.fit", "trainer.evaluate")
+"""Where an argument that belongs to another call is looked for."""
+
+
+def explained(call: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A decorator: keyword arguments that the function lacks raise a TypeError with the remedy.
+
+    call: what the user writes, such as "trainer.fit".
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        names = tuple(inspect.signature(function).parameters)
+        PLACES[call] = tuple(name for name in names if name != "self")
+
+        @wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            for name in kwargs:
+                if name not in names:
+                    raise TypeError(no_argument(call, name, PLACES[call]))
+            return function(*args, **kwargs)
+
+        return checked
+
+    return decorate
+
+
+def no_argument(call: str, name: str, own: tuple[str, ...]) -> str:
+    """The message for an argument that the call does not have. own: those that it has."""
+    known = OF_OTHERS.get(name, name)
+    return f"{call} has no argument {name!r}: " + (
+        _own(known, own)
+        or _elsewhere(known)
+        or _own(suggestions.meant(name, own), own)
+        or f"there are {', '.join(own)}"
+    )
+
+
+def _own(name: str | None, own: tuple[str, ...]) -> str | None:
+    return f"did you mean {name!r}? {EXAMPLES.get(name, '')}".rstrip() if name in own else None
+
+
+def _elsewhere(name: str) -> str | None:
+    place = next((place for place in ORDER if name in PLACES.get(place, ())), None)
+    if place is None:
+        return None
+    shown = EXAMPLES.get(name, f"{name}=...")
+    if place == "fastbp.Adam":
+        return f"{name} is an argument of the optimizer: optimizer=fastbp.Adam({shown})"
+    return f"{name} is an argument of {place}: {place}(..., {shown})"
