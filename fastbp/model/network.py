@@ -306,7 +306,7 @@ class Network(NetworkData, Guarded):
         limit = network_checks.as_threshold(threshold, self.output)
         return network_checks.as_classes(self.predict(X), self.output, limit)
 
-    def __getitem__(self, where: slice) -> Self:
+    def __getitem__(self, where: slice) -> "Network":
         """``net[:k]``: a network of the first k layers, with copies of their parameters.
 
         It has the scaling of inputs and the names of columns; ``net[:]`` has that of targets, too.

@@ -1,6 +1,6 @@
 """Parts of a network, which are networks of their own, and the comparison of two networks."""
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,8 +14,6 @@ from ..runtime.locking import exclusive
 if TYPE_CHECKING:
     from .network import Network
 
-N = TypeVar("N", bound="Network")
-
 
 def layer_number(layer: Any, count: int) -> int:
     """``layer`` as the number of one of ``count`` layers, from 1. ValueError, TypeError."""
@@ -28,19 +26,16 @@ def layer_number(layer: Any, count: int) -> int:
     return number
 
 
-def first_layers(net: N, where: Any) -> N:
+def first_layers(net: "Network", where: Any) -> "Network":
     """``net[:k]``."""
     k = _count(where, len(net.sizes) - 1)
-    spec, last = net.arrays.spec, k == len(net.sizes) - 1
-    if not last and (spec.normalized[k - 1] or spec.adds_inputs[k - 1]):
-        what = "is normalized" if spec.normalized[k - 1] else "adds its inputs"
+    if not _can_be_last(net, k):
+        what = "is normalized" if net.arrays.spec.normalized[k - 1] else "adds its inputs"
         raise ValueError(
             f"net[:{k}] would end with layer {k}, which {what}, as only hidden layers can: "
             f"net.predict(X, layer={k}) gives its activations"
         )
-    with exclusive(net.arrays.lock):
-        layers, scaled = net.arrays.layers()[:k], net.arrays.scaling
-    return _made(net, k, layers, scaled if last else Scaling(scaled.inputs))
+    return _part(net, k)
 
 
 def activations_of(net: "Network", layer: int, X: Any, out: Array | None) -> Array:
@@ -49,36 +44,43 @@ def activations_of(net: "Network", layer: int, X: Any, out: Array | None) -> Arr
     The last layer of a network can neither be normalized nor add its inputs. Where the layer does,
     one of identity follows it, which changes no bit of its activations but the sign of a zero.
     """
-    spec, k = net.arrays.spec, layer
-    if k == len(net.sizes) - 1:
+    if layer == len(net.sizes) - 1:
         return net.predict(X, out)
+    if _can_be_last(net, layer):
+        return _part(net, layer).predict(X, out)
+    units = net.sizes[layer]
+    identity = np.eye(units, dtype=net.dtype), np.zeros(units, net.dtype)
+    return _part(net, layer, identity).predict(X, out)
+
+
+def _can_be_last(net: "Network", k: int) -> bool:
+    spec = net.arrays.spec
+    return not (spec.normalized[k - 1] or spec.adds_inputs[k - 1])
+
+
+def _part(net: "Network", k: int, *further: arenas.Layer) -> "Network":
+    """A network of the first k layers of ``net``, and of further ones of identity."""
+    from .network import Network  # late: it imports this file
+
+    spec = net.arrays.spec
     with exclusive(net.arrays.lock):
-        layers, scaled = net.arrays.layers()[:k], Scaling(net.arrays.scaling.inputs)
-    if not (spec.normalized[k - 1] or spec.adds_inputs[k - 1]):
-        return _made(net, k, layers, scaled).predict(X, out)
-    units = net.sizes[k]
-    layers.append((np.eye(units, dtype=net.dtype), np.zeros(units, net.dtype)))
-    return _made(net, k, layers, scaled).predict(X, out)
-
-
-def _made(net: N, k: int, layers: list[arenas.Layer], scaled: Scaling) -> N:
-    """A network of these layers: the first k of ``net``, and perhaps one of identity."""
-    sizes = [*net.sizes[: k + 1], *net.sizes[k : k + 1] * (len(layers) - k)]
-    names = zip(net.activations[:k], net.custom_activations, strict=False)
-    kinds = [function or name for name, function in names] + ["identity"] * (len(layers) - k)
-    hidden = len(layers) - 1
-    part = type(net).blank(
-        sizes,
+        layers, scaled = [*net.arrays.layers()[:k], *further], net.arrays.scaling
+    names = zip(net.activations, net.custom_activations, strict=True)
+    kinds = [function or name for name, function in names][:k] + ["identity"] * len(further)
+    hidden = len(kinds) - 1
+    part = Network.blank(
+        [*net.sizes[: k + 1], *net.sizes[k : k + 1] * len(further)],
         kinds[:-1],
         kinds[-1],
         seed=net.seed,
         dtype=net.dtype,
-        layer_norm=any(net.arrays.spec.normalized[:hidden]),
-        residual=any(net.arrays.spec.adds_inputs[:hidden]),
+        layer_norm=any(spec.normalized[:hidden]),
+        residual=any(spec.adds_inputs[:hidden]),
     )
     part.arrays.write_layers(layers)
-    if scaled.any:
-        part.arrays.set_scaling(scaled)
+    kept = scaled if k == len(net.sizes) - 1 else Scaling(scaled.inputs)
+    if kept.any:
+        part.arrays.set_scaling(kept)
     part.keep_names(net.feature_names_in)
     return part
 

@@ -292,7 +292,7 @@ def test_outputs_that_are_nan_have_no_class(output, units):
     weights = [np.full((1, 4), 1e300), np.repeat([[1.0], [-1.0], [1.0], [-1.0]], units, axis=1)]
     net.set_parameters(weights, net.biases)
     assert len(net.predict_classes(X[:1])) == 1
-    with pytest.raises(ValueError, match="the outputs of row 1 are .*nan.* no class"):
+    with pytest.raises(ValueError, match=r"the outputs of row 1 are .*nan.* no class"):
         net.predict_classes(X)
 
 
