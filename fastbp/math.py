@@ -32,20 +32,24 @@ from numba import types
 from numba.core.errors import TypingError
 from numba.extending import overload
 
-from .kernels.primitives import scalar_math
+from .kernels.base.flags import FLAGS
 
 __all__ = ["exp", "tanh"]
 
 
-def _compiled(function: Callable[..., Any], single: Any, double: Any) -> None:
-    """Let njit code that calls ``function`` run ``single`` for float32, else ``double``."""
+def _compiled(function: Callable[..., Any]) -> None:
+    """Let njit code that calls ``function`` run the ones of scalar_math.py of its name."""
 
-    @overload(function, jit_options=scalar_math.OPTIONS)
+    @overload(function, jit_options={**FLAGS, "forceinline": True})
     def choose(x):  # type: ignore[no-untyped-def]
+        from .kernels.primitives import scalar_math  # late: rare
+
         if not isinstance(x, types.Number | types.Boolean) or isinstance(x, types.Complex):
             raise TypingError(f"x is {x}, expected one real number: call it for each of an array")
         if x == types.float32:
+            single = getattr(scalar_math, f"{function.__name__}32")
             return lambda x: single(x)  # noqa: PLW0108 - overload wants a function
+        double = getattr(scalar_math, f"{function.__name__}64")
         return lambda x: double(np.float64(x))
 
 
@@ -75,5 +79,5 @@ def _in_python(function: Callable[..., Any], x: Any) -> Any:
     return value if type(x) is np.float32 else float(value)
 
 
-_compiled(exp, scalar_math.exp32, scalar_math.exp64)
-_compiled(tanh, scalar_math.tanh32, scalar_math.tanh64)
+_compiled(exp)
+_compiled(tanh)

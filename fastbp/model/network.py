@@ -21,7 +21,7 @@ from ..kernels.tables import arenas, layout
 from ..runtime import fast_path, threads
 from ..runtime.arrays import Dataset, raise_status
 from ..runtime.locking import exclusive
-from . import network_checks, network_parts
+from . import network_checks
 from .network_arrays import NetworkArrays, initial_layers
 from .network_data import NetworkData, read_only
 
@@ -279,6 +279,8 @@ class Network(NetworkData, Guarded):
 
         """
         if layer is not None:
+            from . import network_parts
+
             k = network_parts.layer_number(layer, len(self._sizes) - 1)
             return network_parts.activations_of(self, k, X, out)
         p = self.fast_outputs(X, out)
@@ -317,6 +319,8 @@ class Network(NetworkData, Guarded):
         >>> fastbp.Network([4, 8, 2, 8, 4], activation="tanh", seed=0)[:2]
         fastbp.Network([4, 8, 2], activation='tanh', output='tanh', seed=0)  # 58 parameters
         """
+        from . import network_parts
+
         return network_parts.first_layers(self, where)
 
     def allclose(self, other: "Network", rtol: float = 1e-5, atol: float = 1e-8) -> bool:
@@ -330,6 +334,8 @@ class Network(NetworkData, Guarded):
         >>> net.allclose(fastbp.Network([4, 8, 3], seed=0))
         True
         """
+        from . import network_parts
+
         return network_parts.allclose(self, other, rtol, atol)
 
     def save(self, path: str | os.PathLike[str]) -> None:

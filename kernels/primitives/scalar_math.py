@@ -14,10 +14,8 @@ from numba.extending import intrinsic
 from ..base.flags import FLAGS
 from ..ir.llvm_ir import I32, I64, ir_call
 
-OPTIONS = {**FLAGS, "forceinline": True}
-"""How these functions are compiled: into the user's, with a division that cannot raise."""
-
-inlined_scalar = njit(**OPTIONS)
+inlined_scalar = njit(forceinline=True, **FLAGS)
+"""A function that LLVM inlines into the user's, with a division that cannot raise."""
 
 
 @intrinsic

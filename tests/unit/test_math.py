@@ -10,6 +10,7 @@ from numba.core.errors import TypingError
 import fastbp
 from fastbp.components import user_functions
 from fastbp.kernels.base import jit
+from support import processes
 
 ULP = {("exp", "float32"): 1.03, ("exp", "float64"): 1.5}
 ULP |= {("tanh", "float32"): 2.5, ("tanh", "float64"): 2.0}
@@ -121,3 +122,20 @@ def test_integers_become_float64_and_arrays_are_refused(name):
     assert call(True) == call(1)
     with pytest.raises(TypingError, match="expected one real number"):
         call(np.ones(2))
+
+
+@pytest.mark.process
+def test_what_they_compile_is_imported_when_it_is_called_in_compiled_code():
+    program = """
+import sys, fastbp
+from numba import njit
+assert "fastbp.kernels.primitives.scalar_math" not in sys.modules
+assert "fastbp.model.network_parts" not in sys.modules
+
+@njit
+def call(x):
+    return fastbp.math.exp(x)
+
+print(call(0.0))
+"""
+    assert processes.run(program) == "1.0\n"
