@@ -21,7 +21,7 @@ the machine    show_config, warmup
 Examples in docstrings assume ``import numpy as np`` and ``import fastbp``.
 """
 
-from . import embed, schedules
+from . import embed, math, schedules  # noqa: F401 - math is no name for import *
 from .callbacks.base import Callback, FitState, LambdaCallback, StopTraining
 from .callbacks.history import History
 from .callbacks.loggers import CSVLogger, TimeLimit

@@ -189,3 +189,27 @@ def step_from(model: Model, X: Array, dloss_dp: Array) -> bool:
 
     """
     return _call(embed_calls.step_from, model, X, dloss_dp)  # type: ignore[no-any-return]
+
+
+@embed_calls.COPY.here
+def copy(a: Model, b: Model, tau: float = 1.0) -> None:
+    """Move the parameters of b's network towards those of a's: b = (1 - tau) b + tau a.
+
+    With tau 1 they become equal to the bit. Nothing else is copied: b keeps its moments, its number
+    of updates and its learning rate. It is how a target network follows (Lillicrap et al., 2016).
+
+    Raises:
+        ValueError: the networks have other sizes, another layer_norm or another scaling; tau is not
+            in [0, 1]. Nothing has changed.
+        TypingError: the networks have other dtypes; an argument is of another type.
+
+    >>> nets = [fastbp.Network([3, 8, 2], seed=seed) for seed in (0, 1)]
+    >>> optimizer = fastbp.SGD(lr=0.1)
+    >>> a, b = (fastbp.Trainer(net, loss="mse", optimizer=optimizer).compiled() for net in nets)
+    >>> fastbp.embed.copy(a, b, tau=0.01)
+    >>> fastbp.embed.copy(a, b)
+    >>> nets[1].allclose(nets[0], rtol=0, atol=0)
+    True
+
+    """
+    _call(embed_calls.copy, a, b, tau)

@@ -73,6 +73,11 @@ def load(
     True
 
     """
+    return read(path, verify, functions)
+
+
+def read(path: str | os.PathLike[str], verify: bool, functions: Functions | None) -> Network:
+    """``load``, for a caller that the user calls: a warning is about the user's line."""
     if functions is not None and not isinstance(functions, Mapping):
         raise TypeError(
             f"functions is a {type(functions).__name__}, expected a dict of functions by name"
@@ -86,7 +91,7 @@ def load(
         caution.warn(
             f"{os.fspath(path)!r} is a checkpoint: this is its network, without the trainer, which "
             "fastbp.Trainer.load loads, too",
-            stacklevel=2,
+            stacklevel=3,
         )
     return net
 

@@ -1,7 +1,7 @@
 """The network: layer sizes, activations, and the parameters."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Self
 
@@ -241,12 +241,14 @@ class Network(NetworkData, Guarded):
         biases: Sequence[Any],
         gains: Sequence[Any] | None = None,
         shifts: Sequence[Any] | None = None,
+        layers: Sequence[int] | None = None,
     ) -> None:
         """Copy in weights, (n_in, n_out) for each layer, and biases, (n_out,) for each layer.
 
         A network with layer_norm takes gains and shifts, too, (n_out,) for each hidden layer; None
-        keeps them. A trainer keeps its moments. ValueError or TypeError, with nothing changed,
-        where a count, shape or dtype does not fit or a value is not finite.
+        keeps them. layers: the numbers of the layers that are given, from 1 as in ``summary``; the
+        others stay; None for all. A trainer keeps its moments. ValueError or TypeError, with
+        nothing changed, where a count, shape or dtype does not fit or a value is not finite.
 
         >>> net = fastbp.Network([2, 1])
         >>> net.set_parameters(weights=[[[2.0], [3.0]]], biases=[[1.0]])
@@ -254,10 +256,10 @@ class Network(NetworkData, Guarded):
         [[6.]]
         """
         is_new = not (self._is_trained or self.arrays.scaling.any)
-        self.arrays.set_parameters(weights, biases, gains, shifts)
+        self.arrays.set_parameters(weights, biases, gains, shifts, layers)
         self._given = self.arrays.checksum() if is_new else None
 
-    def predict(self, X: Any, out: Array | None = None) -> Array:
+    def predict(self, X: Any, out: Array | None = None, layer: int | None = None) -> Array:
         """Outputs (n, n_out) of the rows of X (n, n_in); safe from many threads at once.
 
         While another thread trains, an update may be visible in some parameters only. For one
@@ -267,9 +269,11 @@ class Network(NetworkData, Guarded):
         Args:
             X: numbers of any real dtype, order and strides; tables and files as for ``fit``.
             out: array to fill and return, (n, n_out), C-contiguous, of the network's dtype.
+            layer: k for the activations (n, sizes[k]) of layer k, from 1 as in ``summary``, in
+                place of the outputs. Parameters are copied in each call: ``net[:k]`` copies once.
 
         Raises:
-            ValueError, TypeError: X or out is not as above, its columns have other names than
+            ValueError, TypeError: an argument is not as above, its columns have other names than
                 ``feature_names_in``, or X holds NaN or Inf, in which case out may be partly
                 written.
 
@@ -277,8 +281,65 @@ class Network(NetworkData, Guarded):
         (100, 2)
 
         """
+        if layer is not None:
+            from . import network_parts
+
+            k = network_parts.layer_number(layer, len(self._sizes) - 1)
+            return network_parts.activations_of(self, k, X, out)
         p = self.fast_outputs(X, out)
         return self._checked_outputs(X, out) if p is None else p
+
+    def predict_classes(self, X: Any, threshold: float = 0.5) -> Array:
+        """The classes of the rows of X, int64: what ``accuracy`` compares with y.
+
+        Softmax outputs give (n,), the number of the largest one, the first of equal ones. Sigmoid
+        outputs give 1 where p >= threshold, else 0: (n, n_out), or (n,) for one output.
+
+        Raises:
+            ValueError: the outputs are neither; a threshold other than 0.5 for softmax outputs, of
+                which the largest wins; an output is NaN.
+            ValueError, TypeError: as ``predict``; threshold is no number in (0, 1).
+
+        >>> net = fastbp.Network([1, 1], output="sigmoid")
+        >>> net.set_parameters(weights=[[[1.0]]], biases=[[0.0]])
+        >>> net.predict_classes([[-1.0], [1.0], [2.0]])
+        array([0, 1, 1])
+        >>> net.predict_classes([[-1.0], [1.0], [2.0]], threshold=0.8)
+        array([0, 0, 1])
+
+        """
+        limit = network_checks.as_threshold(threshold, self.output)
+        return network_checks.as_classes(self.predict(X), self.output, limit)
+
+    def __getitem__(self, where: slice) -> "Network":
+        """``net[:k]``: a network of the first k layers, with copies of their parameters.
+
+        It has the scaling of inputs and the names of columns; ``net[:]`` has that of targets, too.
+        ``net[:-1]`` has all layers but the last. TypeError for an index. ValueError for another
+        slice, and where layer k is a hidden one that is normalized or adds its inputs, which the
+        last layer of a network cannot: ``predict(X, layer=k)`` gives its activations.
+
+        >>> fastbp.Network([4, 8, 2, 8, 4], activation="tanh", seed=0)[:2]
+        fastbp.Network([4, 8, 2], activation='tanh', output='tanh', seed=0)  # 58 parameters
+        """
+        from . import network_parts
+
+        return network_parts.first_layers(self, where)
+
+    def allclose(self, other: "Network", rtol: float = 1e-5, atol: float = 1e-8) -> bool:
+        """Whether ``other`` has the same layers, and parameters and scaling as close as given.
+
+        Numbers a and b are close where abs(a - b) <= atol + rtol abs(b), as in ``numpy.allclose``:
+        NaN never. Activations of your own must be the same functions. dtypes and names of columns
+        are not compared. TypeError where ``other`` is no Network.
+
+        >>> net = fastbp.Network([4, 8, 3], seed=0)
+        >>> net.allclose(fastbp.Network([4, 8, 3], seed=0))
+        True
+        """
+        from . import network_parts
+
+        return network_parts.allclose(self, other, rtol, atol)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a file, from which ``fastbp.load`` makes it again.
@@ -302,6 +363,22 @@ class Network(NetworkData, Guarded):
         from . import model_io
 
         model_io.save(self, path)
+
+    @staticmethod
+    def load(
+        path: str | os.PathLike[str],
+        verify: bool = True,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> "Network":
+        """``fastbp.load``: the network of a file, with the same arguments and errors.
+
+        >>> fastbp.Network([3, 2], seed=1).save("model.safetensors")
+        >>> fastbp.Network.load("model.safetensors")
+        fastbp.Network([3, 2], seed=1)  # 8 parameters
+        """
+        from . import model_io
+
+        return model_io.read(path, verify, functions)
 
     def to_torch(self) -> Any:
         """A torch.nn.Sequential, on the CPU, that predicts the same, with copies of all parameters.

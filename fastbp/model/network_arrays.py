@@ -20,7 +20,7 @@ from ..runtime.arrays import TrainingArrays
 from ..runtime.compiled_engine import Inference
 from ..runtime.locking import exclusive, new_lock
 from .folding import folded
-from .network_checks import as_parameters
+from .network_checks import as_layers, as_parameters
 
 _NOTHING = np.empty(0)
 
@@ -115,31 +115,43 @@ class NetworkArrays:
         biases: Sequence[Any],
         gains: Sequence[Any] | None,
         shifts: Sequence[Any] | None,
+        numbers: Sequence[int] | None = None,
     ) -> None:
-        """``Network.set_parameters``."""
+        """``Network.set_parameters``; numbers: its ``layers``."""
+        count = len(self.spec.sizes) - 1
+        chosen = list(range(count)) if numbers is None else as_layers(numbers, count)
         shapes = list(pairwise(self.spec.sizes))
         of_units = [shape[1:] for shape in shapes]
-        normalized = of_units[:-1] if self.spec.layer_norm else []
-        columns = [
-            as_parameters(weights, shapes, self.dtype, "weights", "layer"),
-            as_parameters(biases, of_units, self.dtype, "biases", "layer"),
-            self.part(2) if gains is None else self._norms(gains, normalized, "gains"),
-            self.part(3) if shifts is None else self._norms(shifts, normalized, "shifts"),
-        ]
-        layers = [
-            tuple(column[i] for column in columns if i < len(column)) for i in range(len(shapes))
+        normalized = [i for i in chosen if self.spec.normalized[i]]
+        parts = [
+            (chosen, self._checked(weights, [shapes[i] for i in chosen], "weights")),
+            (chosen, self._checked(biases, [of_units[i] for i in chosen], "biases")),
+            (normalized, self._norms(gains, [of_units[i] for i in normalized], "gains")),
+            (normalized, self._norms(shifts, [of_units[i] for i in normalized], "shifts")),
         ]
         with exclusive(self.lock):
+            layers = [list(layer) for layer in self.layers()]
+            for part, (places, arrays) in enumerate(parts):
+                for i, array in zip(places, arrays, strict=False):
+                    layers[i][part] = array
             self.parameters.fill(0)  # padding, too: 0 times a delta that was infinite is NaN
-            arenas.write_layers(self.plan, self.parameters, layers)
+            arenas.write_layers(self.plan, self.parameters, map(tuple, layers))
+
+    def _checked(
+        self, arrays: Any, shapes: Sequence[tuple[int, ...]], name: str, layer: str = "layer"
+    ) -> list[Array]:
+        return as_parameters(arrays, shapes, self.dtype, name, layer)
 
     def _norms(self, arrays: Any, shapes: Sequence[tuple[int, ...]], name: str) -> list[Array]:
+        """Checked gains or shifts; [] where none are given, which keeps what there is."""
+        if arrays is None:
+            return []
         if not self.spec.layer_norm:
             raise ValueError(
                 f"{name} are given, but the layers are not normalized: make the Network with "
                 "layer_norm=True, or leave them out"
             )
-        return as_parameters(arrays, shapes, self.dtype, name, "hidden layer")
+        return self._checked(arrays, shapes, name, "hidden layer")
 
     def set_scaling(self, wanted: Scaling, keeps_function: bool = False) -> None:
         """Scale like this from now on; trainers follow. ValueError where one of them cannot.

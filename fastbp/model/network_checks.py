@@ -1,6 +1,6 @@
 """Checks of the arguments of a Network, and of arrays for it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,49 @@ def check_options(spec: layout.PlanSpec) -> None:
             f"residual is True, but in sizes {sizes} no hidden layer is as wide as the layer "
             "before: make some equal, or leave residual out"
         )
+
+
+def as_threshold(threshold: Any, output: str) -> float:
+    """``threshold`` of classes; ValueError unless the outputs are those of classes."""
+    if output not in ("softmax", "sigmoid"):
+        raise ValueError(
+            f"the outputs are {output!r}, which are no probabilities of classes: make the Network "
+            "with output='softmax' or 'sigmoid', or take the outputs of predict"
+        )
+    limit = checks.between_zero_and_one(threshold, "threshold")
+    if output == "softmax" and limit != 0.5:
+        raise ValueError(
+            f"threshold is {limit}, but of softmax outputs the largest wins, whatever it is: leave "
+            "it out, or compare the outputs of predict yourself"
+        )
+    return limit
+
+
+def as_classes(p: Array, output: str, limit: float) -> Array:
+    """The classes of outputs p, as ``Network.predict_classes`` returns them; no NaN has one."""
+    if np.isnan(p).any():
+        row = int(np.isnan(p).any(axis=1).argmax())
+        raise ValueError(
+            f"the outputs of row {row} are {p[row]}, which have no class: bring parameters back by "
+            "set_parameters under which they are finite"
+        )
+    if output == "softmax":
+        return np.asarray(p.argmax(axis=1), np.int64)
+    classes = (p >= limit).astype(np.int64)
+    return classes[:, 0] if classes.shape[1] == 1 else classes
+
+
+def as_layers(layers: Any, count: int) -> list[int]:
+    """The numbers of layers, from 1, as indices from 0. ValueError or TypeError."""
+    if isinstance(layers, str | bytes) or not isinstance(layers, Iterable):
+        raise TypeError(
+            f"layers is {layers!r}, of type {type(layers).__name__}, expected numbers of layers, "
+            "such as [1, 2]"
+        )
+    numbers = [checks.integer(one, f"layers[{i}]", 1) for i, one in enumerate(layers)]
+    if any(number > count for number in numbers) or len(set(numbers)) < len(numbers):
+        raise ValueError(f"layers is {numbers}, expected different numbers from 1 to {count}")
+    return [number - 1 for number in numbers]
 
 
 def as_parameters(

@@ -2,6 +2,11 @@
 
 from typing import Any, NamedTuple, NoReturn
 
+from numba import types
+from numba.core.errors import TypingError
+from numba.core.typing.typeof import Purpose
+from numba.extending import typeof_impl
+
 from ..common.types import Array, Floats, Ints
 from ..kernels.base import codes
 from ..kernels.entry import embed_server
@@ -35,3 +40,15 @@ class Model(NamedTuple):
             "a compiled model holds addresses of its trainer's memory and cannot be copied or "
             "pickled: copy the trainer, and call compiled() of the copy"
         )
+
+
+@typeof_impl.register(Model)  # type: ignore[untyped-decorator]
+def _type_of(model: Model, context: Any) -> Any:
+    """The type that Numba gives a named tuple. It would freeze the arrays of a global one."""
+    if context.purpose is Purpose.constant:
+        raise TypingError(
+            "a compiled model is a global, or a variable of an enclosing function: pass it as an "
+            "argument: globals are frozen when a function is compiled"
+        )
+    parts = [typeof_impl(part, context) for part in model]
+    return types.BaseTuple.from_types(parts, Model)

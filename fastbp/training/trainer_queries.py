@@ -35,6 +35,11 @@ class TrainerQueries(Guarded):
         return self._core.optimizer
 
     @property
+    def updates(self) -> int:
+        """The number of updates made so far, by which schedules count; ``embed`` counts, too."""
+        return self._core.updates
+
+    @property
     def batch_size(self) -> int:
         """Rows of an update."""
         return self._core.batch_size

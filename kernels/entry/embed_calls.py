@@ -29,6 +29,7 @@ from .embed_types import (
     check_out,
     check_targets,
     element,
+    refuse_type,
 )
 
 F = TypeVar("F")
@@ -68,6 +69,11 @@ class Operation:
         y = next((given[name] for name in self.arrays if name not in ("X", "out")), nothing)
         return [given["X"], y, given.get("out", nothing)]
 
+    def parameters(self) -> list[Parameter]:
+        """Those of the call, for Python's rules of arguments."""
+        names = ("model", *self.arrays)
+        return [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+
     def type_of(self, args: Any, kws: Any, pysig: Any) -> Any:
         """The signature of a call with these types."""
         bound = pysig.bind(*args, **kws).args
@@ -81,10 +87,8 @@ class Operation:
 
     def lower(self, context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
         """Emit a call."""
-        model, *kinds = sig.args
-        inner = RESULT(model.types[0], *self.slots(kinds, types.none))
-        values = [builder.extract_value(args[0], 0), *self.slots(args[1:], None)]
-        outcome = emit(context, builder, inner, values, I64(self.task), model.types[1].dtype)
+        kinds, values, dtype = self.words(builder, sig.args, args)
+        outcome = emit(context, builder, RESULT(*kinds), values, I64(self.task), dtype)
         status, value = (builder.extract_value(outcome, i) for i in range(2))
         for refused, message in (_COMMON | self.refusals).items():
             with builder.if_then(builder.icmp_signed("==", status, I64(refused)), likely=False):
@@ -94,6 +98,13 @@ class Operation:
         if self.result == types.boolean:
             return builder.icmp_signed("==", status, I64(OK))
         return context.get_dummy_value()
+
+    def words(self, builder: Any, kinds: Any, args: Any) -> tuple[list[Any], list[Any], Any]:
+        """Types and values of handle, X, y and out, and the type of a number among them."""
+        model, *rest = kinds
+        types_ = [model.types[0], *self.slots(rest, types.none)]
+        values = [builder.extract_value(args[0], 0), *self.slots(args[1:], None)]
+        return types_, values, model.types[1].dtype
 
     def __post_init__(self) -> None:
         lower_builtin(self, types.VarArg(types.Any))(self.lower)
@@ -106,8 +117,7 @@ class Operation:
 
     def _template(self) -> type:
         operation = self
-        names = ("model", *self.arrays)
-        pysig = Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names])
+        pysig = Signature(self.parameters())
 
         class Template(AbstractTemplate):  # type: ignore[misc]
             key = operation
@@ -116,6 +126,29 @@ class Operation:
                 return operation.type_of(args, kws, pysig)
 
         return Template
+
+
+class _Copy(Operation):
+    """``embed.copy(a, b, tau)``: the handle of a stands in the place of X, tau in that of y."""
+
+    def parameters(self) -> list[Parameter]:
+        a, b, tau = (Parameter(n, Parameter.POSITIONAL_OR_KEYWORD) for n in ("a", "b", "tau"))
+        return [a, b, tau.replace(default=1.0)]
+
+    def type_of(self, args: Any, kws: Any, pysig: Any) -> Any:
+        a, b, *share = map(types.unliteral, pysig.bind(*args, **kws).args)
+        check_model(a, "a")
+        check_model(b, "b")
+        if a.types[1].dtype != b.types[1].dtype:
+            refuse_type("b", f"of {b.types[1].dtype}", f"a model of {a.types[1].dtype}, as a is")
+        if share and not isinstance(share[0], types.Integer | types.Float):
+            refuse_type("tau", share[0], "a number in [0, 1]")
+        return signature(self.result, a, b, types.float64).replace(pysig=pysig)
+
+    def words(self, builder: Any, kinds: Any, args: Any) -> tuple[list[Any], list[Any], Any]:
+        source, target = (builder.extract_value(model, 0) for model in args[:2])
+        handles = [kinds[1].types[0], kinds[0].types[0]]
+        return [*handles, kinds[2], types.none], [target, source, args[2], None], types.float64
 
 
 def _check_predict(dtype: Any, y: Any, out: Any) -> None:
@@ -177,6 +210,18 @@ STEP_FROM = Operation(
     types.boolean,
     {BAD_Y: _FLAT.format("dloss_dp", "outputs", "output")},
 )
+COPY = _Copy(
+    embed_server.COPY,
+    (),
+    _check_predict,
+    types.none,
+    {
+        BAD_X: "the networks of a and b have other sizes or another layer_norm, expected the same",
+        BAD_Y: "tau is not in [0, 1]",
+        BAD_OUT: "the networks of a and b scale differently, and only parameters would be copied: "
+        "give b's network the scaling of a's by set_scaling first",
+    },
+)
 
 # The same from Python
 
@@ -209,6 +254,12 @@ def input_gradient(model, X, v, out):
 def step_from(model, X, dloss_dp):
     """One update by the gradient of a custom loss by the outputs; whether it was made."""
     return STEP_FROM(model, X, dloss_dp)
+
+
+@entry
+def copy(a, b, tau):
+    """The parameters of b become (1 - tau) b + tau a."""
+    COPY(a, b, tau)
 
 
 # For ``Trainer.step`` and ``Network.predict``, which have checked the types.

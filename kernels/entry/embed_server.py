@@ -40,6 +40,7 @@ from ..primitives.gather import (
 from ..primitives.shuffle import GOLDEN
 from ..tables import job_table as J
 from ..tables import layout as P
+from .embed_copy import mix, same_layers, same_scaling
 
 # Elements of a model handle. The first three keep their places in every version.
 (
@@ -89,6 +90,10 @@ for y its rows. Other arrays are C-contiguous and of the element type, or int64 
 
 TRAIN_IF_SERIAL = 100
 """A task beside those of job_table.py: TRAIN, but REFUSED where more threads would pay."""
+
+COPY = 101
+"""A task beside those of job_table.py: move the parameters of the model whose handle is in the
+place of X to those of REQUEST_HANDLE, by the share, a float64, in the place of y."""
 
 OK, REFUSED, NO_MODEL, BAD_X, BAD_Y, BAD_OUT, SHARED_OUT = range(7)
 """Statuses of a request. REFUSED: a value of X or y is invalid, or the loss is not finite; nothing
@@ -332,15 +337,39 @@ def _train(request, handle, plan, rows, inputs):
     return OK
 
 
+@kernel
+def _copy(request, handle, plan):
+    """Serve a COPY. BAD_X: other layers. BAD_Y: no share. BAD_OUT: another scaling."""
+    if request[REQUEST_X + _ROWS] < FIRST_SLOT:
+        return NO_MODEL
+    source = typed_pointer_at(request[REQUEST_X], types.int64)
+    if source[HERE] != request[REQUEST_X] or source[STAMP] != handle[STAMP]:
+        return NO_MODEL
+    plan_of_source = plan_at(source[TRAINING + J.PLAN])
+    if not same_layers(plan, plan_of_source):
+        return BAD_X
+    if not same_scaling(plan, plan_of_source, handle[ITEMSIZE]):
+        return BAD_OUT
+    share = get(pointer_to(request[REQUEST_Y], types.float64), 0)
+    if not 0.0 <= share <= 1.0:
+        return BAD_Y
+    arenas = source[TRAINING + J.PARAMS], handle[TRAINING + J.PARAMS]
+    mix(arenas[0], arenas[1], plan[0, P.PARAMETERS], handle[ITEMSIZE], share)
+    return OK
+
+
 def _serve(place):
     """Serve the request, int64 (REQUEST,), at an address, and set its status.
 
     Returns the mean loss of the rows (for FROM_OUTPUT and INPUT_GRADIENT the mean of sum p
-    dLoss/dp), 0 for INFER, and NaN where the status is not OK.
+    dLoss/dp), 0 for INFER and COPY, and NaN where the status is not OK.
     """
     request = typed_pointer_at(place, types.int64)
     handle = typed_pointer_at(request[REQUEST_HANDLE], types.int64)
     plan = plan_at(handle[TRAINING + J.PLAN])
+    if request[REQUEST_TASK] == COPY:
+        request[REQUEST_STATUS] = _copy(request, handle, plan)
+        return 0.0
     inputs = plan[1, P.INPUTS]
     rows = _rows_of_x(request, inputs)
     status = _check(request, handle, plan, rows, inputs)

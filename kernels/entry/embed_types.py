@@ -20,13 +20,13 @@ def refuse_type(name: str, kind: Any, expected: str) -> None:
     raise TypingError(f"{name} is {kind}, expected {expected}")
 
 
-def check_model(model: Any) -> None:
+def check_model(model: Any, name: str = "model") -> None:
     """Refuse what ``trainer.compiled()`` did not return."""
     known = isinstance(model, types.BaseNamedTuple) and tuple(model.fields) == FIELDS
     # The emitted code reads the handle before it can check it.
     known = known and is_array(model.types[0], types.int64, 1)
     if not (known and any(is_array(model.types[1], element(size), 1) for size in (4, 8))):
-        refuse_type("model", model, "what trainer.compiled() returns")
+        refuse_type(name, model, "what trainer.compiled() returns")
 
 
 def is_array(kind: Any, dtype: Any, most: int) -> bool:

@@ -63,9 +63,13 @@ ARGUMENTS = {
     "apply_gradients": (fastbp.Trainer.apply_gradients, "self gradients"),
     "evaluate": (fastbp.Trainer.evaluate, "self X y sample_weight averaged metrics"),
     "Trainer.predict": (fastbp.Trainer.predict, "self X out averaged"),
-    "Network.predict": (fastbp.Network.predict, "self X out"),
+    "Network.predict": (fastbp.Network.predict, "self X out layer"),
+    "predict_classes": (fastbp.Network.predict_classes, "self X threshold"),
+    "allclose": (fastbp.Network.allclose, "self other rtol atol"),
     "load": (fastbp.load, "path verify functions"),
-    "set_parameters": (fastbp.Network.set_parameters, "self weights biases gains shifts"),
+    "Network.load": (fastbp.Network.load, "path verify functions"),
+    "set_parameters": (fastbp.Network.set_parameters, "self weights biases gains shifts layers"),
+    "embed.copy": (fastbp.embed.copy, "a b tau"),
 }
 
 

@@ -88,6 +88,8 @@ NAMES = (
     "numba.core.registry.CPUDispatcher",
     "numba.core.types.StarArgTuple",
     "numba.core.types.BaseNamedTuple",
+    "numba.core.types.BaseTuple.from_types",
+    "numba.core.typing.typeof.Purpose.constant",
 )
 
 
