@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..common import checks
 from ..common.call_repr import as_call
+from ..storage import atomic
 from .base import Callback, FitState, StopTraining
 
 
@@ -42,7 +43,8 @@ class CSVLogger(Callback):
 
     def on_fit_begin(self, state: FitState) -> None:
         """Open the file, and write the earlier epochs of a resumed fit."""
-        self._file = self._path.open("w", newline="", encoding="utf-8")
+        place = atomic.in_a_folder(self._path)
+        self._file = place.open("w", newline="", encoding="utf-8")
         if state.epoch:
             state.history.write_csv(self._file)
             self._file.flush()

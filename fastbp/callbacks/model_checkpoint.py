@@ -1,6 +1,7 @@
 """The callback that writes checkpoints."""
 
 import os
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,9 @@ from ..storage import atomic
 from ..storage.tree_codec import get
 from .base import Callback, FitState
 from .monitors import Monitor
+
+TEMPLATE = re.compile(r"\{(epoch|batch|loss|accuracy|val_\w+)\b[^{}]*\}")
+"""A place for a value in the name of a file, as other libraries fill in for each epoch."""
 
 
 class ModelCheckpoint(Callback):
@@ -61,7 +65,7 @@ class ModelCheckpoint(Callback):
         save_best_only: bool = False,
         mode: str = "auto",
     ) -> None:
-        self._path = self._target = Path(path)
+        self._path = self._target = _one_file(path)
         self._every_epochs = checks.count(every_epochs, "every_epochs")
         if every_updates is not None:
             self.step_interval = checks.count(every_updates, "every_updates")
@@ -168,3 +172,15 @@ def _check_updates(state: FitState) -> None:
             f"every_updates is given, but optimizer {optimizer!r} makes none by batches: give "
             "every_epochs, which counts its iterations"
         )
+
+
+def _one_file(path: str | os.PathLike[str]) -> Path:
+    file = Path(path)
+    place = TEMPLATE.search(str(file))
+    if place is not None:
+        raise ValueError(
+            f"path is {str(file)!r}, expected the name of one file, in which {place[0]} stands as "
+            "it is: name the newest file, and pass keep=n for the last n, with the number of "
+            "updates in their names"
+        )
+    return file

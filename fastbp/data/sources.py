@@ -85,7 +85,7 @@ def as_stored(data: Any, name: str) -> Stored | None:
     kind = type(data)
     if isinstance(data, IN_MEMORY) or not hasattr(kind, "__getitem__") or package_of(kind):
         return None
-    if any(hasattr(kind, way) for way in SHARES_MEMORY):
+    if any(hasattr(kind, way) for way in (*SHARES_MEMORY, "tocsr")):  # as_array refuses sparse ones
         return None
     with suppress(Exception):  # TypeError of what has no buffer; an object may raise anything
         memoryview(data)

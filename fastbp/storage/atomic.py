@@ -2,8 +2,9 @@
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,8 +21,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     ``path`` is the old file or the new one, complete, even after a crash of the machine: the new
     one lies in the same folder until it is on the disk. If the block raises, nothing has changed.
     What killed processes left unfinished in the folder is removed first. A link is followed.
-    Permissions are those of any new file. OSError where the folder does not exist, or ``path`` is
-    something else than a file.
+    An old file's permissions stay. OSError where the folder does not exist, or ``path`` is no file.
     """
     place = target(path)
     unfinished.remove_orphans(place.parent)
@@ -31,6 +31,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
+            with suppress(OSError):  # no old file, or a file system without permissions
+                partial.chmod(stat.S_IMODE(place.stat().st_mode))
             partial.replace(place)
     except OSError as error:  # of a disk that is full or read-only: it names the unfinished file
         error.add_note(f"{str(place)!r} was to be written, and is as it was before")
@@ -40,6 +42,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 def target(path: str | os.PathLike[str]) -> Path:
     """The path to replace, links followed. OSError as ``replacing`` raises it."""
+    place = in_a_folder(path)
+    if place.exists() and not place.is_file():
+        raise OSError(f"path is {str(place)!r}, which is a device or a pipe, expected a file")
+    return place
+
+
+def in_a_folder(path: str | os.PathLike[str]) -> Path:
+    """The path, links followed. OSError where its folder is missing, or where it is a folder."""
     place = Path(os.path.realpath(path))
     folder = place.parent
     if not folder.is_dir():
@@ -48,8 +58,6 @@ def target(path: str | os.PathLike[str]) -> Path:
         )
     if place.is_dir():
         raise IsADirectoryError(f"path is {str(place)!r}, which is a folder: name a file in it")
-    if place.exists() and not place.is_file():
-        raise OSError(f"path is {str(place)!r}, which is a device or a pipe, expected a file")
     return place
 
 

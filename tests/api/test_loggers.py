@@ -62,8 +62,10 @@ def test_a_log_begins_anew_with_each_fit(tmp_path):
 
 def test_a_log_that_cannot_be_written_is_an_error_before_fit_begins(tmp_path):
     trainer = small_trainer()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*none': make it first"):
         trainer.fit(*CASE.batch(), callbacks=[CSVLogger(tmp_path / "none" / "log.csv")])
+    with pytest.raises(IsADirectoryError, match="which is a folder: name a file in it"):
+        trainer.fit(*CASE.batch(), callbacks=[CSVLogger(tmp_path)])
     assert core(trainer).epoch == 0
 
 

@@ -181,6 +181,16 @@ def test_permissions_are_those_of_any_new_file(mask, tmp_path):
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o666 & ~mask
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+@pytest.mark.parametrize("mode", [0o600, 0o664])
+def test_a_file_that_is_replaced_keeps_its_permissions(mode, tmp_path):
+    path = tmp_path / "a"
+    path.touch()
+    path.chmod(mode)
+    model_file.write(path, "model", {}, {})
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
 def test_it_is_on_the_disk_before_it_takes_the_place_of_another(path, monkeypatch):
     events, sync, replace = [], os.fsync, os.replace
 

@@ -231,6 +231,16 @@ def test_copies_where_there_are_no_links(tmp_path, monkeypatch):
     assert made == [2, 3]
 
 
+@pytest.mark.parametrize("name", ["run-{epoch:02d}", "{val_loss:.2f}.safetensors", "{epoch}/run"])
+def test_a_name_with_places_for_values_is_refused(name):
+    with pytest.raises(ValueError, match=r"path is .*one file.*keep=n"):
+        fastbp.ModelCheckpoint(name)
+
+
+def test_other_braces_are_part_of_a_name():
+    assert "'run{1}{epochs}'" in repr(fastbp.ModelCheckpoint("run{1}{epochs}"))
+
+
 def test_a_path_that_is_a_folder_is_refused_before_fit_begins(tmp_path):
     trainer = new_trainer(PLAIN)
     with pytest.raises(IsADirectoryError, match=r"which is a folder: name a file in it"):
