@@ -67,7 +67,6 @@ def softmax(z, a, units, padded):
 
 @kernel
 def _log_sum_exp(z, units):
-    """The largest z of each row, and the logarithm of the sum of exp(z - largest)."""
     n_lanes = lanes(z)
     top = load(z, 0)
     for i in range(n_lanes, units * n_lanes, n_lanes):
@@ -79,7 +78,7 @@ def _log_sum_exp(z, units):
         for i in range(start * n_lanes, min(units, start + _PART) * n_lanes, n_lanes):
             part = part + exp(load(z, i) - top)
         total = total + part
-    return top, log(total)
+    return top + log(total)
 
 
 @kernel
@@ -101,7 +100,7 @@ def _smoothed(t, smooth):
 @kernel
 def _cross_entropy(z, p, y, labels, delta, units, scale, smooth):
     n_lanes = lanes(z)
-    top, log_total = _log_sum_exp(z, units)
+    level = _log_sum_exp(z, units)
     mass = splat(z, 1.0) if labels else _sum(y, units)
     if smooth is not None:
         mass = mass * smooth[0] + smooth[1] * units
@@ -110,7 +109,7 @@ def _cross_entropy(z, p, y, labels, delta, units, scale, smooth):
         part = splat(z, 0.0)
         for unit in range(start, min(units, start + _PART)):
             t = _smoothed(_target(y, unit * n_lanes, labels, unit), smooth)
-            part = fma(t, log_total - (load(z, unit * n_lanes) - top), part)
+            part = fma(t, level - load(z, unit * n_lanes), part)
         loss = loss + part
     for unit in range(units):
         t = _smoothed(_target(y, unit * n_lanes, labels, unit), smooth)
