@@ -24,7 +24,8 @@ class LBFGS(Optimizer):
 
     ``fit`` makes up to ``epochs`` iterations, each on all rows. It ends earlier where the line
     search finds no lower loss. History has the loss after each iteration. The trainer's
-    ``batch_size`` bounds memory and changes nothing else. ``step`` raises ValueError.
+    ``batch_size`` bounds memory and changes nothing else. Each ``fit`` begins without the pairs of
+    an earlier one: 20 fits of one epoch find less than one of 20. ``step`` raises ValueError.
 
     Args:
         history: pairs of steps and changes of the gradient that approximate the Hessian, >= 1.

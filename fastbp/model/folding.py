@@ -38,11 +38,11 @@ def folded(
         _check_last(spec)
         units = [scaling.of_outputs(one, spec.sizes[-1]) for one in (before, after)]
         new = _last(found[-1], *units)
-        reaches = (
+        old_reach, new_reach = (
             _reach(layer) * factor + np.abs(shift)
             for layer, (factor, shift) in zip((found[-1], new), units, strict=True)
         )
-        _check_reach(*reaches, layers[0][0].dtype)
+        _check_reach(old_reach, new_reach, layers[0][0].dtype)
         found[-1] = new
     return found
 
