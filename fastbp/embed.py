@@ -44,15 +44,15 @@ LR = 0
 """Index in ``model.hyper`` of the learning rate of the next update; it can be set."""
 
 
-def _call(operation: Any, model: Any, *arrays: Any) -> Any:
+def _call(operation: Any, model: Any, *arrays: Any, name: str = "model") -> Any:
     """Call from Python; a wrong type is told in one line, and not in Numba's page of them."""
     try:
         return operation(model, *arrays)
     except TypingError as error:
         if not isinstance(model, Model):
             said = (
-                f"model is a {type(model).__name__}, expected what trainer.compiled() returns: "
-                "model = trainer.compiled()"
+                f"{name} is a {type(model).__name__}, expected what trainer.compiled() returns: "
+                f"{name} = trainer.compiled()"
             )
         else:
             found = re.search(r"TypingError: (.*)|(Cannot determine Numba type of .*)", str(error))
@@ -212,4 +212,4 @@ def copy(a: Model, b: Model, tau: float = 1.0) -> None:
     True
 
     """
-    _call(embed_calls.copy, a, b, tau)
+    _call(embed_calls.copy, a, b, tau, name="a")

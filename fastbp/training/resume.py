@@ -166,7 +166,7 @@ def check_mean_weight(point: ResumePoint | None, found: float) -> None:
     if known is not None and not math.isclose(known, found, rel_tol=1e-9):
         raise ValueError(
             f"the weights of the rows have the mean {found:g}, and had {known:g} when the fit "
-            "began: resume with the same sample_weight and class_weight"
+            "began: it cannot be loaded, resume with the same sample_weight and class_weight"
         )
 
 

@@ -70,6 +70,7 @@ def test_each_schedule_is_kept(schedule, tmp_path):
         "InverseScaling": lambda kind: kind(0.7),
         "Warmup": lambda kind: kind(5, OneCycle(80), 0.1),
         "Constant": lambda kind: kind(),
+        "Table": lambda kind: kind([1.0, 0.5, 0.25]),
     }[schedule](SCHEDULES[schedule])
     trainer = THREE_CLASSES.trainer("float32", optimizer=fastbp.Adam(), schedule=made)
     assert core(saved(trainer, tmp_path)).options.schedule == made
