@@ -13,7 +13,7 @@ from ..data.tables import as_inputs, as_row_weights, as_targets
 from ..runtime.arrays import Dataset
 from .core import TrainerCore
 from .row_order import RowOrder
-from .validation import check_fraction, check_some_weight, check_values, hold_out
+from .validation import check_fraction, check_some_weight, check_values, hold_out, known_shares
 
 Names: TypeAlias = tuple[str, str, str]
 
@@ -122,7 +122,16 @@ def as_validation(core: TrainerCore, given: Any) -> Dataset | None:
     data = as_dataset(core, given[0], given[1], weights, names, takes_mean=True)
     check_some_weight(data.weights, names[2])
     check_values(data, core.arrays)
+    _check_some_known(core, data)
     return data
+
+
+def _check_some_known(core: TrainerCore, data: Dataset) -> None:
+    if core.loss.ignores_nan and data.y is not None and not known_shares(data.y).any():
+        raise ValueError(
+            f"{data.names[1]} is NaN in every row that validates, expected a known target: hold "
+            "out other rows"
+        )
 
 
 def as_held_out(core: TrainerCore, order: RowOrder, given: Any, fraction: Any) -> Dataset | None:
@@ -134,4 +143,5 @@ def as_held_out(core: TrainerCore, order: RowOrder, given: Any, fraction: Any) -
         return held_out
     fraction = check_fraction(fraction, given, order.data.rows)
     order.chosen, held_out = hold_out(order.data, fraction, core.seed, core.arrays)
+    _check_some_known(core, held_out)
     return held_out

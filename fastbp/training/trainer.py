@@ -149,7 +149,8 @@ class Trainer(TrainerState, TrainerSteps):
     def lr(self) -> float:
         """The learning rate, which a schedule multiplies; can be set to a finite number above 0.
 
-        One that is set before ``fit(resume=path)`` counts, and not the one in the file.
+        Another one that is set before ``fit(resume=path)`` counts, and not the one in the file. To
+        set the one that the trainer was made with, pass ``fit(resume=path, lr=...)``.
         """
         return self._core.lr
 

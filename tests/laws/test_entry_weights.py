@@ -291,3 +291,19 @@ def test_other_losses_need_every_target():
         case = replace(MANY, loss=loss, output=output)
         with pytest.raises(ValueError, match=f"ignore_nan is True, but loss '{loss}'"):
             case.trainer(ignore_nan=True)
+
+
+@pytest.mark.parametrize("held_out", ["validation_data", "validation_fraction"])
+def test_rows_that_validate_need_a_known_target(held_out):
+    """Before the first epoch: nothing has changed."""
+    trainer = MANY.trainer(ignore_nan=True)
+    X, y = MANY.batch()
+    nothing = np.full_like(y, np.nan, dtype=np.float64)
+    data, how = {
+        "validation_data": (y, (X, nothing)),
+        "validation_fraction": (nothing, 0.5),
+    }[held_out]
+    before = trainer.net.weights[0].copy()
+    with pytest.raises(ValueError, match="is NaN in every row that validates"):
+        trainer.fit(X, data, **{held_out: how})
+    assert np.array_equal(trainer.net.weights[0], before)
