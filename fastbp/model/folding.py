@@ -32,7 +32,7 @@ def folded(
     if not _equal(before.inputs, after.inputs):
         _check_first(spec)
         new = _first(found[0], before.inputs, after.inputs)
-        _check_reach(_reach(found[0]), _reach(new), layers[0][0].dtype)
+        _check_reach("X", _reach(found[0]), _reach(new), layers[0][0].dtype)
         found[0] = new
     if not _equal(before.targets, after.targets):
         _check_last(spec)
@@ -42,7 +42,7 @@ def folded(
             _reach(layer) * factor + np.abs(shift)
             for layer, (factor, shift) in zip((found[-1], new), units, strict=True)
         )
-        _check_reach(old_reach, new_reach, layers[0][0].dtype)
+        _check_reach("y", old_reach, new_reach, layers[0][0].dtype)
         found[-1] = new
     return found
 
@@ -53,13 +53,13 @@ def _equal(one: Units | None, other: Units | None) -> bool:
     return np.array_equal(one.mean, other.mean) and np.array_equal(one.scale, other.scale)
 
 
-def _check_reach(before: Floats, after: Floats, dtype: np.dtype[Any]) -> None:
+def _check_reach(name: str, before: Floats, after: Floats, dtype: np.dtype[Any]) -> None:
     """before, after: how large the numbers are that add up to what each unit computes."""
     if after.max() * np.finfo(dtype).eps > MOST_ERROR * before.max() > 0:
         raise ValueError(
-            "the network is trained, and the new means or scales are so far from the present ones "
-            f"that {dtype} cannot hold what the network computes: look for outliers and constant "
-            f"columns in the data; {REMEDY}"
+            f"the network is trained, and the means or scales of {name} are so far from the "
+            f"present ones that {dtype} cannot hold what the network computes: look for outliers "
+            f"and constant columns in {name}; {REMEDY}"
         )
 
 

@@ -100,7 +100,7 @@ import hashlib
 from fastbp.kernels.base import code_stamp, front_end, width
 from fastbp.kernels.entry import embed_server
 module = front_end.module_of("serve", embed_server._serve, embed_server._SIGNATURE)
-print(width.BITS, code_stamp.module_stamp(), hashlib.sha256(module.as_bitcode()).hexdigest())
+print(width.BITS, code_stamp.module_stamp(), hashlib.sha256(str(module).encode()).hexdigest())
 """
 
 
