@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from ..kernels.base import caution
 from .base import Callback, FitState
 
 
@@ -21,13 +22,8 @@ def bar_for(progress: bool | str) -> "Bar | None":
 
 
 def _is_watched() -> bool:
-    """Whether stderr is a terminal or a notebook; hosts put all kinds of objects there."""
-    if "ipykernel" in sys.modules:
-        return True
-    try:
-        return bool(sys.stderr.isatty())
-    except Exception:  # noqa: BLE001 - whatever a host's object raises: closed, without isatty
-        return False
+    """Whether stderr is a terminal or a notebook."""
+    return "ipykernel" in sys.modules or caution.is_terminal()
 
 
 class Bar(Callback):

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from . import suggestions
+
 
 class Guarded:
     """The base of a class whose instances take no attribute that would change nothing.
@@ -36,11 +38,9 @@ class Guarded:
 
     @classmethod
     def _unknown(cls, name: str) -> str:
-        import difflib  # late: rare
-
         settable = [key for key, one in vars(cls).items() if getattr(one, "fset", None)]
-        near = difflib.get_close_matches(name, [*settable, *cls._remedies], 1)
-        meant = f", did you mean {near[0]!r}? For" if near else "; for"
+        near = suggestions.meant(name, [*settable, *cls._remedies])
+        meant = f", did you mean {near!r}? For" if near else "; for"
         return (
             f"there is no such attribute{meant} values of your own derive a class from "
             f"{cls.__name__}, or keep them beside it"

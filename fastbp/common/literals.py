@@ -15,20 +15,7 @@ ActivationName: TypeAlias = Literal[
     "selu",
     "mish",
 ]
-OutputName: TypeAlias = Literal[
-    "identity",
-    "sigmoid",
-    "tanh",
-    "relu",
-    "leaky_relu",
-    "elu",
-    "softplus",
-    "silu",
-    "gelu",
-    "selu",
-    "mish",
-    "softmax",
-]
+OutputName: TypeAlias = Literal[ActivationName, "softmax"]
 LossName: TypeAlias = Literal[
     "mse",
     "squared_error",

@@ -1,10 +1,19 @@
-"""Warnings that never end a computation because stderr cannot be written to.
+"""What is said on stderr, where that may be anything.
 
-A daemon has closed it, and a host with windows may have put anything in its place: Python's own
+A daemon has closed it, and a host with windows may have put any object in its place. Python's own
 ``warnings.warn`` lets most of what these raise through.
 """
 
+import sys
 import warnings
+
+
+def is_terminal() -> bool:
+    """Whether stderr is a terminal."""
+    try:
+        return bool(sys.stderr.isatty())
+    except Exception:  # noqa: BLE001 - whatever the object raises: closed, None, without isatty
+        return False
 
 
 def warn(message: str, category: type[Warning] = UserWarning, stacklevel: int = 1) -> None:

@@ -54,13 +54,12 @@ def _c_function(symbol: str, callee: Any) -> Any:
     """A module with a C function that calls a function of Numba's."""
     context = cpu_target.target_context
     convention = context.call_conv
-    arguments = [context.get_value_type(kind) for kind in callee.argtypes]
+    result, *arguments = map(context.get_value_type, (callee.restype, *callee.argtypes))
     module = ir.Module(symbol)
-    kind = ir.FunctionType(context.get_value_type(callee.restype), arguments)
-    function = ir.Function(module, kind, symbol)
+    function = ir.Function(module, ir.FunctionType(result, arguments), symbol)
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    kind = convention.get_function_type(callee.restype, callee.argtypes)
-    inner = cgutils.get_or_insert_function(module, kind, callee.llvm_func_name)
+    inner_type = convention.get_function_type(callee.restype, callee.argtypes)
+    inner = cgutils.get_or_insert_function(module, inner_type, callee.llvm_func_name)
     _, value = convention.call_function(
         builder, inner, callee.restype, callee.argtypes, function.args
     )

@@ -2,12 +2,14 @@
 
 import sys
 
+from . import caution
+
 _said: list[str] = []
 
 
 def compiling(seconds: str) -> None:
     """Say, once a process and to a terminal only, that kernels compile, and for how long."""
-    if _said or not _is_terminal():
+    if _said or not caution.is_terminal():
         return
     _said.append(seconds)
     try:
@@ -18,10 +20,3 @@ def compiling(seconds: str) -> None:
         sys.stderr.flush()
     except Exception:  # noqa: BLE001 - whatever the object in the place of stderr raises
         return
-
-
-def _is_terminal() -> bool:
-    try:
-        return bool(sys.stderr.isatty())
-    except Exception:  # noqa: BLE001 - it may be None, or anything
-        return False

@@ -175,4 +175,18 @@ RUNTIME = (
         "if False:",
         "tests/runtime/test_fallback.py::test_a_cache_in_another_folder_is_not_used",
     ),
+    Break(
+        "a_fork_waits_for_regions_too_late",
+        "fastbp/runtime/pool.py",
+        "before=forks.wait, after_in_parent=forks.go_on, after_in_child=_begin",
+        "after_in_child=_threads.cache_clear",
+        "tests/runtime/test_forks.py::test_a_process_goes_on_that_is_forked_from_one",
+    ),
+    Break(
+        "cached_code_is_for_its_owner_alone",
+        "kernels/base/cache_folder.py",
+        'with unfinished.open("xb") as file:',
+        'with os.fdopen(os.open(unfinished, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:',
+        "tests/runtime/test_cache.py::test_others_may_read_what_is_cached",
+    ),
 )

@@ -345,3 +345,13 @@ def test_a_damaged_cache_is_made_anew(tmp_path, kind, length):
         path.write_bytes(path.read_bytes()[:length])
     assert copy.run().values == whole.values
     assert copy.run().hits == LOADED
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_others_may_read_what_is_cached(tmp_path):
+    """An image is built by root, and run by another user."""
+    path = tmp_path / "f.code"
+    (tmp_path / "plain").touch()
+    cache_folder.write(path, b"code")
+    assert path.read_bytes() == b"code"
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
