@@ -26,7 +26,7 @@ RUNTIME = (
         "fastbp/runtime/threads.py",
         "        numba.set_num_threads(before)\n",
         "        pass\n",
-        "tests/runtime/test_threads.py::test_the_users_setting_is_as_before_after_each_call",
+        "tests/runtime/test_threads.py::test_a_region_has_its_number_of_threads_and_leaves_the_users",
     ),
     Break(
         "a_chunk_grows_without_limit",

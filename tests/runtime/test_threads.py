@@ -349,3 +349,24 @@ def is_free(lock):
     """Whether another thread could have it."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(lambda: lock.acquire(timeout=1) and lock.release() is None).result()
+
+
+FEWER = """
+import numba
+from fastbp.runtime import threads
+seen = []
+def region():
+    seen.append(numba.get_num_threads())
+    raise LookupError
+for count in (1, 2, 3):
+    try:
+        threads.run_exclusive(count, region)
+    except LookupError:
+        seen.append(numba.get_num_threads())
+print(seen)
+"""
+
+
+@pytest.mark.process
+def test_a_region_has_its_number_of_threads_and_leaves_the_users():
+    assert processes.run(FEWER, NUMBA_NUM_THREADS="3") == "[1, 3, 2, 3, 3, 3]\n"
