@@ -362,7 +362,7 @@ STAGES = (
         "kernels/entry/embed_copy.py",
         "(1.0 - share) * get(target, i) + share",
         "share * get(target, i) + (1.0 - share)",
-        "tests/api/test_embed_copy.py::test_it_moves_by_tau[Python-plain-float32]",
+        "tests/api/test_embed_copy.py::test_it_moves_by_tau[plain-float32-Python]",
     ),
     Break(
         "scales_of_outputs_are_not_compared",
