@@ -20,7 +20,7 @@ from ..data.scaling import Scaling
 from ..data.sources import IN_MEMORY
 from ..data.tables import Table, as_input_parts, as_inputs
 from ..kernels.tables import arenas, layout
-from ..runtime import fast_path, threads
+from ..runtime import fast_path
 from ..runtime.arrays import Dataset, raise_status
 from ..runtime.locking import exclusive
 from . import network_checks
@@ -411,22 +411,27 @@ class Network(NetworkData, Guarded):
     def _fill(self, x: Table, out: Array) -> Array:
         """Fill a checked ``out`` with the outputs of its rows."""
         if not self.fast_fill(x, out):
+            path = self._fast_path or self._make_fast_path()
             data, inference = Dataset(x), self.arrays.inference
-            status = inference.run(threads.maximum("auto"), data, out=np.asarray(out))
+            status = inference.run(path.limit, data, out=np.asarray(out))
             raise_status(status, data, inference.arrays)
         return out
 
     def fast_fill(self, x: Table, out: Array) -> bool:
         """Fill a checked ``out`` by the fast path, for fastbp itself; whether it has."""
-        _, header, code, _memory = self._fast_path or self._make_fast_path()
-        return code(header, x.descriptor, np.asarray(out))
+        path = self._fast_path or self._make_fast_path()
+        return len(x.array) <= path.most_rows and path.table_code(
+            path.header, x.descriptor, np.asarray(out)
+        )
 
     def fast_outputs(self, X: Any, out: Array | None) -> Array | None:
         """``predict`` by the fast path, for fastbp itself; None where X or out must be checked."""
         if type(X) is not ndarray or X.dtype is not self._dtype or not X.flags.carray:
             return None
-        code, header, _, _memory = self._fast_path or self._make_fast_path()
+        header, code, _, most_rows, _, _ = self._fast_path or self._make_fast_path()
         try:
+            if len(X) > most_rows:
+                return None
             if out is None:
                 out = empty((len(X), self._sizes[-1]), self._dtype)
             elif type(out) is not ndarray:

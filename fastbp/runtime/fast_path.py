@@ -7,7 +7,7 @@ values. What it refuses takes the checked path, which raises the errors. All giv
 
 import math
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ..common.types import Array, Floats
 from ..data.tables import address
@@ -20,12 +20,23 @@ from .model_handle import inference_handle
 
 Descriptor: TypeAlias = tuple[int, ...]
 
-Prediction: TypeAlias = tuple[
-    Callable[[int, Array, Array], bool], int, Callable[[int, Descriptor, Array], bool], object
-]
-"""(code, address of a header, code for tables, owner of the header's memory). code(header, X, out)
-fills out (rows, outputs) with the outputs of X, an array or the descriptor of a table, and returns
-whether it has. Safe from many threads at once."""
+
+class Prediction(NamedTuple):
+    """The fast path of a network. Safe from many threads at once."""
+
+    header: int
+    """The address of a header."""
+    code: Callable[[int, Array, Array], bool]
+    """code(header, X, out) fills out (rows, outputs) with the outputs of X; whether it has."""
+    table_code: Callable[[int, Descriptor, Array], bool]
+    """The same for the descriptor of a table in place of X."""
+    most_rows: int
+    """More rows are refused."""
+    limit: int
+    """The most threads of a prediction of more rows: those of "auto", which takes 2 us to find."""
+    memory: object
+    """The owner of the header's memory."""
+
 
 Step: TypeAlias = tuple[
     Callable[[int, Array, Array], float],
@@ -40,14 +51,15 @@ of y stands the address of the weights of the rows, or 0."""
 
 def prediction(arrays: TrainingArrays, n_parameters: int) -> Prediction:
     """The fast path of a network, for rows that one thread predicts in one chunk."""
-    rows = threads.max_single_thread_rows(threads.maximum("auto"), 2.0 * n_parameters)
+    limit = threads.maximum("auto")
+    rows = threads.max_single_thread_rows(limit, 2.0 * n_parameters)
     rows = min(rows, chunking.first_rows(arrays.spec))
     if rows == 0:
-        return _no_prediction, 0, _no_prediction, None
+        return Prediction(0, _no_prediction, _no_prediction, 0, limit, None)
     header = inference_handle(arrays, rows, compiled_engine.inference_plan(arrays.spec, rows, 1))
     itemsize = arrays.parameters.itemsize
     codes = embed_calls.fast_predict(itemsize), embed_calls.table_predict(itemsize)
-    return codes[0], address(header.array), codes[1], header
+    return Prediction(address(header.array), *codes, rows, limit, header)
 
 
 def step(model: Model) -> Step:

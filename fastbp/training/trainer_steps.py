@@ -10,7 +10,7 @@ from numpy import ndarray
 from ..runtime import fast_path
 from ..runtime.arrays import Dataset
 from . import learned_names
-from .datasets import as_step
+from .datasets import as_dataset, as_step
 from .gradients import as_gradients
 from .trainer_queries import TrainerQueries
 
@@ -87,7 +87,8 @@ class TrainerSteps(TrainerQueries):
         return loss
 
     def _step_checked(self, X: Any, y: Any, sample_weight: Any) -> float:
-        core, data = self._core, as_step(self._core, X, y, sample_weight)
+        core, read = self._core, as_dataset if type(X) is ndarray else as_step
+        data = read(core, X, y, sample_weight)
         loss = self._fast_update(data)
         if loss != loss:  # NaN: refused
             return core.step(data)

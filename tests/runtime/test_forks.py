@@ -183,7 +183,7 @@ def locks_and_slots():
     net = trainer_in_thirds(LARGE).net
     X = np.zeros((1, 40), np.float32)
     net.predict(X)
-    *_, header = fast_path(net)
+    header = fast_path(net).memory
     first, slots = embed_server.FIRST_SLOT + embed_server.BUSY, header.array[embed_server.SLOTS]
     every = slice(first, first + slots * embed_server.SLOT_STRIDE, embed_server.SLOT_STRIDE)
     held, done = threading.Event(), []

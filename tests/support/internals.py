@@ -36,5 +36,5 @@ def checked_step(trainer, X, y, sample_weight=None):
 
 
 def fast_path(net):
-    """(code, address of a header, code for tables, the header) of ``net.predict``."""
+    """The fast path of ``net.predict``."""
     return net._fast_path
