@@ -7,7 +7,7 @@
 >>> p = net.predict(X)
 
 =============  ==================================================================================
-make           Network, load, from_torch
+make           Network, Ensemble, load, from_torch
 train          Trainer (fit, step, fit_batches, evaluate, find_lr, save), History
 optimizers     SGD, Adam, AdamW, RMSprop, Adagrad, NAdam, RAdam, LBFGS
 losses         names such as "mse", "bce", "cross_entropy"; Huber, Quantile; your own
@@ -32,6 +32,7 @@ from .components.lbfgs import LBFGS
 from .components.losses import Huber, Quantile
 from .components.optimizers import *  # noqa: F403 - those of its __all__
 from .config import show_config
+from .model.ensemble import Ensemble
 from .model.model_io import from_torch, load
 from .model.network import Network
 from .moved import attribute as __getattr__  # noqa: F401 - of names that no longer are here
@@ -48,6 +49,7 @@ __all__ = [
     "CSVLogger",
     "Callback",
     "EarlyStopping",
+    "Ensemble",
     "FitState",
     "History",
     "Huber",

@@ -78,10 +78,7 @@ def load(
 
 def read(path: str | os.PathLike[str], verify: bool, functions: Functions | None) -> Network:
     """``load``, for a caller that the user calls: a warning is about the user's line."""
-    if functions is not None and not isinstance(functions, Mapping):
-        raise TypeError(
-            f"functions is a {type(functions).__name__}, expected a dict of functions by name"
-        )
+    check_functions(functions)
     kind, meta, found = model_file.read_parts(path, TENSORS_OF_NETWORK, verify)
     with model_file.naming(path):
         if kind == "checkpoint":
@@ -94,6 +91,14 @@ def read(path: str | os.PathLike[str], verify: bool, functions: Functions | None
             stacklevel=3,
         )
     return net
+
+
+def check_functions(functions: Any) -> None:
+    """TypeError where ``functions`` is neither None nor a dict."""
+    if functions is not None and not isinstance(functions, Mapping):
+        raise TypeError(
+            f"functions is a {type(functions).__name__}, expected a dict of functions by name"
+        )
 
 
 def _of_checkpoint(

@@ -401,15 +401,15 @@ class Network(NetworkData, Guarded):
         if type(X) in IN_MEMORY:
             x = as_inputs(X, self._sizes[0])
             out = network_checks.as_out(out, x, self._sizes[-1], self._dtype)
-            return self._fill(x, out)
+            return self.fill(x, out)
         whole, parts = as_input_parts(X, self._sizes[0], "X", self.feature_names_in)
         out = network_checks.as_out(out, whole, self._sizes[-1], self._dtype)
         for x in parts:
-            self._fill(x, out if len(x.array) == len(out) else out[x.first :][: len(x.array)])
+            self.fill(x, out if len(x.array) == len(out) else out[x.first :][: len(x.array)])
         return out
 
-    def _fill(self, x: Table, out: Array) -> Array:
-        """Fill a checked ``out`` with the outputs of its rows."""
+    def fill(self, x: Table, out: Array) -> Array:
+        """Fill a checked ``out`` with the outputs of checked rows, for fastbp itself."""
         if not self.fast_fill(x, out):
             path = self._fast_path or self._make_fast_path()
             data, inference = Dataset(x), self.arrays.inference

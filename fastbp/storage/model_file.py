@@ -3,7 +3,7 @@
 The metadata of the file are strings:
 
     format   "fastbp"
-    kind     "model" or "checkpoint"
+    kind     "model", "checkpoint" or "ensemble"
     version  of the format: "1"
     fastbp   everything that is not a tensor, as JSON
     sha256   a hash of the other metadata as JSON; of name, dtype and shape of every tensor; and of
@@ -30,7 +30,11 @@ from . import atomic, safetensors_format
 
 FORMAT = "fastbp"
 VERSION = 1
-KINDS = {"model": "fastbp.load", "checkpoint": "fastbp.Trainer.load"}
+KINDS = {
+    "model": "fastbp.load",
+    "checkpoint": "fastbp.Trainer.load",
+    "ensemble": "fastbp.Ensemble.load",
+}
 """The kinds of files, and the function that loads each."""
 
 
@@ -149,10 +153,9 @@ def _checked_kind(metadata: dict[str, str], kinds: Mapping[str, str]) -> str:
         )
     came, version = metadata.get("kind"), metadata.get("version", "")
     if came not in kinds:
-        expected = " or ".join(kinds)
-        if came in KINDS:
-            raise ValueError(f"it is a {came}, expected a {expected}: load it with {KINDS[came]}")
-        raise ValueError(f"it is of kind {came!r:.40}, expected {expected!r}")
+        remedy = f": load it with {KINDS[came]}" if came in KINDS else ""
+        expected = " or ".join(map(repr, kinds))
+        raise ValueError(f"it is of kind {came!r:.40}, expected {expected}{remedy}")
     if version.isdecimal() and len(version) < 10 and int(version) > VERSION:
         raise ValueError(
             f"it has version {int(version)} of the format, and this fastbp reads up to {VERSION}: "

@@ -17,7 +17,7 @@ from fastbp.training.lr_finder import LRCurve
 from support import fake_torch
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-INTERNAL_NAMES = ("blank", "fast_fill", "fast_outputs", "keep_names")
+INTERNAL_NAMES = ("blank", "fast_fill", "fast_outputs", "fill", "keep_names")
 INTERNAL = {f"fastbp.Network.{name}" for name in INTERNAL_NAMES}
 """Methods that other modules of fastbp call, and users do not; their docstrings say so."""
 

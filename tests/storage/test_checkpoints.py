@@ -222,7 +222,7 @@ def test_a_file_that_lies_is_refused(lie, tmp_path):
 def test_a_model_is_no_checkpoint(tmp_path):
     path = tmp_path / "model.safetensors"
     THREE_CLASSES.network().save(path)
-    with pytest.raises(ValueError, match=r"it is a model.*load it with fastbp\.load"):
+    with pytest.raises(ValueError, match=r"of kind 'model'.*load it with fastbp\.load"):
         fastbp.Trainer.load(path)
 
 

@@ -303,11 +303,9 @@ def test_every_bit_counts(path):
 
 
 def test_a_file_of_another_kind_says_how_to_load_it(path):
-    refused(
-        path, r"it is a checkpoint, expected a model: load it with fastbp\.Trainer\.load", "model"
-    )
+    refused(path, r"'checkpoint', expected 'model': load it with fastbp\.Trainer\.load", "model")
     model_file.write(path, "model", {}, {})
-    refused(path, r"it is a model, expected a checkpoint: load it with fastbp\.load", "checkpoint")
+    refused(path, r"'model', expected 'checkpoint': load it with fastbp\.load", "checkpoint")
 
 
 def test_a_safetensors_file_of_others_is_refused(path):
