@@ -27,12 +27,10 @@ def layer_of(graph: Graph, value: str, is_last: bool) -> tuple[ReadLayer, str]:
 def refusal(graph: Graph, value: str) -> ValueError:
     """The error for a value that no layer makes."""
     node = graph.node(value)
-    what = (
-        f"{short(value)} is made by no node" if node is None else f"{described(node)} fits nowhere"
-    )
+    what = f"{short(value)}, which no node makes," if node is None else described(node)
     return ValueError(
-        f"{what}: expected layers of Gemm, or of MatMul and Add, each with an activation that "
-        "fastbp has, and LayerNormalization before it or not"
+        f"{what} is no part of a perceptron: expected layers of Gemm, or of MatMul and Add, each "
+        "with an activation that fastbp has, and LayerNormalization before it or not"
     )
 
 

@@ -18,6 +18,7 @@ from . import onnx_units
 from .onnx_graph import Graph, described
 from .onnx_layers import layer_of, row_of
 from .onnx_sides import Side, inputs_of, outputs_of
+from .onnx_tensors import texts
 
 OLDEST_OPSET = 7
 """Add and Gemm of earlier ones broadcast in other ways."""
@@ -62,7 +63,7 @@ def _network(model: ModelProto, folder: Path) -> Network:
         "inputs": _rows(inputs.arrays, net.sizes[0]),
         "outputs": _rows(outputs.arrays, net.sizes[-1]),
     }
-    metadata = {one.key: one.value for one in model.metadata_props}
+    metadata = texts(model.metadata_props)
     onnx_units.set_units(net, units, metadata)
     onnx_units.keep_columns(net, metadata)
     return net

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
-from onnx import NodeProto, ValueInfoProto
+from onnx import NodeProto, TensorProto, ValueInfoProto
 
 from ..common.types import Array
 from ..storage.safetensors_format import short
@@ -12,6 +12,8 @@ from .onnx_formulas import BOTH_CLASSES, INPUTS_UNITS, OUTPUT_UNITS
 from .onnx_graph import Graph, attributes_of, described, input_of
 from .onnx_tensors import FLOATS
 
+NUMBERS = {*FLOATS, int(TensorProto.FLOAT16), int(TensorProto.BFLOAT16)}
+"""The types of outputs that are no labels."""
 LABELS = {"Gather", "ai.onnx.ml:ArrayFeatureExtractor"}
 """What makes labels of the numbers of classes."""
 
@@ -64,7 +66,7 @@ def _is_of_numbers(graph: Graph, output: ValueInfoProto) -> bool:
     if node is not None and graph.kind(node) in LABELS:
         return False
     kind = output.type
-    return kind.HasField("sequence_type") or kind.tensor_type.elem_type in FLOATS
+    return kind.HasField("sequence_type") or kind.tensor_type.elem_type in NUMBERS
 
 
 def _before_units(graph: Graph, value: str) -> tuple[str, dict[str, Array]]:

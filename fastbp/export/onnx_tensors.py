@@ -1,11 +1,12 @@
 """Arrays of an ONNX file, read as hostile input."""
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto, numpy_helper
+from onnx import StringStringEntryProto, TensorProto, numpy_helper
 
 from ..common.types import Array
 from ..storage.safetensors_format import short
@@ -34,7 +35,7 @@ def array_of(tensor: TensorProto, folder: Path) -> Array:
 def _external(tensor: TensorProto, folder: Path) -> Array:
     """The array of another file, which lies beside the model."""
     name = f"tensor {short(tensor.name)}"
-    entries = {entry.key: entry.value for entry in tensor.external_data}
+    entries = texts(tensor.external_data)
     place = entries.get("location", "")
     path = folder / place
     if place in ("", ".", "..") or place != Path(place).name or path.is_symlink():
@@ -55,3 +56,8 @@ def _external(tensor: TensorProto, folder: Path) -> Array:
 
 def _integer(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 19 else None
+
+
+def texts(entries: Iterable[StringStringEntryProto]) -> dict[str, str]:
+    """Values by their keys, but for those that are no text: protobuf gives these as bytes."""
+    return {one.key: one.value for one in entries if isinstance(one.value, str)}

@@ -74,9 +74,10 @@ class Rounded:
         return self.then(numbers, self.off + other.off + self.unit * abs(numbers))
 
 
-def outputs_of(net, X):
-    """The outputs of a network (n, n_out), and how far they may be off."""
-    value = Rounded(X.astype(np.float64), np.zeros(X.shape), np.finfo(net.dtype).eps / 2)
+def outputs_of(net, X, dtype=None):
+    """The outputs of a network (n, n_out), and how far they may be off. dtype: of operations."""
+    unit = np.finfo(dtype or net.dtype).eps / 2
+    value = Rounded(X.astype(np.float64), np.zeros(X.shape), unit)
     spec = net.arrays.spec
     if net.input_mean is not None:
         value = value.shifted_and_scaled(net.input_mean, net.input_scale)
@@ -96,9 +97,9 @@ def outputs_of(net, X):
     return value
 
 
-def assert_as_close_as_rounding_lets(actual, net, X):
-    """Another program's outputs are those of the network."""
-    expected, bound = net.predict(X), 2 * outputs_of(net, X).off
+def assert_as_close_as_rounding_lets(actual, net, X, dtype=None):
+    """Another program's outputs are those of the network. dtype: of its operations."""
+    expected, bound = net.predict(X), 2 * outputs_of(net, X, dtype).off
     assert (actual.dtype, actual.shape) == (expected.dtype, expected.shape)
     far = np.abs(actual.astype(np.float64) - expected)
     assert (far <= bound).all(), (far / bound).max()
