@@ -95,14 +95,15 @@ class CompiledEngine:
         """Run the batches of BUDGET, by as many workers as pay. flops: of a batch."""
         left, waited = job[job_table.BUDGET], 0.0
         while True:
-            workers, seconds = self._pace.workers(most)
-            cost = self._pace.cost * flops
+            began = time.perf_counter()
+            regime = self._pace.regime(most, began)
+            workers, seconds = regime.workers()
+            cost = regime.cost * flops
             piece = min(left, max(1, int(seconds / cost))) if cost else left
             job[job_table.BUDGET] = piece
-            began = time.perf_counter()
             waits = _run(job, self.arrays, workers)
             made = piece - job[job_table.BUDGET]
-            self._pace.note(workers, made * flops, began + waits, time.perf_counter())
+            self._pace.note(regime, workers, made * flops, began + waits, time.perf_counter())
             left, waited = left - made, waited + waits
             if left == 0 or made < piece or job[job_table.STATUS] != job_table.OK:
                 break
@@ -240,10 +241,11 @@ class Inference:
         most = limits.allowed(threads.workers(limit, flops))
         if most == 1:
             return self.run_by(1, data, **results)
-        workers, _ = self._pace.workers(most)
         began = time.perf_counter()
+        regime = self._pace.regime(most, began)
+        workers, _ = regime.workers()
         status = self.run_by(workers, data, **results)
-        self._pace.note(workers, flops, began, time.perf_counter())
+        self._pace.note(regime, workers, flops, began, time.perf_counter())
         return status
 
     def run_by(
