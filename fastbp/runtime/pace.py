@@ -17,8 +17,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 1.0
 """Seconds of work before the next trial. They double with every trial that changes nothing."""
 
 SHORTEST_PAUSE, SURPRISE = 0.03, 1.5
-"""Where work takes ``SURPRISE`` times as long as after the last trial, the next comes sooner: after
-this pause, which doubles likewise."""
+"""Where work takes ``SURPRISE`` times as long as it did by the same number of workers, the next trial
+comes sooner: after this pause, which doubles likewise."""
 
 LOST, LOST_BY_FEWER = 0.005, 0.05
 """The shares of the time that trials may lose: with all workers, whom a surprise tells of company,
@@ -69,7 +69,7 @@ class Regime:
         self._most = self._count = most
         self._calls = 0
         self._costs: list[float] = []
-        self._usual = 0.0  # the cost after the last trial
+        self._usual = 0.0  # the lowest cost since the number changed
         self._watched = self._since = 0.0  # seconds of work since the last cost, and trial
         self._pause, self._short_pause = FIRST_PAUSE, SHORTEST_PAUSE
         self._trial: Trial | None = None
@@ -141,7 +141,8 @@ class Regime:
         self._promising = trial.other if faster and not changes else 0
         if changes:
             self._count = trial.other
-        self.cost = self._usual = trial.cost(of_other=changes)
+        self.cost = trial.cost(of_other=changes)
+        self._usual = self.cost if changes else min(self._usual, self.cost)
         self._set_pauses(faster, 0.0 if self._promising else trial.lost())
         self._since, self._trial = 0.0, None
         self._forget_costs()

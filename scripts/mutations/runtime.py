@@ -113,6 +113,13 @@ RUNTIME = (
         "tests/runtime/test_pace.py::test_a_limit_is_followed_at_once",
     ),
     Break(
+        "a_trial_in_company_takes_it_for_usual",
+        "fastbp/runtime/pace.py",
+        "self._usual = self.cost if changes else min(self._usual, self.cost)",
+        "self._usual = self.cost",
+        "tests/runtime/test_pace.py::test_a_trial_that_was_disturbed_is_soon_repeated",
+    ),
+    Break(
         "a_trial_that_gains_counts_as_lost_time",
         "fastbp/runtime/pace.py",
         "0.0 if self._promising else trial.lost()",

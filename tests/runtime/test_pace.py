@@ -75,6 +75,17 @@ def test_a_busy_processor_is_left_and_taken_again():
     assert machine.run(10) > 0.99 / quiet(2)
 
 
+def test_a_trial_that_was_disturbed_is_soon_repeated():
+    machine = Machine(2, quiet)
+    machine.run(5)
+    end = machine.seconds + 0.2
+    machine.slowness = lambda workers: (
+        0.1 if workers == 1 and machine.seconds < end else busy(workers)
+    )
+    machine.run(1.5)
+    assert machine.workers() == 1
+
+
 def test_a_process_that_starts_in_company_finds_out():
     machine = Machine(2, busy)
     machine.run(1)
