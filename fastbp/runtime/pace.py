@@ -17,8 +17,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 1.0
 """Seconds of work before the next trial. They double with every trial that changes nothing."""
 
 SHORTEST_PAUSE, SURPRISE = 0.03, 1.5
-"""Where work takes ``SURPRISE`` times as long as it did by the same number of workers, the next trial
-comes sooner: after this pause, which doubles likewise."""
+"""Where work takes ``SURPRISE`` times as long as it did by the same number of workers, the next
+trial comes sooner: after this pause, which doubles likewise until work takes its usual time."""
 
 LOST, LOST_BY_FEWER = 0.005, 0.05
 """The shares of the time that trials may lose: with all workers, whom a surprise tells of company,
@@ -117,8 +117,10 @@ class Regime:
         self.cost = median(self._costs)
         self._forget_costs()
         self._usual = min(self._usual, self.cost) if self._usual else self.cost
-        surprised = self.cost > SURPRISE * self._usual and self._since > self._short_pause
-        if surprised or self._since > self._pause:
+        is_usual = self.cost <= SURPRISE * self._usual
+        if is_usual:
+            self._short_pause = SHORTEST_PAUSE
+        if self._since > (self._pause if is_usual else self._short_pause):
             self._trial = Trial(self._count, self._other())
 
     def _forget_costs(self) -> None:

@@ -78,11 +78,11 @@ def test_a_busy_processor_is_left_and_taken_again():
 def test_a_trial_that_was_disturbed_is_soon_repeated():
     machine = Machine(2, quiet)
     machine.run(5)
-    end = machine.seconds + 0.2
+    end = machine.seconds + 0.6
     machine.slowness = lambda workers: (
         0.1 if workers == 1 and machine.seconds < end else busy(workers)
     )
-    machine.run(1.5)
+    machine.run(2)
     assert machine.workers() == 1
 
 
