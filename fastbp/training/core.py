@@ -30,6 +30,7 @@ from ..runtime.locking import exclusive
 from ..runtime.numpy_engine import NumpyEngine
 from ..runtime.threads import maximum
 from . import learned_names, setup
+from .lbfgs_search import Outcome
 from .row_order import RowOrder
 from .setup import Arguments
 
@@ -65,6 +66,7 @@ class TrainerCore:
     """
 
     fit: RunningFit | None = None
+    outcome: Outcome | None = None  # of the last fit by L-BFGS
     engine: Engine
     _on_change: Callable[[], Callable[[], None] | None] | None = None
 
