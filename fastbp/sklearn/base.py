@@ -107,9 +107,7 @@ class BaseMLP(Solvers, ABC):
             y = column_or_1d(y, warn=True)
         return dense(X), y
 
-    def _weights(
-        self, sample_weight: Any, X: Array, y: Array, incremental: bool
-    ) -> Floats | None:
+    def _weights(self, sample_weight: Any, X: Array, y: Array, incremental: bool) -> Floats | None:
         given = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         of_classes = self._weights_by_class(y, incremental)
         if given is None or of_classes is None:
@@ -126,6 +124,13 @@ class BaseMLP(Solvers, ABC):
 
     def _outputs(self, X: Any) -> Array:
         """The network's outputs (n, n_outputs_)."""
+        known = vars(self)
+        if "trainer_" in known and self._lists is None and "feature_names_in_" not in known:
+            # The kernel checks an array of the network's dtype, and gives None for any other X:
+            # scikit-learn's check takes longer than a small network.
+            p = self.net_.fast_outputs(X, None)
+            if p is not None:
+                return p
         check_is_fitted(self)
         X = dense(validate_data(self, X, accept_sparse=["csr", "csc"], reset=False))
         self._push()

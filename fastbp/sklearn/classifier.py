@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from ..common.types import Array, Floats
 from .base import BaseMLP
 from .objective import Objective, of_classes
-from .parameters import Parameters
+from .parameters import CONSTRAINTS
 from .parts import has_partial_fit
 from .rows import Rows
 
@@ -34,7 +34,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     label_smoothing: float = field(default=0.0, kw_only=True)
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **Parameters._parameter_constraints,
+        **CONSTRAINTS,
         "loss": [StrOptions({"log_loss"}), callable],
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
@@ -57,9 +57,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(has_partial_fit)
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(
-        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
-    ) -> Self:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Go on with one epoch over these rows.
 
         Args:

@@ -85,10 +85,11 @@ class Epochs(Coefficients, Parameters):
         self._count(None if held is None else self._add_score(held))
         before = self._optimizer.learning_rate
         self._optimizer.end_epoch(self.t_)
-        if self._no_improvement_count > self.n_iter_no_change:
-            self._stop_or_lower()
+        is_over = self._no_improvement_count > self.n_iter_no_change and not self._can_lower()
         if self._optimizer.learning_rate != before:
             state.trainer.lr = self._optimizer.learning_rate * objective.scale
+        if is_over:
+            raise StopTraining
         if self.n_iter_ == self.max_iter and not is_partial:
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
@@ -128,15 +129,17 @@ class Epochs(Coefficients, Parameters):
         net = self.net_ if self.ema_decay is None else self.trainer_.averaged_network()
         return net.arrays.layers()
 
-    def _stop_or_lower(self) -> None:
+    def _can_lower(self) -> bool:
+        """Lower the learning rate, because nothing improves; False where it stays."""
         rate = self._optimizer
         if rate.is_lowest:
             small = "Learning rate too small. " if rate.rule == "adaptive" else ""
             self._tell_no_improvement(f"{small}Stopping.")
-            raise StopTraining
+            return False
         rate.lower()
         self._tell_no_improvement(f"Setting learning rate to {rate.learning_rate:f}")
         self._no_improvement_count = 0
+        return True
 
     def _tell_no_improvement(self, consequence: str) -> None:
         if self.verbose:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from scipy.special import xlogy
 
-from ..components.losses import LossLike
 from ..common.types import Array, Floats
+from ..components.losses import LossLike
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,11 @@ def is_full_batch(given: Parameters) -> bool:
     return given.solver == "lbfgs" if given.optimizer is None else not given.optimizer.makes_updates
 
 
+def dtype_of(given: Parameters, of_rows: Any) -> Any:
+    """The dtype of the network: as in scikit-learn, L-BFGS computes in float64 by default."""
+    return given.dtype or (np.float64 if is_full_batch(given) else of_rows)
+
+
 def has_partial_fit(given: Parameters) -> bool:
     """True; AttributeError for L-BFGS, which needs all rows at once."""
     if is_full_batch(given):
@@ -93,7 +98,7 @@ def batch_size_of(given: Parameters, rows: int) -> int:
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
             stacklevel=2,
         )
-    return min(given.batch_size, rows)
+    return int(min(given.batch_size, rows))
 
 
 def trainer_arguments(

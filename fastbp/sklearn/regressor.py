@@ -13,7 +13,7 @@ from ..common.types import Array
 from ..components.losses import Huber, LossLike, Quantile
 from .base import BaseMLP
 from .objective import Objective, of_numbers
-from .parameters import Parameters
+from .parameters import CONSTRAINTS
 from .parts import has_partial_fit
 from .rows import Rows
 
@@ -29,7 +29,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     activation: Any = "relu"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **Parameters._parameter_constraints,
+        **CONSTRAINTS,
         "loss": [StrOptions(LOSSES), Huber, Quantile, callable],
     }
     _y_is_numeric: ClassVar[bool] = True
@@ -75,4 +75,5 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         found = self._predictions(p)
         if not np.isfinite(found).all():
             return float("nan")
-        return float(r2_score(held.targets, found, sample_weight=held.weights))
+        with np.errstate(over="ignore"):  # of a fit that diverges
+            return float(r2_score(held.targets, found, sample_weight=held.weights))

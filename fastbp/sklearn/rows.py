@@ -47,4 +47,5 @@ class Rows(NamedTuple):
 
 def dense(X: Any) -> Array:
     """X as an array: a sparse matrix is made dense."""
-    return X.toarray() if issparse(X) else X
+    array: Array = X.toarray() if issparse(X) else X
+    return array

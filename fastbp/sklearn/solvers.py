@@ -82,7 +82,7 @@ class Solvers(Epochs):
             return self.net_
         X = task.rows.X
         sizes = [X.shape[1], *parts.sizes_of_hidden(self.hidden_layer_sizes), self.n_outputs_]
-        net = parts.new_network(self, sizes, task.objective, X.dtype)
+        net = parts.new_network(self, sizes, task.objective, parts.dtype_of(self, X.dtype))
         if task.is_new:
             self.n_iter_ = self.t_ = 0
             self.n_layers_ = len(sizes)

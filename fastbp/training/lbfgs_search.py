@@ -15,6 +15,10 @@ Gradients: TypeAlias = Callable[[], tuple[float, list[tuple[Array, ...]]]]
 """Returns the loss over all rows at the network's parameters, and its gradient."""
 
 
+EVALUATIONS = 1
+"""SciPy's status where a limit was reached."""
+
+
 class Outcome(NamedTuple):
     """losses: the loss after each iteration. reason: why the search ended. result: SciPy's.
 
@@ -153,7 +157,9 @@ class _Search:
             return "tolerance"
         if len(self.losses) == iterations:
             return "iterations"
-        return {0: "loss", 1: "evaluations"}.get(result.status, "line search")
+        if result.status == EVALUATIONS:
+            return "evaluations"
+        return "loss" if rule.loss_tolerance and result.success else "line search"
 
 
 def _shapes(layer: tuple[Array, ...]) -> list[tuple[int, ...]]:
