@@ -23,7 +23,71 @@ from .rows import Rows
 
 @dataclass(eq=False, repr=False)
 class MLPClassifier(ClassifierMixin, BaseMLP):
-    """A classifier."""
+    """scikit-learn's MLPClassifier, trained by fastbp.
+
+    The parameters down to ``max_fun``, the attributes, methods, warnings and messages are
+    scikit-learn's, and have its meaning (fastbp/sklearn/README.md says what differs). Those that
+    follow are fastbp's, all by keyword.
+
+    Args:
+        hidden_layer_sizes: units of each hidden layer: an integer, or a sequence of them.
+        activation: of the hidden layers: "relu", "tanh", "logistic", "identity", one more of
+            fastbp's names, or your own njit function ``f(z) -> (a, da/dz)``.
+        solver: "adam", "sgd" or "lbfgs".
+        alpha: strength of the L2 penalty.
+        batch_size: rows of an update; "auto" is min(200, n).
+        learning_rate: "constant", "invscaling" or "adaptive", of solver "sgd".
+        learning_rate_init: the first learning rate of "sgd", the learning rate of "adam".
+        power_t: exponent of "invscaling".
+        max_iter: the most epochs; of "lbfgs" the most iterations.
+        shuffle: whether each epoch takes the rows in a new order.
+        random_state: seed of the initial weights, of the rows held out and of their order.
+        tol: an epoch whose loss, or validation score, is not better by it is none that improves;
+            "lbfgs" ends where no entry of the gradient exceeds it.
+        verbose: print the loss of each epoch.
+        warm_start: let ``fit`` go on from the parameters of the fit before.
+        momentum: of "sgd".
+        nesterovs_momentum: whether it is Nesterov's.
+        early_stopping: hold rows out, score them after each epoch, bring the best weights back.
+        validation_fraction: the share of rows that is held out.
+        beta_1: decay of the mean of the gradient of "adam".
+        beta_2: decay of the mean of its square.
+        epsilon: what keeps its denominator above 0.
+        n_iter_no_change: epochs without an improvement before the end.
+        max_fun: the most evaluations of "lbfgs".
+        dtype: "float32" or "float64"; None for X's, where it is one of these, else float64.
+        dropout: share of the hidden units that an update drops; one number, or one for each layer.
+        layer_norm: normalize the hidden layers.
+        residual: add the inputs of a hidden layer to its activations, where both have one width.
+        clip_norm: the largest norm of a gradient.
+        ema_decay: let the moving average of the parameters predict; a = ema_decay a +
+            (1 - ema_decay) w after each update.
+        optimizer: a fastbp one, such as ``fastbp.AdamW(lr=1e-3)``, in place of the solver.
+        callbacks: fastbp's, or your own.
+        n_threads: the most threads; None for as many as pay.
+        loss: "log_loss", or your own njit function ``loss(p, y, dloss_dp)`` of one row: p are
+            probabilities, y is 1 for the class and 0 for others.
+        class_weight: a dict of weights by class, or "balanced". It multiplies ``sample_weight``.
+        label_smoothing: s in y (1 - s) + s / n_classes in place of y.
+
+    Attributes:
+        trainer_: the ``fastbp.Trainer``.
+        net_: the ``fastbp.Network``, which ``net_.save`` writes to a file.
+        classes_, coefs_, intercepts_, loss_, loss_curve_, best_loss_, validation_scores_,
+            best_validation_score_, n_iter_, t_, n_layers_, n_outputs_, out_activation_,
+            n_features_in_, feature_names_in_: as in scikit-learn.
+
+    >>> from fastbp.sklearn import MLPClassifier
+    >>> X, y = np.array([[-2.0], [-1.0], [1.0], [2.0]]), ["low", "low", "high", "high"]
+    >>> model = MLPClassifier(8, learning_rate_init=0.1, max_iter=20, tol=0, random_state=0)
+    >>> import warnings
+    >>> with warnings.catch_warnings():  # it has not converged yet
+    ...     warnings.simplefilter("ignore")
+    ...     fitted = model.fit(X, y)
+    >>> print(model.predict([[-3.0], [3.0]]))
+    ['low' 'high']
+
+    """
 
     hidden_layer_sizes: Any = (100,)
     activation: Any = "relu"

@@ -22,7 +22,27 @@ LOSSES = {"squared_error", "poisson", "mse", "mae", "huber", "quantile", "log_co
 
 @dataclass(eq=False, repr=False)
 class MLPRegressor(RegressorMixin, BaseMLP):
-    """A regressor."""
+    """scikit-learn's MLPRegressor, trained by fastbp.
+
+    The parameters of ``MLPClassifier`` but for class_weight and label_smoothing, and first of all:
+
+    Args:
+        loss: "squared_error"; "poisson", for counts, whose predictions are rates; one of fastbp's
+            "mse", "mae", "huber", "quantile" and "log_cosh"; ``fastbp.Huber(delta)`` or
+            ``fastbp.Quantile(q)``; or your own njit function ``loss(p, y, dloss_dp)`` of one row.
+
+    Attributes:
+        trainer_: the ``fastbp.Trainer``.
+        net_: the ``fastbp.Network``. With "poisson" its outputs are the logarithms of the rates.
+        coefs_ and all others of ``MLPClassifier`` but for classes_.
+
+    >>> from fastbp.sklearn import MLPRegressor
+    >>> X = np.linspace(-1, 1, 20)[:, None]
+    >>> model = MLPRegressor(hidden_layer_sizes=8, solver="lbfgs", random_state=0)
+    >>> print(model.fit(X, 2 * X[:, 0] + 1).predict([[0.5]]).round(1))
+    [2.]
+
+    """
 
     loss: LossLike = "squared_error"
     hidden_layer_sizes: Any = (100,)
