@@ -9,7 +9,6 @@ import pytest
 pytest.importorskip("sklearn")
 
 from sklearn import datasets, neural_network
-from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
@@ -105,19 +104,22 @@ def test_curves_of_training_fall_alike(name, how):
     np.testing.assert_allclose(ours[:length], theirs[:length], rtol=0.15, atol=0.05)
 
 
-@pytest.mark.parametrize("alpha", [0.1, 1.0, 10.0])
-def test_a_large_alpha_smooths(alpha):
-    X, y = datasets.make_moons(noise=0.3, random_state=0)
-    rows = train_test_split(X, y, test_size=0.4, random_state=42)
-    found = []
-    for package in (neural_network, fastbp.sklearn):
+def certainties(package):
+    """How far the probabilities of moons are from 1/2 in the mean, for three penalties."""
+    X, y = DATA["moons"]
+    for alpha in (0.1, 1.0, 10.0):
         model = package.MLPClassifier(
-            (50, 50), solver="lbfgs", alpha=alpha, random_state=1, max_iter=2000
+            (50, 50), solver="lbfgs", alpha=alpha, random_state=1, max_iter=500
         )
-        scaled = make_pipeline(StandardScaler(), model).fit(rows[0], rows[2])
-        found.append(scaled.predict_proba(rows[1]))
-    # Far from the minimum the searches part by what sums round.
-    np.testing.assert_allclose(found[1], found[0], atol=0.1 if alpha < 1 else 2e-3)
+        p = make_pipeline(StandardScaler(), model).fit(X[:60], y[:60]).predict_proba(X[60:])
+        yield np.abs(p - 0.5).mean()
+
+
+def test_a_large_alpha_smooths():
+    theirs, ours = (np.array([*certainties(each)]) for each in (neural_network, fastbp.sklearn))
+    assert (np.diff(ours) < -0.02).all()
+    # Of many minima the two searches, which sums round in two ways, need not find the same.
+    np.testing.assert_allclose(ours, theirs, atol=0.02)
 
 
 @BOTH
