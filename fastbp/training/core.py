@@ -30,7 +30,6 @@ from ..runtime.locking import exclusive
 from ..runtime.numpy_engine import NumpyEngine
 from ..runtime.threads import maximum
 from . import learned_names, setup
-from .lbfgs_search import Outcome
 from .row_order import RowOrder
 from .setup import Arguments
 
@@ -66,7 +65,7 @@ class TrainerCore:
     """
 
     fit: RunningFit | None = None
-    outcome: Outcome | None = None  # of the last fit by L-BFGS
+    outcome: Any = None  # the Outcome of the last fit by L-BFGS
     engine: Engine
     _on_change: Callable[[], Callable[[], None] | None] | None = None
 

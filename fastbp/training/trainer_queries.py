@@ -76,7 +76,8 @@ class TrainerQueries(Guarded):
         (which found no lower loss); ``outcome.losses`` has the loss after each iteration, and
         ``outcome.result`` what SciPy says.
         """
-        return self._core.outcome
+        outcome: Outcome | None = self._core.outcome
+        return outcome
 
     @explained("trainer.evaluate")
     def evaluate(
