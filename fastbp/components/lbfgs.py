@@ -11,7 +11,7 @@ import numpy as np
 
 from ..common import checks
 from ..common.signatures import explained
-from ..common.specs import check_fields
+from ..common.specs import added, check_fields
 from ..common.types import Floats
 from ..kernels.base import codes
 from ..kernels.stages import update_rules as rules
@@ -52,8 +52,8 @@ class LBFGS(Optimizer):
     history: int = 10
     tolerance: float = 1e-5
     max_line_search: int = 20
-    loss_tolerance: float = 0.0
-    max_evaluations: int | None = None
+    loss_tolerance: float = added(0.0)
+    max_evaluations: int | None = added(None)
 
     code: ClassVar[int] = rules.SGD  # not used: the kernels make no update
     extended: ClassVar[bool] = False

@@ -258,6 +258,18 @@ def test_sparse_rows_are_the_same_rows(form):
     np.testing.assert_allclose(one.predict_proba(form(thin)), other.predict_proba(thin), rtol=1e-9)
 
 
+def test_names_of_columns_are_compared():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(X, columns=list("abcde"))
+    one = MLPClassifier(max_iter=3, random_state=0).fit(table, TARGETS["binary"])
+    assert list(one.feature_names_in_) == list("abcde")
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        found = one.predict_proba(X)
+    np.testing.assert_array_equal(found, one.predict_proba(table))
+    with pytest.raises(ValueError, match="The feature names should match"):
+        one.predict(table[list("edcba")])
+
+
 # What scikit-learn does not have
 
 
@@ -351,7 +363,8 @@ def test_callbacks_are_called_and_may_stop():
 
 def test_losses_of_fastbp():
     for loss in ("mae", "huber", fastbp.Quantile(0.9)):
-        one = MLPRegressor(loss, (16,), max_iter=400, learning_rate_init=0.01).fit(X, SCORES[:, 0])
+        one = MLPRegressor(loss, 16, max_iter=400, learning_rate_init=0.01, random_state=0)
+        one.fit(X, SCORES[:, 0])
         below = (SCORES[:, 0] <= one.predict(X)).mean()
         assert below == pytest.approx(0.9 if loss == fastbp.Quantile(0.9) else 0.5, abs=0.15)
 
@@ -376,9 +389,8 @@ def test_functions_of_the_user():
     one = MLPRegressor(squared, **parameters).fit(X, SCORES[:, :2])
     other = MLPRegressor(**parameters).fit(X, SCORES[:, :2])
     np.testing.assert_allclose(one.predict(X), other.predict(X), rtol=1e-6)
-    one = MLPClassifier(loss=squared, activation=softsign, max_iter=100).fit(
-        X, TARGETS["multiclass"]
-    )
+    one = MLPClassifier(loss=squared, activation=softsign, max_iter=100, random_state=0)
+    one.fit(X, TARGETS["multiclass"])
     assert one.score(X, TARGETS["multiclass"]) > 0.6
 
 
@@ -452,8 +464,7 @@ def test_a_warm_start_may_take_another_solver():
 
 
 def test_parts_of_any_size_train_with_their_own_penalty():
-    parameters = {"solver": "sgd", "alpha": 1.0, "random_state": 0, "momentum": 0.0}
-    theirs, ours = pair("multiclass", **parameters)
+    theirs, ours = pair("multiclass", solver="sgd", alpha=1.0, random_state=0)
     for rows in (90, 40, 40, 90, 7):
         for each in (theirs, ours):
             each.partial_fit(X[:rows], TARGETS["multiclass"][:rows], classes=range(4))
