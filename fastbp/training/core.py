@@ -65,6 +65,7 @@ class TrainerCore:
     """
 
     fit: RunningFit | None = None
+    outcome: Any = None  # the Outcome of the last fit by L-BFGS
     engine: Engine
     _on_change: Callable[[], Callable[[], None] | None] | None = None
 

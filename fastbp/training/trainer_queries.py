@@ -16,6 +16,7 @@ from ..model.network import Network
 from . import inference, lr_finder
 from .core import TrainerCore
 from .datasets import as_dataset, datasets
+from .lbfgs_search import Outcome
 from .row_order import RowOrder
 
 
@@ -66,6 +67,17 @@ class TrainerQueries(Guarded):
         It has the epochs that are complete, their validation included.
         """
         return self._core.history
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the last fit by L-BFGS ended; None before, with others, and where it was stopped.
+
+        ``outcome.reason`` is "iterations", "tolerance", "loss", "evaluations" or "line search"
+        (which found no lower loss); ``outcome.losses`` has the loss after each iteration, and
+        ``outcome.result`` what SciPy says.
+        """
+        outcome: Outcome | None = self._core.outcome
+        return outcome
 
     @explained("trainer.evaluate")
     def evaluate(
