@@ -11,8 +11,9 @@ from .library import LIBRARY
 from .primitives import PRIMITIVES
 from .row import Break
 from .runtime import RUNTIME
+from .sparse import SPARSE_DATA
 from .stages import STAGES
 
-BREAKS = (*PRIMITIVES, *STAGES, *DATA, *LIBRARY, *RUNTIME)
+BREAKS = (*PRIMITIVES, *STAGES, *DATA, *LIBRARY, *RUNTIME, *SPARSE_DATA)
 
 __all__ = ["BREAKS", "Break"]
