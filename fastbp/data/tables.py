@@ -55,6 +55,11 @@ class Table(NamedTuple):
     flat: bool = False
 
     @property
+    def is_sparse(self) -> bool:
+        """Whether it is a sparse matrix."""
+        return self.descriptor[3] == codes.CSR
+
+    @property
     def memory(self) -> tuple[Array, ...]:
         """The arrays that hold its numbers."""
         return self.array.memory if isinstance(self.array, CsrRows) else (self.array,)

@@ -419,6 +419,8 @@ class Network(NetworkData, Guarded):
 
     def fast_fill(self, x: Table, out: Array) -> bool:
         """Fill a checked ``out`` by the fast path, for fastbp itself; whether it has."""
+        if x.is_sparse:
+            return False
         _, header, code, _memory = self._fast_path or self._make_fast_path()
         return code(header, x.descriptor, np.asarray(out))
 

@@ -16,17 +16,21 @@ from support.tables_of_others import Stored
 from support.trainers import bits
 
 ROWS, COLUMNS, STORED = 300, 37, 5
+WIDE = 301
+"""Columns of which so few are stored that the kernels take nonzeros."""
+
+each_width = pytest.mark.parametrize("columns", [COLUMNS, WIDE])
 
 
-def new_trainer(engine="numba", dtype="float32", **options):
-    net = fastbp.Network([COLUMNS, 16, 3], output="softmax", seed=0, dtype=dtype)
+def new_trainer(engine="numba", dtype="float32", columns=COLUMNS, **options):
+    net = fastbp.Network([columns, 16, 3], output="softmax", seed=0, dtype=dtype)
     defaults = {"loss": "cross_entropy", "optimizer": fastbp.Adam(lr=0.01), "batch_size": 64}
     return fastbp.Trainer(net, engine=engine, seed=1, **defaults | options)
 
 
-def new_data(kind="float32", seed=0):
-    rng = np.random.default_rng(seed)
-    dense = dense_of(rng, (ROWS, COLUMNS), STORED, "int8").astype(kind) / 64
+def new_data(kind="float32", columns=COLUMNS):
+    rng = np.random.default_rng(0)
+    dense = dense_of(rng, (ROWS, columns), STORED, "int8").astype(kind) / 64
     return dense.astype(kind), rng.integers(0, 3, ROWS)
 
 
@@ -42,7 +46,7 @@ CALLS = {
         X, y, epochs=2, validation_fraction=0.2, metrics=METRICS
     )["val_loss"],
     "fit, validation": lambda t, X, y: t.fit(
-        *new_data(), epochs=2, validation_data=(X, y), metrics=METRICS
+        *new_data(columns=X.shape[1]), epochs=2, validation_data=(X, y), metrics=METRICS
     )["val_share"],
     "fit, stored y": lambda t, X, y: t.fit(X, Stored(y))["loss"],
     "fit, weights": lambda t, X, y: t.fit(X, y, sample_weight=np.arange(len(y)))["loss"],
@@ -58,11 +62,12 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS)
+@each_width
 @each_engine
 @each_dtype
-def test_every_call_has_the_bits_of_dense_rows(call, engine, dtype):
-    X, y = new_data(dtype)
-    one, other = new_trainer(engine, dtype), new_trainer(engine, dtype)
+def test_every_call_has_the_bits_of_dense_rows(call, columns, engine, dtype):
+    X, y = new_data(dtype, columns)
+    one, other = (new_trainer(engine, dtype, columns) for _ in range(2))
     assert CALLS[call](one, csr_of(X), y) == CALLS[call](other, X, y)
     assert bits(one) == bits(other)
 
@@ -110,9 +115,10 @@ def test_data_that_have_no_numbers_at_all_train():
     assert bits(one) == bits(other)
 
 
-def test_a_fit_that_is_resumed_has_the_bits_of_one_that_was_not(tmp_path):
-    X, y = new_data()
-    whole, broken = new_trainer(), new_trainer()
+@each_width
+def test_a_fit_that_is_resumed_has_the_bits_of_one_that_was_not(tmp_path, columns):
+    X, y = new_data(columns=columns)
+    whole, broken = (new_trainer(columns=columns) for _ in range(2))
     whole.fit(csr_of(X), y, epochs=4)
     path = tmp_path / "checkpoint"
 
@@ -150,14 +156,14 @@ def test_wide_rows_are_never_dense():
 def train_between_pages(side):
     guard = Guard(side)
     guard_everything(guard)
-    for dtype in ("float32", "float64"):
-        for index in ("int32", "int64"):
-            X, y = new_data(dtype)
+    for dtype, index in (("float32", "int32"), ("float64", "int64")):
+        for columns in (COLUMNS, WIDE):
+            X, y = new_data(dtype, columns)
             X[-1, -1] = X[0, 0] = 1
             sparse = csr_of(X, index)
             sparse.data, sparse.indices = guard.copy(sparse.data), guard.copy(sparse.indices)
             sparse.indptr = guard.copy(sparse.indptr)
-            trainer = new_trainer(dtype=dtype)
+            trainer = new_trainer(dtype=dtype, columns=columns)
             trainer.fit(sparse, y, epochs=2)
             trainer.step(sparse[:3], y[:3])
             trainer.evaluate(sparse, y)
@@ -177,30 +183,32 @@ def test_nothing_beyond_a_matrix_is_touched(side):
 # Refusals
 
 
-def with_nan():
-    X = csr_of(new_data()[0])
+def with_nan(columns=COLUMNS):
+    X = csr_of(new_data(columns=columns)[0])
     X.data[40] = np.nan
     row = int(np.searchsorted(X.indptr, 40, "right")) - 1
     return X, f"nan at row {row}, column {X.indices[40]}"
 
 
 @pytest.mark.parametrize("call", ["fit", "evaluate", "predict", "net.predict", "fit, fraction"])
+@each_width
 @each_engine
-def test_a_value_that_is_not_finite_is_named_by_row_and_column(call, engine):
-    X, place = with_nan()
-    one, other = new_trainer(engine), new_trainer(engine)
+def test_a_value_that_is_not_finite_is_named_by_row_and_column(call, columns, engine):
+    X, place = with_nan(columns)
+    one, other = (new_trainer(engine, columns=columns) for _ in range(2))
     with pytest.raises(ValueError, match=f"X has {place}, expected finite"):
-        CALLS[call](one, X, new_data()[1])
+        CALLS[call](one, X, new_data(columns=columns)[1])
     assert bits(one) == bits(other)
 
 
-def test_a_column_beyond_the_matrix_is_named_by_its_row():
-    X, y = new_data()
+@each_width
+def test_a_column_beyond_the_matrix_is_named_by_its_row(columns):
+    X, y = new_data(columns=columns)
     X = csr_of(X)
-    X.indices[X.indptr[30] - 1] = COLUMNS
+    X.indices[X.indptr[30] - 1] = columns
     for call in ("fit", "predict"):
-        with pytest.raises(ValueError, match=f"column index {COLUMNS} at row 29, expected"):
-            CALLS[call](new_trainer(), X, y)
+        with pytest.raises(ValueError, match=f"column index {columns} at row 29, expected"):
+            CALLS[call](new_trainer(columns=columns), X, y)
 
 
 def test_bad_values_of_validation_are_found_ahead_a_part_at_a_time(monkeypatch):

@@ -56,7 +56,7 @@ def with_parts(values, indices, starts, columns=4):
     return X
 
 
-TWICE = with_parts(np.array([1, 2, 4], "float32"), [2, 0, 2], [0, 3, 3])
+TWICE = with_parts(np.array([2, 1, 4], "float32"), [0, 2, 2], [0, 3, 3])
 UNSORTED = with_parts(np.array([1, 2], "float32"), [2, 0], [0, 2, 2])
 
 

@@ -116,7 +116,9 @@ def test_gather_reports_what_is_wrong_in_sparse_rows(case):
 
 @pytest.mark.parametrize("starts", [(0, 0, 4), (0, -1, 3), (0, 3, 2), (0, 2**30, 2**31 - 1)])
 def test_gather_reads_no_values_beyond_the_matrix(starts):
+    """They lie in longer arrays, which hold good ones there."""
     X = csr_of(np.zeros((2, 20)) + (np.arange(20) % 8 == 3) * [[0], [1]])
+    X.data, X.indices = np.ones(4)[:3], np.array([3, 11, 18, 19], "int32")[:3]
     gather = Gather(X, "float32")
     X.indptr[:] = starts
     assert gather.run(NO_ORDER, 0, 2)[1]
