@@ -5,6 +5,7 @@ from .row import Break
 GATHER = "tests/unit/test_gather.py::"
 ROWS = "tests/unit/test_csr.py::"
 SPARSE = "tests/api/test_sparse.py::"
+NONZEROS = "tests/laws/test_nonzeros.py::"
 
 SPARSE_DATA = (
     Break(
@@ -76,5 +77,96 @@ SPARSE_DATA = (
         "for part in x.memory)",
         "for part in x.memory[1:])",
         SPARSE + "test_outputs_in_the_memory_of_a_matrix_are_refused",
+    ),
+    Break(
+        "nonzeros_gather_misses_nan",
+        "kernels/stages/sparse_layer.py",
+        "get(values, at) - get(values, at) != 0.0",
+        "get(values, at) - get(values, at) > 0.0",
+        SPARSE + "test_a_value_that_is_not_finite_is_named_by_row_and_column[numba-301-fit]",
+    ),
+    Break(
+        "nonzeros_gather_takes_a_column_beyond_the_matrix",
+        "kernels/stages/sparse_layer.py",
+        "column >= plan[1, P.INPUTS]",
+        "column > plan[1, P.INPUTS]",
+        SPARSE + "test_a_column_beyond_the_matrix_is_named_by_its_row[301]",
+    ),
+    Break(
+        "nonzeros_forget_the_bias_of_the_fourth_panel",
+        "kernels/stages/sparse_layer.py",
+        "store(z, 3 * panel, s3 + load(bias, 3 * n_lanes))",
+        "store(z, 3 * panel, s3)",
+        NONZEROS + "test_every_optimizer_has_the_bits_of_dense_rows[sgd-1]",
+    ),
+    Break(
+        "nonzeros_of_padded_rows_are_none",
+        "kernels/stages/sparse_layer.py",
+        "put(spans, 2 * r + 1, get(spans, 1))",
+        "put(spans, 2 * r + 1, get(spans, 0))",
+        NONZEROS + "test_padded_rows_are_a_row_again",
+    ),
+    Break(
+        "nonzeros_of_many_rows_are_one_chain",
+        "kernels/stages/sparse_layer.py",
+        "for row in range(0, rows, SUM_ROWS):",
+        "for row in range(0, rows, 4 * SUM_ROWS):",
+        NONZEROS + "test_sums_over_many_rows_are_made_in_blocks[adam-clip0]",
+    ),
+    Break(
+        "nonzeros_leave_rows_that_decay",
+        "kernels/stages/sparse_layer.py",
+        "no_decay = hyper[codes.WEIGHT_DECAY] == 0.0",
+        "no_decay = hyper[codes.WEIGHT_DECAY] >= 0.0",
+        NONZEROS + "test_every_optimizer_has_the_bits_of_dense_rows[decay-1]",
+    ),
+    Break(
+        "nonzeros_leave_rows_of_an_average",
+        "kernels/stages/sparse_layer.py",
+        "has_penalty(hyper) or plan[0, P.AVERAGE] >= 0",
+        "has_penalty(hyper)",
+        NONZEROS + "test_every_option_has_the_bits_of_dense_rows[ema_decay-sgd]",
+    ),
+    Break(
+        "nonzeros_update_frozen_layers",
+        "kernels/stages/sparse_layer.py",
+        "if mode != ACCUMULATE and is_frozen(plan, 1, hyper):",
+        "if mode == ACCUMULATE and is_frozen(plan, 1, hyper):",
+        NONZEROS + "test_every_option_has_the_bits_of_dense_rows[frozen-adam]",
+    ),
+    Break(
+        "nonzeros_skip_a_chunk",
+        "kernels/stages/sparse_layer.py",
+        "_least(nexts, rows) // NONZERO_CHUNK * NONZERO_CHUNK",
+        "_least(nexts, rows)",
+        NONZEROS + "test_columns_far_apart_are_found",
+    ),
+    Break(
+        "nonzeros_of_too_many_rows_fit",
+        "kernels/stages/sparse_layer.py",
+        "        if count > room:\n            return False\n",
+        "",
+        NONZEROS + "test_batches_with_rows_that_are_full_are_made_dense",
+    ),
+    Break(
+        "nonzeros_take_a_small_batch",
+        "kernels/stages/sparse_layer.py",
+        "    if is_small_batch(plan, rows, n_lanes):\n        return False\n",
+        "",
+        NONZEROS + "test_a_last_batch_of_few_rows_has_an_order_of_its_own",
+    ),
+    Break(
+        "nonzeros_stay_marked",
+        "kernels/stages/batch.py",
+        "        mark(plan, work, False)\n",
+        "",
+        NONZEROS + "test_a_last_batch_of_few_rows_has_an_order_of_its_own",
+    ),
+    Break(
+        "nonzeros_take_scaled_rows",
+        "fastbp/runtime/nonzeros.py",
+        " or spec.scaling or",
+        " or",
+        NONZEROS + "test_few_inputs_rows_and_zeros_go_dense",
     ),
 )

@@ -149,6 +149,12 @@ def test_batches_with_rows_that_are_full_are_made_dense():
     assert_same(data=(X, y), workers=2)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_last_batch_of_few_rows_has_an_order_of_its_own(workers):
+    """Its rows are dense, after batches that were not."""
+    assert_same(data=new_data(rows=2 * BATCH + 2), workers=workers, optimizer=OPTIMIZERS["sgd"])
+
+
 def test_a_batch_that_is_split_by_units_has_the_bits_of_dense_rows():
     """Few rows for many workers, and wide layers: stages/batch.py."""
     sizes = COLUMNS, 600, 400, 3
