@@ -267,7 +267,8 @@ class Network(NetworkData, Guarded):
         (n, 1).
 
         Args:
-            X: numbers of any real dtype, order and strides; tables and files as for ``fit``.
+            X: numbers of any real dtype, order and strides; SciPy's CSR matrices, tables and files
+                as for ``fit``.
             out: array to fill and return, (n, n_out), C-contiguous, of the network's dtype.
             layer: k for the activations (n, sizes[k]) of layer k, from 1 as in ``summary``, in
                 place of the outputs. Parameters are copied in each call: ``net[:k]`` copies once.
@@ -419,6 +420,8 @@ class Network(NetworkData, Guarded):
 
     def fast_fill(self, x: Table, out: Array) -> bool:
         """Fill a checked ``out`` by the fast path, for fastbp itself; whether it has."""
+        if x.is_sparse:
+            return False
         path = self._fast_path or self._make_fast_path()
         return len(x.array) <= path.most_rows and path.table_code(
             path.header, x.descriptor, np.asarray(out)

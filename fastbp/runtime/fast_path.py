@@ -86,8 +86,11 @@ def until(total: int, hyper: Floats, path: Step) -> Step:
 
 
 def step_of(path: Step, data: Dataset) -> float:
-    """A step of checked rows, with weights only where the plan is extended; NaN as ``Step``."""
-    if data.y is None:
+    """A step of checked rows, with weights only where the plan is extended; NaN as ``Step``.
+
+    Sparse rows take the checked path, which has a way without making them dense.
+    """
+    if data.y is None or data.x.is_sparse:
         return math.nan
     weights = 0 if data.weights is None else address(data.weights)
     return path.table_code(path.header, data.x.descriptor, (*data.y.descriptor, weights))

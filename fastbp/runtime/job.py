@@ -68,13 +68,16 @@ class Job:
         x: Table | None = None,
         y: Table | None = None,
         row_weights: Floats | None = None,
+        nonzeros_code: int = 0,
     ) -> None:
-        """Set the addresses: elements PLAN to HYPER, X, y, and the weights of rows."""
+        """Set the addresses: PLAN to HYPER, X, y, the weights of rows, NONZEROS_CODE."""
         inputs = _NOTHING if x is None else x.descriptor
         targets = _NOTHING if y is None else y.descriptor
         weights = 0 if row_weights is None else address(row_weights)
         _POINTERS.pack_into(self._memory, 8 * job_table.PLAN, *pointers)
-        _DATA.pack_into(self._memory, 8 * job_table.ROW_WEIGHTS, weights, *inputs, *targets)
+        _DATA.pack_into(
+            self._memory, 8 * job_table.ROW_WEIGHTS, weights, nonzeros_code, *inputs, *targets
+        )
 
     def write_to(self, out: int, values: int) -> None:
         """Set the addresses of an inference's results, 0 for none."""

@@ -196,8 +196,9 @@ class Trainer(TrainerState, TrainerSteps):
         """Train for some epochs from the current state on.
 
         Args:
-            X: (n, n_in), numbers of any real dtype, order and strides. Arrays are not copied,
-                tables may be; array-likes of files are read into memory, once.
+            X: (n, n_in), numbers of any real dtype, order and strides. Arrays and SciPy's matrices
+                in CSR format are not copied, tables may be; array-likes of files are read into
+                memory, once.
             y: targets (n, n_out), or (n,) if n_out is 1; for cross_entropy integer labels (n,) or
                 rows of probabilities (n, n_out).
             epochs: passes over the rows, >= 1.

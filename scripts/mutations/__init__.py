@@ -12,8 +12,9 @@ from .library import LIBRARY
 from .primitives import PRIMITIVES
 from .row import Break
 from .runtime import RUNTIME
+from .sparse import SPARSE_DATA
 from .stages import STAGES
 
-BREAKS = (*PRIMITIVES, *STAGES, *DATA, *LIBRARY, *RUNTIME, *ESTIMATORS)
+BREAKS = (*PRIMITIVES, *STAGES, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *ESTIMATORS)
 
 __all__ = ["BREAKS", "Break"]
