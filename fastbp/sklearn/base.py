@@ -11,7 +11,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from ..common.types import Array, Floats
 from . import parts
 from .objective import Objective
-from .rows import Rows, dense
+from .rows import Rows
 from .solvers import Solvers, Task
 
 
@@ -97,7 +97,7 @@ class BaseMLP(Solvers, ABC):
             self,
             X,
             y,
-            accept_sparse=["csr", "csc"],
+            accept_sparse="csr",
             multi_output=True,
             y_numeric=self._y_is_numeric,
             dtype=(np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype),
@@ -105,7 +105,7 @@ class BaseMLP(Solvers, ABC):
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        return dense(X), y
+        return X, y
 
     def _weights(self, sample_weight: Any, X: Array, y: Array, incremental: bool) -> Floats | None:
         given = None if sample_weight is None else _check_sample_weight(sample_weight, X)
@@ -132,7 +132,7 @@ class BaseMLP(Solvers, ABC):
             if p is not None:
                 return p
         check_is_fitted(self)
-        X = dense(validate_data(self, X, accept_sparse=["csr", "csc"], reset=False))
+        X = validate_data(self, X, accept_sparse="csr", reset=False)
         self._push()
         return self.trainer_.predict(X)
 

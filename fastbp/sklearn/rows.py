@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.model_selection import train_test_split
 
 from ..common.types import Array, Floats
@@ -15,9 +14,12 @@ TOO_FEW = (
 
 
 class Rows(NamedTuple):
-    """X (n, n_in), targets (n,) or (n, outputs), and the weight of each row, (n,) or None."""
+    """X (n, n_in), targets (n,) or (n, outputs), and the weight of each row, (n,) or None.
 
-    X: Array
+    X is an array or a sparse matrix in CSR format.
+    """
+
+    X: Any
     targets: Array
     weights: Floats | None
 
@@ -39,13 +41,7 @@ class Rows(NamedTuple):
             test_size=fraction,
             stratify=self.targets if stratifies else None,
         )
-        if len(parts[1]) < 2:
+        if parts[1].shape[0] < 2:
             raise ValueError(TOO_FEW)
         weights = (None, None) if self.weights is None else parts[4:]
         return Rows(parts[0], parts[2], weights[0]), Rows(parts[1], parts[3], weights[1])
-
-
-def dense(X: Any) -> Array:
-    """X as an array: a sparse matrix is made dense."""
-    array: Array = X.toarray() if issparse(X) else X
-    return array

@@ -95,7 +95,7 @@ class Solvers(Epochs):
     def _trainer(self, task: Task, net: Network, random: Any) -> Trainer:
         """The trainer: the one that there is, where partial_fit goes on."""
         rows, scale = task.rows, task.objective.scale
-        arguments = parts.trainer_arguments(self, len(rows.X), rows.mean_weight, scale)
+        arguments = parts.trainer_arguments(self, len(rows.targets), rows.mean_weight, scale)
         arguments |= self._own_arguments()
         goes_on = task.incremental and self._has_network and self.trainer_.optimizer.makes_updates
         if goes_on:
