@@ -85,7 +85,8 @@ def explained(call: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        names = tuple(inspect.signature(function).parameters)
+        code = inspect.unwrap(function).__code__  # inspect.signature takes 35 times as long
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         PLACES[call] = tuple(name for name in names if name != "self")
 
         @wraps(function)
