@@ -61,7 +61,8 @@ class TrainerCore:
     fit made so far; with the seed it decides the order of rows. history: of the last fit. fit: the
     call of fit that is running. weighs_rows: whether a call has had weights of rows. is_balanced:
     whether the weights of "balanced" classes are known. settled_lr: the learning rate as the
-    trainer was made, loaded or left by a fit: another one has been set since, by whatever means.
+    trainer was made, loaded or left by a fit: another one has been set since, by whatever means;
+    NaN where ``Trainer.lr`` was set.
     """
 
     fit: RunningFit | None = None

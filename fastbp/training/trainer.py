@@ -1,5 +1,6 @@
 """The trainer: data comes in here, is checked once, and comes back as numbers."""
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -149,14 +150,14 @@ class Trainer(TrainerState, TrainerSteps):
     def lr(self) -> float:
         """The learning rate, which a schedule multiplies; can be set to a finite number above 0.
 
-        Another one that is set before ``fit(resume=path)`` counts, and not the one in the file. To
-        set the one that the trainer was made with, pass ``fit(resume=path, lr=...)``.
+        One that is set before ``fit(resume=path)`` counts, and not the one in the file.
         """
         return self._core.lr
 
     @lr.setter
     def lr(self, value: float) -> None:
         self._core.lr = checks.positive(value, "lr")
+        self._core.settled_lr = math.nan  # it is set, also where it is the same as before
 
     def compiled(self) -> Model:
         """The model with which ``fastbp.embed`` trains and predicts in your own njit code.

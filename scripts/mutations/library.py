@@ -311,9 +311,17 @@ LIBRARY = (
     Break(
         "a_lr_that_was_set_is_lost_when_a_fit_is_resumed",
         "fastbp/training/resume.py",
-        "    if is_set and not runs_again:\n",
-        "    if is_set and runs_again:\n",
+        "        if math.isnan(set_lr) or runs_again:\n",
+        "        if True:\n",
         "tests/storage/test_going_on.py::test_a_lr_that_was_set_counts",
+    ),
+    Break(
+        "a_lr_is_set_only_where_it_differs",
+        "fastbp/training/trainer.py",
+        "self._core.settled_lr = math.nan",
+        "self._core.settled_lr += 0.0",
+        "tests/storage/test_going_on.py"
+        "::test_a_lr_that_was_set_counts_though_it_is_that_of_the_constructor",
     ),
     Break(
         "the_last_file_lacks_the_best_parameters",
