@@ -122,6 +122,25 @@ def test_fit_equals_steps_with_weights_divided_by_the_mean_of_entries(shuffle, d
 
 @each_engine
 @each_dtype
+@pytest.mark.parametrize("exponent", [-400, -160, 140, 400])
+@pytest.mark.parametrize("case", [MANY, ONE], ids=["many", "one output"])
+def test_a_fit_does_not_depend_on_the_scale_of_class_weights(case, exponent, dtype, engine):
+    """Of which single precision knows 2^-126 to 2^127: not even the last bit does."""
+    X, y = batch(case, True)
+    pairs = PAIRS if case is MANY else PAIRS[:1]
+    found = []
+    for scale in (1.0, 2.0**exponent):
+        table = [{i: scale * weight for i, weight in enumerate(pair)} for pair in pairs]
+        weights = table if case is MANY else table[0]
+        options = {"class_weight": weights, "ignore_nan": True, "batch_size": 10, "engine": engine}
+        trainer = case.trainer(dtype, **options)
+        history = trainer.fit(X, y, 2, sample_weight=np.linspace(0.5, 2, case.rows))
+        found.append((history["loss"], bits(trainer)))
+    assert found[0] == found[1]
+
+
+@each_engine
+@each_dtype
 @pytest.mark.parametrize("unknown", [False, True])
 @each_case
 def test_the_loss_is_that_of_the_entries(case, unknown, dtype, engine):
