@@ -417,10 +417,9 @@ class TrainerCore:
         """The weight of each class, (classes,)."""
         return self.arrays.class_weights
 
-    @class_weights.setter
-    def class_weights(self, weights: Floats) -> None:
-        self.class_weights[:] = weights
-        self.is_balanced = True
+    def set_class_weights(self, weights: Floats, is_balanced: bool = True) -> None:
+        """Set them; is_balanced: whether they are known, where they are to be "balanced"."""
+        self.class_weights[:], self.is_balanced = weights, is_balanced
         self._tell_change()
 
     def check_balanced(self) -> None:

@@ -12,7 +12,7 @@ from support.cases import Case, each_dtype, each_engine
 from support.central_differences import TOLERANCE, H
 from support.closeness import AMPLIFICATION, assert_layers_close, layers_of, tolerance
 from support.internals import core
-from support.trainers import bits
+from support.trainers import bits, training_state
 
 MANY = Case((6, 33, 21, 5), 37, ("silu", "tanh"), "sigmoid", "bce")
 FEW = replace(MANY, rows=3)
@@ -287,6 +287,19 @@ def test_no_known_target_is_refused_by_evaluate(engine):
     trainer = MANY.trainer(engine=engine, ignore_nan=True)
     with pytest.raises(ValueError, match="y is NaN in every row that has weight"):
         trainer.evaluate(X, np.full_like(y, np.nan))
+
+
+@pytest.mark.parametrize("optimizer", [fastbp.SGD(0.1), fastbp.LBFGS()], ids=repr)
+def test_no_known_target_is_nothing_to_train_on(optimizer):
+    X, y = batch(MANY, False)
+    trainer = MANY.trainer(optimizer=optimizer, ignore_nan=True, class_weight="balanced")
+    before = training_state(trainer)
+    with pytest.raises(ValueError, match="y is NaN in every row to train on, expected a known"):
+        trainer.fit(X, np.full_like(y, np.nan))
+    y[3:] = np.nan
+    with pytest.raises(ValueError, match="times sample_weight is 0 for every target of y to train"):
+        trainer.fit(X, np.round(y), sample_weight=np.arange(MANY.rows) > 2)
+    assert training_state(trainer) == before
 
 
 @pytest.mark.parametrize(
