@@ -429,6 +429,13 @@ LIBRARY = (
         "tests/api/test_network_parts.py::test_a_part_predicts_what_the_layer_computes",
     ),
     Break(
+        "a_layer_of_the_average_is_that_of_the_parameters",
+        "fastbp/training/trainer_queries.py",
+        'self.averaged_network() if checks.flag(averaged, "averaged") else',
+        "",
+        "tests/api/test_network_parts.py::test_a_trainer_has_hidden_activations_too",
+    ),
+    Break(
         "a_normalized_layer_becomes_the_last_one",
         "fastbp/model/network_parts.py",
         "    if _can_be_last(net, layer):\n",
