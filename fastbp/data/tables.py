@@ -24,7 +24,7 @@ from .refusals import MOST_ROWS, refuse_inputs, refuse_targets
 from .sources import IN_MEMORY, as_array, as_source, parts, stand_in
 
 MOST_EXPONENT = 60
-"""Largest exponent of a row's weight, to base 2: half of single precision's."""
+"""Largest exponent of a weight, to base 2: half of single precision's."""
 
 DROP = "replace it or drop the row"
 

@@ -48,6 +48,7 @@ class LbfgsLoop:
     def _end_iteration(self, number: int, loss: float) -> None:
         """What SciPy calls after each iteration; StopTraining ends the search."""
         fit = self._fit
+        fit.has_changed = True
         fit.watch.advance(number, 0, self._order.rows)
         fit.cursor.ended = np.array([loss])
         fit.cursor.ended_seconds = time.perf_counter() - self._started
