@@ -7,12 +7,13 @@ trains 20 s for each of the two variants of the kernels.
 """
 
 from .data import DATA
+from .export import EXPORT
 from .library import LIBRARY
 from .primitives import PRIMITIVES
 from .row import Break
 from .runtime import RUNTIME
 from .stages import STAGES
 
-BREAKS = (*PRIMITIVES, *STAGES, *DATA, *LIBRARY, *RUNTIME)
+BREAKS = (*PRIMITIVES, *STAGES, *DATA, *LIBRARY, *RUNTIME, *EXPORT)
 
 __all__ = ["BREAKS", "Break"]

@@ -10,7 +10,7 @@ import pytest
 
 import fastbp
 from fastbp import embed
-from fastbp.export import c_math, content, rounding, self_test
+from fastbp.export import content, rounding, self_test
 from fastbp.kernels.base import codes
 from support import exported
 from support.compilers import (
@@ -376,7 +376,3 @@ def test_the_error_bound_is_no_wider_than_it_need_be():
         p, _ = rounding.forward(of_net, X)
         share = (np.abs(net.predict(X) - p.value) / (p.error + np.finfo(net.dtype).tiny)).max()
         assert 1e-3 < share < 1, net
-
-
-def test_every_activation_has_its_c():
-    assert set(c_math.ACTIVATIONS) == set(codes.HIDDEN_ACTIVATIONS)
