@@ -141,7 +141,7 @@ def _functions(design: Design) -> str:
 int {name}_load({name}_weights *weights, size_t size, const char *path);
 """)
     more = f", const {name}_weights *weights" if design.in_file else ""
-    kept = " weights stays where it is." if design.in_file else ""
+    kept = " It keeps the address of weights." if design.in_file else ""
     parts.append(f"""\
 /* Make a context ready: size is sizeof(context), model {design.upper}_MODEL.{kept} */
 int {name}_init({name}_context *context, size_t size, uint64_t model{more});

@@ -53,9 +53,10 @@ class Content(NamedTuple):
 
 
 def of_network(net: Network) -> Content:
-    """A copy of the network. ValueError for an activation of the user's, or where it is not finite.
+    """A copy of the network, all of one moment.
 
-    The network may be trained meanwhile: all numbers are of one moment.
+    ValueError for an activation of the user's, or where a parameter is not finite; RuntimeError
+    while another thread trains it.
     """
     _check_activations(net)
     with exclusive(net.arrays.lock):

@@ -370,9 +370,9 @@ def test_a_file_of_numbers_is_read_or_refused(tmp_path):
 
 
 def test_the_error_bound_is_no_wider_than_it_need_be():
-    """fastbp itself comes within a factor of 1,000 of what rounding.py allows, and stays below."""
+    """fastbp itself comes within a factor of 100 of what rounding.py allows, and stays below."""
     for net in exported.random_networks():
         of_net, (X, _) = content.of_network(net), rows_of(net, 200)
         p, _ = rounding.forward(of_net, X)
         share = (np.abs(net.predict(X) - p.value) / (p.error + np.finfo(net.dtype).tiny)).max()
-        assert 1e-3 < share < 1, net
+        assert 1e-2 < share < 1, net
