@@ -1,0 +1,4 @@
+"""Networks for other programs: C and Fortran.
+
+Uses every room of the library; none uses it, but for the methods that call it.
+"""
