@@ -7,7 +7,7 @@
 >>> p = net.predict(X)
 
 =============  ==================================================================================
-make           Network, Ensemble, load, from_torch
+make           Network, Ensemble, load, from_onnx, from_torch
 train          Trainer (fit, step, fit_batches, evaluate, find_lr, save), History
 optimizers     SGD, Adam, AdamW, RMSprop, Adagrad, NAdam, RAdam, LBFGS
 losses         names such as "mse", "bce", "cross_entropy"; Huber, Quantile; your own
@@ -32,8 +32,9 @@ from .components.lbfgs import LBFGS
 from .components.losses import Huber, Quantile
 from .components.optimizers import *  # noqa: F403 - those of its __all__
 from .config import show_config
+from .model.conversions import from_onnx, from_torch
 from .model.ensemble import Ensemble
-from .model.model_io import from_torch, load
+from .model.model_io import load
 from .model.network import Network
 from .moved import attribute as __getattr__  # noqa: F401 - of names that no longer are here
 from .moved import find_moved_modules
@@ -62,6 +63,7 @@ __all__ = [
     "TimeLimit",
     "Trainer",
     "embed",
+    "from_onnx",
     "from_torch",
     "load",
     "schedules",

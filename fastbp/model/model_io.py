@@ -19,7 +19,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..common import specs
-from ..common.optional import need
 from ..common.types import Array
 from ..data import scaling
 from ..kernels.base import caution
@@ -113,38 +112,6 @@ def _of_checkpoint(
 
 def _are_tensors(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(one, np.ndarray) for one in value.values())
-
-
-def from_torch(module: Any) -> Network:
-    """Make a network with the parameters and the predictions of a torch.nn.Sequential in eval mode.
-
-    A Sequential may have Linear layers, each followed by an optional LayerNorm and an optional
-    activation that fastbp has; Flatten and Identity; nested Sequentials; and the modules of
-    ``Network.to_torch``. A Linear without bias gets biases of 0; a LayerNorm without weights gets
-    gains of 1 and shifts of 0. Training then changes them. Dropout is left out: pass its p to
-    ``Trainer(dropout=...)``.
-
-    torch's classifiers often end with a Linear: add Softmax(dim=1), or Sigmoid, for probabilities
-    and for the losses "cross_entropy" and "bce".
-
-    Raises:
-        TypeError: module is not a Sequential.
-        ValueError: it has another module, or one that fastbp lacks: GELU with tanh, slopes, alpha,
-            beta and eps other than torch's defaults, LayerNorm after only some hidden layers, half
-            precision, parameters that are not finite.
-        ModuleNotFoundError: torch is not installed.
-
-    >>> from torch import nn
-    >>> module = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2), nn.Softmax(dim=1))
-    >>> net = fastbp.from_torch(module)
-    >>> net.sizes, net.activations
-    ((3, 8, 2), ('relu', 'softmax'))
-
-    """
-    need("torch", "torch", "from_torch")
-    from . import torch_modules
-
-    return torch_modules.from_torch(module)
 
 
 def to_dict(net: Network) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from numpy import empty, ndarray
 from ..common import checks
 from ..common.attributes import Guarded
 from ..common.literals import DtypeName, InitName
-from ..common.optional import need
 from ..common.signatures import explained
 from ..common.types import Array
 from ..components import activations, initializers, user_functions
@@ -24,12 +23,13 @@ from ..runtime import fast_path
 from ..runtime.arrays import Dataset, raise_status
 from ..runtime.locking import exclusive
 from . import network_checks
+from .conversions import Conversions
 from .network_arrays import NetworkArrays, initial_layers
 from .network_data import NetworkData, read_only
 from .network_export import NetworkExport
 
 
-class Network(NetworkData, NetworkExport, Guarded):
+class Network(NetworkData, Conversions, NetworkExport, Guarded):
     """A multilayer perceptron: fully connected layers, an activation after each.
 
     Its repr is the call that makes it, with the number of parameters as a comment.
@@ -381,23 +381,6 @@ class Network(NetworkData, NetworkExport, Guarded):
         from . import model_io
 
         return model_io.read(path, verify, functions)
-
-    def to_torch(self) -> Any:
-        """A torch.nn.Sequential, on the CPU, that predicts the same, with copies of all parameters.
-
-        Linear and the activation for each hidden layer, with LayerNorm between them if layers are
-        normalized; then Linear and the output activation. fastbp/model/torch_modules.py has modules
-        for residual layers and for the scaling of inputs and targets, which torch lacks.
-        ModuleNotFoundError without torch, ValueError for an activation of your own.
-
-        >>> module = fastbp.Network([3, 8, 2], output="softmax").to_torch()
-        >>> [type(layer).__name__ for layer in module]
-        ['Linear', 'ReLU', 'Linear', 'Softmax']
-        """
-        need("torch", "torch", "to_torch")
-        from . import torch_modules
-
-        return torch_modules.to_torch(self)
 
     def _checked_outputs(self, X: Any, out: Array | None) -> Array:
         if type(X) in IN_MEMORY:

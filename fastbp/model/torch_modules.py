@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -13,6 +12,7 @@ from ..common.types import Array
 from ..kernels.base import codes
 from ..storage.safetensors_format import short
 from .network import Network
+from .read_layers import ReadLayer, network_of
 
 ACTIVATIONS = {
     name: getattr(nn, facts.torch) for name, facts in codes.ACTIVATIONS.items() if facts.torch
@@ -135,12 +135,7 @@ def from_torch(module: Any) -> Network:
     parts = list(_flat(module))
     units = _take(parts, 0, Standardize, "input") | _take(parts, -1, Unstandardize, "target")
     layers = _layers(parts)
-    net = _network(layers)
-    net.arrays.set_parameters(
-        [_array(layer.linear.weight).T for layer in layers],
-        [_or(layer.linear.bias, 0.0, layer.linear.out_features) for layer in layers],
-        *(_norms(net, layers) or (None, None)),
-    )
+    net = network_of([_read(layer) for layer in layers], _dtype(layers))
     if units:
         net.set_scaling(**units)
     return net
@@ -222,20 +217,15 @@ def _refusal(name: str, module: Any, why: str) -> ValueError:
     return ValueError(f"{name} is {short(module)}, {why}")
 
 
-def _network(layers: list[Layer]) -> Network:
-    """The network, with parameters of 0."""
-    for before, layer in pairwise(layers):
-        if layer.linear.in_features != before.linear.out_features:
-            raise _refusal(layer.name, layer.linear, f"after {before.linear.out_features} outputs")
-    kinds = [layer.activation or "identity" for layer in layers]
-    return Network.blank(
-        [layers[0].linear.in_features, *(layer.linear.out_features for layer in layers)],
-        kinds[:-1],
-        kinds[-1],
-        seed=0,
-        dtype=_dtype(layers),
-        layer_norm=_layer_norm(layers),
-        residual=_adds(layers),
+def _read(layer: Layer) -> ReadLayer:
+    norm = layer.norm
+    return ReadLayer(
+        layer.name,
+        _array(layer.linear.weight).T,
+        _array_or_none(layer.linear.bias),
+        None if norm is None else (_array_or_none(norm.weight), _array_or_none(norm.bias)),
+        layer.activation or "identity",
+        layer.residual,
     )
 
 
@@ -251,43 +241,10 @@ def _dtype(layers: list[Layer]) -> str:
     return first
 
 
-def _layer_norm(layers: list[Layer]) -> bool:
-    normalized = [layer.norm is not None for layer in layers]
-    if any(normalized) and normalized != [True] * (len(layers) - 1) + [False]:
-        raise ValueError(
-            f"LayerNorm follows {sum(normalized)} of {len(layers)} Linear, expected all but the "
-            "last or none: layer_norm is of a whole network"
-        )
-    return any(normalized)
-
-
-def _adds(layers: list[Layer]) -> bool:
-    given = [layer.residual for layer in layers]
-    alike = [layer.linear.in_features == layer.linear.out_features for layer in layers]
-    if any(given) and given != [*alike[:-1], False]:
-        raise ValueError(
-            f"{sum(given)} layers add their inputs, expected each hidden layer that is as wide as "
-            "the one before, or none: residual is of a whole network"
-        )
-    return any(given)
-
-
-def _norms(net: Network, layers: list[Layer]) -> list[list[Array]]:
-    """Gains and shifts, where layers are normalized; else nothing."""
-    norms = [layer.norm for layer in layers if layer.norm is not None]
-    widths = net.sizes[1:-1]
-    return [
-        [_or(getattr(norm, part), start, n) for norm, n in zip(norms, widths, strict=True)]
-        for part, start in (("weight", 1.0), ("bias", 0.0))
-        if norms
-    ]
-
-
 def _array(tensor: Any) -> Array:
     array: Array = tensor.detach().cpu().numpy()
     return array
 
 
-def _or(tensor: Any, value: float, count: int) -> Array:
-    """The tensor as an array, or ``count`` times ``value`` where it is None."""
-    return np.full(count, value) if tensor is None else _array(tensor)
+def _array_or_none(tensor: Any) -> Array | None:
+    return None if tensor is None else _array(tensor)
