@@ -124,16 +124,16 @@ class BaseMLP(Solvers, ABC):
 
     def _outputs(self, X: Any) -> Array:
         """The network's outputs (n, n_outputs_)."""
-        known = vars(self)
-        if "trainer_" in known and self._lists is None and "feature_names_in_" not in known:
-            # The kernel checks an array of the network's dtype, and gives None for any other X:
-            # scikit-learn's check takes longer than a small network.
-            p = self.net_.fast_outputs(X, None)
-            if p is not None:
-                return p
+        if self._has_network:
+            self._push()
+            if "feature_names_in_" not in vars(self):
+                # The kernel checks an array of the network's dtype, and gives None for any other X:
+                # scikit-learn's check takes longer than a small network.
+                p = self.net_.fast_outputs(X, None)
+                if p is not None:
+                    return p
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", reset=False)
-        self._push()
         return self.trainer_.predict(X)
 
     def __sklearn_tags__(self) -> Any:

@@ -74,7 +74,8 @@ class Epochs(Coefficients, Parameters):
         self.best_loss_ = None if self.early_stopping else np.inf
         self.validation_scores_ = [] if self.early_stopping else None
         self.best_validation_score_ = -np.inf if self.early_stopping else None
-        self._best_layers = self.net_.arrays.layers()
+        if self.early_stopping:
+            self._best_layers = self.net_.arrays.layers()
 
     def _end_epoch(
         self, objective: Objective, held: Rows | None, is_partial: bool, state: FitState

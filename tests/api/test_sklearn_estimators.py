@@ -4,6 +4,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,10 +14,12 @@ import fastbp
 pytest.importorskip("sklearn")
 
 from scipy import sparse
-from sklearn import datasets, neural_network
+from sklearn import config_context, datasets, neural_network
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.class_weight import compute_sample_weight
 
 from fastbp.sklearn import MLPClassifier, MLPRegressor
@@ -475,6 +478,26 @@ def test_a_grid_is_searched():
     grid = {"hidden_layer_sizes": [4, (8, 4)], "alpha": [0.0, 1.0]}
     search = GridSearchCV(MLPClassifier(max_iter=100, random_state=0), grid, cv=3)
     assert search.fit(X, TARGETS["multiclass"]).best_score_ > 0.4
+
+
+def test_metadata_are_routed():
+    held = (X[:30], TARGETS["binary"][:30])
+    one = MLPClassifier(max_iter=20, early_stopping=True, random_state=0)
+    with config_context(enable_metadata_routing=True):
+        one.set_fit_request(sample_weight=True, validation_data=True)
+        pipeline = make_pipeline(FunctionTransformer(), one)
+        pipeline.fit(X, TARGETS["binary"], sample_weight=WEIGHTS, validation_data=held)
+    assert one.t_ == 90 * one.n_iter_
+    assert len(one.trainer_.history["val_loss"]) == one.n_iter_
+
+
+def test_many_threads_predict():
+    one = fitted()
+    expected, _ = one.predict_proba(X), one.coefs_
+    with ThreadPoolExecutor(4) as pool:
+        found = [*pool.map(one.predict_proba, [X] * 50)]
+    for p in found:
+        np.testing.assert_array_equal(p, expected)
 
 
 def test_it_shows_itself_in_a_notebook():
