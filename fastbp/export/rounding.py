@@ -135,9 +135,14 @@ def _activation(layer: Layer, z: Sized, u: float) -> tuple[Sized, Sized]:
     size = np.abs(z.value) if name == "gelu" else np.abs(value)  # its cdf is 1 minus nearly 1
     a = Sized(value, STEEPEST.get(name, 1.0) * z.error + FUNCTION * u * size)
     slope = np.broadcast_to(reference.derivative(layer.code, z.value, value), value.shape)
-    error = BEND.get(name, 0.0) * z.error + FUNCTION * u
+    error = BEND.get(name, 0.0) * z.error + FUNCTION * u * slope_size(name, z.value)
     error = error + JUMP.get(name, 0.0) * (np.abs(z.value) <= z.error)
     return a, Sized(slope, error)
+
+
+def slope_size(name: str, z: Floats) -> Floats:
+    """Of which size, at least, the terms are that da/dz is made of."""
+    return np.maximum(1, np.abs(z)) if name == "silu" else np.ones_like(z)  # z s (1 - s), s near 1
 
 
 def _softmax(z: Sized, u: float) -> tuple[Sized, Sized]:

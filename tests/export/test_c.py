@@ -11,6 +11,7 @@ import pytest
 import fastbp
 from fastbp import embed
 from fastbp.export import content, rounding, self_test
+from fastbp.kernels import reference
 from fastbp.kernels.base import codes
 from support import exported
 from support.compilers import (
@@ -56,13 +57,13 @@ def libraries(tmp_path_factory):
     return library
 
 
-def all_networks(compiler, folder):
-    nets = {f"net{i}": net for i, net in enumerate(exported.random_networks())}
+def all_networks(compiler, folder, nets=None, options=FAST):
+    nets = {f"net{i}": net for i, net in enumerate(nets or exported.random_networks())}
     for name, net in nets.items():
         net.to_c(folder / f"{name}.c", derivatives=True)
     (folder / "sizes.c").write_text(exported.size_source(nets))
     sources = [f"{name}.c" for name in (*nets, "sizes")]
-    build(compiler, folder, "all.so", *C99, *FAST, "-shared", "-fPIC", *sources)
+    build(compiler, folder, "all.so", *C99, *options, "-shared", "-fPIC", *sources)
     library = exported.Library(folder / "all.so")
     headers = {name: (folder / f"{name}.h").read_text() for name in nets}
     return [library.of(name, net, headers[name]) for name, net in nets.items()]
@@ -109,6 +110,31 @@ def test_the_gradient_is_that_of_embed(libraries, compiler):
         out = np.empty_like(X)
         embed.input_gradient(trainer.compiled(), X, v, out)
         assert np.allclose(one.input_gradient(X, v), out, rtol=1e-9, atol=1e-11), one.net
+
+
+def one_unit(name, dtype):
+    """a(z) for z of the only input."""
+    net = fastbp.Network([1, 1], [], name, dtype=dtype, seed=0)
+    net.set_parameters([[[1.0]]], [[0.0]])
+    return net
+
+
+@needs_gcc
+def test_activations_are_as_close_as_the_bounds_take_them_for(tmp_path):
+    """Values and slopes, beside the twins in float64, within FUNCTION units of roundoff."""
+    nets = [one_unit(a, dtype) for a in codes.HIDDEN_ACTIVATIONS for dtype in CALLED]
+    z = np.concatenate([np.linspace(-20, 20, 4001), np.linspace(-1, 1, 4001), [-110, -89, 95]])
+    for one in all_networks("gcc", tmp_path, nets, ("-O1",)):
+        u, code = np.finfo(one.net.dtype).eps / 2, codes.ACTIVATIONS[one.net.output].code
+        X = z[:, None].astype(one.net.dtype)
+        a = reference.activation(code, np.float64(X))
+        slope = reference.derivative(code, np.float64(X), a)
+        size = np.abs(X) if one.net.output == "gelu" else np.abs(a)
+        allowed = rounding.FUNCTION * u * size + np.finfo(one.net.dtype).tiny
+        assert (np.abs(one.predict(X) - a) <= allowed).all(), one.net
+        found = one.input_gradient(X, np.ones_like(X))
+        allowed = rounding.FUNCTION * u * rounding.slope_size(one.net.output, np.float64(X))
+        assert (np.abs(found - slope) <= allowed).all(), one.net
 
 
 @each_c
