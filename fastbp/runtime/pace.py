@@ -31,6 +31,9 @@ LATELY, SOONER, SOONER_SECONDS = 7, 3, 0.1
 """Pieces of work whose median is the cost: one of them may have waited for a processor. Fewer do
 where they take so long."""
 
+RECENT_SECONDS = 1.0
+"""For so long the number that some work had is that with which other work of the process begins."""
+
 WARM_UP = 2
 """Calls that do not count: they may load or compile code, and touch memory for the first time."""
 
@@ -52,27 +55,42 @@ class Pace:
         """What is known of work that begins now, in seconds, with at most so many workers."""
         key = most, now - self._ended > IDLE_SECONDS
         found = self._regimes.get(key)
-        return self._regimes.setdefault(key, Regime(most)) if found is None else found
+        if found is None:
+            number, when = _recent.get(most, (most, now))
+            begin = number if now - when < RECENT_SECONDS else most
+            found = self._regimes.setdefault(key, Regime(most, begin))
+        return found
 
     def note(self, regime: "Regime", workers: int, work: float, began: float, ended: float) -> None:
         """Take note of ``work`` units that ``workers`` did between two times, in seconds."""
         self._ended = ended
         regime.note(workers, work, ended - began)
+        _recent[regime.most] = regime.number, ended
+
+
+_recent: dict[int, tuple[int, float]] = {}
+"""By the most workers of some work: the number that it had last, and when. Short fits of many
+trainers, as in a grid search, learn from one another."""
 
 
 class Regime:
-    """One number of workers, and what it costs. Ask before each piece of work; tell its time."""
+    """One number of workers, and what it costs. Ask before each piece of work; tell its time.
 
-    def __init__(self, most: int) -> None:
+    most: the largest number. begin: the first one. The first trial comes at once, and decides
+    alone: a fit may be over soon.
+    """
+
+    def __init__(self, most: int, begin: int) -> None:
         self.cost = 0.0
         """Seconds for a unit of work, lately; 0 before it is known."""
-        self._most = self._count = most
+        self.most, self.number = most, begin
         self._calls = 0
         self._costs: list[float] = []
         self._usual = 0.0  # the lowest cost since the number changed
         self._watched = self._since = 0.0  # seconds of work since the last cost, and trial
-        self._pause, self._short_pause = FIRST_PAUSE, SHORTEST_PAUSE
+        self._pause, self._short_pause = 0.0, SHORTEST_PAUSE
         self._trial: Trial | None = None
+        self._is_first = True  # the next trial
         self._next = self._promising = 0
         self._lock = threading.RLock()
 
@@ -80,12 +98,12 @@ class Regime:
         """(the number of workers of the next piece of work, its longest time in seconds)."""
         trial = self._trial
         if trial is None:
-            return self._count, LONGEST_PIECE
+            return self.number, LONGEST_PIECE
         return trial.workers, TURN_SECONDS / 2
 
     def note(self, workers: int, work: float, seconds: float) -> None:
         """Take note of ``work`` units that ``workers`` did."""
-        if self._most == 1 or work <= 0:
+        if self.most == 1 or work <= 0:
             return
         try:  # see locking.py
             if self._lock.acquire(blocking=False):
@@ -103,7 +121,7 @@ class Regime:
         if self._trial is not None:
             if self._trial.note(workers, seconds, work):
                 self._decide(self._trial)
-        elif workers == self._count:
+        elif workers == self.number:
             self._watch(seconds, seconds / work)
 
     def _watch(self, seconds: float, cost: float) -> None:
@@ -121,7 +139,7 @@ class Regime:
         if is_usual:
             self._short_pause = SHORTEST_PAUSE
         if self._since > (self._pause if is_usual else self._short_pause):
-            self._trial = Trial(self._count, self._other())
+            self._trial = Trial(self.number, self._other())
 
     def _forget_costs(self) -> None:
         self._costs.clear()
@@ -129,20 +147,22 @@ class Regime:
 
     def _other(self) -> int:
         """The next number to try: one less, half, one, one more, twice as many, or all."""
-        count = self._count
+        count = self.number
         if self._promising:
             return self._promising
-        numbers = (count - 1, count // 2, 1, count + 1, 2 * count, self._most)
-        others = [n for n in dict.fromkeys(numbers) if 1 <= n <= self._most and n != count]
+        numbers = (count - 1, count // 2, 1, count + 1, 2 * count, self.most)
+        others = [n for n in dict.fromkeys(numbers) if 1 <= n <= self.most and n != count]
         self._next += 1
         return others[self._next % len(others)]
 
     def _decide(self, trial: Trial) -> None:
         faster = trial.ratio() < FASTER
-        changes = faster and (trial.other > trial.present or trial.other == self._promising)
+        is_sure = self._is_first or trial.other == self._promising
+        changes = faster and (is_sure or trial.other > trial.present)
+        self._is_first = False
         self._promising = trial.other if faster and not changes else 0
         if changes:
-            self._count = trial.other
+            self.number = trial.other
         self.cost = trial.cost(of_other=changes)
         self._usual = self.cost if changes else min(self._usual, self.cost)
         self._set_pauses(faster, 0.0 if self._promising else trial.lost())
@@ -151,7 +171,7 @@ class Regime:
 
     def _set_pauses(self, faster: bool, lost: float) -> None:
         """After a trial. lost: the seconds that the next one like it will lose."""
-        least = lost / (LOST if self._count == self._most else LOST_BY_FEWER)
+        least = lost / (LOST if self.number == self.most else LOST_BY_FEWER)
         if faster:
             self._pause, self._short_pause = max(least, FIRST_PAUSE), SHORTEST_PAUSE
         else:

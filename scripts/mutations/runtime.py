@@ -113,6 +113,20 @@ RUNTIME = (
         "tests/runtime/test_pace.py::test_a_limit_is_followed_at_once",
     ),
     Break(
+        "a_first_trial_decides_nothing",
+        "fastbp/runtime/pace.py",
+        "is_sure = self._is_first or ",
+        "is_sure = ",
+        "tests/runtime/test_pace.py::test_a_short_fit_in_company_finds_out_at_once",
+    ),
+    Break(
+        "trainers_learn_nothing_from_one_another",
+        "fastbp/runtime/pace.py",
+        "begin = number if now - when < RECENT_SECONDS else most",
+        "begin = most",
+        "tests/runtime/test_pace.py::test_fits_of_many_trainers_learn_from_one_another",
+    ),
+    Break(
         "a_trial_in_company_takes_it_for_usual",
         "fastbp/runtime/pace.py",
         "self._usual = self.cost if changes else min(self._usual, self.cost)",

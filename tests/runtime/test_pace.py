@@ -11,14 +11,14 @@ from fastbp.runtime.pace import Pace, Regime
 class Machine:
     """Runs work by a pace; ``slowness(workers)`` is the seconds of a unit of work now.
 
-    A piece of work has ``unit`` units at least, as a step has. Time goes by only here: ``idle``
-    seconds before each piece.
+    A piece of work has ``unit`` units at least, as a step has, and takes ``piece`` seconds at most.
+    Time goes by only here: ``idle`` seconds before each piece.
     """
 
-    def __init__(self, most, slowness, unit=1.0, idle=0.0):
+    def __init__(self, most, slowness, unit=1.0, idle=0.0, piece=0.1):
         self.pace, self.most, self.slowness, self.unit = Pace(), most, slowness, unit
         self.seconds = self.done = 0.0
-        self.idle = idle
+        self.idle, self.piece = idle, piece
         self.used = set()
 
     def run(self, seconds):
@@ -31,7 +31,7 @@ class Machine:
             workers, longest = regime.workers()
             self.used.add(workers)
             started, units = self.seconds, 0.0
-            while units == 0 or self.seconds - started < min(longest, 0.1):
+            while units == 0 or self.seconds - started < min(longest, self.piece):
                 self.seconds += self.slowness(workers) * self.unit
                 units += self.unit
             self.pace.note(regime, workers, units, started, self.seconds)
@@ -42,6 +42,11 @@ class Machine:
     def workers(self):
         """The number of workers of work that begins at once."""
         return self.pace.regime(self.most, self.seconds).workers()[0]
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch):
+    monkeypatch.setattr(pace, "_recent", {})
 
 
 def quiet(workers):
@@ -90,6 +95,23 @@ def test_a_process_that_starts_in_company_finds_out():
     machine = Machine(2, busy)
     machine.run(1)
     assert machine.run(10) > 0.95 / busy(1)
+
+
+def test_a_short_fit_in_company_finds_out_at_once():
+    machine = Machine(2, busy, unit=0.1, piece=4e-3)
+    machine.run(0.1)
+    assert machine.workers() == 1
+
+
+def test_fits_of_many_trainers_learn_from_one_another():
+    machine = Machine(2, busy, unit=0.1, piece=4e-3)
+    machine.run(0.1)
+    for _ in range(5):
+        machine.pace = Pace()
+        assert machine.workers() == 1
+        machine.run(0.02)
+    machine.pace, machine.seconds = Pace(), machine.seconds + 2 * pace.RECENT_SECONDS
+    assert machine.workers() == 2
 
 
 def test_one_busy_processor_of_sixteen_costs_one():
@@ -219,14 +241,14 @@ def test_one_worker_is_never_a_question():
 
 @pytest.mark.parametrize("work", [0, -1.0])
 def test_nothing_done_says_nothing(work):
-    one = Regime(2)
+    one = Regime(2, 2)
     for _ in range(10):
         one.note(2, work, 1.0)
     assert one.cost == 0
 
 
 def test_what_other_numbers_of_workers_did_does_not_count():
-    one = Regime(4)
+    one = Regime(4, 4)
     for _ in range(pace.WARM_UP + 1):
         one.note(2, 1.0, 100.0)
     assert one.cost == 0
