@@ -40,7 +40,6 @@ from .extended_stages import gradient_arena
 from .forward import padded
 from .norm import linear_place
 from .regularization import WEIGHT, has_penalty, part
-from .small_batch import is_small_batch
 from .update import (
     ACCUMULATE,
     STORE,
@@ -101,8 +100,6 @@ def _fit(plan, work, job, first, rows):
     """Whether each vector of these rows has few enough nonzeros."""
     n_lanes, record = lanes(work), typed_pointer_at(job[J.X + ADDRESS], types.int64)
     room = _room(plan, n_lanes)
-    if is_small_batch(plan, rows, n_lanes):
-        return False
     for start in range(first, first + rows, n_lanes):
         count = 0
         for place in range(start, min(start + n_lanes, first + rows)):

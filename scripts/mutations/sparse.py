@@ -149,20 +149,6 @@ SPARSE_DATA = (
         NONZEROS + "test_batches_with_rows_that_are_full_are_made_dense",
     ),
     Break(
-        "nonzeros_take_a_small_batch",
-        "kernels/stages/sparse_layer.py",
-        "    if is_small_batch(plan, rows, n_lanes):\n        return False\n",
-        "",
-        NONZEROS + "test_a_last_batch_of_few_rows_has_an_order_of_its_own",
-    ),
-    Break(
-        "nonzeros_stay_marked",
-        "kernels/stages/batch.py",
-        "        mark(plan, work, False)\n",
-        "",
-        NONZEROS + "test_a_last_batch_of_few_rows_has_an_order_of_its_own",
-    ),
-    Break(
         "nonzeros_take_scaled_rows",
         "fastbp/runtime/nonzeros.py",
         " or spec.scaling or",

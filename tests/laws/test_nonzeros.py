@@ -134,9 +134,9 @@ def test_sums_over_many_rows_are_made_in_blocks(name, clip):
 
 
 def test_columns_far_apart_are_found():
-    """Most chunks have no nonzero: SGD goes from one that has to the next."""
+    """Most chunks have no nonzero: SGD goes from one that has to the next, up to the half."""
     X, y = new_data(columns=40 * NONZERO_CHUNK, stored=0)
-    X[5, [0, 7 * NONZERO_CHUNK - 1, 7 * NONZERO_CHUNK]] = 1, 2, 3
+    X[5, [0, 20 * NONZERO_CHUNK - 1, 20 * NONZERO_CHUNK]] = 1, 2, 3
     X[60:70, -1] = X[66, 30 * NONZERO_CHUNK + 5] = 4
     sizes = 40 * NONZERO_CHUNK, 20, 3
     for workers in (1, 2, 3):
