@@ -117,10 +117,8 @@ def _elu(alpha: float = 1.0) -> Op:
     return op("Add", op("Max", Z, 0.0), below)
 
 
-def _gelu_by_erf() -> Op:
-    """z / 2 (1 + erf(z / sqrt(2))), as torch writes it and onnxruntime fuses it."""
-    twice = op("Add", op("Erf", op("Div", Z, sqrt(2))), 1.0)
-    return op("Mul", op("Mul", Z, twice), 0.5)
+_TWICE = op("Add", op("Erf", op("Div", Z, sqrt(2))), 1.0)
+"""Twice the normal distribution function."""
 
 
 TAIL_PLACE = 4.0
@@ -168,7 +166,7 @@ def _mish(softplus: Op) -> Op:
     return op("Mul", Z, op("Tanh", softplus))
 
 
-_SOFTPLUS, _SLOWLY = op("Softplus", Z), _softplus()
+_SOFTPLUS, _SOFTPLUS64 = op("Softplus", Z), _softplus()
 
 ANY_DTYPE = {
     "sigmoid": op("Sigmoid", Z),
@@ -182,16 +180,16 @@ FLOAT32 = ANY_DTYPE | {
     "elu": op("Elu", Z, alpha=1.0),
     "selu": op("Selu", Z, alpha=codes.SELU_ALPHA, gamma=codes.SELU_SCALE),
     "softplus": _SOFTPLUS,
-    "gelu": _gelu_by_erf(),
+    "gelu": op("Mul", op("Mul", Z, _TWICE), 0.5),  # onnxruntime fuses it
     "mish": _mish(_SOFTPLUS),
 }
 FLOAT64 = ANY_DTYPE | {
     "leaky_relu": op("Max", Z, op("Mul", Z, codes.LEAKY_SLOPE)),
     "elu": _elu(),
     "selu": op("Mul", _elu(codes.SELU_ALPHA), codes.SELU_SCALE),
-    "softplus": _SLOWLY,
+    "softplus": _SOFTPLUS64,
     "gelu": _gelu_by_tail(),
-    "mish": _mish(_SLOWLY),
+    "mish": _mish(_SOFTPLUS64),
 }
 """onnxruntime has no float64 of Erf, and from opset 20 on of none of the operators of activations
 but those of ANY_DTYPE."""
@@ -200,12 +198,14 @@ FORMULAS = {"float32": FLOAT32, "float64": FLOAT64}
 """The formulas to write, by dtype and name; identity has none."""
 
 READ_ONLY = (
+    ("gelu", op("Mul", Z, op("Mul", _TWICE, 0.5))),
+    ("softplus", op("Where", op("Greater", Z, 20.0), Z, op("Softplus", Z))),
     ("gelu", op("Gelu", Z, approximate="none")),
     ("mish", op("Mish", Z)),
     ("silu", op("Swish", Z, alpha=1.0)),
 )
-"""Operators of higher opsets, which are not written: Swish and Mish have no kernel of their own in
-onnxruntime, and it makes Gelu of the formula by itself."""
+"""Two formulas of torch's, and operators that are not written: onnxruntime has no kernel for Swish,
+makes Gelu of the formula by itself, and takes as long for Mish."""
 
 ACTIVATIONS = (*FLOAT32.items(), *FLOAT64.items(), *READ_ONLY)
 """The formulas to read."""

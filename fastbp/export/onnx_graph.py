@@ -217,4 +217,6 @@ def _equal(value: Any, expected: Any) -> bool:
 def described(node: NodeProto) -> str:
     """The node, for a message."""
     name = node.name or (node.output[0] if node.output else "")
-    return f"node {short(name)} ({short(kind_of(node))[1:-1]})"
+    numbers = [(k, v) for k, v in attributes_of(node).items() if isinstance(v, int | float)]
+    parts = [kind_of(node), *(f"{key}={value:.6g}" for key, value in numbers)]
+    return f"node {short(name)} ({', '.join(parts):.80})"

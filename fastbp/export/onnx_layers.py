@@ -25,11 +25,15 @@ def layer_of(graph: Graph, value: str, is_last: bool) -> tuple[ReadLayer, str]:
 
 
 def refusal(graph: Graph, value: str) -> ValueError:
-    """The error for a value that no formula makes."""
-    node, names = graph.node(value), "a perceptron with activations that fastbp has"
-    if node is None:
-        return ValueError(f"{short(value)} is not made by a layer: expected {names}")
-    return ValueError(f"{described(node)} is none of {names}, or has other arguments there")
+    """The error for a value that no layer makes."""
+    node = graph.node(value)
+    what = (
+        f"{short(value)} is made by no node" if node is None else f"{described(node)} fits nowhere"
+    )
+    return ValueError(
+        f"{what}: expected layers of Gemm, or of MatMul and Add, each with an activation that "
+        "fastbp has, and LayerNormalization before it or not"
+    )
 
 
 def _plain_layer(graph: Graph, value: str) -> tuple[ReadLayer, str] | None:
