@@ -26,6 +26,9 @@ import mnist_data
 import tabular_data
 
 ROUNDS, BATCH, MANY = 3, 200, 10_000
+REST_SECONDS = 0.1
+"""Before each window: threads of the other side's BLAS spin for a while after their work."""
+
 PREDICT_SECONDS = 0.2
 """Of the calls in one window of predictions."""
 
@@ -115,6 +118,7 @@ def outputs_of(model, rows):
 def seconds(call):
     """Seconds of a call."""
     race.check_fields()
+    time.sleep(REST_SECONDS)
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
