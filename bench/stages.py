@@ -55,16 +55,16 @@ def compiled():
         if stage == GATHER:
             for v in range(first, last):
                 row = job[job_table.START] + v * w
-                gather_block(plan, work, job, job[job_table.ORDER], row, w, v, scratch)
+                gather_block(plan, work, job, job[job_table.ORDER], row, w, v, scratch, False)
         elif stage == FORWARD:
-            forward(plan, params, work, first, last)
+            forward(plan, params, work, job, first, last)
         elif stage == LOSS:
             for v in range(first, last):
                 output_loss(plan, work, job, v, w, rows)
         elif stage == BACKWARD:
             backward(plan, params, work, first, last)
         else:
-            update_part(plan, (params, moments, work), hyper, UPDATE, worker, workers, rows)
+            update_part(plan, (params, moments, work), hyper, UPDATE, worker, workers, rows, 1)
         restore_denormals(before)
 
     signature = types.void(types.int64, types.int64, types.int64, types.int64)

@@ -15,6 +15,9 @@ Where the network scales (``Network.standardize``), X, y, outputs, and the gradi
 outputs are in the user's units. Losses are of scaled targets, like the trainer's, and so are the
 gradients of ``gradients``. A model from before the network's first scaling raises ValueError.
 
+Past the end of the trainer's schedule, where ``Trainer.step`` raises, ``step`` and ``step_from`` go
+on with its last factor on the learning rate: 0 for ``Cosine``. ``trainer.updates`` counts them.
+
 One thread at a time uses a model; only ``predict`` can be called from many threads at once, such as
 those of a ``prange``. Models of several trainers are independent, unless they share a network.
 

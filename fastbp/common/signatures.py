@@ -81,11 +81,13 @@ ORDER = ("fastbp.Network", "fastbp.Trainer", "fastbp.Adam", "trainer.fit", "trai
 def explained(call: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A decorator: keyword arguments that the function lacks raise a TypeError with the remedy.
 
-    call: what the user writes, such as "trainer.fit".
+    call: what the user writes, such as "trainer.fit". ``step`` and ``predict`` are not explained:
+    they may take 0.5 µs, and this would add 0.15 µs to each call.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        names = tuple(inspect.signature(function).parameters)
+        code = inspect.unwrap(function).__code__  # inspect.signature takes 35 times as long
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         PLACES[call] = tuple(name for name in names if name != "self")
 
         @wraps(function)

@@ -4,6 +4,13 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+ADDED = "added later"
+
+
+def added(default: Any) -> Any:
+    """A field with a default, which files of earlier versions do not have."""
+    return dataclasses.field(default=default, metadata={ADDED: True})
+
 
 def check_fields(spec: object, **checks: Callable[[Any, str], Any]) -> None:
     """Check these fields of a frozen specification, and store their plain Python form.
@@ -42,14 +49,15 @@ def own_name(described: Any) -> str | None:
 def from_dict(described: Any, kinds: Mapping[str, type], name: str) -> Any:
     """The specification that ``to_dict`` was given.
 
-    kinds: the specifications that there may be, by name. ValueError or TypeError for what
-    ``to_dict`` cannot have returned.
+    kinds: the specifications that there may be, by name. Fields that were added later may be
+    missing. ValueError or TypeError for what ``to_dict`` cannot have returned.
     """
     if not isinstance(described, dict) or described.get("kind") not in kinds:
         raise ValueError(f"{name} is {described!r:.80}, expected one of {', '.join(kinds)}")
     kind = kinds[described["kind"]]
     fields = {field.name for field in dataclasses.fields(kind)}
-    if described.keys() != fields | {"kind"}:
+    needed = {field.name for field in dataclasses.fields(kind) if ADDED not in field.metadata}
+    if not needed <= described.keys() - {"kind"} <= fields:
         raise ValueError(f"{name} has fields {sorted(described)}, expected {sorted(fields)}")
     values = {
         field: from_dict(value, kinds, f"{name}: {field}") if isinstance(value, dict) else value

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..common import checks
 from ..common.signatures import explained
-from ..common.specs import check_fields
+from ..common.specs import added, check_fields
 from ..common.types import Floats
 from ..kernels.base import codes
 from ..kernels.stages import update_rules as rules
@@ -31,6 +31,10 @@ class LBFGS(Optimizer):
         history: pairs of steps and changes of the gradient that approximate the Hessian, >= 1.
         tolerance: the fit stops when no entry of the gradient exceeds it in size, >= 0.
         max_line_search: evaluations of one line search, >= 1.
+        loss_tolerance: the fit stops when an iteration lowers the loss by no more than this share
+            of it (of 1, for smaller losses), >= 0; 0 for never.
+        max_evaluations: the fit stops after an iteration that has come to more evaluations of the
+            loss, >= 1; None for any number.
 
     Raises:
         ValueError, TypeError: a number is out of range, or is not a number.
@@ -48,6 +52,8 @@ class LBFGS(Optimizer):
     history: int = 10
     tolerance: float = 1e-5
     max_line_search: int = 20
+    loss_tolerance: float = added(0.0)
+    max_evaluations: int | None = added(None)
 
     code: ClassVar[int] = rules.SGD  # not used: the kernels make no update
     extended: ClassVar[bool] = False
@@ -64,7 +70,9 @@ class LBFGS(Optimizer):
 
     def __post_init__(self) -> None:
         check_fields(self, history=checks.count, max_line_search=checks.count)
-        check_fields(self, tolerance=checks.not_negative)
+        check_fields(self, tolerance=checks.not_negative, loss_tolerance=checks.not_negative)
+        if self.max_evaluations is not None:
+            check_fields(self, max_evaluations=checks.count)
 
 
 LBFGS.__init__ = explained("fastbp.LBFGS")(LBFGS.__init__)  # type: ignore[method-assign]

@@ -7,11 +7,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..common.types import Array
-from .watched_outputs import WatchedOutputs
+from .watched_arrays import watched
 
 Metric: TypeAlias = Callable[[Array, Array], Any]
 """metric(y, p) -> a number: y as the user gave it; p the outputs, in the shape of y where y has as
-many entries, (n, n_out) where it has not: for labels, and for means with variances."""
+many entries, (n, n_out) where it has not: for labels, and for means with variances. Each metric has
+copies, which it may write to: views that cannot be written to are refused by njit functions with
+signatures, and torch warns of them."""
 
 
 def as_metrics(metrics: Any, has_accuracy: bool) -> dict[str, Metric]:
@@ -49,13 +51,12 @@ def apply_metrics(
     """
     if y.size == p.size and not (takes_labels and y.ndim == 1):
         p = p.reshape(y.shape)
-    watched = WatchedOutputs.of(p, y)
-    return {name: _apply(name, metric, y, watched) for name, metric in metrics.items()}
+    return {name: _apply(name, metric, y.copy(), p.copy()) for name, metric in metrics.items()}
 
 
-def _apply(name: str, metric: Metric, y: Array, p: WatchedOutputs) -> float:
+def _apply(name: str, metric: Metric, y: Array, p: Array) -> float:
     try:
-        value = metric(y, p)
+        value = metric(*watched(y, p))
     except Exception as error:
         error.add_note(f"raised by the metric {name!r} for y {y.shape} and p {p.shape}")
         raise

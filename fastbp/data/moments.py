@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from ..common.types import Array, Floats, Ints
 from . import names
+from .csr import CsrRows
 from .frames import column_names
 from .scaling import Scaling, Units, target_counts
 from .sources import as_array, as_source, parts, stand_in
@@ -34,10 +36,13 @@ class Moments:
     def add(self, table: Table, name: str) -> None:
         """Take more rows. name: of them, in messages. ValueError for a value not finite."""
         array = table.array
-        if not self.rows:
-            self._first = array[0].astype(np.float64)
         if array.dtype.kind == "f":
             self._noise = max(self._noise, float(np.finfo(array.dtype).eps))
+        if isinstance(array, CsrRows):
+            self._add_sparse(table, array, name)
+            return
+        if not self.rows:
+            self._first = array[0].astype(np.float64)
         rows, columns = array.shape
         at_once = max(1, CHUNK // columns)
         for start in range(0, rows, at_once):
@@ -50,10 +55,28 @@ class Moments:
             if not np.isfinite(own).all():
                 check_inputs(table, range(start, stop), np.float64, name)
             x -= own
-            before, self.rows = self.rows, self.rows + stop - start
-            rise, share = own - self._mean, (stop - start) / self.rows
-            self._squares += np.square(x, out=x).sum(axis=0) + rise * rise * (before * share)
-            self._mean += rise * share
+            self._combine(stop - start, own, np.square(x, out=x).sum(axis=0))
+
+    def _add_sparse(self, table: Table, array: CsrRows, name: str) -> None:
+        """Rows of a sparse matrix, at the cost of what they store."""
+        rows, columns = array.shape
+        at_once = max(1, max(CHUNK, columns) * rows // max(1, array.n_stored))
+        for start in range(0, rows, at_once):
+            numbers = range(start, min(rows, start + at_once))
+            check_inputs(table, numbers, np.float64, name)
+            _, places, values = array.stored(numbers)
+            mean = _sums(places, values, columns) / len(numbers)
+            apart = np.square(values.astype(np.float64) - mean[places])
+            zeros = len(numbers) - np.bincount(places, minlength=columns)
+            squares = _sums(places, apart, columns) + zeros * np.square(mean)
+            self._combine(len(numbers), mean - self._first, squares)
+
+    def _combine(self, rows: int, own: Floats, squares: Floats) -> None:
+        """Take rows with this mean about the first row, and this sum of squares about the mean."""
+        before, self.rows = self.rows, self.rows + rows
+        rise, share = own - self._mean, rows / self.rows
+        self._squares += squares + rise * rise * (before * share)
+        self._mean += rise * share
 
     def units(self, dtype: np.dtype[Any]) -> Units:
         """Mean and standard deviation (over n) of each column; 1 where it is constant.
@@ -77,6 +100,11 @@ class Moments:
                 "this column, drop it, or make the network with dtype='float64'"
             )
         return Units(mean, np.where(constant, 1.0, scale))
+
+
+def _sums(places: Ints, values: Array, columns: int) -> Floats:
+    """The sum of the values of each column."""
+    return np.bincount(places, values, columns).astype(np.float64, copy=False)
 
 
 class Estimate:

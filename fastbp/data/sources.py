@@ -85,7 +85,7 @@ def as_stored(data: Any, name: str) -> Stored | None:
     kind = type(data)
     if isinstance(data, IN_MEMORY) or not hasattr(kind, "__getitem__") or package_of(kind):
         return None
-    if any(hasattr(kind, way) for way in (*SHARES_MEMORY, "tocsr")):  # as_array refuses sparse ones
+    if any(hasattr(kind, way) for way in (*SHARES_MEMORY, "tocsr")):  # csr.py has sparse ones
         return None
     with suppress(Exception):  # TypeError of what has no buffer; an object may raise anything
         memoryview(data)
@@ -186,7 +186,7 @@ def as_array(data: Any, name: str) -> Array:
     if hasattr(data, "tocsr"):
         raise TypeError(
             f"{name} is a sparse {type(data).__name__}, expected a dense array: pass "
-            f"{name}.toarray(), a part of the rows at a time if it is large"
+            f"{name}.toarray()"
         )
     if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
         raise ValueError(

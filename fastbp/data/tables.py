@@ -17,13 +17,16 @@ from ..components.losses import Loss
 from ..kernels.base import codes
 from ..kernels.stages.losses import SUM_TOLERANCE
 from . import names
+from .csr import CsrRows, check_indices, refuse_format, rows_of
 from .dtypes import CODES, FLOAT_CODES, LABEL_CODES
 from .frames import column_names
 from .refusals import MOST_ROWS, refuse_inputs, refuse_targets
 from .sources import IN_MEMORY, as_array, as_source, parts, stand_in
 
 MOST_EXPONENT = 60
-"""Largest exponent of a row's weight, to base 2: half of single precision's."""
+"""Largest exponent of a weight, to base 2: half of single precision's."""
+
+DROP = "replace it or drop the row"
 
 SUM_ROUNDING = 1e-5
 """A bound on how much the order of summation changes the sum of a row, in float32."""
@@ -32,10 +35,11 @@ SUM_ROUNDING = 1e-5
 class Table(NamedTuple):
     """Rows of the user's data in place; nothing is copied.
 
-    array: (rows, columns), any strides; holds on to the memory.
+    array: (rows, columns), any strides, or the rows of a sparse matrix, which are dense once they
+    are taken out of it; holds on to the memory.
     descriptor: six integers, the address of the first entry (not always a multiple of the entry's
     size), row stride and column stride in bytes, element type (kernels/base/codes.py), rows,
-    columns.
+    columns. Of a sparse matrix: the address of its record, 0, 0, the code CSR, rows, columns.
     columns: the names of the columns, where the user's data have names.
     first: the number of the first row in the user's data, for messages.
     flat: whether the user gave one dimension.
@@ -44,47 +48,76 @@ class Table(NamedTuple):
     probabilities.
     """
 
-    array: Array
+    array: Array | CsrRows
     descriptor: tuple[int, ...]
     columns: names.Names = None
     first: int = 0
     flat: bool = False
 
     @property
+    def is_sparse(self) -> bool:
+        """Whether it is a sparse matrix."""
+        return self.descriptor[3] == codes.CSR
+
+    @property
+    def memory(self) -> tuple[Array, ...]:
+        """The arrays that hold its numbers."""
+        return self.array.memory if isinstance(self.array, CsrRows) else (self.array,)
+
+    @property
+    def dense(self) -> Array:
+        """The array, of what is not sparse: targets never are."""
+        assert not isinstance(self.array, CsrRows)
+        return self.array
+
+    @property
     def given(self) -> Array:
-        """The array in the shape in which the user gave it."""
-        return self.array[:, 0] if self.flat else self.array
+        """The array in the shape in which the user gave it, of what is not sparse."""
+        return self.dense[:, 0] if self.flat else self.dense
 
     def part(self, start: int, stop: int) -> "Table":
         """Its rows ``start`` to ``stop``."""
+        if isinstance(self.array, CsrRows):
+            return _csr_table(self.array.part(start, stop))
         return _table(self.array[start:stop], self.descriptor[3])
 
     def take(self, rows: Rows) -> "Table":
         """A copy of these rows."""
+        if isinstance(self.array, CsrRows):
+            return _csr_table(self.array.take(rows))
         return _table(self.array[rows], self.descriptor[3])._replace(flat=self.flat)
 
 
 def as_inputs(X: Any, n_in: int, name: str = "X", known: names.Names = None) -> Table:
     """X as a table of rows of ``n_in`` inputs.
 
-    Float16/32/64, integers or bool, in any order and strides; what is not an array goes through
-    ``as_array``. known: the names of columns that X must have, if it has names. ValueError for
-    others, for another shape and for no rows, TypeError for another dtype.
+    Float16/32/64, integers or bool, in any order and strides, or SciPy's CSR format; what is not an
+    array goes through ``as_array``. known: the names of columns that X must have, if it has names.
+    ValueError for others, for another shape and for no rows, TypeError for another dtype.
     """
     columns = None
     if type(X) is np.ndarray:
         array = X
     elif type(X) in IN_MEMORY:
         array = as_array(X, name)
+    elif hasattr(X, "tocsr"):
+        refuse_format(X, name)
+        _checked_code(X, stand_in(X), n_in, name)
+        return _csr_table(rows_of(X, name))
     else:
         columns = column_names(X)
         names.check(known, columns, name)
         array = as_array(X, name)
+    return _table(array, _checked_code(X, array, n_in, name), columns)
+
+
+def _checked_code(X: Any, array: Array, n_in: int, name: str) -> int:
+    """The code of the dtype of ``array``, as which X was read, if both dtype and shape fit."""
     code = CODES.get(array.dtype)
     shape = array.shape
     if code is None or len(shape) != 2 or shape[1] != n_in or not 0 < shape[0] <= MOST_ROWS:
         refuse_inputs(X, array, n_in, name)
-    return _table(array, code, columns)
+    return code
 
 
 def as_input_parts(
@@ -173,6 +206,10 @@ def as_row_weights(
 
 def check_inputs(table: Table, rows: Rows, dtype: npt.DTypeLike, name: str = "X") -> None:
     """ValueError for the first entry among ``rows`` that is not finite in ``dtype``."""
+    if isinstance(table.array, CsrRows):
+        check_indices(table.array, rows, name, table.first)
+        _check_stored(table, table.array, rows, dtype, name)
+        return
     _check_finite(table, rows, _read(table, rows, dtype), name)
 
 
@@ -205,6 +242,10 @@ def _table(array: Array, code: int, names: names.Names = None, flat: bool = Fals
     return Table(array, descriptor, names, 0, flat)
 
 
+def _csr_table(rows: CsrRows) -> Table:
+    return Table(rows, (rows.record.ctypes.data, 0, 0, codes.CSR, *rows.shape))
+
+
 _addressof, _from_buffer = ctypes.addressof, ctypes.c_char.from_buffer
 
 
@@ -221,8 +262,12 @@ def address(array: Any) -> int:
 
 def _read(table: Table, rows: Rows, dtype: npt.DTypeLike) -> Array:
     """These rows in ``dtype``, as the gather reads them: inf where they overflow."""
+    return _converted(table.array[_index(rows)], dtype)
+
+
+def _converted(array: Array, dtype: npt.DTypeLike) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
-        values: Array = table.array[_index(rows)].astype(dtype)
+        values: Array = array.astype(dtype)
         return values
 
 
@@ -236,15 +281,32 @@ def _check_finite(
     rows: Rows,
     values: Array,
     name: str,
-    remedy: str = "replace it or drop the row",
+    remedy: str = DROP,
 ) -> None:
     bad = ~np.isfinite(values)
     if not bad.any():
         return
     value, place = _first(table, rows, bad)
+    _refuse_value(value, place, values.dtype, name, remedy)
+
+
+def _check_stored(
+    table: Table, array: CsrRows, rows: Rows, dtype: npt.DTypeLike, name: str
+) -> None:
+    """``_check_finite`` of a sparse matrix, whose other entries are 0."""
+    which, columns, values = array.stored(rows)
+    converted = _converted(values, dtype)
+    bad = ~np.isfinite(converted)
+    if bad.any():
+        i = int(bad.argmax())
+        place = _place(table, rows, int(which[i]), int(columns[i]))
+        _refuse_value(values[i], place, converted.dtype, name, DROP)
+
+
+def _refuse_value(value: Any, place: str, dtype: np.dtype[Any], name: str, remedy: str) -> NoReturn:
     if np.isfinite(value):
         raise ValueError(
-            f"{name} has {value} at {place}, which is too large for {values.dtype}: "
+            f"{name} has {value} at {place}, which is too large for {dtype}: "
             "scale the data, or make the network with dtype='float64'"
         )
     raise ValueError(f"{name} has {value} at {place}, expected finite numbers: {remedy}")
@@ -265,7 +327,7 @@ def _check_targets(
         return
     values = _read(table, rows, dtype)
     known = np.where(np.isnan(values), 0, values) if loss.ignores_nan else values
-    remedy = "replace it or drop the row"
+    remedy = DROP
     if loss.targets == codes.UNIT and not loss.ignores_nan:
         remedy += ", or make the Trainer with ignore_nan=True if NaN is a target not known"
     _check_finite(table, rows, known, name, remedy)
@@ -335,8 +397,12 @@ def _check_sums(table: Table, rows: Rows, sums: Array, tolerance: float, name: s
 def _first(table: Table, rows: Rows, bad: Array) -> tuple[Any, str]:
     """Value and place of the first bad entry among ``rows``, as the user wrote it."""
     i, column = (int(index) for index in np.argwhere(bad)[0])
+    return table.array[rows[i], column], _place(table, rows, i, column)
+
+
+def _place(table: Table, rows: Rows, i: int, column: int) -> str:
     name = column if table.columns is None else repr(table.columns[column])
-    return table.array[rows[i], column], f"row {table.first + rows[i]}, column {name}"
+    return f"row {table.first + rows[i]}, column {name}"
 
 
 def _raise_changed(name: str, rows: Rows) -> NoReturn:

@@ -26,9 +26,10 @@ from . import network_checks
 from .conversions import Conversions
 from .network_arrays import NetworkArrays, initial_layers
 from .network_data import NetworkData, read_only
+from .network_export import NetworkExport
 
 
-class Network(Conversions, NetworkData, Guarded):
+class Network(NetworkData, Conversions, NetworkExport, Guarded):
     """A multilayer perceptron: fully connected layers, an activation after each.
 
     Its repr is the call that makes it, with the number of parameters as a comment.
@@ -267,7 +268,8 @@ class Network(Conversions, NetworkData, Guarded):
         (n, 1).
 
         Args:
-            X: numbers of any real dtype, order and strides; tables and files as for ``fit``.
+            X: numbers of any real dtype, order and strides; SciPy's CSR matrices, tables and files
+                as for ``fit``.
             out: array to fill and return, (n, n_out), C-contiguous, of the network's dtype.
             layer: k for the activations (n, sizes[k]) of layer k, from 1 as in ``summary``, in
                 place of the outputs. Parameters are copied in each call: ``net[:k]`` copies once.
@@ -402,6 +404,8 @@ class Network(Conversions, NetworkData, Guarded):
 
     def fast_fill(self, x: Table, out: Array) -> bool:
         """Fill a checked ``out`` by the fast path, for fastbp itself; whether it has."""
+        if x.is_sparse:
+            return False
         path = self._fast_path or self._make_fast_path()
         return len(x.array) <= path.most_rows and path.table_code(
             path.header, x.descriptor, np.asarray(out)

@@ -190,6 +190,6 @@ def as_out(out: Array | None, x: Table, n_out: int, dtype: np.dtype[Any]) -> Arr
         )
     if np.ma.is_masked(out):
         raise ValueError("out has masked entries, which would stay masked: pass out.data")
-    if np.may_share_memory(array, x.array):
+    if any(np.may_share_memory(array, part) for part in x.memory):
         raise ValueError("out lies in the memory of X, expected memory of its own: pass a copy")
     return out

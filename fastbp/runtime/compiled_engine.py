@@ -12,7 +12,7 @@ from ..common.types import NO_LOSSES, Array, Floats, Ints
 from ..data.tables import address
 from ..kernels.entry import run
 from ..kernels.tables import arenas, job_table, layout
-from . import chunking, forks, layer, limits, threads
+from . import chunking, forks, layer, limits, nonzeros, threads
 from .arrays import Dataset, TrainingArrays
 from .job import Job
 from .model_handle import ModelHandle, training_handle
@@ -53,11 +53,12 @@ class CompiledEngine:
         """The most workers that ``flops`` operations are worth, within the limits of the moment."""
         return self.forced_workers or limits.allowed(threads.workers(self.limit, flops))
 
-    def _make_room(self, rows: int, workers: int) -> None:
+    def _make_room(self, rows: int, workers: int, sparse: bool = False) -> None:
         spec = self._spec
-        if rows > spec.capacity or workers > spec.workers:
+        if rows > spec.capacity or workers > spec.workers or sparse > spec.sparse:
             capacity, workers = max(rows, spec.capacity), max(workers, spec.workers)
-            spec = replace(spec, capacity=capacity, workers=workers)
+            sparse = sparse or spec.sparse
+            spec = replace(spec, capacity=capacity, workers=workers, sparse=sparse)
             plan = _plan(spec).copy() if spec.extended else _plan(spec)  # kernels write in it
             self._work = arenas.allocate(plan[0, layout.WORK], self.arrays.parameters.dtype)
             self._spec, self._plan = spec, plan
@@ -65,10 +66,11 @@ class CompiledEngine:
 
     def train(self, data: Dataset, job: Job, into: Array) -> float:
         """See ``Engine``."""
-        flops = 6.0 * job.batch * self._weights
+        way = nonzeros.way(data.x, self.arrays.spec, job.batch)
+        flops = 6.0 * job.batch * self._weights * way.share
         workers = self._workers(flops)
-        self._make_room(job.batch, workers)
-        job.point(self._pointers, data.x, data.y, data.weights)
+        self._make_room(job.batch, workers, way.code != 0)
+        job.point(self._pointers, data.x, data.y, data.weights, way.code)
         if into is not self.arrays.moments:
             job[job_table.MOMENTS] = address(into)
         if self.forced_workers or workers == 1:
@@ -95,14 +97,15 @@ class CompiledEngine:
         """Run the batches of BUDGET, by as many workers as pay. flops: of a batch."""
         left, waited = job[job_table.BUDGET], 0.0
         while True:
-            workers, seconds = self._pace.workers(most)
-            cost = self._pace.cost * flops
+            began = time.perf_counter()
+            regime = self._pace.regime(most, began)
+            workers, seconds = regime.workers()
+            cost = regime.cost * flops
             piece = min(left, max(1, int(seconds / cost))) if cost else left
             job[job_table.BUDGET] = piece
-            began = time.perf_counter()
             waits = _run(job, self.arrays, workers)
             made = piece - job[job_table.BUDGET]
-            self._pace.note(workers, made * flops, began + waits, time.perf_counter())
+            self._pace.note(regime, workers, made * flops, began + waits, time.perf_counter())
             left, waited = left - made, waited + waits
             if left == 0 or made < piece or job[job_table.STATUS] != job_table.OK:
                 break
@@ -155,11 +158,13 @@ class CompiledEngine:
 
 def inference_plan(spec: layout.PlanSpec, rows: int, workers: int) -> Ints:
     """The plan of an inference of ``rows`` rows, some vectors of rows at a time."""
-    return _plan_of_vectors(spec, _vectors(_most_vectors(spec), spec.lanes, rows, workers), workers)
+    return _plan_of_vectors(
+        spec, _vectors(_most_vectors(spec.sizes), spec.lanes, rows, workers), workers
+    )
 
 
-def _most_vectors(spec: layout.PlanSpec) -> int:
-    largest = max(a * b for a, b in pairwise(spec.sizes))
+def _most_vectors(sizes: tuple[int, ...]) -> int:
+    largest = max((a * b for a, b in pairwise(sizes)), default=0)
     return BLOCKS if largest <= CACHED_WEIGHTS else BLOCKS_FROM_MEMORY
 
 
@@ -228,7 +233,8 @@ class Inference:
     def __init__(self, arrays: TrainingArrays) -> None:
         self.arrays = arrays = replace(arrays)  # another may switch to the extended kernels
         self._flops_of_row = 2.0 * sum(a * b for a, b in pairwise(arrays.spec.sizes))
-        self._most_vectors, self._lanes = _most_vectors(arrays.spec), arrays.spec.lanes
+        sizes, self._lanes = arrays.spec.sizes, arrays.spec.lanes
+        self._most_vectors = _most_vectors(sizes), _most_vectors(sizes[1:])
         self._plans: dict[tuple[int, int], _InferencePlan] = {}
         self._pace = Pace()
         parts = arrays.parameters, arrays.moments, arrays.hyper
@@ -236,14 +242,15 @@ class Inference:
 
     def run(self, limit: int, data: Dataset, **results: Array) -> int:
         """``run_by`` at most ``limit`` workers, as many as pay."""
-        flops = data.rows * self._flops_of_row
+        flops = data.rows * self._flops_of_row * self._way(data).share
         most = limits.allowed(threads.workers(limit, flops))
         if most == 1:
             return self.run_by(1, data, **results)
-        workers, _ = self._pace.workers(most)
         began = time.perf_counter()
+        regime = self._pace.regime(most, began)
+        workers, _ = regime.workers()
         status = self.run_by(workers, data, **results)
-        self._pace.note(workers, flops, began, time.perf_counter())
+        self._pace.note(regime, workers, flops, began, time.perf_counter())
         return status
 
     def run_by(
@@ -259,15 +266,20 @@ class Inference:
         Many rows take several calls of the kernels. All but the last are of whole blocks, because a
         small batch has another order of summation.
         """
-        plan = self._plan(data.rows, workers)
+        code = self._way(data).code
+        plan = self._plan(data.rows, workers, code != 0)
         room = _borrow(plan.work_bytes, workers)
         try:
-            return self._run_in(room, plan, workers, data, (out, values))
+            return self._run_in(room, plan, workers, data, (out, values), code)
         finally:
             _give_back(room)
 
-    def _plan(self, rows: int, workers: int) -> _InferencePlan:
-        vectors = _vectors(self._most_vectors, self._lanes, rows, workers)
+    def _way(self, data: Dataset) -> nonzeros.Way:
+        return nonzeros.way(data.x, self.arrays.spec, data.rows)
+
+    def _plan(self, rows: int, workers: int, by_nonzeros: bool) -> _InferencePlan:
+        most = self._most_vectors[by_nonzeros]  # nonzeros read few rows of the first W
+        vectors = _vectors(most, self._lanes, rows, workers)
         found = self._plans.get((vectors, workers))
         if found is None:
             plan = _plan_of_vectors(self.arrays.spec, vectors, workers)
@@ -283,6 +295,7 @@ class Inference:
         workers: int,
         data: Dataset,
         results: tuple[Array | None, Floats | None],
+        code: int,
     ) -> int:
         rows, block, job = data.rows, plan.rows, room.job
         pointers = plan.address, self._parameters, self._moments, room.address, self._hyper
@@ -293,7 +306,7 @@ class Inference:
             began = time.perf_counter()
             part = data.part(start, stop)
             job.begin(job_table.INFER, part.rows, part.rows)
-            job.point(pointers, part.x, part.y)
+            job.point(pointers, part.x, part.y, None, code)
             job.write_to(*(_row_address(array, start) for array in results))
             room.statuses.fill(job_table.OK)
             waited = _run(job, self.arrays, workers)

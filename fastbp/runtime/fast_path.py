@@ -38,15 +38,18 @@ class Prediction(NamedTuple):
     """The owner of the header's memory."""
 
 
-Step: TypeAlias = tuple[
-    Callable[[int, Array, Array], float],
-    int,
-    Callable[[int, Descriptor, Descriptor], float],
-    object,
-]
-"""(code, address of a header, code for tables, owner of the header's memory). code(header, X, y)
-makes an update and returns the loss before it, or NaN if nothing has changed. After the descriptor
-of y stands the address of the weights of the rows, or 0."""
+class Step(NamedTuple):
+    """The fast path of a trainer's step."""
+
+    header: int
+    """The address of a header."""
+    code: Callable[[int, Array, Array], float]
+    """code(header, X, y) makes an update and returns the loss before it; NaN if it made none."""
+    table_code: Callable[[int, Descriptor, Descriptor], float]
+    """The same for descriptors of tables in place of X and y, the address of the weights of the
+    rows, or 0, after that of y."""
+    memory: object
+    """The owner of the header's memory."""
 
 
 def prediction(arrays: TrainingArrays, n_parameters: int) -> Prediction:
@@ -65,12 +68,12 @@ def prediction(arrays: TrainingArrays, n_parameters: int) -> Prediction:
 def step(model: Model) -> Step:
     """The fast path of a trainer's step."""
     code = embed_calls.fast_step(model.parameters.itemsize)
-    return code, address(model.header), embed_calls.table_step(), model
+    return Step(address(model.header), code, embed_calls.table_step(), model)
 
 
 def until(total: int, hyper: Floats, path: Step) -> Step:
     """A path that makes no update where ``total`` updates have been made."""
-    code, header, table_code, model = path
+    header, code, table_code, memory = path
     made, place = hyper.data, int(settings.UPDATES)  # twice as fast as the array itself
 
     def limited(header: int, X: Array, y: Array) -> float:
@@ -79,16 +82,18 @@ def until(total: int, hyper: Floats, path: Step) -> Step:
     def limited_table(header: int, x: Descriptor, y: Descriptor) -> float:
         return table_code(header, x, y) if made[place] < total else math.nan
 
-    return limited, header, limited_table, model
+    return Step(header, limited, limited_table, memory)
 
 
 def step_of(path: Step, data: Dataset) -> float:
-    """A step of checked rows, with weights only where the plan is extended; NaN as ``Step``."""
-    _, header, code, _model = path
-    if data.y is None:
+    """A step of checked rows, with weights only where the plan is extended; NaN as ``Step``.
+
+    Sparse rows take the checked path, which has a way without making them dense.
+    """
+    if data.y is None or data.x.is_sparse:
         return math.nan
     weights = 0 if data.weights is None else address(data.weights)
-    return code(header, data.x.descriptor, (*data.y.descriptor, weights))
+    return path.table_code(path.header, data.x.descriptor, (*data.y.descriptor, weights))
 
 
 def _no_prediction(_header: int, _X: object, _out: object) -> bool:
@@ -99,4 +104,4 @@ def _no_step(_header: int, _X: object, _y: object) -> float:
     return math.nan
 
 
-NO_STEP: Step = _no_step, 0, _no_step, None
+NO_STEP = Step(0, _no_step, _no_step, None)

@@ -3,13 +3,14 @@
 Its layout is in kernels/tables/job_table.py.
 """
 
+import math
 import struct
 from typing import Any
 
 import numpy as np
 
 from ..common.types import Floats, Ints
-from ..data.tables import Table, address
+from ..data.tables import MOST_EXPONENT, Table, address
 from ..kernels.tables import job_table
 
 NO_LIMIT = 2**63 - 1
@@ -28,6 +29,8 @@ class Job:
     losses: float64, the sum of the row losses of each epoch from FIRST on. weights: the sum of the
     weights of these rows, which extended kernels write. order: int64 (rows,), the rows of an epoch
     in their order; None for the order of the data. mean_weight: what divides each weight.
+    weight_unit: the part of it that divides weights of entries (output_loss.py): a power of two, or
+    1 where rounding loses nothing.
     epochs_taken: epochs whose losses Python has. chunk: batches of the next compiled call, where a
     job takes several.
     """
@@ -50,9 +53,11 @@ class Job:
         self.begin(task, rows, batch)
         self.array[job_table.LOSSES] = address(losses)
         self.array[job_table.WEIGHT_SUMS] = address(self.weights)
+        _, exponent = math.frexp(mean_weight)
+        self.weight_unit = math.ldexp(1.0, exponent - 1) if abs(exponent) > MOST_EXPONENT else 1.0
         if mean_weight != 1:
-            self._divisor = np.array([mean_weight])
-            self.array[job_table.MEAN_WEIGHT] = address(self._divisor)
+            self._divisors = np.array([mean_weight, self.weight_unit])
+            self.array[job_table.MEAN_WEIGHT] = address(self._divisors)
         self.array[job_table.ORDER] = 0 if order is None else address(order)
 
     def begin(self, task: int, rows: int, batch: int) -> None:
@@ -68,13 +73,16 @@ class Job:
         x: Table | None = None,
         y: Table | None = None,
         row_weights: Floats | None = None,
+        nonzeros_code: int = 0,
     ) -> None:
-        """Set the addresses: elements PLAN to HYPER, X, y, and the weights of rows."""
+        """Set the addresses: PLAN to HYPER, X, y, the weights of rows, NONZEROS_CODE."""
         inputs = _NOTHING if x is None else x.descriptor
         targets = _NOTHING if y is None else y.descriptor
         weights = 0 if row_weights is None else address(row_weights)
         _POINTERS.pack_into(self._memory, 8 * job_table.PLAN, *pointers)
-        _DATA.pack_into(self._memory, 8 * job_table.ROW_WEIGHTS, weights, *inputs, *targets)
+        _DATA.pack_into(
+            self._memory, 8 * job_table.ROW_WEIGHTS, weights, nonzeros_code, *inputs, *targets
+        )
 
     def write_to(self, out: int, values: int) -> None:
         """Set the addresses of an inference's results, 0 for none."""

@@ -25,7 +25,8 @@ BLOCK_MILLISECONDS = 1
 """The same for LLVM's OpenMP."""
 
 SETTINGS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
-"""Variables by which a user says how OpenMP's threads wait: they are left as they are."""
+"""Variables by which a user says how OpenMP's threads wait, of any OpenMP, GNU's and LLVM's: they
+are left as they are."""
 
 
 @cache
@@ -56,9 +57,10 @@ def _load_openmp() -> None:
     The settings are in the environment only meanwhile: other libraries and child processes keep
     theirs.
     """
-    if any(name in os.environ for name in SETTINGS):
+    if "OMP_WAIT_POLICY" in os.environ:
         return
-    settings = {"GOMP_SPINCOUNT": str(SPINS), "KMP_BLOCKTIME": str(BLOCK_MILLISECONDS)}
+    wanted = {"GOMP_SPINCOUNT": str(SPINS), "KMP_BLOCKTIME": str(BLOCK_MILLISECONDS)}
+    settings = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(settings)
     try:
         with suppress(ImportError):

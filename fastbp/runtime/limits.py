@@ -9,6 +9,7 @@ before is in ``threads.maximum``.
 import ctypes
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from functools import cache
@@ -22,7 +23,7 @@ NO_LIMIT = 2**31
 
 
 def _processors() -> int:
-    """Processors that this process may use now."""
+    """Processors that this thread, and those it starts, may use now."""
     if hasattr(os, "sched_getaffinity"):
         granted = len(os.sched_getaffinity(0))
     else:
@@ -31,16 +32,25 @@ def _processors() -> int:
 
 
 _at_import = _processors()
-_known, _read_at = NO_LIMIT, -SECONDS
+
+
+class _Known(threading.local):
+    """What a thread has read last: each has an affinity of its own."""
+
+    limit = NO_LIMIT
+    read_at = -SECONDS
+
+
+_known = _Known()
 
 
 def _system_limit() -> int:
-    global _known, _read_at
     now = time.monotonic()
-    if now - _read_at >= SECONDS:
-        _read_at, found = now, _processors()
-        _known = found if found < _at_import else NO_LIMIT
-    return _known
+    if now - _known.read_at >= SECONDS:
+        found = _processors()
+        _known.limit = found if found < _at_import else NO_LIMIT
+        _known.read_at = now
+    return _known.limit
 
 
 @cache

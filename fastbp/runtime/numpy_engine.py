@@ -119,12 +119,12 @@ class NumpyEngine:
         keep = job[job_table.TASK] == job_table.GRADIENTS
         places = np.arange(len(rows)) + (job[job_table.START] if keep else 0)
         n = job[job_table.ROWS] if keep else len(rows)
-        weights = self._row_weights(data, rows, y, job)
+        weights, table = self._weights(data, rows, y, job)
         ends = not keep or job[job_table.START] + job[job_table.BATCH] >= n
         weight = float(weights.sum(dtype=np.float64))
         penalized = ends and weight + (job.weights[0] if keep else 0.0) > 0
         with np.errstate(all="ignore"):
-            losses, gradients = self._gradients(x, y, places, n, weights, layers)
+            losses, gradients = self._gradients(x, y, places, n, (weights, table), layers)
             total = float((losses * weights).sum(dtype=np.float64))
             total += n * self._penalty(layers) if penalized else 0.0
             if not math.isfinite(total):
@@ -144,29 +144,39 @@ class NumpyEngine:
                 self._updated = False
         return True
 
-    def _row_weights(self, data: Dataset, rows: Ints, y: Array, job: Job) -> Array:
-        """The weight of each row of a batch, times that of its class, in the network's dtype."""
+    def _weights(
+        self, data: Dataset, rows: Ints, y: Array, job: Job
+    ) -> tuple[Array, Floats | None]:
+        """The weight of each row of a batch, times that of its class, in the network's dtype.
+
+        Where classes weigh entries, also their weights, (2 outputs,), else None.
+        """
         arrays = self.arrays
         weights: Floats = np.ones(len(rows)) if data.weights is None else data.weights[rows]
         if arrays.loss.ignores_nan:
             weights = weights * ~np.isnan(y).all(axis=1)
-        if arrays.spec.weighs_classes and not arrays.loss.weighs_entries(self._outputs):
-            weights = weights * reference.class_weights(self._class_weights, y)
-        return (weights / job.mean_weight).astype(arrays.parameters.dtype)
-
-    @property
-    def _class_weights(self) -> Floats:
-        return self.arrays.class_weights
+        mean, table = job.mean_weight, None
+        if arrays.spec.weighs_classes:
+            if arrays.loss.weighs_entries(self._outputs):
+                mean, table = mean / job.weight_unit, arrays.class_weights / job.weight_unit
+            else:
+                weights = weights * reference.class_weights(arrays.class_weights, y)
+        return (weights / mean).astype(arrays.parameters.dtype), table
 
     def _gradients(
-        self, x: Array, y: Array, places: Ints, n: int, weights: Array, layers: Layers
+        self,
+        x: Array,
+        y: Array,
+        places: Ints,
+        n: int,
+        weighted: tuple[Array, Floats | None],
+        layers: Layers,
     ) -> tuple[Array, Layers]:
-        """Row losses, and the gradient of sum(weights * losses) / n."""
-        spec, hyper = self.arrays.spec, self.arrays.hyper
+        """Row losses, and the gradient of sum(weights * losses) / n. weighted: of ``_weights``."""
+        (weights, table), spec, hyper = weighted, self.arrays.spec, self.arrays.hyper
         factors = self._dropout(places, x.dtype)
         zs, outs = self._forward(x, layers, factors)
         smoothing = float(hyper[settings.SMOOTHING])
-        table = self._class_weights if spec.weighs_classes else None
         losses, delta = self._evaluate_rows(zs[-1], outs[-1], y, n, smoothing, table)
         if spec.extended:
             delta = delta * weights[:, None]

@@ -44,8 +44,9 @@ class ArrayLoop:
         self._core.check_schedule(*self._updates())
         row_weights.weigh(self._core, self._order)
         resume.check_mean_weight(self._point, self._order.mean_weight)
-        lr, self._fit.first_lr = resume.learning_rates(self._core, self._point, self._fit.lr)
+        lr, self._fit.set_lr = resume.learning_rates(self._core, self._point, self._fit.lr)
         if self._point is not None:
+            self._fit.has_changed = True
             self._point.saved.restore(self._core)
             self._fit.cursor = self._point.cursor
             self._watch.state.history.update(self._point.saved.history)

@@ -138,7 +138,7 @@ class SavedState:
         hyper[settings.UPDATES] = self.updates
         hyper[settings.OPTIMIZER_STATE] = self.mu_product
         if self.class_weights is not None:
-            core.class_weights = self.class_weights
+            core.set_class_weights(self.class_weights)
         if self.weighs_rows:
             core.weigh_rows()
         core.epoch, core.history = self.epoch, self.history

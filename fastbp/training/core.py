@@ -61,10 +61,12 @@ class TrainerCore:
     fit made so far; with the seed it decides the order of rows. history: of the last fit. fit: the
     call of fit that is running. weighs_rows: whether a call has had weights of rows. is_balanced:
     whether the weights of "balanced" classes are known. settled_lr: the learning rate as the
-    trainer was made, loaded or left by a fit: another one has been set since, by whatever means.
+    trainer was made, loaded or left by a fit: another one has been set since, by whatever means;
+    NaN where ``Trainer.lr`` was set.
     """
 
     fit: RunningFit | None = None
+    outcome: Any = None  # the Outcome of the last fit by L-BFGS
     engine: Engine
     _on_change: Callable[[], Callable[[], None] | None] | None = None
 
@@ -416,10 +418,9 @@ class TrainerCore:
         """The weight of each class, (classes,)."""
         return self.arrays.class_weights
 
-    @class_weights.setter
-    def class_weights(self, weights: Floats) -> None:
-        self.class_weights[:] = weights
-        self.is_balanced = True
+    def set_class_weights(self, weights: Floats, is_balanced: bool = True) -> None:
+        """Set them; is_balanced: whether they are known, where they are to be "balanced"."""
+        self.class_weights[:], self.is_balanced = weights, is_balanced
         self._tell_change()
 
     def check_balanced(self) -> None:

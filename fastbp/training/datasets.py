@@ -58,6 +58,8 @@ def datasets(core: TrainerCore, X: Any, y: Any, sample_weight: Any) -> Iterator[
     """
     source = sources.as_source(X, "X")
     reads_y = sources.as_stored(y, "y") is not None
+    if reads_y and hasattr(X, "tocsr"):  # a sparse matrix is in memory, as its targets may be
+        y, reads_y = as_array(y, "y"), False
     if source is None and not reads_y:
         yield as_dataset(core, X, y, sample_weight, takes_mean=True)
         return

@@ -42,8 +42,9 @@ class Fit:
 
     watch: the callbacks, and their FitState. held_out: the rows that validate each epoch. metrics:
     by name. cursor: the progress, up to date whenever a callback is called. lr: the learning rate
-    to begin or go on with; None for the trainer's, or that of the checkpoint. first_lr: the one
-    that the fit began with.
+    to begin or go on with; None for the trainer's, or that of the checkpoint. set_lr: the one that
+    the user had set when the fit began; NaN for none. has_changed: whether the trainer is another,
+    though no update may have been counted: by a checkpoint, or an iteration of L-BFGS.
     """
 
     core: TrainerCore
@@ -52,7 +53,8 @@ class Fit:
     metrics: Mapping[str, Metric]
     cursor: FitCursor = field(default_factory=FitCursor)
     lr: float | None = None
-    first_lr: float = 0.0
+    set_lr: float = math.nan
+    has_changed: bool = False
 
     def run(self, loop: Loop) -> History:
         """Train, and call the callbacks.

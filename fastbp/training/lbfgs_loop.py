@@ -31,6 +31,7 @@ class LbfgsLoop:
 
     def prepare(self) -> None:
         """See ``Loop``."""
+        self._fit.core.outcome = None
         row_weights.weigh(self._fit.core, self._order)
 
     def to_dict(self) -> None:
@@ -42,11 +43,12 @@ class LbfgsLoop:
         gradients = partial(core.gradients, replace(self._order, shuffle=False))
         self._started = time.perf_counter()
         with suppress(StopTraining):
-            minimize(self._rule, core.net, gradients, epochs, self._end_iteration)
+            core.outcome = minimize(self._rule, core.net, gradients, epochs, self._end_iteration)
 
     def _end_iteration(self, number: int, loss: float) -> None:
         """What SciPy calls after each iteration; StopTraining ends the search."""
         fit = self._fit
+        fit.has_changed = True
         fit.watch.advance(number, 0, self._order.rows)
         fit.cursor.ended = np.array([loss])
         fit.cursor.ended_seconds = time.perf_counter() - self._started

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -15,15 +15,22 @@ Gradients: TypeAlias = Callable[[], tuple[float, list[tuple[Array, ...]]]]
 """Returns the loss over all rows at the network's parameters, and its gradient."""
 
 
-class Outcome(NamedTuple):
-    """losses: the loss after each iteration. reason: why the search ended.
+EVALUATIONS = 1
+"""SciPy's status where a limit was reached."""
 
-    The reason is "iterations" (all were made), "tolerance" (the gradient is small enough) or "line
-    search" (no lower loss was found along the last direction: in float32 the end of its precision).
+
+class Outcome(NamedTuple):
+    """losses: the loss after each iteration. reason: why the search ended. result: SciPy's.
+
+    The reason is "iterations" (all were made), "tolerance" (the gradient is small enough),
+    "loss" (the loss has hardly become lower), "evaluations" (there were as many as allowed) or
+    "line search" (no lower loss was found along the last direction: in float32 the end of its
+    precision).
     """
 
     losses: list[float]
     reason: str
+    result: Any
 
 
 def minimize(
@@ -48,7 +55,7 @@ def minimize(
     optimize = need("scipy.optimize", "lbfgs", "fastbp.LBFGS")
     search = _Search(net, gradients, callback)
     try:
-        optimize.minimize(
+        result = optimize.minimize(
             search.evaluate,
             search.at.x,
             jac=True,
@@ -57,15 +64,20 @@ def minimize(
             options={
                 "maxcor": rule.history,
                 "gtol": rule.tolerance,
-                "ftol": 0.0,  # a limit on the change of the loss would depend on the loss's scale
+                "ftol": rule.loss_tolerance,
                 "maxiter": iterations,
                 "maxls": rule.max_line_search,
-                "maxfun": (iterations + 1) * (2 * rule.max_line_search + 1),  # never reached
+                "maxfun": rule.max_evaluations or _never_reached(rule, iterations),
             },
         )
     finally:
         search.go_to(search.at.x)
-    return Outcome(search.losses, search.reason(rule, iterations))
+    return Outcome(search.losses, search.reason(rule, iterations, result), result)
+
+
+def _never_reached(rule: LBFGS, iterations: int) -> int:
+    """More evaluations than there can be."""
+    return (iterations + 1) * (2 * rule.max_line_search + 1)
 
 
 class _Point(NamedTuple):
@@ -139,11 +151,15 @@ class _Search:
             layers.append(tuple(part.reshape(shape) for part, shape in pairs))
         self.net.arrays.set_layers(layers)
 
-    def reason(self, rule: LBFGS, iterations: int) -> str:
+    def reason(self, rule: LBFGS, iterations: int, result: Any) -> str:
         """Why the search ended; see ``Outcome``."""
         if np.abs(self.at.gradient).max() <= rule.tolerance:
             return "tolerance"
-        return "iterations" if len(self.losses) == iterations else "line search"
+        if len(self.losses) == iterations:
+            return "iterations"
+        if result.status == EVALUATIONS:
+            return "evaluations"
+        return "loss" if rule.loss_tolerance and result.success else "line search"
 
 
 def _shapes(layer: tuple[Array, ...]) -> list[tuple[int, ...]]:

@@ -152,13 +152,8 @@ def _losses(core: TrainerCore, order: RowOrder, lrs: Floats) -> Iterator[float]:
 
 
 def _next_loss(core: TrainerCore, data: Dataset, job: Job) -> float:
-    """The loss of the next batch that has weight, before its update."""
-    for _ in range(-(-data.rows // job.batch)):
-        before = core.updates
+    """The loss of the next batch that has weight, before its update. Each epoch has one."""
+    before, loss, rows = core.updates, 0.0, 1
+    while core.updates == before:
         loss, rows = core.next_batch(data, job, "find_lr")
-        if core.updates > before:
-            return loss / rows
-    raise ValueError(
-        "find_lr met an epoch of batches without weight: give more rows a sample_weight or a "
-        "class_weight above 0"
-    )
+    return loss / rows

@@ -23,7 +23,7 @@ def replaced(core: TrainerCore, changes: dict[str, Any]) -> TrainerCore:
         if core.weighs_rows:
             new.weigh_rows()
         if core.is_balanced and new.options.class_weight == "balanced":
-            new.class_weights = core.class_weights
+            new.set_class_weights(core.class_weights)
         new.epoch, new.history, new.workers = core.epoch, core.history, core.workers
         new.settled_lr = new.lr if "optimizer" in changes else core.settled_lr
     return new

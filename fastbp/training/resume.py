@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .fitting import Fit
 
 
-OF_0_1_0 = {"first_lr": math.nan, "is_cut": False}
+OF_0_1_0 = {"set_lr": math.nan, "is_cut": False}
 """What files of 0.1.0 do not say."""
 
 
@@ -33,7 +33,7 @@ def to_dict(fit: "Fit", order: RowOrder) -> dict[str, Any]:
         "position": vars(fit.cursor),
         "mean_weight": order.mean_weight,
         "callbacks": fit.watch.to_dict(),
-        "first_lr": fit.first_lr,
+        "set_lr": fit.set_lr,
         "is_cut": fit.watch.state.is_cut,
     }
 
@@ -69,34 +69,31 @@ def _table(table: Table) -> list[Any]:
 class ResumePoint:
     """The state that a fit resumes from: the saved trainer, and the progress of the fit.
 
-    first_lr: the learning rate that the fit began with; NaN in files of 0.1.0, which have none.
+    set_lr: the learning rate that the user had set when the fit began; NaN for none.
     mean_weight: of the rows; None in files of versions that did not divide by it.
     """
 
     saved: checkpoints.SavedState
     cursor: FitCursor
     mean_weight: float | None
-    first_lr: float
+    set_lr: float
 
 
 def learning_rates(
     core: TrainerCore, point: ResumePoint | None, asked: float | None
 ) -> tuple[float, float]:
-    """The learning rate that a fit goes on with, and the one that it began with.
+    """The learning rate that a fit goes on with, and the one that was set when it began, or NaN.
 
     asked: by ``fit(lr=)``. Else the one that the user has set since the trainer was made or loaded.
     Else that of the checkpoint; also where a program runs once more, and sets what it set before
     the fit began.
     """
-    if asked is not None:
-        return asked, asked
-    if point is None:
-        return core.lr, core.lr
-    is_set = core.lr != core.settled_lr
-    runs_again = core.updates == 0 and core.lr == point.first_lr
-    if is_set and not runs_again:
-        return core.lr, core.lr
-    return point.saved.lr, point.first_lr
+    lr, set_lr = core.lr, core.lr if core.lr != core.settled_lr else math.nan
+    if point is not None:
+        runs_again = core.updates == 0 and set_lr == point.set_lr
+        if math.isnan(set_lr) or runs_again:
+            lr, set_lr = point.saved.lr, point.set_lr
+    return lr if asked is None else asked, set_lr
 
 
 def read(path: str | os.PathLike[str], fit: "Fit", order: RowOrder) -> ResumePoint:
@@ -147,7 +144,7 @@ def _resume_point(
     point = ResumePoint(
         saved=checkpoint.check(fit.core),
         cursor=cursor.from_tree(place, rows, batch, epochs),
-        first_lr=tree_codec.get(OF_0_1_0 | (described or {}), "first_lr", float),
+        set_lr=tree_codec.get(OF_0_1_0 | (described or {}), "set_lr", float),
         mean_weight=_mean_weight(described),
     )
     made, history = point.cursor.epochs - len(point.cursor.ended), point.saved.history

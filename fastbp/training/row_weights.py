@@ -6,6 +6,7 @@ it trains on, so that its minimum does not depend on the size of the batches.
 
 import math
 from collections.abc import Iterator
+from typing import NoReturn
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ..data.tables import MOST_EXPONENT, Table, check_targets
 from ..kernels import reference
 from .core import TrainerCore
 from .row_order import RowOrder
+from .validation import check_some_weight, known_shares
 
 ROWS_AT_ONCE = 2**16
 """Rows whose targets are read at a time: the data may be larger than memory."""
@@ -23,16 +25,17 @@ ROWS_AT_ONCE = 2**16
 def weigh(core: TrainerCore, order: RowOrder) -> None:
     """Set the weights of "balanced" classes, and ``order.mean_weight``, by the rows of ``order``.
 
-    ValueError for a target that has no class weight, or where no class can be told; then nothing
-    has changed.
+    ValueError for a target that has no class weight, where no class can be told, and where no row
+    has weight.
     """
     y, of_rows = order.data.y, order.data.weights
     if of_rows is not None and order.chosen is not None:
         of_rows = of_rows[order.chosen]
+    check_some_weight(of_rows, "sample_weight", "row to train on")
     if y is not None and (core.options.class_weight is not None or core.loss.ignores_nan):
         rows = np.arange(order.data.rows) if order.chosen is None else order.chosen
         if core.options.class_weight == "balanced":
-            core.class_weights = _balanced(core, y, rows)
+            core.set_class_weights(_balanced(core, y, rows))
         by_targets = np.concatenate([_by_targets(core, part) for part in _parts(core, y, rows)])
         with np.errstate(over="ignore", under="ignore"):
             of_rows = by_targets if of_rows is None else of_rows * by_targets
@@ -41,7 +44,19 @@ def weigh(core: TrainerCore, order: RowOrder) -> None:
                 "sample_weight times class_weight is too large for float64: divide either by its "
                 "mean"
             )
+        if not of_rows.any():
+            _refuse(core, y, rows, order.data.names[1])
     order.mean_weight = 1.0 if of_rows is None else _mean(of_rows)
+
+
+def _refuse(core: TrainerCore, y: Table, rows: Ints, name: str) -> NoReturn:
+    """ValueError that says why none of these rows has weight."""
+    if core.loss.ignores_nan and not known_shares(y)[rows].any():
+        raise ValueError(f"{name} is NaN in every row to train on, expected a known target")
+    raise ValueError(
+        f"class_weight times sample_weight is 0 for every target of {name} to train on, so that "
+        "there is nothing to learn: give at least one of them a weight above 0"
+    )
 
 
 def _parts(core: TrainerCore, y: Table, rows: Ints) -> Iterator[Array]:
@@ -85,9 +100,9 @@ def _balanced(core: TrainerCore, y: Table, rows: Ints) -> Floats:
 
 
 def _mean(weights: Floats) -> float:
-    """The mean, whatever the scale; 1 where all weights are 0, which then stay 0."""
+    """The mean, whatever the scale."""
     _, exponent = math.frexp(float(weights.max()))
     if abs(exponent) <= MOST_EXPONENT:
-        return float(weights.mean()) or 1.0
+        return float(weights.mean())
     with np.errstate(under="ignore"):
         return math.ldexp(float(np.ldexp(weights, -exponent).mean()), exponent)

@@ -1,5 +1,6 @@
 """The trainer: data comes in here, is checked once, and comes back as numbers."""
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -27,6 +28,7 @@ from .row_order import RowOrder
 from .setup import Arguments
 from .trainer_state import TrainerState
 from .trainer_steps import TrainerSteps
+from .undo import undone_without_updates
 from .validation import check_metrics_have_data
 
 
@@ -149,14 +151,14 @@ class Trainer(TrainerState, TrainerSteps):
     def lr(self) -> float:
         """The learning rate, which a schedule multiplies; can be set to a finite number above 0.
 
-        Another one that is set before ``fit(resume=path)`` counts, and not the one in the file. To
-        set the one that the trainer was made with, pass ``fit(resume=path, lr=...)``.
+        One that is set before ``fit(resume=path)`` counts, and not the one in the file.
         """
         return self._core.lr
 
     @lr.setter
     def lr(self, value: float) -> None:
         self._core.lr = checks.positive(value, "lr")
+        self._core.settled_lr = math.nan  # it is set, also where it is the same as before
 
     def compiled(self) -> Model:
         """The model with which ``fastbp.embed`` trains and predicts in your own njit code.
@@ -196,8 +198,9 @@ class Trainer(TrainerState, TrainerSteps):
         """Train for some epochs from the current state on.
 
         Args:
-            X: (n, n_in), numbers of any real dtype, order and strides. Arrays are not copied,
-                tables may be; array-likes of files are read into memory, once.
+            X: (n, n_in), numbers of any real dtype, order and strides. Arrays and SciPy's matrices
+                in CSR format are not copied, tables may be; array-likes of files are read into
+                memory, once.
             y: targets (n, n_out), or (n,) if n_out is 1; for cross_entropy integer labels (n,) or
                 rows of probabilities (n, n_out).
             epochs: passes over the rows, >= 1.
@@ -230,14 +233,16 @@ class Trainer(TrainerState, TrainerSteps):
 
         Raises:
             ValueError, TypeError: before anything has changed, if shapes, dtypes, arguments or the
-                file do not fit; when a row is reached, if it has an invalid value.
+                file do not fit, or no row has weight; when a row is reached, if it has an invalid
+                value.
             FloatingPointError: a batch's loss was not finite; that update was not made.
             OSError: the file cannot be read.
             RuntimeError: called by a callback or a metric of another fit of this trainer.
 
         Where a batch is refused, the trainer returns to the end of the epoch before (in the first
         epoch of a resumed fit, to where it was resumed), and ``history`` has the complete epochs.
-        With snapshot=False it keeps the updates before that batch.
+        With snapshot=False it keeps the updates before that batch. A fit that ends by an error
+        before its first update leaves lr, class weights and names of columns, too, as they were.
 
         >>> net = fastbp.Network([1, 1], init="zeros")
         >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.25), engine="numpy")
@@ -254,7 +259,8 @@ class Trainer(TrainerState, TrainerSteps):
             held_out, metrics, callbacks, progress, FitState(self, epochs, order.rows)
         )
         keeps, fit.lr = checks.flag(snapshot, "snapshot"), setup.as_lr(core.optimizer, lr)
-        with core.exclusive(), learned_names.learning(core, data):
+        with core.exclusive(), undone_without_updates(fit):
+            learned_names.learn(core.net, data)
             point = None if resume is None else resuming.read(resume, fit, order)
             if isinstance(core.optimizer, LBFGS):
                 return fit.run(LbfgsLoop(fit, order, core.optimizer))
@@ -323,5 +329,5 @@ class Trainer(TrainerState, TrainerSteps):
         held_out = as_validation(self._core, validation_data)
         fit = self._fit_of(held_out, metrics, callbacks, progress, FitState(self, epochs, 0))
         self._core.check_balanced()
-        with self._core.exclusive():
+        with self._core.exclusive(), undone_without_updates(fit):
             return fit.run(streams.StreamLoop(fit, begin, count))

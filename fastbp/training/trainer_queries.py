@@ -16,6 +16,7 @@ from ..model.network import Network
 from . import inference, lr_finder
 from .core import TrainerCore
 from .datasets import as_dataset, datasets
+from .lbfgs_search import Outcome
 from .row_order import RowOrder
 
 
@@ -67,6 +68,17 @@ class TrainerQueries(Guarded):
         """
         return self._core.history
 
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the last fit by L-BFGS ended; None before, with others, and where it was stopped.
+
+        ``outcome.reason`` is "iterations", "tolerance", "loss", "evaluations" or "line search"
+        (which found no lower loss); ``outcome.losses`` has the loss after each iteration, and
+        ``outcome.result`` what SciPy says.
+        """
+        outcome: Outcome | None = self._core.outcome
+        return outcome
+
     @explained("trainer.evaluate")
     def evaluate(
         self,
@@ -90,13 +102,13 @@ class TrainerQueries(Guarded):
                 >= 0; None for 1. Metrics have no weights.
             averaged: use the moving average of the parameters (ema_decay), not the parameters.
             metrics: by name, functions of (y, p) that return a number, such as scikit-learn's: y is
-                the array that you pass, p the outputs in the shape of y; for labels (n,), and for
-                means with variances, p is (n, n_out).
+                a copy of the array that you pass, p the outputs in the shape of y; for labels (n,),
+                and for means with variances, p is (n, n_out).
 
         Raises:
             ValueError, TypeError: shapes, dtypes, names of columns or values do not fit, or a
-                metric does not return a number, or broadcasts y against p. An exception of a metric
-                reaches the caller, with the metric's name in a note.
+                metric does not return a number, or broadcasts y (n,) against p (n, 1), say, to (n,
+                n). An exception of a metric reaches the caller, with the metric's name in a note.
 
         >>> net = fastbp.Network([1, 1], init="zeros")
         >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.25), engine="numpy")
@@ -110,11 +122,14 @@ class TrainerQueries(Guarded):
         with core.exclusive():
             return inference.evaluate(core, parts, measured, averaged)
 
-    def predict(self, X: Any, out: Array | None = None, *, averaged: bool = False) -> Array:
+    def predict(
+        self, X: Any, out: Array | None = None, layer: int | None = None, *, averaged: bool = False
+    ) -> Array:
         """Outputs (n, n_out) of the rows of X, like ``net.predict``, with this engine and threads.
 
-        averaged: use the moving average of the parameters (ema_decay), not the parameters; it
-        raises RuntimeError while another thread trains.
+        layer: k for the activations of layer k, as ``net.predict(X, layer=k)`` computes them,
+        whatever the engine. averaged: use the moving average of the parameters (ema_decay), not the
+        parameters; it raises RuntimeError while another thread trains.
 
         >>> net = fastbp.Network([1, 1], init="zeros")
         >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.25), engine="numpy")
@@ -122,6 +137,9 @@ class TrainerQueries(Guarded):
         [[0.]
          [0.]]
         """
+        if layer is not None:
+            net = self.averaged_network() if checks.flag(averaged, "averaged") else self.net
+            return net.predict(X, out, layer)
         core = self._core
         if averaged is not False and checks.flag(averaged, "averaged"):
             with core.exclusive():

@@ -43,7 +43,7 @@ class TrainerSteps(TrainerQueries):
         4.0
 
         """
-        dtype, (code, header, _, _model) = self._dtype, self._fast_path or self._make_fast_path()
+        dtype, (header, code, _, _) = self._dtype, self._fast_path or self._make_fast_path()
         if (
             type(X) is type(y) is ndarray
             and sample_weight is None
@@ -102,8 +102,7 @@ class TrainerSteps(TrainerQueries):
         ``loss_and_gradients`` of at most ``batch_size`` rows, followed by this, equals ``step`` to
         the bit, but for a batch whose rows all have weight 0: ``step`` makes no update then, and a
         gradient of zeros makes one. Other sources are the gradients of parts of a batch, in other
-        processes for
-        example: their mean, each times its rows, is that of the batch.
+        processes for example: their mean, each times its rows, is that of the batch.
 
         gradients: [(dW, db), ...] as ``loss_and_gradients`` returns them, of the whole loss: no
         penalty is added. dW (n_in, n_out) and db (n_out,) of each layer, any real dtype; a

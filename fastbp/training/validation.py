@@ -9,6 +9,7 @@ import numpy as np
 from ..common import checks
 from ..common.types import Array, Floats, Ints, Rows
 from ..components.metrics import Metric
+from ..data.csr import CsrRows
 from ..data.tables import Table, check_inputs, check_targets
 from ..runtime.arrays import Dataset, TrainingArrays
 
@@ -30,7 +31,7 @@ def hold_out(
     where none of them has weight.
     """
     rows, others = split(data.rows, fraction, seed, _classes(data, arrays))
-    for part in _parts(others, data.x.array.shape[1]):
+    for part in _parts(others, _stored_columns(data.x)):
         _check_inputs(data, part, arrays)
         _check_targets(data, part, arrays)
     weights = None if data.weights is None else data.weights[others]
@@ -47,12 +48,21 @@ def check_values(data: Dataset, arrays: TrainingArrays) -> None:
     for table, check in ((data.x, _check_inputs), (data.y, _check_targets)):
         if table is not None:
             rows = range(_rows_to_check(table.array))
-            for part in _parts(rows, table.array.shape[1]):
+            for part in _parts(rows, _stored_columns(table)):
                 check(data, part, arrays)
 
 
-def _rows_to_check(array: Array) -> int:
+def _stored_columns(table: Table) -> int:
+    """The numbers that a row has in memory, on average."""
+    if isinstance(table.array, CsrRows):
+        return max(1, table.array.n_stored // len(table.array))
+    return int(table.array.shape[1])
+
+
+def _rows_to_check(array: Array | CsrRows) -> int:
     """The first of the rows that are to be checked ahead: all, one, or none."""
+    if isinstance(array, CsrRows):
+        return 0 if _is_mapped(array.values) else len(array)
     if _is_mapped(array):
         return 0
     if array.strides[0] == 0:
@@ -96,7 +106,7 @@ def known_shares(targets: Table) -> Floats:
 
 def are_classes(targets: Table) -> bool:
     """Whether no target lies strictly between 0 and 1: those of bce are then labels."""
-    array = targets.array[:1] if targets.array.strides[0] == 0 else targets.array
+    array = targets.dense[:1] if targets.dense.strides[0] == 0 else targets.dense
     for part in _parts(range(len(array)), array.shape[1]):
         y = array[part[0] : part[-1] + 1]
         if ((y > 0) & (y < 1)).any():
@@ -134,7 +144,7 @@ def _apportion(counts: Ints, held: int) -> Ints:
 
 def _classes(data: Dataset, arrays: TrainingArrays) -> Array | None:
     """The class of each row, where targets are labels, or 0 and 1 of one output; else None."""
-    y = data.y.array if data.y is not None else None
+    y = data.y.dense if data.y is not None else None
     if y is None or y.shape[1] != 1:
         return None
     if not arrays.loss.has_classes:

@@ -121,7 +121,7 @@ def _found() -> tuple[Choice, str]:
 
 
 def _read(path: Path) -> tuple[Choice, str] | None:
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         record = json.loads(path.read_text(encoding="ascii"))
         figures = ", ".join(f"{name} {text}" for name, text in record["measured"].items())
         return parse(record["choice"]), f"measured on this machine: {figures}"

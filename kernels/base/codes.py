@@ -174,3 +174,6 @@ U16 = 8
 U32 = 9
 U64 = 10
 """bool is read as U8."""
+
+CSR = 11
+"""In place of an element type: the rows of a sparse matrix (primitives/csr.py)."""

@@ -56,7 +56,7 @@ def c_function(function: Callable[..., Any], signature: Any) -> int:
         object_file = cached_code.load(symbol)
         if object_file is None:
             module = shipped.load(symbol)
-            notice.compiling("15 s" if module is None else "5 s")
+            notice.compiling()
             module = module or module_of(symbol, function, signature)
             late_code.link_into(module)
             object_file = machine_code.compiled(module)

@@ -13,6 +13,15 @@ SUM_ROWS = 1024
 """Rows of a batch over which a gradient is one chain of additions. The sums of these blocks of rows
 are added up in order. A multiple of the lanes at every width."""
 
+NONZERO_SHARE = 16
+"""Sparse rows of which at most one in so many entries is stored are taken by their nonzeros."""
+
+NONZERO_CHUNK = 64
+"""Inputs whose gradient is computed at a time from nonzeros: the bits of an int64."""
+
+NONZERO_PANELS = 8
+"""Panels of outputs whose gradient is computed at a time from nonzeros."""
+
 COLUMNS = 32
 """Columns of a plan (tables/layout.py)."""
 

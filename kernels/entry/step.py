@@ -43,6 +43,7 @@ from ..stages.extended_stages import (
 )
 from ..stages.forward import padded
 from ..stages.inference import begin_inference, end_inference
+from ..stages.nonzeros import goes_by_nonzeros
 from ..stages.regularization import penalty
 from ..tables import job_table as J
 from ..tables import layout as P
@@ -82,11 +83,14 @@ def _begin_batch(plan, work, job, workers):
     if job[J.TASK] == J.APPLY_GRADIENT:
         return first_of_apply(plan)
     rows = batch_rows(job)
+    sparse = goes_by_nonzeros(job, job[J.START], rows)
+    job[J.BY_NONZEROS] = int(sparse)
     if not goes_by_layers(plan, work, rows, workers):
         return J.BY_ROWS
     job[J.LAYER] = 1
     if job[J.LOADED] == 0:
-        job[J.STATUS] = gather_batch(plan, work, job, job[J.ORDER], job[J.START], rows) % J.KINDS
+        status = gather_batch(plan, work, job, job[J.ORDER], job[J.START], rows, sparse)
+        job[J.STATUS] = status % J.KINDS
     return J.FORWARD if job[J.STATUS] == J.OK else J.NOTHING
 
 

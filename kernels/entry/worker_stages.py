@@ -30,6 +30,7 @@ from ..stages.extended_stages import (
 from ..stages.forward import forward, forward_layer, padded
 from ..stages.inference import infer
 from ..stages.losses import delta_from_output
+from ..stages.nonzeros import update_by_nonzeros
 from ..stages.output_loss import apply_row_weights, output_loss
 from ..stages.regularization import part
 from ..stages.scaling import to_raw_input_gradient, to_raw_input_gradient_panel
@@ -93,12 +94,20 @@ def _by_rows(plan, params, work, job, worker, workers):
     for v in range(first if job[J.LOADED] == 0 else last, last):
         valid = min(n_lanes, rows - v * n_lanes)
         status = gather_block(
-            plan, work, job, job[J.ORDER], job[J.START] + v * n_lanes, valid, v, scratch
+            plan,
+            work,
+            job,
+            job[J.ORDER],
+            job[J.START] + v * n_lanes,
+            valid,
+            v,
+            scratch,
+            job[J.BY_NONZEROS] == 1,
         )
         put(offset(work, v * plan[0, P.BLOCK]), plan[0, P.ROW_STATUS], status)
         fine = fine and status == J.OK
     if fine and first < last:
-        forward(plan, params, work, first, last)
+        forward(plan, params, work, job, first, last)
         for v in range(first, last):
             output_delta(plan, work, job, v, min(n_lanes, rows - v * n_lanes))
         backward(plan, params, work, first, last)
@@ -118,6 +127,7 @@ def _forward(plan, params, work, job, rows, worker, workers):
             plan,
             params,
             work,
+            job,
             layer,
             _ZERO,
             padded(rows, n_lanes) // n_lanes,
@@ -155,7 +165,9 @@ def _by_weights(plan, params, moments, work, hyper, job, worker, workers):
         mode = ACCUMULATE
     elif stores_gradient(plan):
         mode, target = STORE, gradient_arena(plan, moments)
-    update_part(plan, (params, target, work), hyper, mode, worker, workers, rows)
+    sparse = update_by_nonzeros(plan, work, job, mode, worker, workers)
+    first_layer = 2 if sparse else 1
+    update_part(plan, (params, target, work), hyper, mode, worker, workers, rows, first_layer)
 
 
 @kernel

@@ -135,6 +135,17 @@ def prefetch(typingctx: Any, address: Any) -> Any:
 
 
 @intrinsic
+def prefetch_at(typingctx: Any, pointer: Any, index: Any) -> Any:
+    """Ask for the cache line of element ``index``, as ``prefetch``."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        ir_prefetch(builder, builder.gep(args[0], [args[1]]))
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.int64), codegen
+
+
+@intrinsic
 def store(typingctx: Any, pointer: Any, index: Any, vector: Any) -> Any:
     """Write a vector (or a broadcast scalar) from element ``index`` on."""
     kind = Vector(pointer.dtype)

@@ -1,19 +1,15 @@
 """Rows of the user's array, of any type and strides, into lane panels.
 
 The array comes as a descriptor, int64 (6,): address, bytes between rows, bytes between columns,
-type code, rows, columns. The type is a value: no kind of array adds a compilation.
+type code, rows, columns. The type is a value: no kind of array adds a compilation. Sparse rows are
+made dense here (csr.py).
 """
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
 from ..base import codes
 from ..base.jit import kernel
-from ..ir.llvm_ir import I64
 from ..ir.simd import (
     any_lane,
     differs,
@@ -31,78 +27,12 @@ from ..ir.simd import (
     transpose,
     transpose_rows,
 )
+from .csr import scatter
+from .elements import element
 
 ADDRESS, ROW_BYTES, COLUMN_BYTES, DTYPE, N_ROWS, N_COLUMNS = range(6)
 
-_DOUBLE = ir.DoubleType()
-
-
-_KINDS = {
-    codes.F32: (ir.FloatType(), "fpext"),
-    codes.F64: (_DOUBLE, ""),
-    codes.F16: (ir.IntType(16), "half"),
-    **{
-        code: (ir.IntType(bits), conversion)
-        for conversion, sizes in (
-            ("sitofp", {8: codes.I8, 16: codes.I16, 32: codes.I32, 64: codes.I64}),
-            ("uitofp", {8: codes.U8, 16: codes.U16, 32: codes.U32, 64: codes.U64}),
-        )
-        for bits, code in sizes.items()
-    },
-}
-"""How an element of each code is loaded, and made a double."""
-
-
-def _ir_half(at: Any, half: Any) -> ir.Value:
-    """An IEEE half, as int16, as a double, from its bits: not every processor converts one."""
-    wide = at.zext(half, I64)
-    fraction, power = at.and_(wide, I64(1023)), at.and_(at.lshr(wide, I64(10)), I64(31))
-    infinite = at.icmp_signed("==", power, I64(31))
-    exponent = at.select(infinite, I64(2047), at.add(power, I64(1023 - 15)))
-    bits = at.or_(at.shl(exponent, I64(52)), at.shl(fraction, I64(42)))
-    small = at.fmul(at.uitofp(fraction, _DOUBLE), _DOUBLE(2.0**-24))
-    denormal = at.icmp_signed("==", power, I64(0))
-    size = at.select(denormal, small, at.bitcast(bits, _DOUBLE))
-    sign = at.shl(at.lshr(wide, I64(15)), I64(63))
-    return at.bitcast(at.or_(at.bitcast(size, I64), sign), _DOUBLE)
-
-
-def _ir_element(at: Any, address: Any, code: int) -> ir.Value:
-    kind, conversion = _KINDS[code]
-    value = at.load(at.inttoptr(address, kind.as_pointer()))
-    value.align = 1  # a user's array may lie anywhere
-    if conversion == "half":
-        return _ir_half(at, value)
-    return getattr(at, conversion)(value, _DOUBLE) if conversion else value
-
-
-@intrinsic
-def _element(typingctx: Any, address: Any, code: Any) -> Any:
-    """The element at an integer address, of any of codes.py's types, as float64."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        done = builder.append_basic_block("element")
-        other = builder.append_basic_block("other")
-        choice = builder.switch(args[1], other)
-        found = []
-        for code in _KINDS:
-            block = builder.append_basic_block(f"element_{code}")
-            choice.add_case(I64(code), block)
-            builder.position_at_end(block)
-            found.append((_ir_element(builder, args[0], code), block))
-            builder.branch(done)
-        builder.position_at_end(other)
-        builder.unreachable()
-        builder.position_at_end(done)
-        result = builder.phi(_DOUBLE)
-        for value, block in found:
-            result.add_incoming(value, block)
-        return result
-
-    return types.float64(types.int64, types.int64), codegen
-
-
-_ZERO = np.int64(0)
+_ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
 
 AHEAD = 8
 """Vectors between a prefetch of a row and its use. Shuffled rows come from distant memory, and the
@@ -138,7 +68,7 @@ def _copy_row(source, step, code, count, target):
             put(target, i, get(byte, i))
     else:
         for i in range(count):
-            put(target, i, _element(source + i * step, code))
+            put(target, i, element(source + i * step, code))
 
 
 @kernel
@@ -157,6 +87,9 @@ def gather_rows(job, data, order, first, rows, target):
     """
     n_lanes = lanes(target)
     columns, step, code = job[data + N_COLUMNS], job[data + COLUMN_BYTES], job[data + DTYPE]
+    if code == codes.CSR:
+        panel = rows * n_lanes
+        return scatter(job[data + ADDRESS], order, first, rows, columns, target, panel, _ONE)
     zero = splat(target, 0.0)
     bad = zero < zero
     for r in range(rows):
@@ -209,6 +142,9 @@ def gather(job, data, order, first, valid, target, scratch):
     """
     n_lanes = lanes(target)
     columns, step, code = job[data + N_COLUMNS], job[data + COLUMN_BYTES], job[data + DTYPE]
+    if code == codes.CSR:
+        panel = n_lanes * n_lanes
+        return scatter(job[data + ADDRESS], order, first, valid, columns, target, panel, n_lanes)
     whole, bad_vectors = _ZERO, False
     if valid == n_lanes <= columns and _is_native(step, code, target):
         whole = columns // n_lanes * n_lanes

@@ -1,9 +1,10 @@
 """Times the candidates of base/choices.py on products of the shape that training has.
 
-The tiles are compiled by LLVM alone, with the loops of ``multiply_down`` and ``multiply_across``
-around them. The candidates take turns, so that what else runs on the machine slows all of them. A
-candidate replaces the default where the median of its times, each in ratio to the default's of the
-same round, is lower by more than ``MARGIN``.
+The tiles are compiled by LLVM alone, with loops around them as in ``multiply_down`` and
+``multiply_across``, but for the blocks of rows: these do not change which candidate wins. The
+candidates take turns, so that what else runs on the machine slows all of them. A candidate replaces
+the default where the median of its times, each in ratio to the default's of the same round, is
+lower by more than ``MARGIN``.
 """
 
 import ctypes
@@ -135,9 +136,10 @@ def timer() -> Timer:
     codes, library = _compiled()
     a = np.full(UNITS // LANES * PANEL, 0.5, np.float32)
     b, c = np.full((2, VECTORS * PANEL), 0.5, np.float32)
-    places = [array.ctypes.data for array in (a, b, c)]
+    kept = library, a, b, c  # as long as the timer
 
-    def seconds(direction: str, walk: Walk, keep: Any = (library, a, b, c)) -> float:
+    def seconds(direction: str, walk: Walk) -> float:
+        places = [array.ctypes.data for array in kept[1:]]
         began = _clock()
         codes[direction, walk.prefetches](*places, walk.steps)
         return _clock() - began
@@ -152,30 +154,41 @@ def measured() -> tuple[Choice, dict[str, Any]]:
 
 def best(seconds: Timer) -> tuple[Choice, dict[str, Any]]:
     """The choice, and the median time of each candidate, the default's being 1."""
-    began, chosen, measured = time.perf_counter(), {}, {}
-    times: dict[tuple[str, Walk], list[float]] = {
-        (direction, walk): [] for direction, walks in choices.CANDIDATES.items() for walk in walks
-    }
-    for key in times:
-        seconds(*key)  # reads everything once
-    for turn in range(ROUNDS):
-        if turn >= 3 and time.perf_counter() - began > SECONDS:
-            break
-        keys = [*times][turn % len(times) :] + [*times][: turn % len(times)]
-        for key in keys:
-            times[key].append(seconds(*key))
-    for direction, walks in choices.CANDIDATES.items():
+    times, chosen, measured = _times(seconds), {}, {}
+    for direction in choices.CANDIDATES:
         default = getattr(choices.DEFAULT, direction)
-        ratios = {
-            walk: median(
-                one / other
-                for one, other in zip(
-                    times[direction, walk], times[direction, default], strict=True
-                )
-            )
-            for walk in walks
-        }
+        ratios = _ratios(times[direction], default)
         fastest = min(ratios, key=lambda walk: ratios[walk])
         chosen[direction] = fastest if ratios[fastest] < 1 - MARGIN else default
         measured |= {f"{direction} {walk}": f"{ratio:.2f}" for walk, ratio in ratios.items()}
     return Choice(**chosen), measured
+
+
+Times = dict[Walk, list[float]]
+"""The seconds of each candidate, by the round."""
+
+
+def _times(seconds: Timer) -> dict[str, Times]:
+    """The candidates of each direction take turns; another one begins in each round."""
+    began = time.perf_counter()
+    times: dict[str, Times] = {
+        direction: {walk: [] for walk in walks} for direction, walks in choices.CANDIDATES.items()
+    }
+    keys = [(direction, walk) for direction, walks in times.items() for walk in walks]
+    for key in keys:
+        seconds(*key)  # reads everything once
+    for turn in range(ROUNDS):
+        if turn >= 3 and time.perf_counter() - began > SECONDS:
+            break
+        for direction, walk in keys:
+            times[direction][walk].append(seconds(direction, walk))
+        keys.append(keys.pop(0))
+    return times
+
+
+def _ratios(times: Times, default: Walk) -> dict[Walk, float]:
+    """The median time of each candidate, in ratio to the default's of the same round."""
+    return {
+        walk: median(one / other for one, other in zip(taken, times[default], strict=True))
+        for walk, taken in times.items()
+    }

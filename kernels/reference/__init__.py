@@ -31,6 +31,7 @@ from .network import (
 )
 from .scheduling import scheduled
 from .shuffling import shuffled
+from .sparse import rows_of_csr
 from .updates import clip_scale, final_gradient, nadam_momentum, penalty, update
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "output_delta",
     "penalty",
     "row_losses",
+    "rows_of_csr",
     "scheduled",
     "shuffled",
     "smoothed",

@@ -23,6 +23,7 @@ from ..tables import layout as P
 from .custom_activation import fill_lanes
 from .forward import activate_outputs, padded
 from .losses import invalid_target
+from .nonzeros import GATHER, ask, mark
 from .scaling import (
     scale_output_gradient,
     standardize_input_rows,
@@ -37,7 +38,7 @@ WIDE = 65536
 1024 2265 and 1858."""
 
 # NumPy integers, where a constant is an argument: Numba compiles anew for each Python one.
-_X, _Y = np.int64(J.X), np.int64(J.Y)
+_X, _Y, _ZERO = np.int64(J.X), np.int64(J.Y), np.int64(0)
 
 
 @kernel
@@ -93,19 +94,24 @@ def _gather_targets(plan, job, order, first, valid, block, scratch):
 
 
 @kernel
-def gather_block(plan, work, job, order, first, valid, vector, scratch):
+def gather_block(plan, work, job, order, first, valid, vector, scratch, by_nonzeros):
     """Gather one vector of rows of X, and of y if there is a y, into its block; the status."""
     block = offset(work, vector * plan[0, P.BLOCK])
     x = offset(block, plan[1, P.IN])
-    if gather(job, _X, order, first, valid, x, scratch):
-        return J.BAD_INPUT
-    standardize_inputs(plan, x)
-    fill_lanes(plan, x, plan[1, P.INPUTS], valid)
+    mark(plan, block, by_nonzeros)
+    if by_nonzeros:
+        if ask(job, GATHER, first, vector, _ZERO, _ZERO) != 0:
+            return J.BAD_INPUT
+    else:
+        if gather(job, _X, order, first, valid, x, scratch):
+            return J.BAD_INPUT
+        standardize_inputs(plan, x)
+        fill_lanes(plan, x, plan[1, P.INPUTS], valid)
     return _gather_targets(plan, job, order, first, valid, block, scratch)
 
 
 @kernel
-def gather_batch(plan, work, job, order, first, rows):
+def gather_batch(plan, work, job, order, first, rows, by_nonzeros):
     """Gather a batch that goes layer by layer into its blocks; the first status that is not OK.
 
     The status of an inference is kind + KINDS * the first row of the vector.
@@ -115,11 +121,13 @@ def gather_batch(plan, work, job, order, first, rows):
         x = offset(work, plan[1, P.IN])
         if gather_rows(job, _X, order, first, rows, x):
             return J.BAD_INPUT
+        mark(plan, work, False)
         standardize_input_rows(plan, x, rows)
         return _gather_targets(plan, job, order, first, rows, work, scratch)
     for v in range(padded(rows, n_lanes) // n_lanes):
         valid = min(n_lanes, rows - v * n_lanes)
-        status = gather_block(plan, work, job, order, first + v * n_lanes, valid, v, scratch)
+        start = first + v * n_lanes
+        status = gather_block(plan, work, job, order, start, valid, v, scratch, by_nonzeros)
         if status != J.OK:
             return status + J.KINDS * v * n_lanes
     return J.OK

@@ -17,6 +17,7 @@ from ..ir.simd import (
     lanes,
     load,
     offset,
+    pointer_to,
     put,
     select,
     splat,
@@ -142,11 +143,23 @@ def weighs_entries(plan):
 
 
 @kernel
-def _bce_of_entries(hyper, first, places, units, scale, smooth):
+def weight_unit(plan, job):
+    """The part of MEAN_WEIGHT, a power of two, that divides weights of entries; rows have the rest.
+
+    Weights of entries may be of any scale, and are rounded before those of the rows multiply them.
+    """
+    if job[J.MEAN_WEIGHT] == 0 or plan[0, P.CLASSES] == 0 or not weighs_entries(plan):
+        return 1.0
+    return get(pointer_to(job[J.MEAN_WEIGHT], types.float64), 1)
+
+
+@kernel
+def _bce_of_entries(hyper, first, places, units, scale, smooth, divisor):
     """The mean over outputs of bce times the weight of each entry, and its delta.
 
     hyper: from ``first`` on the weights of 0 and 1 of each output; first is 0 for none. places: (z,
-    p, y, delta). An entry of y that is NaN has no loss. Twin: same name.
+    p, y, delta). divisor: what divides the weights. An entry of y that is NaN has no loss.
+    Twin: same name.
     """
     z, p, y, delta = places
     n_lanes = lanes(z)
@@ -158,7 +171,9 @@ def _bce_of_entries(hyper, first, places, units, scale, smooth):
         t = select(unknown, 0.0, t)
         weight = splat(z, 1.0)
         if first > 0:
-            weight = (1.0 - t) * hyper[first + 2 * unit] + t * hyper[first + 2 * unit + 1]
+            of_0 = hyper[first + 2 * unit] / divisor
+            of_1 = hyper[first + 2 * unit + 1] / divisor
+            weight = (1.0 - t) * of_0 + t * of_1
         aim = fma(t, smooth[0], smooth[1])
         value = select(x < 0.0, 0.0, x) - x * aim + log1p(exp(-fabs(x)))
         loss = loss + select(unknown, x * 0.0, value * weight)  # a NaN of x stays
@@ -183,7 +198,8 @@ def extended_loss_and_delta(plan, work, job, vector, valid, rows):
         smoothing = hyper[H.SMOOTHING] if trains else 0.0
         first = H.class_weights(last) if trains and plan[0, P.CLASSES] == 1 else 0
         smooth, scale = (1.0 - smoothing, smoothing * 0.5), 1.0 / rows / units
-        value = _bce_of_entries(hyper, first, (z, p, y, delta), units, scale, smooth)
+        places, by = (z, p, y, delta), weight_unit(plan, job)
+        value = _bce_of_entries(hyper, first, places, units, scale, smooth, by)
         clear_padding(value, delta, units, whole, valid, row_loss)
         return
     plain = loss == codes.MSE or loss == codes.SQUARED_ERROR or loss == codes.BCE

@@ -11,6 +11,7 @@ from .custom_activation import activate_layer
 from .dropout import counter
 from .hidden import activate_units
 from .losses import softmax
+from .nonzeros import FORWARD, ask, lies_as_nonzeros
 from .norm import linear_place
 
 _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
@@ -23,26 +24,29 @@ def padded(units, n_lanes):
 
 
 @kernel
-def forward_layer(plan, params, work, layer, first, last, low, high):
+def forward_layer(plan, params, work, job, layer, first, last, low, high):
     """z of the units ``low`` to ``high`` of a layer, for the vectors of rows ``first`` to ``last``.
 
-    plan, params, work: layout.py. low: a multiple of the lanes. a too, except in
-    the last layer, where softmax couples units: ``activate_outputs``. Twin: ``forward``.
+    plan, params, work: layout.py. job: job_table.py. low: a multiple of the lanes. a too, except
+    in the last layer, where softmax couples units: ``activate_outputs``. Twin: ``forward``.
     """
     n_lanes, block = lanes(work), plan[0, P.BLOCK]
     base = offset(work, first * block)
-    multiply_down(
-        offset(params, plan[layer, P.WEIGHTS] + low // n_lanes * plan[layer, P.WEIGHT_STRIDE]),
-        plan[layer, P.WEIGHT_STRIDE],
-        offset(base, plan[layer, P.IN]),
-        block,
-        offset(base, linear_place(plan, layer) + low * n_lanes),
-        block,
-        high - low,
-        last - first,
-        plan[layer, P.INPUTS],
-        offset(params, plan[layer, P.BIAS] + low),
-    )
+    if layer == 1 and lies_as_nonzeros(plan, base):
+        ask(job, FORWARD, first, last, low, high)
+    else:
+        multiply_down(
+            offset(params, plan[layer, P.WEIGHTS] + low // n_lanes * plan[layer, P.WEIGHT_STRIDE]),
+            plan[layer, P.WEIGHT_STRIDE],
+            offset(base, plan[layer, P.IN]),
+            block,
+            offset(base, linear_place(plan, layer) + low * n_lanes),
+            block,
+            high - low,
+            last - first,
+            plan[layer, P.INPUTS],
+            offset(params, plan[layer, P.BIAS] + low),
+        )
     if layer == plan[0, P.LAST]:
         return
     units, counts = plan[layer, P.OUTPUTS], (high - low, padded(high - low, n_lanes))
@@ -70,12 +74,13 @@ def activate_outputs(plan, work, vector):
 
 
 @kernel
-def forward(plan, params, work, first, last):
-    """z and a of every layer, for the vectors of rows ``first`` to ``last``.
+def forward(plan, params, work, job, first, last):
+    """z and a of every layer, for the vectors of rows ``first`` to ``last``, which lie alike.
 
-    plan, params, work: layout.py. Reads the activations IN of layer 1. Twin: same name.
+    plan, params, work: layout.py. job: job_table.py. Reads the activations IN of layer 1. Twin:
+    same name.
     """
     for layer in range(1, plan[0, P.LAST] + 1):
-        forward_layer(plan, params, work, layer, first, last, _ZERO, plan[layer, P.OUTPUTS])
+        forward_layer(plan, params, work, job, layer, first, last, _ZERO, plan[layer, P.OUTPUTS])
     for v in range(first, last):
         activate_outputs(plan, work, v)

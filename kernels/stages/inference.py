@@ -25,6 +25,7 @@ from .batch import (
 )
 from .forward import forward, padded
 from .losses import n_correct
+from .nonzeros import goes_by_nonzeros
 from .output_loss import output_loss
 from .scaling import to_raw_outputs
 from .small_batch import is_small_batch, write_outputs_small_batch
@@ -78,15 +79,17 @@ def infer(plan, params, work, job, out, worker, workers):
     scratch = offset(work, plan[0, P.SCRATCH] + worker * plan[0, P.SCRATCH_STRIDE])
     statuses = pointer_to(job[J.STATUSES], types.int64)
     for start in range(begin, stop, abreast):
-        count = min(abreast, stop - start)
+        count, first = min(abreast, stop - start), start * n_lanes
+        sparse = goes_by_nonzeros(job, first, min(count * n_lanes, n - first))
         for v in range(count):
             row = (start + v) * n_lanes
+            valid = min(n_lanes, n - row)
             status = gather_block(
-                plan, work, job, _AS_THEY_LIE, row, min(n_lanes, n - row), mine + v, scratch
+                plan, work, job, _AS_THEY_LIE, row, valid, mine + v, scratch, sparse
             )
             if status != J.OK and get(statuses, worker) == J.OK:
                 put(statuses, worker, status + J.KINDS * row)
-        forward(plan, params, work, mine, mine + count)
+        forward(plan, params, work, job, mine, mine + count)
         for v in range(count):
             _write_results(plan, work, job, out, mine + v, (start + v) * n_lanes, scratch)
 
@@ -98,7 +101,8 @@ def begin_inference(plan, work, job, workers):
     if not goes_by_layers(plan, work, rows, workers):
         return J.FOR_OUTPUTS
     job[J.LAYER] = 1
-    status = gather_batch(plan, work, job, _AS_THEY_LIE, _ZERO, rows)
+    sparse = goes_by_nonzeros(job, _ZERO, rows)
+    status = gather_batch(plan, work, job, _AS_THEY_LIE, _ZERO, rows, sparse)
     put(pointer_to(job[J.STATUSES], types.int64), 0, status)
     return J.FORWARD if status == J.OK else J.NOTHING
 

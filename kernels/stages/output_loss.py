@@ -22,7 +22,7 @@ from ..tables import layout as P
 from ..tables import settings as H
 from .backward import delta_of
 from .batch import has_labels, has_output_gradient
-from .extended_losses import extended_loss_and_delta, weighs_entries
+from .extended_losses import extended_loss_and_delta, weighs_entries, weight_unit
 from .forward import padded
 from .losses import loss_and_delta
 
@@ -85,7 +85,7 @@ def _is_known(plan, block, lane):
 def _row_weight(plan, job, block, place, lane, by_class):
     """The weight of the row at ``place`` of the order, float64: of the row times of its class.
 
-    It is divided by MEAN_WEIGHT before it is rounded.
+    It is divided by MEAN_WEIGHT, or what entries leave of it, before it is rounded.
     """
     weight = 1.0
     if job[J.ROW_WEIGHTS] != 0:
@@ -95,7 +95,8 @@ def _row_weight(plan, job, block, place, lane, by_class):
     if by_class:
         weight *= _class_weight(plan, job, block, lane)
     if job[J.MEAN_WEIGHT] != 0:
-        weight /= get(pointer_to(job[J.MEAN_WEIGHT], types.float64), 0)
+        mean = get(pointer_to(job[J.MEAN_WEIGHT], types.float64), 0)
+        weight /= mean / weight_unit(plan, job)
     return weight
 
 

@@ -108,6 +108,12 @@ _layer_coefficients = by_plan(_same, _with_layer_rate)
 
 
 @kernel
+def coefficients_of_layer(plan, layer, hyper):
+    """The scalars of a layer's update."""
+    return _layer_coefficients(plan, layer, hyper, _common_coefficients(plan, hyper))
+
+
+@kernel
 def _never(plan, layer, hyper):
     return False
 
@@ -122,7 +128,7 @@ is_frozen = by_plan(_never, _is_frozen)
 
 
 @kernel
-def _delta_panel(plan, work, layer, panel):
+def delta_panel(plan, work, layer, panel):
     """One panel (rows, lanes) of a layer's delta."""
     return offset(work, plan[layer, P.DELTA_PANELS] + panel * plan[layer, P.DELTA_PANEL_STRIDE])
 
@@ -154,7 +160,7 @@ def _outer(a, deltas, g, rows, count):
 
 
 @kernel
-def _use_gradient(plan, coef, arenas, mode, at, g, count, is_weight):
+def use_gradient(plan, coef, arenas, mode, at, g, count, is_weight):
     """Update ``count`` elements from ``at`` on by the gradient g, or store it, by the mode."""
     params, moments, _ = arenas
     if mode == UPDATE:
@@ -185,12 +191,12 @@ def _weights_of_small_batch(plan, layer, arenas, scratch, coef, mode, rows, work
         low, high = part(-(-units // n_lanes), worker, workers)
         low, high = low * n_lanes, min(high * n_lanes, units)
     for panel in range(first, last):
-        deltas = _delta_panel(plan, work, layer, panel)
+        deltas = delta_panel(plan, work, layer, panel)
         for i in range(low, high, P.SMALL_BATCH_VECTORS):
             count = min(P.SMALL_BATCH_VECTORS, high - i)
             at = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE] + i * n_lanes
             _outer(offset(work, plan[layer, P.IN] + i * rows), deltas, scratch, rows, count)
-            _use_gradient(plan, coef, arenas, mode, at, scratch, count * n_lanes, WEIGHT)
+            use_gradient(plan, coef, arenas, mode, at, scratch, count * n_lanes, WEIGHT)
 
 
 @kernel
@@ -207,7 +213,7 @@ def _weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors):
     panel = _ZERO
     while panel < panels:
         n = next_vectors(panels - panel)
-        deltas = _delta_panel(plan, work, layer, panel)
+        deltas = delta_panel(plan, work, layer, panel)
         for t in range(span[0], span[1]):
             at = plan[layer, P.WEIGHTS] + panel * stride + t * tile
             w = offset(params, at)
@@ -242,8 +248,8 @@ def _biases_of_layer(plan, layer, arenas, scratch, coef, mode, span, rows):
     n_lanes = lanes(scratch)
     for panel in range(span[0], span[1]):
         at = plan[layer, P.BIAS] + panel * n_lanes
-        store(scratch, 0, sum_of_vectors(_delta_panel(plan, arenas[2], layer, panel), rows))
-        _use_gradient(plan, coef, arenas, mode, at, scratch, n_lanes, NO_WEIGHT)
+        store(scratch, 0, sum_of_vectors(delta_panel(plan, arenas[2], layer, panel), rows))
+        use_gradient(plan, coef, arenas, mode, at, scratch, n_lanes, NO_WEIGHT)
 
 
 @kernel
@@ -256,7 +262,7 @@ def _norms(plan, layer, arenas, scratch, coef, mode, span, vectors):
         for kind in range(2):
             start = plan[layer, P.BIAS] + (kind + 1) * plan[layer, P.PER_UNIT_STRIDE]
             g = offset(scratch, kind * n_lanes)
-            _use_gradient(plan, coef, arenas, mode, start + panel * n_lanes, g, n_lanes, NO_WEIGHT)
+            use_gradient(plan, coef, arenas, mode, start + panel * n_lanes, g, n_lanes, NO_WEIGHT)
 
 
 _norms_of_layer = by_plan(None, _norms)
@@ -267,13 +273,13 @@ _norms_of_layer = by_plan(None, _norms)
 
 
 @kernel
-def update_part(plan, arenas, hyper, mode, worker, workers, rows):
+def update_part(plan, arenas, hyper, mode, worker, workers, rows, first_layer):
     """One worker's part of the gradient of every W and b, and of the update by it.
 
     plan: layout.py. arenas: (params, moments, work); for STORE and ACCUMULATE the second is the
     arena of the gradient, laid out as the parameters, and not the moments. No two alias. hyper:
-    settings.py. mode: UPDATE, STORE or ACCUMULATE. rows: of the batch. Twins: ``gradients``,
-    ``update``.
+    settings.py. mode: UPDATE, STORE or ACCUMULATE. rows: of the batch. first_layer: the first whose
+    W this is for; of those before only biases, gains and shifts. Twins: ``gradients``, ``update``.
     """
     work = arenas[2]
     n_lanes = lanes(work)
@@ -284,7 +290,9 @@ def update_part(plan, arenas, hyper, mode, worker, workers, rows):
         if mode != ACCUMULATE and is_frozen(plan, layer, hyper):
             continue
         coef = _layer_coefficients(plan, layer, hyper, common)
-        if small:
+        if layer < first_layer:
+            pass
+        elif small:
             _weights_of_small_batch(plan, layer, arenas, scratch, coef, mode, rows, worker, workers)
         else:
             span = part(-(-plan[layer, P.INPUTS] // min(ROWS, n_lanes)), worker, workers)

@@ -34,10 +34,12 @@ from ..base.sizes import DESCRIPTOR
     LAYER,  # the layer that stage FORWARD or BACKWARD works on
     LOADED,  # 1: the batch is in its blocks already (an epoch has one batch, in order)
     WEIGHT_SUMS,  # address of the sums of row weights, float64 (EPOCHS - FIRST,), if extended
-    MEAN_WEIGHT,  # address of the number that divides each weight, float64, or 0 for 1
+    MEAN_WEIGHT,  # address of what divides each weight, and of its part for entries; or 0 for 1
+    BY_NONZEROS,  # 1: the batch's first layer takes the nonzeros of a sparse X (nonzeros.py)
     ROW_WEIGHTS,  # address of the weights of the rows, float64 (ROWS,), or 0 for none
+    NONZEROS_CODE,  # address of the code for that, or 0: X is made dense, if it is sparse
     X,  # from here, the descriptor of X (gather.py)
-) = range(27)
+) = range(29)
 Y = X + DESCRIPTOR
 """From here, the descriptor of y, whose address is 0 where there is none."""
 JOB = Y + DESCRIPTOR

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import codes, width
-from ..base.sizes import COLUMNS, ROWS, WIDEST
+from ..base.sizes import COLUMNS, NONZERO_CHUNK, NONZERO_PANELS, ROWS, WIDEST
 
 # Columns of row 0, the globals.
 (
@@ -41,7 +41,7 @@ from ..base.sizes import COLUMNS, ROWS, WIDEST
     DELTA_STRIDE,  # between these two deltas
     ROW_LOSS,  # in a block: loss of each row
     ROW_CORRECT,  # in a block: number of correct outputs of each row
-    ROW_STATUS,  # in a block: not 0 if X or y of a row is invalid
+    ROW_STATUS,  # in a block: not 0 if X or y of a row is invalid; then 1 if X lies as nonzeros
     SCRATCH,  # in work: one tile for each worker, SCRATCH_STRIDE apart
     SCRATCH_STRIDE,  # between the scratch of two workers
     PARAMETERS,  # elements of the parameter arena
@@ -139,6 +139,8 @@ class PlanSpec:
     scaling: int = 0
     layer_norm: bool = False
     residual: bool = False
+    sparse: bool = False
+    """Whether batches may go by their nonzeros, which takes more scratch (sparse_layer.py)."""
     custom_activations: tuple[int, ...] = ()
     """Address of each layer's custom activation, 0 for a built-in one; () for none."""
 
@@ -289,7 +291,10 @@ def _place_work(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     for row in plan[1:]:
         row[DELTA_PANEL_STRIDE] = space.odd(rows * lanes)
         row[DELTA_PANELS] = space.take(-(-row[OUTPUTS] // lanes) * row[DELTA_PANEL_STRIDE])
-    plan_globals[SCRATCH_STRIDE] = space.odd(max(ROWS * WIDEST, lanes, SMALL_BATCH_VECTORS) * lanes)
+    scratch = max(ROWS * WIDEST, lanes, SMALL_BATCH_VECTORS) * lanes
+    if shape.sparse:  # two gradients, and two int32 for each row
+        scratch = 2 * NONZERO_PANELS * NONZERO_CHUNK * lanes + 2 * rows * 4 // shape.itemsize
+    plan_globals[SCRATCH_STRIDE] = space.odd(scratch)
     plan_globals[SCRATCH] = space.take(shape.workers * plan_globals[SCRATCH_STRIDE])
     if shape.extended:
         panels = plan[-1, FIRST_PANEL] + -(-shape.sizes[-1] // lanes)

@@ -7,12 +7,15 @@ trains 20 s for each of the two variants of the kernels.
 """
 
 from .data import DATA
+from .estimators import ESTIMATORS
+from .export import EXPORT
 from .library import LIBRARY
 from .primitives import PRIMITIVES
 from .row import Break
 from .runtime import RUNTIME
+from .sparse import SPARSE_DATA
 from .stages import STAGES
 
-BREAKS = (*PRIMITIVES, *STAGES, *DATA, *LIBRARY, *RUNTIME)
+BREAKS = (*PRIMITIVES, *STAGES, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT, *ESTIMATORS)
 
 __all__ = ["BREAKS", "Break"]

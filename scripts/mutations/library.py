@@ -312,9 +312,17 @@ LIBRARY = (
     Break(
         "a_lr_that_was_set_is_lost_when_a_fit_is_resumed",
         "fastbp/training/resume.py",
-        "    if is_set and not runs_again:\n",
-        "    if is_set and runs_again:\n",
+        "        if math.isnan(set_lr) or runs_again:\n",
+        "        if True:\n",
         "tests/storage/test_going_on.py::test_a_lr_that_was_set_counts",
+    ),
+    Break(
+        "a_lr_is_set_only_where_it_differs",
+        "fastbp/training/trainer.py",
+        "self._core.settled_lr = math.nan",
+        "self._core.settled_lr += 0.0",
+        "tests/storage/test_going_on.py"
+        "::test_a_lr_that_was_set_counts_though_it_is_that_of_the_constructor",
     ),
     Break(
         "the_last_file_lacks_the_best_parameters",
@@ -329,6 +337,34 @@ LIBRARY = (
         "            self._net.arrays.set_layers(last)\n",
         "",
         "tests/storage/test_going_on.py::test_a_finished_fit_is_made_longer_from_its_last_epoch",
+    ),
+    Break(
+        "a_refused_fit_keeps_its_lr",
+        "fastbp/training/undo.py",
+        "        core.lr, core.settled_lr = self.lr, self.settled_lr\n",
+        "",
+        "tests/api/test_refused_calls.py::test_fit",
+    ),
+    Break(
+        "a_refused_fit_keeps_its_balance",
+        "fastbp/training/undo.py",
+        "        core.set_class_weights(self.class_weights, self.is_balanced)\n",
+        "",
+        "tests/api/test_refused_calls.py::test_fit",
+    ),
+    Break(
+        "an_iteration_of_lbfgs_is_undone",
+        "fastbp/training/lbfgs_loop.py",
+        "        fit.has_changed = True\n",
+        "",
+        "tests/api/test_refused_calls.py::test_what_was_trained_stays",
+    ),
+    Break(
+        "rows_without_weight_train",
+        "fastbp/training/row_weights.py",
+        "        if not of_rows.any():\n",
+        "        if of_rows is None:\n",
+        "tests/laws/test_entry_weights.py::test_no_known_target_is_nothing_to_train_on",
     ),
     Break(
         "a_step_after_the_end_of_a_schedule_is_made",
@@ -354,8 +390,8 @@ LIBRARY = (
     Break(
         "a_balanced_fit_drops_its_model",
         "fastbp/training/core.py",
-        "        self.is_balanced = True\n        self._tell_change()\n",
-        "        self.is_balanced = True\n        self._renew()\n",
+        "weights, is_balanced\n        self._tell_change()\n",
+        "weights, is_balanced\n        self._renew()\n",
         "tests/laws/test_features.py::test_a_model_follows_balanced_classes",
     ),
     Break(
@@ -413,6 +449,13 @@ LIBRARY = (
         "else Scaling(scaled.inputs)",
         "else Scaling()",
         "tests/api/test_network_parts.py::test_a_part_predicts_what_the_layer_computes",
+    ),
+    Break(
+        "a_layer_of_the_average_is_that_of_the_parameters",
+        "fastbp/training/trainer_queries.py",
+        'self.averaged_network() if checks.flag(averaged, "averaged") else',
+        "",
+        "tests/api/test_network_parts.py::test_a_trainer_has_hidden_activations_too",
     ),
     Break(
         "a_normalized_layer_becomes_the_last_one",

@@ -62,7 +62,7 @@ ARGUMENTS = {
     "loss_and_gradients": (fastbp.Trainer.loss_and_gradients, "self X y sample_weight"),
     "apply_gradients": (fastbp.Trainer.apply_gradients, "self gradients"),
     "evaluate": (fastbp.Trainer.evaluate, "self X y sample_weight averaged metrics"),
-    "Trainer.predict": (fastbp.Trainer.predict, "self X out averaged"),
+    "Trainer.predict": (fastbp.Trainer.predict, "self X out layer averaged"),
     "Network.predict": (fastbp.Network.predict, "self X out layer"),
     "predict_classes": (fastbp.Network.predict_classes, "self X threshold"),
     "allclose": (fastbp.Network.allclose, "self other rtol atol"),

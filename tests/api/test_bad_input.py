@@ -387,7 +387,7 @@ BAD_X = {
     "text": (like_x("U1"), TypeError, "dtype <U1", "encode text"),
     "time": (like_x("M8[s]"), TypeError, "dtype datetime64[s]", "timedelta64"),
     "swapped bytes": (like_x(">f4"), TypeError, "dtype >f4", "astype('float32')"),
-    "sparse": (Sparse(), TypeError, "sparse", "toarray()"),
+    "sparse": (Sparse(), TypeError, "sparse", "tocsr()"),
     "masked": (np.ma.masked_equal(like_x(int), 0), ValueError, "masked", "filled"),
     "broken": (Broken(), TypeError, "Broken", "ZeroDivisionError"),
     "endless": (np.broadcast_to(0.0, (2**41, INPUTS)), ValueError, "2199023255552", "at most"),

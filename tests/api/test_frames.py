@@ -179,7 +179,7 @@ def test_targets_may_be_a_table(new_frame):
 
 
 def mean_error(y, p):
-    assert type(y) is np.ndarray
+    assert isinstance(y, np.ndarray)
     assert y.shape == p.shape
     return float(np.abs(y - p).mean())
 

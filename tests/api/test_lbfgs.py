@@ -92,7 +92,8 @@ def test_there_is_nothing_to_do_at_a_minimum():
     trainer = of_xor()
     descend(trainer, X, y)
     before = flat_parameters(trainer.net)
-    assert descend(trainer, X, y) == ([], "tolerance")
+    outcome = descend(trainer, X, y)
+    assert (outcome.losses, outcome.reason) == ([], "tolerance")
     np.testing.assert_array_equal(flat_parameters(trainer.net), before)
 
 
@@ -107,6 +108,22 @@ def test_single_precision_ends_where_it_sees_no_lower_loss():
     lowest = np.square(A @ np.linalg.lstsq(A, y)[0] - y).mean()
     assert outcome.losses[-1] == pytest.approx(lowest, rel=1e-6)
     assert trainer.loss_and_gradients(X, y)[0] == outcome.losses[-1]
+
+
+def test_an_iteration_that_gains_little_is_the_last():
+    X, y = XOR
+    losses = np.array(descend(of_xor(), X, y).losses)
+    gains = -np.diff(losses) / np.maximum(losses[:-1], 1)
+    outcome = descend(of_xor(), X, y, rule=LBFGS(loss_tolerance=1e-3))
+    assert outcome.reason == "loss"
+    assert len(outcome.losses) - 2 == int((gains <= 1e-3).argmax())
+
+
+def test_evaluations_are_limited():
+    outcome = descend(of_xor(), *XOR, rule=LBFGS(max_evaluations=10))
+    assert outcome.reason == "evaluations"
+    assert 10 < outcome.result.nfev <= 10 + DEFAULT.max_line_search
+    assert len(outcome.losses) == outcome.result.nit < 11
 
 
 # One weight and one bias, the loss a function of the weight
@@ -249,6 +266,8 @@ def test_without_scipy_it_says_how_to_get_it(monkeypatch):
             "LBFGS: tolerance is -1.0, expected a finite number 0 or more",
         ),
         ({"tolerance": None}, TypeError, "LBFGS: tolerance is None"),
+        ({"loss_tolerance": -1.0}, ValueError, "LBFGS: loss_tolerance is -1.0"),
+        ({"max_evaluations": 0}, ValueError, "LBFGS: max_evaluations is 0"),
     ],
 )
 def test_bad_arguments(arguments, error, message):
@@ -289,14 +308,28 @@ def test_fit_makes_its_iterations(engine):
     np.testing.assert_array_equal(flat_parameters(fitted.net), flat_parameters(by_hand.net))
 
 
+def test_the_trainer_knows_how_its_last_fit_ended():
+    X, y = XOR
+    trainer = trainer_of_xor()
+    assert trainer.outcome is None
+    history = trainer.fit(X, y, epochs=3)
+    assert trainer.outcome.reason == "iterations"
+    assert trainer.outcome.losses == history["loss"]
+    assert trainer.outcome.result.fun == history["loss"][-1]
+    trainer.fit(X, y, epochs=300)
+    assert trainer.outcome.reason == "tolerance"
+
+
 def test_fit_ends_with_stop_training():
     def stop(state):
         if state.epoch == 3:
             raise fastbp.StopTraining
 
     trainer = trainer_of_xor()
+    trainer.fit(*XOR, epochs=1)
     history = trainer.fit(*XOR, epochs=30, callbacks=[fastbp.LambdaCallback(on_epoch_end=stop)])
     assert len(history["loss"]) == 3
+    assert trainer.outcome is None
     assert trainer.evaluate(*XOR)["loss"] == pytest.approx(history["loss"][-1], rel=1e-12)
 
 

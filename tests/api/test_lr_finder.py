@@ -75,9 +75,18 @@ def test_rows_have_their_weights_and_batches_without_any_are_left_out(engine):
 def test_no_weight_at_all_is_refused(engine):
     trainer, (X, y) = half_trained(engine=engine), CASE.batch()
     before = everything_of(trainer)
-    with pytest.raises(ValueError, match="find_lr met an epoch of batches without weight"):
+    with pytest.raises(ValueError, match="sample_weight is 0 for every row to train on"):
         trainer.find_lr(X, y, sample_weight=np.zeros(len(X)))
     assert everything_of(trainer) == before
+
+
+def test_one_row_with_weight_is_enough():
+    """It may be early in an epoch and late in the next: an epoch of batches lies between."""
+    trainer, (X, y) = half_trained(), CASE.batch()
+    weights = np.zeros(len(X))
+    weights[3] = 1
+    found = trainer.find_lr(X, y, sample_weight=weights, start_lr=1e-6, end_lr=1e-5, updates=20)
+    assert len(found.losses) == 20
 
 
 @each_engine

@@ -85,6 +85,21 @@ def test_hidden_activations_follow_training_and_loading(kinds, engine, tmp_path)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(net)).predict(ROWS, layer=2), after)
 
 
+@pytest.mark.parametrize("engine", ["numba", "numpy"])
+def test_a_trainer_has_hidden_activations_too(engine):
+    options = {"optimizer": fastbp.SGD(lr=0.1), "ema_decay": 0.5, "engine": engine, "seed": 0}
+    trainer = fastbp.Trainer(network(), loss="mse", **options)
+    trainer.fit(ROWS, np.ones((37, 3)), epochs=2, progress=False)
+    for averaged, net in ((False, trainer.net), (True, trainer.averaged_network())):
+        for layer in (1, 2, 3):
+            found = trainer.predict(ROWS, layer=layer, averaged=averaged)
+            np.testing.assert_array_equal(found, net.predict(ROWS, layer=layer))
+    with pytest.raises(ValueError, match="layer is 4, but the network has 3 layers"):
+        trainer.predict(ROWS, layer=4)
+    with pytest.raises(TypeError, match="averaged"):
+        trainer.predict(ROWS, layer=1, averaged="yes")
+
+
 def test_hidden_activations_of_other_data_and_into_out():
     net = network()
     expected = net.predict(ROWS, layer=1)

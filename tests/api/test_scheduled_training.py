@@ -205,6 +205,22 @@ def test_the_end_is_that_of_all_updates(engine):
         longer.step(X, y)
 
 
+def test_compiled_code_goes_on_with_the_last_factor():
+    table = Table([1.0, 0.5])
+    trainer, X, y = past_the_end("numba", fastbp.SGD(0.2))
+    trainer = trainer.replace(schedule=table)
+    by_hand = copy.deepcopy(trainer).replace(schedule=None)
+    model = trainer.compiled()
+    for factor in (1.0, 0.5, 0.5, 0.5):
+        by_hand.lr = 0.2 * factor
+        assert fastbp.embed.step(model, X, y) == by_hand.step(X, y)
+    assert trainer.updates == 4
+    before = flat_parameters(trainer.net)
+    assert fastbp.embed.step_from(model, X, np.ones_like(y))
+    moved = np.abs(flat_parameters(trainer.net) - before).max()
+    assert moved > 0
+
+
 def test_schedules_that_never_end_have_no_end():
     trainer, X, y = past_the_end("numba")
     endless = trainer.replace(schedule=fastbp.schedules.Warmup(2))

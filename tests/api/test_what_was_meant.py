@@ -73,6 +73,14 @@ def test_signatures_are_those_of_the_functions():
     assert [*inspect.signature(fastbp.Adam).parameters] == ["lr", "betas", "eps", "weight_decay"]
 
 
+def test_each_call_knows_all_its_arguments():
+    calls = {f"fastbp.{name}": getattr(fastbp, name) for name in fastbp.__all__}
+    calls |= {f"trainer.{name}": getattr(fastbp.Trainer, name) for name in dir(fastbp.Trainer)}
+    for call, names in signatures.PLACES.items():
+        parameters = inspect.signature(calls[call]).parameters
+        assert names == tuple(name for name in parameters if name != "self"), call
+
+
 @pytest.mark.parametrize(("named", "expected"), [("adamw", "AdamW"), (fastbp.SGD, "SGD")])
 def test_an_optimizer_by_its_name(named, expected):
     with pytest.raises(TypeError, match=rf"for example fastbp\.{expected}\(lr="):

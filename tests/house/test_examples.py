@@ -234,3 +234,14 @@ def test_script_prints(example, shown, capsys):
     printed = capsys.readouterr().out
     for part in shown:
         assert part in printed
+
+
+def test_class_weights_find_what_fails():
+    pytest.importorskip("sklearn")
+    pytest.importorskip("pandas")
+    failures = load("failures")
+    found, table, state = failures.search()
+    scores = failures.best_scores(found)
+    assert scores["balanced"] > scores[None] + 0.03
+    assert found.best_params_["classifier__class_weight"] == "balanced"
+    assert (found.predict(table)[state == "fails"] == "fails").mean() > 0.8

@@ -70,6 +70,15 @@ def test_the_first_example_learns():
     assert names["history"]["val_accuracy"][-1] > 0.9
 
 
+def test_the_page_from_scikit_learn_runs(folder):
+    pytest.importorskip("sklearn")
+    names = run(ROOT / "fastbp" / "sklearn" / "README.md", "", "What is new")
+    assert names["model"].score(names["X"][800:], names["y"][800:]) > 0.9
+    p = names["model"].predict_proba(names["X"][:3].astype("float32"))
+    assert np.array_equal(names["p"][:, 0], p[:, 1])
+    assert (folder / "model.safetensors").exists()
+
+
 @pytest.mark.parametrize("title", [title for title in sections(GUIDE) if title])
 def test_the_guide_runs(title):
     guide(title)

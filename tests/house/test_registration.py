@@ -15,6 +15,7 @@ import pytest
 import fastbp
 from fastbp.callbacks import base
 from fastbp.components import activations, losses, optimizers, schedules
+from fastbp.export import c_math
 from fastbp.kernels import reference
 from fastbp.kernels.base import codes
 from fastbp.kernels.primitives import elementwise
@@ -82,6 +83,8 @@ def test_an_activation_is_known_everywhere(name):
                 facts.output_only or f"activations/{name}" in torch_record.RECORD,
             "a run with it in tests/support/short_runs.py, and scripts/record_bits.py":
                 recorded_bits(lambda run: name in (*run.hidden, run.output)),
+            "its C in fastbp/export/c_math.py":
+                facts.output_only or name in c_math.ACTIVATIONS,
             "the tables of fastbp/README.md": in_guide(name),
         },
     )  # fmt: skip

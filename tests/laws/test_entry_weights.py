@@ -12,7 +12,7 @@ from support.cases import Case, each_dtype, each_engine
 from support.central_differences import TOLERANCE, H
 from support.closeness import AMPLIFICATION, assert_layers_close, layers_of, tolerance
 from support.internals import core
-from support.trainers import bits
+from support.trainers import bits, training_state
 
 MANY = Case((6, 33, 21, 5), 37, ("silu", "tanh"), "sigmoid", "bce")
 FEW = replace(MANY, rows=3)
@@ -118,6 +118,25 @@ def test_fit_equals_steps_with_weights_divided_by_the_mean_of_entries(shuffle, d
     expected = np.average(losses, weights=[10, 10, 10, 7])
     assert history["loss"] == pytest.approx([expected], rel=1e-13)
     assert bits(fitted) == bits(stepped)
+
+
+@each_engine
+@each_dtype
+@pytest.mark.parametrize("exponent", [-400, -160, 140, 400])
+@pytest.mark.parametrize("case", [MANY, ONE], ids=["many", "one output"])
+def test_a_fit_does_not_depend_on_the_scale_of_class_weights(case, exponent, dtype, engine):
+    """Of which single precision knows 2^-126 to 2^127: not even the last bit does."""
+    X, y = batch(case, True)
+    pairs = PAIRS if case is MANY else PAIRS[:1]
+    found = []
+    for scale in (1.0, 2.0**exponent):
+        table = [{i: scale * weight for i, weight in enumerate(pair)} for pair in pairs]
+        weights = table if case is MANY else table[0]
+        options = {"class_weight": weights, "ignore_nan": True, "batch_size": 10, "engine": engine}
+        trainer = case.trainer(dtype, **options)
+        history = trainer.fit(X, y, 2, sample_weight=np.linspace(0.5, 2, case.rows))
+        found.append((history["loss"], bits(trainer)))
+    assert found[0] == found[1]
 
 
 @each_engine
@@ -268,6 +287,19 @@ def test_no_known_target_is_refused_by_evaluate(engine):
     trainer = MANY.trainer(engine=engine, ignore_nan=True)
     with pytest.raises(ValueError, match="y is NaN in every row that has weight"):
         trainer.evaluate(X, np.full_like(y, np.nan))
+
+
+@pytest.mark.parametrize("optimizer", [fastbp.SGD(0.1), fastbp.LBFGS()], ids=repr)
+def test_no_known_target_is_nothing_to_train_on(optimizer):
+    X, y = batch(MANY, False)
+    trainer = MANY.trainer(optimizer=optimizer, ignore_nan=True, class_weight="balanced")
+    before = training_state(trainer)
+    with pytest.raises(ValueError, match="y is NaN in every row to train on, expected a known"):
+        trainer.fit(X, np.full_like(y, np.nan))
+    y[3:] = np.nan
+    with pytest.raises(ValueError, match="times sample_weight is 0 for every target of y to train"):
+        trainer.fit(X, np.round(y), sample_weight=np.arange(MANY.rows) > 2)
+    assert training_state(trainer) == before
 
 
 @pytest.mark.parametrize(

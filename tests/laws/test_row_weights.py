@@ -7,9 +7,10 @@ import fastbp
 from fastbp import embed
 from fastbp.kernels import reference
 from fastbp.training import checkpoints
+from fastbp.training.validation import hold_out
 from support.cases import Case, each_dtype, each_engine, flat
 from support.features import FEW, MANY, ROUTES
-from support.internals import core
+from support.internals import core, dataset
 from support.resumed_fits import Crash, Crasher, fit_with, new_trainer
 from support.trainers import bits
 
@@ -200,12 +201,23 @@ def test_a_batch_without_weight_counts_with_its_rows(engine):
     assert core(fitted).updates == 3
 
 
-@each_engine
-def test_rows_without_any_weight_make_no_update(engine):
+@pytest.mark.parametrize("optimizer", [fastbp.SGD(0.1), fastbp.LBFGS()], ids=repr)
+def test_rows_without_any_weight_are_nothing_to_train_on(optimizer):
+    """Before anything changes; also where rows that have some are held out."""
     X, y = MANY.batch()
-    trainer = MANY.trainer(engine=engine, batch_size=10, l2=0.1)
-    before = bits(trainer)
-    assert trainer.fit(X, y, sample_weight=np.zeros(MANY.rows))["loss"] == [0.0]
+    trainer = MANY.trainer(optimizer=optimizer, class_weight={0: 0.0})
+    before, held_out = bits(trainer), np.ones(MANY.rows)
+    trained, _ = hold_out(dataset(trainer, X, y), 0.3, trainer.seed, core(trainer).arrays)
+    held_out[trained] = 0
+    for options in (
+        {"sample_weight": np.zeros(MANY.rows)},
+        {"sample_weight": held_out, "validation_fraction": 0.3},
+    ):
+        with pytest.raises(ValueError, match="sample_weight is 0 for every row to train on"):
+            trainer.fit(X, y, **options)
+    for options in ({}, {"sample_weight": np.ones(MANY.rows)}):
+        with pytest.raises(ValueError, match=r"class_weight times sample_weight is 0 for every"):
+            trainer.fit(X, np.zeros_like(y), **options)
     assert bits(trainer) == before
 
 

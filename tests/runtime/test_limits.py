@@ -16,7 +16,7 @@ each_layer = threading_layers.each_layer
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch):
     layer.start()
-    monkeypatch.setattr(limits, "_read_at", -limits.SECONDS)
+    monkeypatch.setattr(limits._known, "read_at", -limits.SECONDS)
     monkeypatch.setattr(limits, "_at_import", 8)
     monkeypatch.setattr(limits, "_processors", lambda: 8)
     monkeypatch.setattr(layer, "num_threads", lambda: 8)
@@ -35,10 +35,29 @@ def test_processors_are_counted_again_now_and_then(monkeypatch):
     counts = iter([3, 8, 2])
     monkeypatch.setattr(limits, "_processors", lambda: next(counts))
     assert limits.allowed(8) == limits.allowed(8) == 3
-    monkeypatch.setattr(limits, "_read_at", -limits.SECONDS)
+    monkeypatch.setattr(limits._known, "read_at", -limits.SECONDS)
     assert limits.allowed(8) == 8
-    monkeypatch.setattr(limits, "_read_at", -limits.SECONDS)
+    monkeypatch.setattr(limits._known, "read_at", -limits.SECONDS)
     assert limits.allowed(8) == 2
+
+
+def test_the_affinity_of_a_thread_limits_no_other(monkeypatch):
+    pinned = threading.Event()
+    monkeypatch.setattr(
+        limits, "_processors", lambda: 8 if threading.current_thread() is main else 1
+    )
+    main, allowed = threading.current_thread(), []
+
+    def work():
+        allowed.append(limits.allowed(8))
+        pinned.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert pinned.wait(10)
+    assert limits.allowed(8) == 8
+    thread.join()
+    assert allowed == [1]
 
 
 def test_what_was_so_at_the_import_is_no_limit(monkeypatch):
@@ -143,13 +162,24 @@ def test_openmp_is_told_to_sleep_soon_and_nobody_else():
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("name", layer.SETTINGS)
+@pytest.mark.parametrize("name", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"])
 def test_a_setting_of_the_users_stays(name):
     value = "active" if name == "OMP_WAIT_POLICY" else "1000"
     shown = {"OMP_DISPLAY_ENV": "verbose", "OMP_WAIT_POLICY": None, name: value}
     process = processes.start(WAITS, **shown)
     _, err = process.communicate()
     assert f"GOMP_SPINCOUNT = '{layer.SPINS}'" not in err
+
+
+@pytest.mark.process
+def test_a_setting_of_another_openmp_does_not_count():
+    """KMP_BLOCKTIME, which is set for MKL and TensorFlow, says nothing to GNU OpenMP."""
+    shown = {"OMP_DISPLAY_ENV": "verbose", "OMP_WAIT_POLICY": None, "KMP_BLOCKTIME": "1"}
+    out, err = processes.start(WAITS, **shown).communicate()
+    name, *settings = out.split()
+    assert settings == ["None", "None", "1"]
+    if name == "omp" and sys.platform == "linux":
+        assert f"GOMP_SPINCOUNT = '{layer.SPINS}'" in err
 
 
 # Workqueue

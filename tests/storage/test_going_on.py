@@ -1,5 +1,7 @@
 """What a file and a trainer are when fit has returned, and how training goes on from them."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -167,6 +169,27 @@ def test_a_lr_that_was_set_counts(loaded, set_lr, path):
     assert trainer.lr == fastbp.Trainer.load(path).lr == 1e-4
 
 
+@pytest.mark.parametrize("way", ["made anew", "copied", "replaced"])
+def test_a_lr_that_was_set_counts_though_it_is_that_of_the_constructor(way, path):
+    fit_with(new_trainer(PLAIN), [fastbp.ModelCheckpoint(path)], epochs=2, lr=1e-4)
+    trainer, rates = new_trainer(PLAIN), Rates()
+    trainer.lr = trainer.optimizer.lr
+    if way != "made anew":
+        trainer = copy.deepcopy(trainer) if way == "copied" else trainer.replace(threads=1)
+    fit_with(trainer, [rates, fastbp.ModelCheckpoint(path)], epochs=4, resume=path)
+    assert rates.seen == [trainer.optimizer.lr] * 2
+
+
+def test_a_fit_settles_the_lr(path):
+    """What was set before it is that of the file afterwards."""
+    trainer, rates = new_trainer(PLAIN), Rates()
+    trainer.lr = 1e-3
+    fit_with(trainer, [fastbp.ModelCheckpoint(path)], epochs=2)
+    fit_with(trainer, [rates, fastbp.ModelCheckpoint(path)], epochs=3, resume=path, lr=1e-4)
+    fit_with(trainer, [rates, fastbp.ModelCheckpoint(path)], epochs=3, resume=path)
+    assert trainer.lr == 1e-4
+
+
 @pytest.mark.parametrize("loaded", [True, False], ids=["loaded", "made anew"])
 def test_fit_takes_the_lr_to_go_on_with(loaded, path):
     written(path)
@@ -222,12 +245,13 @@ def test_what_no_one_has_set_is_that_of_the_file(path):
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_program_that_runs_again_sets_it_again(times, path):
+@pytest.mark.parametrize("lr", [0.02, 0.01])
+def test_a_program_that_runs_again_sets_it_again(lr, times, path):
     """As one that asks find_lr first: it ends with the bits of one that was not interrupted."""
 
     def train(path, at=None, resume=None):
         trainer = new_trainer(PLAIN)
-        trainer.lr = 0.02
+        trainer.lr = lr  # 0.01 is that of the constructor
         called = [
             *(fastbp.ReduceLROnPlateau("loss", patience=0, threshold=9), Crasher(at)),
             fastbp.ModelCheckpoint(path, every_updates=4),
@@ -238,13 +262,11 @@ def test_a_program_that_runs_again_sets_it_again(times, path):
     for i in range(times):
         with pytest.raises(Crash):
             train(path, 10 * (i + 1), path if i else None)
-    assert fastbp.Trainer.load(path).lr < 0.02
+    assert fastbp.Trainer.load(path).lr < lr
     assert_same(*train(path, resume=path), *whole)
 
 
 def test_a_copy_remembers_that_it_was_set(path):
-    import copy
-
     written(path)
     trainer = fastbp.Trainer.load(path)
     trainer.lr = 1e-4

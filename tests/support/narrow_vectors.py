@@ -13,6 +13,7 @@ FILES = (
     "test_engines.py",
     "test_kernels.py",
     "test_gather.py",
+    "test_nonzeros.py",
     "test_elementwise.py",
     "test_torch.py",
     "test_nan.py",

@@ -45,7 +45,8 @@ def use(case, feature, engine, folder):
     trainer = feature.trainer(case, "float32", engine, fastbp.Adam(1e-3))
     X, y, weights = feature.batch(case)
     trainer.step(X, y, weights)
-    trainer.fit(X, y, epochs=2, sample_weight=weights, validation_data=(X, y), progress=False)
+    some = weights if weights is None or weights.any() else None  # fit needs a row with weight
+    trainer.fit(X, y, epochs=2, sample_weight=some, validation_data=(X, y), progress=False)
     trainer.loss_and_gradients(X, y)
     trainer.evaluate(X, y)
     path = folder / "trainer.safetensors"

@@ -107,7 +107,15 @@ def test_what_was_measured_is_kept(folder):
     assert [path.name for path in place.iterdir()] == [choices.FILE]
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"choice": "fast"}', '{"choice": 1}'])
+DEEP = "[" * 10**5
+"""More brackets than Python's recursion takes."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", '{"choice": "fast"}', '{"choice": 1}', DEEP],
+    ids=["empty", "object", "list", "name", "number", "deep"],
+)
 def test_a_damaged_file_is_measured_anew(folder, text):
     place, calls, found = folder
     place.mkdir()

@@ -8,6 +8,7 @@ from support import kernel_stages
 from support.array_views import KINDS, VIEWS, values_of
 from support.cases import each_dtype
 from support.kernel_stages import blank, vector_lanes
+from support.sparse_data import csr_of, dense_of
 
 pytestmark = pytest.mark.law2
 
@@ -47,7 +48,7 @@ class Gather:
 
     def check(self, order):
         """All rows, in this order, as NumPy converts them."""
-        array = self.table.array
+        array = self.table.array[:]
         expected = array.astype(np.float64).astype(self.dtype)[order if len(order) else slice(None)]
         for first in range(0, len(array), self.lanes):
             valid = min(self.lanes, len(array) - first)
@@ -69,6 +70,59 @@ def test_gather_equals_indexing(kind, view, dtype):
         gather = Gather(array, dtype)
         gather.check(NO_ORDER)
         gather.check(rng.permutation(len(array)))
+
+
+@each_dtype
+@pytest.mark.parametrize("index", ["int32", "int64"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "f2"])  # SciPy has no halves
+def test_gather_of_sparse_rows_equals_indexing(kind, index, dtype):
+    rng, w = np.random.default_rng(6), vector_lanes(dtype)
+    for columns in (1, w - 1, w, 2 * w + 3):
+        for stored in (0, 2, columns):
+            gather = Gather(csr_of(dense_of(rng, (w + 3, columns), stored, kind), index), dtype)
+            gather.check(NO_ORDER)
+            gather.check(rng.permutation(w + 3))
+
+
+def sparse_row(place, value, column=None):
+    """Two rows of 20, the second one with 1 in three columns; one is changed after the check."""
+    X = csr_of(np.zeros((2, 20)) + (np.arange(20) % 8 == 3) * [[0], [1]])
+    gather = Gather(X, "float32")
+    X.data[place] = value
+    X.indices[place] = X.indices[place] if column is None else column
+    return gather
+
+
+WRONG_SPARSE = {
+    "nan": (2, np.nan),
+    "inf": (0, np.inf),
+    "too large": (1, 1e39),
+    "column -1": (0, 1.0, -1),
+    "column 20": (2, 1.0, 20),
+    "far column": (2, 1.0, 2**30),
+    "the same column": (1, 1.0, 3),
+    "descending": (1, 1.0, 2),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_SPARSE)
+def test_gather_reports_what_is_wrong_in_sparse_rows(case):
+    gather = sparse_row(*WRONG_SPARSE[case])
+    for run in (gather.run, gather.run_rows):
+        assert run(NO_ORDER, 0, 2)[1]
+        assert run(NO_ORDER, 1, 1)[1]
+        assert not run(NO_ORDER, 0, 1)[1]
+
+
+@pytest.mark.parametrize("starts", [(0, 0, 4), (0, -1, 3), (0, 3, 2), (0, 2**30, 2**31 - 1)])
+def test_gather_reads_no_values_beyond_the_matrix(starts):
+    """They lie in longer arrays, which hold good ones there."""
+    X = csr_of(np.zeros((2, 20)) + (np.arange(20) % 8 == 3) * [[0], [1]])
+    X.data, X.indices = np.ones(4)[:3], np.array([3, 11, 18, 19], "int32")[:3]
+    gather = Gather(X, "float32")
+    X.indptr[:] = starts
+    assert gather.run(NO_ORDER, 0, 2)[1]
+    assert gather.run_rows(NO_ORDER, 0, 2)[1]
 
 
 @each_dtype

@@ -83,7 +83,7 @@ def test_a_metric_gets_y_as_it_was_given_and_the_outputs_in_its_shape(case, conv
     given = np.asarray(y)
     for i, (shown, p) in enumerate(seen):
         n = len(y) if i < 2 else len(y) // 2
-        assert type(shown) is np.ndarray
+        assert isinstance(shown, np.ndarray)
         assert shown.shape == (n, *given.shape[1:])
         assert shown.dtype == given.dtype
         assert p.shape == ((n, case.sizes[-1]) if case.labels else shown.shape)
@@ -165,6 +165,7 @@ BROADCASTS = {
     "a column of p": lambda y, p: float((p[:, None] * y).sum()),
     "what is made of p": lambda y, p: float(np.abs(2 * p - 1)[:, None].__gt__(y).mean()),
     "in place": lambda y, p: float(np.subtract(y[:, None], p).max()),
+    "what is made of y": lambda y, p: np.mean((2 * y - 1 > 0)[:, None] == (p > 0)),
 }
 
 
@@ -191,11 +192,20 @@ def test_labels_and_variances_are_not_broadcast_against_outputs():
     trainer.evaluate(*data, metrics={"good": lambda y, p: np.mean(y - p[:, :1])})
 
 
+def continuous_ranked_probability_score(y, p):
+    """Of the outputs of all rows as one ensemble, for each y."""
+    return np.abs(y[:, None] - p[None, :]).mean() - np.abs(p[:, None] - p[None, :]).mean() / 2
+
+
 ALLOWED = {
     "pairs of outputs": lambda _y, p: (p[:, None] > p).mean(),
     "pairs by class": lambda y, p: (p[y > 0][:, None] > p[y <= 0]).mean(),
     "pairs of both": lambda y, p: ((y[:, None] > y) == (p[:, None] > p)).mean(),
     "thresholds": lambda _y, p: (p[:, None] > np.linspace(0, 1, 7)).mean(),
+    "as many thresholds as rows": lambda _y, p: (p[:, None] > np.linspace(0, 1, 20)).mean(),
+    "pairs of y and p": continuous_ranked_probability_score,
+    "pairs of y and p, transposed": lambda y, p: abs(y.reshape(-1, 1) - p.reshape(1, -1)).max(),
+    "some pairs of y and p": lambda y, p: np.mean(y[:5] - p[:, None]),
     "sorted": lambda _y, p: (np.unique(p)[:, None] > p).mean(),
     "a column of each": lambda y, p: np.mean(y[:, None] - p[:, None]),
     "a number": lambda y, p: np.mean(p - y.mean()) + float(p.max()) + p[0],
@@ -213,10 +223,60 @@ def test_other_arithmetic_is_that_of_plain_arrays(metric):
     assert trainer.evaluate(X, y[:, 0], metrics={"it": ALLOWED[metric]})["it"] == float(expected)
 
 
-def test_a_compiled_metric_takes_the_outputs():
+def test_pairs_of_rows_with_several_outputs():
+    def energy(y, p):
+        return np.linalg.norm(y[:, None] - p[None], axis=2).mean()
+
+    trainer, (X, y) = adam_trainer(NUMBERS, batch_size=None), NUMBERS.batch()
+    found = trainer.evaluate(X, y, metrics={"energy": energy})["energy"]
+    assert found == energy(y, trainer.predict(X))
+    with pytest.raises(
+        ValueError, match=r"for all pairs of .* write y\[:, None\] and p\[None, :\]"
+    ):
+        trainer.evaluate(X, y, metrics={"energy": lambda y, p: np.mean(y - p[:, None])})
+
+
+def spoil_y(y, _p):
+    y[:] = 0
+    return 0.0
+
+
+def spoil_p(y, p):
+    p -= y
+    return 0.0
+
+
+def flatten(y, p):
+    y.shape = p.shape = (-1,)
+    return 0.0
+
+
+@pytest.mark.parametrize("spoil", [spoil_y, spoil_p, flatten])
+def test_a_metric_may_write_to_its_data(spoil):
+    """Others do not see it, and the user's y, on which fit may train, stay."""
+    trainer, (X, y) = adam_trainer(NUMBERS, batch_size=None), NUMBERS.batch()
+    before, metrics = y.copy(), {"first": spoil, "mae": mean_error}
+    found = trainer.evaluate(X, y, metrics=metrics)["mae"]
+    assert found == trainer.evaluate(X, y, metrics={"mae": mean_error})["mae"]
+    trainer.fit(X, y, validation_data=(X, y), metrics=metrics)
+    assert np.array_equal(y, before)
+
+
+def test_metrics_of_scikit_learn_take_both():
+    metrics = pytest.importorskip("sklearn.metrics")
+    X, y = YES_NO.batch()
+    trainer, y = adam_trainer(YES_NO, batch_size=None), (y[:, 0] > 0.5).astype(int)
+    names = ("roc_auc_score", "average_precision_score", "log_loss", "brier_score_loss", "r2_score")
+    wanted = {name: getattr(metrics, name) for name in names}
+    p, found = trainer.predict(X)[:, 0], trainer.evaluate(X, y, metrics=wanted)
+    assert {name: found[name] for name in names} == {name: wanted[name](y, p) for name in names}
+
+
+@pytest.mark.parametrize("signature", [(), ("float64(float64[:], float32[:])",)])
+def test_a_compiled_metric_takes_the_outputs(signature):
     from numba import njit
 
-    @njit
+    @njit(*signature)
     def error(y, p):
         return ((y - p) ** 2).mean()
 

@@ -204,7 +204,7 @@ BAD_INPUTS = {
     "swapped": (np.zeros((3, 2), ">f4"), TypeError, "dtype >f4", "X.astype('float32')"),
     "swapped integers": (np.zeros((3, 2), ">i2"), TypeError, "dtype >i2", "X.astype('int16')"),
     "long double": (np.zeros((3, 2), "g"), TypeError, "longdouble", "X.astype(np.float64)"),
-    "sparse": (Sparse(), TypeError, "X is a sparse Sparse", "X.toarray()"),
+    "sparse": (Sparse(), TypeError, "X is a sparse Sparse", "X.tocsr()"),
     "masked": (np.ma.masked_equal([[1, 2]], 2), ValueError, "X is a masked", "X.filled(value)"),
 }
 

@@ -1,0 +1,229 @@
+"""The Fortran module over a network's C code: arrays are (features, batch).
+
+Private names have two underscores, and no name of a file has, so that none is another's.
+"""
+
+from . import c_header
+from .design import Design
+
+INTRINSICS = {"any", "shape", "size", "trim", "iso_c_binding", "c_sizeof", "c_loc", "c_ptr"}
+INTRINSICS |= {"c_null_ptr", "c_null_char", "c_char", "c_size_t", "c_int64_t", "c_int"}
+INTRINSICS |= {"c_float", "c_double"}
+"""Names of Fortran that the module uses, so that it cannot have them itself."""
+
+
+def text(design: Design) -> str:
+    """The .f90 file."""
+    return "".join(
+        [_head(design), _interfaces(design), "contains\n", *_procedures(design), _end(design)]
+    )
+
+
+def _end(design: Design) -> str:
+    return f"\nend module {design.name}\n"
+
+
+def _kind(design: Design) -> str:
+    return {"float": "c_float", "double": "c_double"}[design.real]
+
+
+def _head(design: Design) -> str:
+    name, kind = design.name, _kind(design)
+    codes = [*c_header.statuses(design), "WRONG_SHAPE"]
+    statuses = "".join(
+        f"    integer(c_int), parameter, public :: {name}_{code.lower()} = {value}\n"
+        for code, value in zip(codes, [*range(len(codes) - 1), -1], strict=True)
+    )
+    pointer = "        type(c_ptr) :: weights = c_null_ptr\n" if design.in_file else ""
+    arrays = c_header.arrays_of_context(design).items()
+    fields = "".join(f"        real({kind}) :: {array}({count}) = 0\n" for array, count in arrays)
+    names = ["init", "predict"] + ["load"] * design.in_file
+    names += ["input_gradient", "jacobian"] * design.derivatives
+    public = "".join(f"    public :: {name}_{each}\n" for each in names)
+    weights = f"""
+    type, bind(c), public :: {name}_weights
+        private
+        integer(c_int64_t) :: model = 0
+        real({kind}) :: numbers({design.packed.length})
+    end type
+"""
+    return f"""\
+{_about(design)}
+module {name}
+    use, intrinsic :: iso_c_binding
+    implicit none
+    private
+
+    integer, parameter, public :: {name}_real = {kind}
+    integer, parameter, public :: {name}_inputs = {design.inputs}
+    integer, parameter, public :: {name}_outputs = {design.outputs}
+
+    ! What the functions return; wrong_shape: an array has other extents than expected.
+{statuses}\
+{weights if design.in_file else ""}
+    ! Scratch memory of one thread.
+    type, bind(c), public :: {name}_context
+        private
+        integer(c_int64_t) :: model = 0
+{pointer}{fields}\
+    end type
+
+    integer(c_int64_t), parameter :: layout__ = {design.model}_c_int64_t
+{public}"""
+
+
+def _about(design: Design) -> str:
+    name = design.name
+    layers = "\n".join(f"!     {layer.about}" for layer in design.content.layers)
+    more = ", weights" if design.in_file else ""
+    weights = f"!     type({name}_weights), save, target :: weights\n" * design.in_file
+    load = f"!     status = {name}_load(weights, '{name}.bin')\n" * design.in_file
+    jacobian = (
+        f"!     status = {name}_jacobian(context, X, J)  ! J (inputs, outputs, rows)\n"
+        f"!     status = {name}_input_gradient(context, X, v, G)  ! v as out, G as X\n"
+    )
+    return f"""\
+! A multilayer perceptron, over {name}.c. Written by fastbp.
+!
+{layers}
+!
+{weights}!     type({name}_context) :: context
+!     real({name}_real) :: X({design.inputs}, rows), out({design.outputs}, rows)
+{load}!     status = {name}_init(context{more})
+!     status = {name}_predict(context, X, out)
+{jacobian if design.derivatives else ""}\
+!
+! Each thread has a context of its own. X and out may also be one row, of rank 1. Compile {name}.c
+! and this file, and link them with -lm."""
+
+
+class _Call:
+    """A function of the C code that takes arrays."""
+
+    def __init__(self, name: str, *arrays: tuple[str, bool, tuple[str, ...]]) -> None:
+        self.name, self.arrays = name, arrays
+
+
+_PREDICT = _Call("predict", ("X", False, ("inputs",)), ("out", True, ("outputs",)))
+_GRADIENT = _Call(
+    "input_gradient",
+    ("X", False, ("inputs",)),
+    ("v", False, ("outputs",)),
+    ("out", True, ("inputs",)),
+)
+_JACOBIAN = _Call("jacobian", ("X", False, ("inputs",)), ("out", True, ("inputs", "outputs")))
+"""Each array: its name, whether it is written, and its extents without that of the rows."""
+
+
+def _calls(design: Design) -> list[_Call]:
+    return [_PREDICT] + [_GRADIENT, _JACOBIAN] * design.derivatives
+
+
+def _interfaces(design: Design) -> str:
+    name = design.name
+    generics = "".join(
+        f"""
+    interface {name}_{call.name}
+        module procedure {call.name}__row, {call.name}__rows
+    end interface
+"""
+        for call in _calls(design)
+    )
+    binds = "".join(_bind(design, call) for call in _calls(design))
+    return f"{generics}\n    interface\n{_bind_init(design)}{binds}    end interface\n\n"
+
+
+def _bind_init(design: Design) -> str:
+    name, more = design.name, ", weights" if design.in_file else ""
+    load = f"""\
+        integer(c_int) function load__c(weights, size, path) bind(c, name='{name}_load')
+            import
+            type({name}_weights), intent(out) :: weights
+            integer(c_size_t), value :: size
+            character(kind=c_char), intent(in) :: path(*)
+        end function
+"""
+    pointer = "            type(c_ptr), value :: weights\n" if design.in_file else ""
+    return f"""\
+{load if design.in_file else ""}\
+        integer(c_int) function init__c(context, size, model{more}) bind(c, name='{name}_init')
+            import
+            type({name}_context), intent(out) :: context
+            integer(c_size_t), value :: size
+            integer(c_int64_t), value :: model
+{pointer}\
+        end function
+"""
+
+
+def _bind(design: Design, call: _Call) -> str:
+    name, kind = design.name, _kind(design)
+    arrays = "".join(
+        f"            real({kind}), intent({'out' if written else 'in'}) :: {array}(*)\n"
+        for array, written, _ in call.arrays
+    )
+    names = ", ".join(array for array, _, _ in call.arrays)
+    return f"""\
+        integer(c_int) function {call.name}__c(context, rows, {names}) &
+            bind(c, name='{name}_{call.name}')
+            import
+            type({name}_context), intent(inout) :: context
+            integer(c_size_t), value :: rows
+{arrays}\
+        end function
+"""
+
+
+def _procedures(design: Design) -> list[str]:
+    found = [_init(design)]
+    for call in _calls(design):
+        found += [_procedure(design, call, "row"), _procedure(design, call, "rows")]
+    return found
+
+
+def _init(design: Design) -> str:
+    name = design.name
+    load = f"""
+    ! Read the numbers of the network from a file.
+    integer(c_int) function {name}_load(weights, path) result(status)
+        type({name}_weights), intent(inout) :: weights
+        character(*), intent(in) :: path
+        status = load__c(weights, c_sizeof(weights), trim(path)//c_null_char)
+    end function
+"""
+    weights = f"        type({name}_weights), intent(in), target :: weights\n"
+    more, pointer = (", weights", ", c_loc(weights)") if design.in_file else ("", "")
+    return f"""\
+{load if design.in_file else ""}
+    ! Make a context ready.
+    integer(c_int) function {name}_init(context{more}) result(status)
+        type({name}_context), intent(inout) :: context
+{weights if design.in_file else ""}\
+        status = init__c(context, c_sizeof(context), layout__{pointer})
+    end function
+"""
+
+
+def _procedure(design: Design, call: _Call, rows: str) -> str:
+    """The function for arrays with rows in their last dimension, or for one row."""
+    name, kind, many = design.name, _kind(design), rows == "rows"
+    names = ", ".join(array for array, _, _ in call.arrays)
+    count = "size(X, 2, c_size_t)" if many else "1_c_size_t"
+    lines, wrong = [], []
+    for array, written, extents in call.arrays:
+        rank = len(extents) + many
+        intent = "inout" if written else "in"
+        colons = ", ".join(":" * rank)
+        lines.append(f"        real({kind}), intent({intent}), contiguous :: {array}({colons})\n")
+        shape = [f"{name}_{extent}" for extent in extents] + ["size(X, 2)"] * many
+        wrong.append(f"any(shape({array}) /= [{', '.join(shape)}])")
+    condition = " .or. &\n            ".join(wrong)
+    return f"""
+    integer(c_int) function {call.name}__{rows}(context, {names}) result(status)
+        type({name}_context), intent(inout) :: context
+{"".join(lines)}\
+        status = {name}_wrong_shape
+        if ({condition}) return
+        status = {call.name}__c(context, {count}, {names})
+    end function
+"""

@@ -1,0 +1,143 @@
+"""What both estimators do: check their data, fit, predict."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.utils import column_or_1d
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from ..common.types import Array, Floats
+from . import parts
+from .objective import Objective
+from .rows import Rows
+from .solvers import Solvers, Task
+
+
+class BaseMLP(Solvers, ABC):
+    """The base of ``MLPClassifier`` and ``MLPRegressor``."""
+
+    _y_is_numeric: ClassVar[bool]
+
+    @abstractmethod
+    def _learn_targets(self, y: Array, incremental: bool) -> None:
+        """Learn from y what there is to know of targets, or compare it with what is known."""
+
+    @abstractmethod
+    def _encoded(self, y: Array) -> Array:
+        """The targets as fastbp takes them."""
+
+    @abstractmethod
+    def _count_outputs(self, targets: Array) -> int:
+        """The number of outputs."""
+
+    @abstractmethod
+    def _objective(self, rows: Rows) -> Objective:
+        """What is minimized, with ``n_outputs_`` outputs."""
+
+    def _weights_by_class(self, y: Array, incremental: bool) -> Floats | None:  # noqa: ARG002
+        """The weight of each row by its class, or None."""
+        return None
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None
+    ) -> Self:
+        """Fit the network to X and y.
+
+        Args:
+            X: (n, n_in), array, table or sparse matrix.
+            y: targets, (n,) or (n, outputs).
+            sample_weight: of each row, (n,), >= 0; None for 1.
+            validation_data: (X, y) or (X, y, sample_weight) to evaluate after each epoch. With
+                early_stopping it is scored, in place of rows that are taken out of X.
+
+        Returns:
+            The estimator.
+
+        Raises:
+            ValueError: a parameter or the data are not as they must be, or the parameters are not
+                finite in the end.
+
+        """
+        return self._fit(X, y, sample_weight, validation_data)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_data: Any = None,
+        incremental: bool = False,
+    ) -> Self:
+        parts.sizes_of_hidden(self.hidden_layer_sizes)
+        is_new = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        X, y = self._validated(X, y, is_new)
+        self._learn_targets(y, incremental)
+        rows = Rows(X, self._encoded(y), self._weights(sample_weight, X, y, incremental))
+        self.n_outputs_ = self._count_outputs(rows.targets)
+        if incremental:
+            self._check_incremental()
+        validation = self._validation_rows(validation_data)
+        self._solve(Task(rows, validation, self._objective(rows), is_new, incremental))
+        return self
+
+    def _check_incremental(self) -> None:
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if self.ema_decay is not None:
+            raise ValueError(
+                f"partial_fit does not support ema_decay={self.ema_decay}: when a fit ends, the "
+                "average takes the place of the parameters. Call fit, or leave ema_decay out"
+            )
+
+    def _validated(self, X: Any, y: Any, reset: bool) -> tuple[Array, Array]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            multi_output=True,
+            y_numeric=self._y_is_numeric,
+            dtype=(np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype),
+            reset=reset,
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
+
+    def _weights(self, sample_weight: Any, X: Array, y: Array, incremental: bool) -> Floats | None:
+        given = None if sample_weight is None else _check_sample_weight(sample_weight, X)
+        of_classes = self._weights_by_class(y, incremental)
+        if given is None or of_classes is None:
+            return of_classes if given is None else given
+        weights: Floats = given * of_classes
+        return weights
+
+    def _validation_rows(self, validation_data: Any) -> Rows | None:
+        if validation_data is None:
+            return None
+        X, y, *weights = validation_data
+        X, y = self._validated(X, y, reset=False)
+        return Rows(X, self._encoded(y), _check_sample_weight(*weights, X) if weights else None)
+
+    def _outputs(self, X: Any) -> Array:
+        """The network's outputs (n, n_outputs_)."""
+        if self._has_network:
+            self._push()
+            if "feature_names_in_" not in vars(self):
+                # The kernel checks an array of the network's dtype, and gives None for any other X:
+                # scikit-learn's check takes longer than a small network.
+                p = self.net_.fast_outputs(X, None)
+                if p is not None:
+                    return p
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", reset=False)
+        return self.trainer_.predict(X)
+
+    def __sklearn_tags__(self) -> Any:
+        """See ``BaseEstimator``."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
