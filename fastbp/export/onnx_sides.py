@@ -44,9 +44,10 @@ def outputs_of(graph: Graph) -> Side:
     if node is not None and graph.kind(node) == "ai.onnx.ml:ZipMap":
         value = input_of(node)
     value, widths = _before_reshape(graph, value)
-    both = graph.find(BOTH_CLASSES, value)
-    if both:
-        return Side(both.value)
+    both, node = graph.find(BOTH_CLASSES, value), graph.node(value)
+    if both and node is not None:
+        Side(value, {}, widths).check_width(2)
+        return Side(both.value, {}, {f"each half of {described(node)}": 1})
     units = graph.find(OUTPUT_UNITS, value)
     return Side(units.value, units.arrays, widths) if units else Side(value, {}, widths)
 

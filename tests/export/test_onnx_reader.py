@@ -298,6 +298,17 @@ def test_a_classifier_of_two_classes(path):
     assert np.array_equal(net.weights[1], given["W2"])
 
 
+def test_other_pairs_of_probabilities_are_refused(path):
+    pair = [node("Sigmoid", "y", "p1"), node("Sub", "unity p1", "p0")]
+    pair += [node("Concat", "p0 p1", "probabilities", axis=1)]
+    made, _ = classifier(3, pair)
+    refused(made, path, r"each half of .*\(Concat, axis=1\) has rows of 1 .* and the layer there 3")
+    pair[-1] = node("Concat", "p0 p1", "both", axis=1)
+    made, _ = classifier(1, [*pair, node("Reshape", "both four", "probabilities")])
+    made.graph.initializer.append(numpy_helper.from_array(np.array([-1, 4]), "four"))
+    refused(made, path, r"\(Reshape\) has rows of 4 values, and the layer there 2")
+
+
 def test_a_classifier_that_gives_maps(path):
     made, _ = classifier(
         3, [node("Softmax", "y", "probabilities")], LABELS | {"maps": ("float32", [])}
