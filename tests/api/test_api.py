@@ -38,7 +38,7 @@ def test_the_names():
     optimizers = {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam", "RAdam", "LBFGS"}
     losses = {"Huber", "Quantile"}
     names = {"Network", "Trainer", "History", "embed", "schedules", "show_config", "warmup"}
-    names |= {"from_torch", "load"}
+    names |= {"Ensemble", "from_onnx", "from_torch", "load"}
     callbacks = {"Callback", "FitState", "StopTraining", "LambdaCallback", "EarlyStopping",
                  "ReduceLROnPlateau", "ModelCheckpoint", "CSVLogger", "TimeLimit"}  # fmt: skip
     assert set(fastbp.__all__) == names | optimizers | losses | callbacks
