@@ -32,10 +32,10 @@ from .components.lbfgs import LBFGS
 from .components.losses import Huber, Quantile
 from .components.optimizers import *  # noqa: F403 - those of its __all__
 from .config import show_config
-from .model.conversions import from_onnx, from_torch
 from .model.ensemble import Ensemble
 from .model.model_io import load
 from .model.network import Network
+from .model.network_export import from_onnx, from_torch
 from .moved import attribute as __getattr__  # noqa: F401 - of names that no longer are here
 from .moved import find_moved_modules
 from .startup import warmup

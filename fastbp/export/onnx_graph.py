@@ -113,6 +113,11 @@ class Graph:
             self._arrays[value] = self._tensor(value)
         return self._arrays[value]
 
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the arrays that were asked for."""
+        return sum(array.nbytes for array in self._arrays.values() if array is not None)
+
     def _tensor(self, value: str) -> Array | None:
         if value in self._tensors:
             return array_of(self._tensors[value], self._folder)

@@ -87,6 +87,9 @@ def row_of(array: Array | None, count: int, name: str) -> Array | None:
     """The array as (count,), which rows (n, count) broadcast it to; None stays None."""
     if array is None:
         return None
-    if array.shape not in [(count,), (1, count), (1,), (1, 1), ()]:
-        raise ValueError(f"{name} has a constant of shape {array.shape}, expected ({count},)")
+    if array.shape not in [(count,), (1, count), (1,), (1, 1), ()] or array.dtype.kind != "f":
+        raise ValueError(
+            f"{name} has a constant of shape {array.shape} and dtype {array.dtype}, expected "
+            f"({count},) and floats"
+        )
     return np.broadcast_to(array.reshape(-1), count)

@@ -75,9 +75,12 @@ def _layers(graph: Graph, value: str) -> tuple[list[ReadLayer], Side]:
     while True:
         inputs = inputs_of(graph, value)
         if inputs and layers:
-            return layers[::-1], inputs
+            break
         layer, value = layer_of(graph, value, is_last=not layers)
         layers.append(layer)
+    if sum(layer.weight.nbytes for layer in layers) > graph.n_bytes:
+        raise ValueError("its layers share weights, of which each layer of a network has its own")
+    return layers[::-1], inputs
 
 
 def _dtype(graph: Graph, layers: Sequence[ReadLayer]) -> str:

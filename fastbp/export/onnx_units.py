@@ -50,9 +50,11 @@ def set_units(
         if _equal(units_in_graph(net.arrays.scaling, net.sizes[-1], net.dtype), units):
             return
     inputs, outputs = units.get("inputs", {}), units.get("outputs", {})
+    with np.errstate(divide="ignore"):  # set_scaling refuses infinity
+        scale = 1 / inputs["factor"] if "factor" in inputs else inputs.get("scale")
     net.set_scaling(
         input_mean=inputs.get("mean"),
-        input_scale=1 / inputs["factor"] if "factor" in inputs else inputs.get("scale"),
+        input_scale=scale,
         target_mean=outputs.get("shift"),
         target_scale=outputs.get("factor"),
     )

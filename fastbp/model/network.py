@@ -23,13 +23,12 @@ from ..runtime import fast_path
 from ..runtime.arrays import Dataset, raise_status
 from ..runtime.locking import exclusive
 from . import network_checks
-from .conversions import Conversions
 from .network_arrays import NetworkArrays, initial_layers
 from .network_data import NetworkData, read_only
 from .network_export import NetworkExport
 
 
-class Network(NetworkData, Conversions, NetworkExport, Guarded):
+class Network(NetworkData, NetworkExport, Guarded):
     """A multilayer perceptron: fully connected layers, an activation after each.
 
     Its repr is the call that makes it, with the number of parameters as a comment.

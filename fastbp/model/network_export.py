@@ -1,14 +1,68 @@
-"""What a network becomes for other programs: the methods call fastbp.export, which stands above."""
+"""Networks to and from the forms of other programs.
+
+What is called here imports what it needs: torch_modules.py, or fastbp.export, which stands above.
+"""
 
 import os
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from ..common.optional import need
 
 if TYPE_CHECKING:
     from .network import Network
 
 
 class NetworkExport:
-    """The base of ``Network``: C and Fortran."""
+    """The base of ``Network``: torch, ONNX, C and Fortran."""
+
+    def to_torch(self) -> Any:
+        """A torch.nn.Sequential, on the CPU, that predicts the same, with copies of all parameters.
+
+        Linear and the activation for each hidden layer, with LayerNorm between them if layers are
+        normalized; then Linear and the output activation. fastbp/model/torch_modules.py has modules
+        for residual layers and for the scaling of inputs and targets, which torch lacks.
+        ModuleNotFoundError without torch, ValueError for an activation of your own.
+
+        >>> module = fastbp.Network([3, 8, 2], output="softmax").to_torch()
+        >>> [type(layer).__name__ for layer in module]
+        ['Linear', 'ReLU', 'Linear', 'Softmax']
+        """
+        need("torch", "torch", "to_torch")
+        from . import torch_modules
+
+        return torch_modules.to_torch(cast("Network", self))
+
+    def to_onnx(self, path: str | os.PathLike[str], opset: int = 18) -> None:
+        """Write the network to an ONNX file, which every ONNX runtime predicts with.
+
+        Its input is X (N, n_in), for any number of rows N, and its output Y (N, n_out), both of
+        the network's dtype and in raw units: scaling is part of the graph. Outputs are those of
+        ``predict`` up to rounding, as another order of sums gives it. Operators are those of the
+        standard. In float64 activations are made of operators that onnxruntime has in float64.
+        The metadata have fastbp's version and ``feature_names_in``. The file replaces an older one
+        atomically. ``fastbp.from_onnx`` reads it.
+
+        Args:
+            path: the file, by custom called ``....onnx``; its folder exists.
+            opset: the version of ONNX's operators, from 18 to the newest that onnx knows. The
+                graph is the same; a runtime must know the version.
+
+        Raises:
+            ValueError: an activation is your own, a parameter is not finite, the parameters take
+                more than 2 GiB, or opset is not as above. Nothing has been written.
+            TypeError: opset is no integer.
+            OSError: the file cannot be written. An older file is unchanged.
+            ModuleNotFoundError: onnx is not installed.
+
+        >>> fastbp.Network([3, 8, 2], output="softmax", seed=0).to_onnx("model.onnx")
+        >>> fastbp.from_onnx("model.onnx")
+        fastbp.Network([3, 8, 2], output='softmax', seed=0)  # 50 parameters
+
+        """
+        need("onnx", "onnx", "to_onnx")
+        from ..export import onnx_writer
+
+        onnx_writer.to_onnx(cast("Network", self), path, opset)
 
     def to_c(
         self,
@@ -79,3 +133,70 @@ class NetworkExport:
         from ..export import c_files
 
         c_files.to_fortran(cast("Network", self), path, derivatives, weights)
+
+
+def from_torch(module: Any) -> "Network":
+    """Make a network with the parameters and the predictions of a torch.nn.Sequential in eval mode.
+
+    A Sequential may have Linear layers, each followed by an optional LayerNorm and an optional
+    activation that fastbp has; Flatten and Identity; nested Sequentials; and the modules of
+    ``Network.to_torch``. A Linear without bias gets biases of 0; a LayerNorm without weights gets
+    gains of 1 and shifts of 0. Training then changes them. Dropout is left out: pass its p to
+    ``Trainer(dropout=...)``.
+
+    torch's classifiers often end with a Linear: add Softmax(dim=1), or Sigmoid, for probabilities
+    and for the losses "cross_entropy" and "bce".
+
+    Raises:
+        TypeError: module is not a Sequential.
+        ValueError: it has another module, or one that fastbp lacks: GELU with tanh, slopes, alpha,
+            beta and eps other than torch's defaults, LayerNorm after only some hidden layers, half
+            precision, parameters that are not finite.
+        ModuleNotFoundError: torch is not installed.
+
+    >>> from torch import nn
+    >>> module = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2), nn.Softmax(dim=1))
+    >>> net = fastbp.from_torch(module)
+    >>> net.sizes, net.activations
+    ((3, 8, 2), ('relu', 'softmax'))
+
+    """
+    need("torch", "torch", "from_torch")
+    from . import torch_modules
+
+    return torch_modules.from_torch(module)
+
+
+def from_onnx(path: str | os.PathLike[str]) -> "Network":
+    """Make a network with the parameters and the predictions of an ONNX file.
+
+    The file's graph must be a perceptron with one input. That is what ``Network.to_onnx`` writes,
+    whose parameters and scaling come back to the bit; what torch.onnx.export makes of Linear,
+    LayerNorm and fastbp's activations; and what sklearn-onnx makes of MLPClassifier and
+    MLPRegressor, with a StandardScaler before it, too. A Linear without bias gets biases of 0.
+    Labels are left out. Where the graph gives the probabilities [1 - p, p] of two classes, the
+    network gives p. Dropout is left out: pass its rate to ``Trainer(dropout=...)``.
+
+    Nothing in the file is run. Sizes are compared with the file before memory is allocated for
+    them. Parameters in further files, as torch.onnx.export writes them, are read from files beside
+    this one alone.
+
+    Args:
+        path: the file, of float32 or float64, of an opset from 7 to the newest that onnx knows.
+
+    Raises:
+        ValueError: the file is no ONNX model, or damaged; its graph is no perceptron of fastbp's:
+            the message names the node; a parameter is not finite.
+        OSError: the file cannot be read.
+        ModuleNotFoundError: onnx is not installed.
+
+    >>> net = fastbp.Network([3, 8, 2], "gelu", "softmax", dtype="float64", seed=0)
+    >>> net.to_onnx("model.onnx")
+    >>> np.array_equal(fastbp.from_onnx("model.onnx").weights[0], net.weights[0])
+    True
+
+    """
+    need("onnx", "onnx", "from_onnx")
+    from ..export import onnx_reader
+
+    return onnx_reader.from_onnx(path)

@@ -82,9 +82,15 @@ def torch(monkeypatch):
     fake_torch.forget()
 
 
+NEED = {"fastbp.Network.to_onnx": "onnx", "fastbp.from_onnx": "onnx"}
+"""Names whose examples need a package that may be missing, and has no stand-in."""
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.usefixtures("torch")
 def test_the_example(name, names):
+    if name in NEED:
+        pytest.importorskip(NEED[name])
     if name.startswith("fastbp.schedules."):
         module = examples_of("fastbp.schedules", names)
         run(module)

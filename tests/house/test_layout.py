@@ -21,6 +21,14 @@ SHOWING = {
     "callbacks/history.py": {"matplotlib"},  # for its types alone
     "training/lr_finder.py": {"matplotlib"},  # likewise
     "model/torch_modules.py": {"torch"},
+    **dict.fromkeys(
+        (
+            f"export/onnx_{name}.py"
+            for name in ("graph", "nodes", "outputs", "sides", "tensors", "writer")
+        ),
+        {"onnx"},
+    ),
+    "export/onnx_reader.py": {"onnx", "google"},  # protobuf's error; onnx needs protobuf
 }
 """What else a file of fastbp may need."""
 
@@ -137,10 +145,18 @@ def test_rooms_import_downwards(folder):
         room = path.relative_to(ROOT).parts[1]
         if room not in order:
             continue  # a module of the top level, and what stands on it, may import anything
-        allowed = {*order[: order.index(room) + 1], "kernels"}
+        allowed = {*order[: order.index(room) + 1], "kernels", "__version__"}  # no module
         wrong |= {(label(path), other) for other in rooms_imported(path) if other not in allowed}
     assert wrong == {edge for edge in UPWARD if edge[0].startswith(folder)}
     assert len(UPWARD) <= 3
+
+
+def test_methods_import_what_stands_above_when_they_are_called():
+    """``import fastbp`` loads no room for other programs, nor the packages that it needs."""
+    for file, room in UPWARD:
+        body = ast.parse((ROOT / file).read_text(encoding="utf-8")).body
+        at_once = [node.module for node in body if isinstance(node, ast.ImportFrom)]
+        assert room == "training" or not [name for name in at_once if room in name.split(".")]
 
 
 def test_the_twins_share_no_code_with_the_kernels():

@@ -189,6 +189,7 @@ def test_activations(name, dtype, path):
     assert net.activations == (kind, "identity")
 
 
+@pytest.mark.skipif(onnx.defs.onnx_opset_version() < 24, reason="this onnx has no Swish")
 def test_swish_of_opset_24(path):
     net = read([*TORCH["Gemm"], node("Swish", "z", "a"), *LAST], path, opset=24)
     assert net.activations[0] == "silu"
@@ -395,7 +396,7 @@ NOT_LAYERS = {
         [GEMM, node("Add", "z z", "s"), node("Relu", "s", "Y")],
         r"node 's' \(Add\)",
     ),
-    "another bias": ([node("Gemm", "X W1 b2", "Y")], r"constant of shape \(3,\), expected \(8,\)"),
+    "another bias": ([node("Gemm", "X W1 b2", "Y")], r"constant of shape \(3,\) and dtype"),
     "widths": ([GEMM, node("Gemm", "z W1 b1", "Y")], r"node 'Y' \(Gemm\) takes 5 inputs, after 8"),
     "another Flatten": (
         [node("Flatten", "X", "x", axis=0), node("Gemm", "x W1 b1", "Y")],
@@ -457,6 +458,24 @@ def test_other_precisions_are_refused(path):
     nodes += [node("Cast", "x", "d", to=TensorProto.DOUBLE), node("Gemm", "d W1 b1", "Y")]
     made = model(nodes, used(nodes, constants("float64")))
     refused(made, path, r"node 'x' \(Cast, to=1\) makes float32 of values")
+
+
+def test_layers_that_share_weights_are_refused(path):
+    """A small file would become a network of any size."""
+    square = {"W1": np.ones((5, 5), "f4")}
+    nodes = [node("MatMul", f"x{i} W1" if i else "X W1", f"x{i + 1}") for i in range(9)]
+    made = graph_of(*nodes, node("Identity", "x9", "Y"), more=square)
+    refused(made, path, "its layers share weights")
+
+
+def test_constants_of_other_kinds_are_refused(path):
+    for array in (np.arange(8), np.array(["a"] * 8, object)):
+        made = graph_of(node("Gemm", "X W1 b1", "Y"), more={"b1": array})
+        refused(made, path, r"of shape \(8,\) and dtype \w+, expected \(8,\) and floats")
+    made = graph_of(
+        node("Scaler", "X", "x", offset=[1.0], scale=[0.0]), node("Gemm", "x W1 b1", "Y")
+    )
+    refused(made, path, "input_scale has inf at 0")
 
 
 def test_parameters_that_are_not_finite_are_refused(path):
