@@ -117,7 +117,7 @@ def constants(dtype="float32"):
     found |= {f"{name}.T": np.ascontiguousarray(found[name].T) for name in ("W1", "W2")}
     numbers = {"half": 0.5, "one": 1.0, "twenty": 20.0, "root": np.sqrt(2)}
     found |= {name: np.array(value, dtype) for name, value in numbers.items()}
-    found["row"] = found["b1"][None]
+    found |= {"row": found["b1"][None], "V": found["W1"].copy()}
     return found | {"gain": found["b1"] + 1, "shift": found["b1"] * 2}
 
 
@@ -397,7 +397,7 @@ NOT_LAYERS = {
         r"node 's' \(Add\)",
     ),
     "another bias": ([node("Gemm", "X W1 b2", "Y")], r"constant of shape \(3,\) and dtype"),
-    "widths": ([GEMM, node("Gemm", "z W1 b1", "Y")], r"node 'Y' \(Gemm\) takes 5 inputs, after 8"),
+    "widths": ([GEMM, node("Gemm", "z V b1", "Y")], r"node 'Y' \(Gemm\) takes 5 inputs, after 8"),
     "another Flatten": (
         [node("Flatten", "X", "x", axis=0), node("Gemm", "x W1 b1", "Y")],
         "Flatten",

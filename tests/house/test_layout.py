@@ -21,14 +21,13 @@ SHOWING = {
     "callbacks/history.py": {"matplotlib"},  # for its types alone
     "training/lr_finder.py": {"matplotlib"},  # likewise
     "model/torch_modules.py": {"torch"},
-    **dict.fromkeys(
-        (
-            f"export/onnx_{name}.py"
-            for name in ("graph", "nodes", "outputs", "sides", "tensors", "writer")
-        ),
-        {"onnx"},
-    ),
+    "export/onnx_graph.py": {"onnx"},
+    "export/onnx_nodes.py": {"onnx"},
+    "export/onnx_outputs.py": {"onnx"},
     "export/onnx_reader.py": {"onnx", "google"},  # protobuf's error; onnx needs protobuf
+    "export/onnx_sides.py": {"onnx"},
+    "export/onnx_tensors.py": {"onnx"},
+    "export/onnx_writer.py": {"onnx"},
 }
 """What else a file of fastbp may need."""
 

@@ -79,8 +79,14 @@ def test_the_page_from_scikit_learn_runs(folder):
     assert (folder / "model.safetensors").exists()
 
 
+NEED = {"To and from ONNX": ("onnx", "onnxruntime")}
+"""What else the code of a section needs, and may be missing."""
+
+
 @pytest.mark.parametrize("title", [title for title in sections(GUIDE) if title])
 def test_the_guide_runs(title):
+    for package in NEED.get(title, ()):
+        pytest.importorskip(package)
     guide(title)
 
 
@@ -101,6 +107,15 @@ def test_the_example_of_model_files_loads_what_it_saved(folder):
     names = guide("Save and load")
     assert np.array_equal(names["same"].predict(names["X"]), names["net"].predict(names["X"]))
     assert (folder / "model.safetensors").exists()
+
+
+def test_the_example_of_onnx_predicts_the_same():
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    names = guide("To and from ONNX")
+    expected = names["net"].predict(names["X"])
+    assert np.abs(names["p"] - expected).max() < 1e-5
+    assert np.array_equal(names["same"].predict(names["X"]), expected)
 
 
 def test_the_long_run_is_resumed():

@@ -15,7 +15,7 @@ import pytest
 import fastbp
 from fastbp.callbacks import base
 from fastbp.components import activations, losses, optimizers, schedules
-from fastbp.export import c_math
+from fastbp.export import c_math, onnx_formulas
 from fastbp.kernels import reference
 from fastbp.kernels.base import codes
 from fastbp.kernels.primitives import elementwise
@@ -85,6 +85,8 @@ def test_an_activation_is_known_everywhere(name):
                 recorded_bits(lambda run: name in (*run.hidden, run.output)),
             "its C in fastbp/export/c_math.py":
                 facts.output_only or name in c_math.ACTIVATIONS,
+            "its formulas in fastbp/export/onnx_formulas.py":
+                name in DEFAULTS or all(name in one for one in onnx_formulas.FORMULAS.values()),
             "the tables of fastbp/README.md": in_guide(name),
         },
     )  # fmt: skip
