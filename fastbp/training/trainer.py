@@ -220,7 +220,8 @@ class Trainer(TrainerState, TrainerSteps):
             resume: a file that ``ModelCheckpoint`` wrote in a fit with the same arguments and data:
                 finish that fit. The trainer comes from ``Trainer.load``, or is made with the same
                 arguments, and takes over the state in the file. ``epochs`` includes those before
-                the file was written. On the same machine the result equals that of a fit without
+                the file was written. A fit that a callback has ended stays ended, with a
+                UserWarning. On the same machine the result equals that of a fit without
                 interruption bit for bit, except times. (Data are compared by shape and dtype, and
                 weights by their mean; callbacks may be added.)
             lr: the learning rate from here on, also in place of the one in the file; None for

@@ -225,6 +225,20 @@ LIBRARY = (
         RESUME + "test_a_fit_that_was_stopped_stays_so",
     ),
     Break(
+        "nothing_says_that_a_resumed_fit_has_ended",
+        "fastbp/training/resume.py",
+        "if fit.watch.stopped and made <",
+        "if fit.watch.stopped and made >",
+        RESUME + "test_a_fit_that_was_stopped_stays_so",
+    ),
+    Break(
+        "values_of_another_monitor_are_compared",
+        "fastbp/training/resume.py",
+        "            callback.check_state(state)\n",
+        "            assert state\n",
+        RESUME + "test_values_of_another_monitor_are_not_compared",
+    ),
+    Break(
         "a_listener_is_told_twice",
         "fastbp/callbacks/base.py",
         "            if callback in heard:\n",
