@@ -215,7 +215,11 @@ class Network(NetworkData, Conversions, NetworkExport, Guarded):
 
     @property
     def weights(self) -> list[Array]:
-        """Fresh read-only copies of the weights, (n_in, n_out) for each layer."""
+        """Fresh read-only copies of the weights, (n_in, n_out) for each layer.
+
+        The list, too, is the caller's: ``net.weights[0] = W`` does not reach the network, which
+        ``set_parameters`` does.
+        """
         return self._copies(0)
 
     @property
