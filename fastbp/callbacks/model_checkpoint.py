@@ -9,6 +9,7 @@ from typing import Any
 
 from ..common import checks
 from ..common.call_repr import as_call
+from ..common.signatures import explained
 from ..storage import atomic
 from ..storage.tree_codec import get
 from .base import FitState
@@ -54,6 +55,7 @@ class ModelCheckpoint(Monitoring):
 
     run_last = True
 
+    @explained("fastbp.ModelCheckpoint")
     def __init__(
         self,
         path: str | os.PathLike[str],

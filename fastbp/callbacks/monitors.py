@@ -5,6 +5,7 @@ from typing import Any
 
 from ..common import checks
 from ..common.call_repr import as_call
+from ..common.signatures import explained
 from ..kernels.tables.arenas import Layer
 from ..model.network import Network
 from ..storage.tree_codec import get
@@ -111,6 +112,7 @@ class EarlyStopping(Monitoring):
     _net: Network
     _last: list[Layer] | None = None
 
+    @explained("fastbp.EarlyStopping")
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -217,6 +219,7 @@ class ReduceLROnPlateau(Monitoring):
     SMALLEST_CHANGE = 1e-8
     """A smaller one is not made: torch's eps."""
 
+    @explained("fastbp.ReduceLROnPlateau")
     def __init__(
         self,
         monitor: str = "val_loss",

@@ -240,6 +240,7 @@ class Network(NetworkData, Conversions, NetworkExport, Guarded):
     def _copies(self, part: int) -> list[Array]:
         return [read_only(array) for array in self.arrays.part(part)]
 
+    @explained("net.set_parameters")
     def set_parameters(
         self,
         weights: Sequence[Any],

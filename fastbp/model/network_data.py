@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..common.signatures import explained
 from ..common.types import Array, Floats
 from ..data import moments, scaling
 from ..data.names import Names
@@ -117,6 +118,7 @@ class NetworkData:
         self._scale(wanted, keeps_function=self._is_trained)
         self.keep_names(estimate.columns)
 
+    @explained("net.set_scaling")
     def set_scaling(
         self,
         *,

@@ -253,6 +253,20 @@ LIBRARY = (
         "tests/api/test_scaling.py::test_softmax_outputs_are_not_scaled_by_hand",
     ),
     Break(
+        "a_method_that_is_never_called_is_taken",
+        "fastbp/callbacks/base.py",
+        'if method.startswith("on_") and',
+        'if method.startswith("on__") and',
+        "tests/api/test_callbacks.py::test_a_method_that_would_never_be_called_is_refused",
+    ),
+    Break(
+        "a_schedule_of_another_class_is_taken",
+        "fastbp/components/schedules.py",
+        "if type(schedule) not in SCHEDULES.values():",
+        "if type(schedule) is Schedule:",
+        "tests/api/test_what_was_meant.py::test_a_class_of_ones_own_is_no_schedule",
+    ),
+    Break(
         "a_listener_is_told_twice",
         "fastbp/callbacks/base.py",
         "            if callback in heard:\n",

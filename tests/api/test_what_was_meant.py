@@ -52,6 +52,21 @@ ARGUMENTS = [
     (evaluate, "batch_size", "batch_size is an argument of fastbp.Trainer"),
     (fastbp.Adam, "learning_rate", "did you mean 'lr'"),
     (fastbp.AdamW, "beta_1", r"did you mean 'betas'. betas=\(0.9, 0.999\)"),
+    (fastbp.EarlyStopping, "restore_best_weights", "did you mean 'restore_best'"),
+    (fastbp.EarlyStopping, "n_iter_no_change", "did you mean 'patience'"),
+    (fastbp.ReduceLROnPlateau, "cool_down", "did you mean 'cooldown'"),
+    (fastbp.ModelCheckpoint, "filepath", "did you mean 'path'"),
+    (fastbp.CSVLogger, "filename", "did you mean 'path'"),
+    (fastbp.TimeLimit, "second", "did you mean 'seconds'"),
+    (fastbp.LambdaCallback, "on_epoch_begin", "did you mean 'on_"),
+    (fastbp.LambdaCallback, "on_train_batch_end", "did you mean 'on_step_end'"),
+    (fastbp.Huber, "beta", "did you mean 'delta'"),
+    (fastbp.Quantile, "quantile", "there are q"),
+    (schedules.Cosine, "T_max", "did you mean 'updates'"),
+    (schedules.StepDecay, "step_size", "did you mean 'every'"),
+    (schedules.Warmup, "update", "did you mean 'updates'"),
+    (fastbp.Network([1, 1]).set_parameters, "weight", "did you mean 'weights'"),
+    (fastbp.Network([1, 1]).set_scaling, "mean", "did you mean 'input_mean'"),
     (fastbp.LBFGS, "max_iter", "epochs is an argument of trainer.fit"),
     (lambda **arguments: trainer().replace(**arguments), "n_epochs", "argument of trainer.fit"),
 ]
@@ -75,6 +90,8 @@ def test_signatures_are_those_of_the_functions():
 
 def test_each_call_knows_all_its_arguments():
     calls = {f"fastbp.{name}": getattr(fastbp, name) for name in fastbp.__all__}
+    calls |= {f"fastbp.schedules.{name}": getattr(schedules, name) for name in schedules.__all__}
+    calls |= {f"net.{name}": getattr(fastbp.Network, name) for name in dir(fastbp.Network)}
     calls |= {f"trainer.{name}": getattr(fastbp.Trainer, name) for name in dir(fastbp.Trainer)}
     for call, names in signatures.PLACES.items():
         parameters = inspect.signature(calls[call]).parameters
@@ -157,6 +174,19 @@ def test_a_function_alone_is_no_schedule():
     message = r"schedule is the function .*Table\.of\(lambda t: 0\.99\*\*t, updates=1000\)"
     with pytest.raises(TypeError, match=message):
         trainer(schedule=lambda t: 0.5**t)
+
+
+@pytest.mark.parametrize("base", [schedules.Schedule, schedules.Constant])
+def test_a_class_of_ones_own_is_no_schedule(base):
+    class Halving(base):
+        def encoded(self):
+            return np.zeros(3)
+
+    message = r"schedule is of the class Halving, which the kernels do not know.*Table\.of\("
+    with pytest.raises(TypeError, match=message):
+        trainer(schedule=Halving())
+    with pytest.raises(TypeError, match=r"Warmup: then is of the class Halving"):
+        schedules.Warmup(3, Halving())
 
 
 def test_a_schedule_takes_compiled_functions():
