@@ -138,8 +138,14 @@ def _warn_of_its_end(path: str | os.PathLike[str], fit: "Fit", made: int) -> Non
 REMEDIES = {
     "schedule": "fastbp.Trainer.load(path).replace(schedule=...) keeps the moments: call its fit "
     "without resume",
-    "optimizer": "for another learning rate pass fit(resume=path, lr=...)",
-    "callbacks": "callbacks may be added, and none left out",
+    "optimizer": "for another learning rate pass fit(resume=path, lr=...); for another optimizer "
+    "call fastbp.Trainer.load(path).replace(optimizer=...).fit(...), without resume",
+    "callbacks": "pass callbacks of the classes that there were, in that order, as "
+    "fastbp.ModelCheckpoint(path); others may be added",
+    **dict.fromkeys(
+        ("X", "y", "sample_weight", "shuffle", "rows to train on", "rows of validation"),
+        "to train on with others, fastbp.Trainer.load(path).fit(...), without resume",
+    ),
 }
 """What to do where the user means to change something."""
 

@@ -104,6 +104,47 @@ def test_an_optimizer_by_its_name(named, expected):
         fastbp.Trainer(fastbp.Network([1, 1]), loss="mse", optimizer=named)
 
 
+def test_weights_in_the_place_of_epochs():
+    message = r"epochs is a ndarray of numbers.*fit\(X, y, sample_weight=\.\.\.\)"
+    with pytest.raises(TypeError, match=message):
+        trainer().fit(np.ones((4, 2)), np.ones(4), np.ones(4))
+
+
+def test_a_number_is_no_path():
+    """Python's open would take it for an open file."""
+    with pytest.raises(TypeError, match="path is 3, of type int, expected the path of a file"):
+        fastbp.load(3)
+
+
+def test_balanced_is_no_weight_of_one_output():
+    message = r"class_weight\[1\] is 'balanced', expected a dict .*class_weight='balanced'"
+    with pytest.raises(TypeError, match=message):
+        trainer("sigmoid", "bce", 2, class_weight=[{1: 2.0}, "balanced"])
+
+
+class Group:
+    """A file of h5py: its arrays by name."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(["a", "b"])
+
+    def keys(self):
+        return ["a", "b"]
+
+
+CONTAINERS = [
+    ({"a": [1.0], "b": [2.0]}, r"pass a table of its columns, pandas\.DataFrame\(X\)"),
+    (Group(), r"pass one of its arrays, X\['name'\], of \['a', 'b'\]"),
+    ("data.csv", "read the file first, and pass its array"),
+]
+
+
+@pytest.mark.parametrize(("X", "message"), CONTAINERS)
+def test_what_holds_arrays_or_names_them(X, message):
+    with pytest.raises(TypeError, match=message):
+        trainer().net.predict(X)
+
+
 # Targets of several classes a row
 
 

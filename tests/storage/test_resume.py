@@ -281,7 +281,8 @@ def _refused(trainer, message, error=ValueError, **asked):
 def test_another_fit_is_refused(written, tmp_path):
     def refused(message, trainer=None, called=None, **asked):
         called = callbacks(tmp_path) if called is None else called
-        _refused(trainer or new_trainer(), message, called=called, resume=written, **asked)
+        asked = {"resume": written} | asked
+        _refused(trainer or new_trainer(), message, called=called, **asked)
 
     refused(
         "trainer's dropout was .0.2, 0.2. and is .0.0, 0.0.",
@@ -290,7 +291,12 @@ def test_another_fit_is_refused(written, tmp_path):
     other = fastbp.Network([6, 16, 9, 3], "relu", "softmax", seed=1)
     how = {"loss": "cross_entropy", "optimizer": fastbp.AdamW(0.01), "batch_size": BATCH, "seed": 0}
     refused("network's sizes was .6, 16, 8, 3. and is", fastbp.Trainer(other, **how, **OPTIONS))
-    refused("shuffle was True and is False", shuffle=False)
+    anew = r".*Trainer\.load\(path\)\.fit\(\.\.\.\), without resume"
+    refused("shuffle was True and is False" + anew, shuffle=False)
+    other_class = CASE.trainer("float32", "numba", fastbp.SGD(0.01), BATCH, **OPTIONS)
+    refused(r"optimizer was .*replace\(optimizer=\.\.\.\)", other_class)
+    refused(r"callbacks was .*as fastbp\.ModelCheckpoint\(path\)", called=[])
+    refused("resume is True, of type bool, expected the path", error=TypeError, resume=True)
     refused("rows to train on was 80 and is 90", validation_fraction=0.1)
     refused("metrics was .*and is .'m'.", metrics={"m": lambda *_: 0.0})
     refused("callbacks was .*and is .'CSVLogger'", called=callbacks(tmp_path)[3:])
