@@ -12,14 +12,14 @@ from ..common.call_repr import as_call
 from ..common.signatures import explained
 from ..storage import atomic
 from ..storage.tree_codec import get
-from .base import FitState
+from .base import Callback, FitState
 from .monitors import Monitor, Monitoring
 
 TEMPLATE = re.compile(r"\{(epoch|batch|loss|accuracy|val_\w+)\b[^{}]*\}")
 """A place for a value in the name of a file, as other libraries fill in for each epoch."""
 
 
-class ModelCheckpoint(Monitoring):
+class ModelCheckpoint(Monitoring, Callback):
     """Writes ``Trainer.save``'s file during fit, from which ``fit(resume=path)`` continues.
 
     The file is complete at any time: a new one replaces it atomically, when it is on the disk.

@@ -64,8 +64,8 @@ class Monitor:
         return value < best * (1 - share) if self._smaller else value > best * (1 + share)
 
 
-class Monitoring(Callback):
-    """The base of callbacks that compare the values of a Monitor."""
+class Monitoring:
+    """What callbacks that compare the values of a Monitor derive from, too."""
 
     _monitor: Monitor
 
@@ -81,7 +81,7 @@ class Monitoring(Callback):
                 )
 
 
-class EarlyStopping(Monitoring):
+class EarlyStopping(Monitoring, Callback):
     """Stops when a value has not improved for some epochs, and restores the best parameters.
 
     Args:
@@ -187,7 +187,7 @@ def _layers(state: dict[str, Any], key: str) -> list[Layer] | None:
     return layers and [tuple(layer) for layer in layers]
 
 
-class ReduceLROnPlateau(Monitoring):
+class ReduceLROnPlateau(Monitoring, Callback):
     """Lowers ``trainer.lr`` when a value has not improved for some epochs.
 
     The rule is that of torch.optim.lr_scheduler.ReduceLROnPlateau with threshold_mode="rel".
