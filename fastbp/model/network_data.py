@@ -140,8 +140,8 @@ class NetworkData:
             target_scale: a number above 0, or one for each target.
 
         Raises:
-            ValueError, TypeError: an argument is not as above, or the network has softmax outputs,
-                or a trainer with a loss, that go with no scaled targets. Nothing has changed.
+            ValueError, TypeError: an argument is not as above, or a trainer of this network has a
+                loss that goes with no scaled targets. Nothing has changed.
 
         >>> net = fastbp.Network([784, 10])
         >>> net.set_scaling(input_scale=255)  # pixels of images
@@ -149,10 +149,7 @@ class NetworkData:
         """
         counts = scaling.target_counts(self._sizes[-1])
         inputs = scaling.given(input_mean, input_scale, (self._sizes[0],), "input")
-        targets = scaling.given(target_mean, target_scale, counts, "target")
-        if targets is not None:
-            scaling.check_output(self.arrays.spec.activations[-1], targets.mean, "target_mean")
-        self._scale(Scaling(inputs, targets))
+        self._scale(Scaling(inputs, scaling.given(target_mean, target_scale, counts, "target")))
 
     def _scale(self, wanted: Scaling, keeps_function: bool = False) -> None:
         try:

@@ -246,13 +246,6 @@ LIBRARY = (
         "tests/api/test_scaling.py::test_labels_are_not_standardized",
     ),
     Break(
-        "softmax_outputs_are_scaled_by_hand",
-        "fastbp/model/network_data.py",
-        "if targets is not None:\n            scaling.check_output",
-        "if targets is None and inputs:\n            scaling.check_output",
-        "tests/api/test_scaling.py::test_softmax_outputs_are_not_scaled_by_hand",
-    ),
-    Break(
         "a_method_that_is_never_called_is_taken",
         "fastbp/callbacks/base.py",
         'if method.startswith("on_") and',

@@ -587,16 +587,6 @@ def test_labels_are_not_standardized(output, y):
     )
 
 
-def test_softmax_outputs_are_not_scaled_by_hand():
-    message = "target_mean is given, but output 'softmax' does not go with scaled targets"
-    for given in ({"target_mean": 1}, {"target_scale": 2}):
-        refuse(
-            fastbp.Network([3, 2], output="softmax"),
-            message,
-            lambda net, given=given: net.set_scaling(**given),
-        )
-
-
 def test_quantities_of_sigmoid_outputs_are_standardized():
     net = fastbp.Network([3, 2], output="sigmoid")
     net.standardize(GOOD, GOOD[:, :2])
