@@ -200,6 +200,7 @@ def copy(a: Model, b: Model, tau: float = 1.0) -> None:
 
     With tau 1 they become equal to the bit. Nothing else is copied: b keeps its moments, its number
     of updates and its learning rate. It is how a target network follows (Lillicrap et al., 2016).
+    Activations and residual are not compared: networks that differ in them take parameters, too.
 
     Raises:
         ValueError: the networks have other sizes, another layer_norm or another scaling; tau is not

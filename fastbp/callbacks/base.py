@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..common import suggestions
 from ..common.call_repr import as_call
+from ..common.signatures import OF_OTHERS, explained
 from ..storage import tree_codec
 from .history import History
 
@@ -114,6 +116,8 @@ class Callback:
     change a bit of the result. Each update is a separate compiled call only if a callback overrides
     on_step_end, and each epoch only if a callback overrides on_epoch_end.
 
+    A method on_... of another name, such as Keras's on_epoch_begin, is a TypeError of fit.
+
     Any other exception ends fit and reaches its caller; the updates before it stay. Then, as after
     Ctrl-C or a loss that is not finite, each callback whose on_fit_begin has returned gets
     on_fit_end, in reverse order; those with run_last after the others.
@@ -188,6 +192,7 @@ class LambdaCallback(Callback):
 
     """
 
+    @explained("fastbp.LambdaCallback")
     def __init__(
         self,
         *,
@@ -226,7 +231,20 @@ def as_callbacks(callbacks: Any) -> list[Callback]:
                 f"callbacks[{i}] is {callback!r}, expected an instance of a fastbp.Callback: a "
                 "function goes into fastbp.LambdaCallback(on_epoch_end=...)"
             )
+        _check_events(callback, f"callbacks[{i}]")
     return checked
+
+
+def _check_events(callback: Callback, name: str) -> None:
+    """TypeError for a method named as an event that fit never calls: Keras has others."""
+    for method in dir(type(callback)):
+        if method.startswith("on_") and method not in EVENTS:
+            known = OF_OTHERS.get(method) or suggestions.meant(method, EVENTS)
+            raise TypeError(
+                f"{name} is {callback!r} with a method {method}, which fit never calls"
+                + (f": did you mean {known}? " if known else ": ")
+                + f"There are {', '.join(EVENTS)}; name a method of your own without on_"
+            )
 
 
 class CallbackList:

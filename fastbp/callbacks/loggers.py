@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..common import checks
 from ..common.call_repr import as_call
+from ..common.signatures import explained
 from ..storage import atomic
 from .base import Callback, FitState, StopTraining
 
@@ -35,6 +36,7 @@ class CSVLogger(Callback):
 
     _file: TextIOWrapper
 
+    @explained("fastbp.CSVLogger")
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
 
@@ -88,6 +90,7 @@ class TimeLimit(Callback):
 
     """
 
+    @explained("fastbp.TimeLimit")
     def __init__(self, seconds: float) -> None:
         self._seconds = checks.positive(seconds, "seconds")
         self._end = self._latest = 0.0

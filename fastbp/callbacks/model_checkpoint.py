@@ -9,16 +9,17 @@ from typing import Any
 
 from ..common import checks
 from ..common.call_repr import as_call
+from ..common.signatures import explained
 from ..storage import atomic
 from ..storage.tree_codec import get
 from .base import Callback, FitState
-from .monitors import Monitor
+from .monitors import Monitor, Monitoring
 
 TEMPLATE = re.compile(r"\{(epoch|batch|loss|accuracy|val_\w+)\b[^{}]*\}")
 """A place for a value in the name of a file, as other libraries fill in for each epoch."""
 
 
-class ModelCheckpoint(Callback):
+class ModelCheckpoint(Monitoring, Callback):
     """Writes ``Trainer.save``'s file during fit, from which ``fit(resume=path)`` continues.
 
     The file is complete at any time: a new one replaces it atomically, when it is on the disk.
@@ -54,6 +55,7 @@ class ModelCheckpoint(Callback):
 
     run_last = True
 
+    @explained("fastbp.ModelCheckpoint")
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -99,7 +101,8 @@ class ModelCheckpoint(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """See ``Callback``."""
-        return {"best": self._best, "kept": self._kept}
+        compared = self._monitor.to_dict() if self._save_best_only else {}
+        return {"best": self._best, "kept": self._kept} | compared
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See ``Callback``."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..common import checks
 from ..common.call_repr import as_call
+from ..common.signatures import explained
 from ..kernels.tables.arenas import Layer
 from ..model.network import Network
 from ..storage.tree_codec import get
@@ -35,8 +36,13 @@ class Monitor:
                 "the best, mode='max' if its greatest is"
             )
         self.key, self.mode = key, mode
-        self._smaller = (mode if mode != "auto" else MODES[key.removeprefix("val_")]) == "min"
+        self._best_is = mode if mode != "auto" else MODES[key.removeprefix("val_")]
+        self._smaller = self._best_is == "min"
         self.worst = math.inf if self._smaller else -math.inf
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a checkpoint says of it."""
+        return {"monitor": self.key, "mode": self._best_is}
 
     def value(self, state: FitState) -> float:
         """The value of the last epoch; ValueError if History has no such key."""
@@ -58,7 +64,24 @@ class Monitor:
         return value < best * (1 - share) if self._smaller else value > best * (1 + share)
 
 
-class EarlyStopping(Callback):
+class Monitoring:
+    """What callbacks that compare the values of a Monitor derive from, too."""
+
+    _monitor: Monitor
+
+    def check_state(self, saved: dict[str, Any]) -> None:
+        """ValueError where the state in a checkpoint is of another monitor; 0.1.0 wrote none."""
+        for key, now in self._monitor.to_dict().items():
+            then = get({key: now} | saved, key, str)
+            if then != now:
+                raise ValueError(
+                    f"{key} of {type(self).__name__} was {then!r} and is {now!r}, and its best "
+                    f"value so far would be compared with others: pass {key}={then!r}, or train on "
+                    "without resume, by fastbp.Trainer.load(path).fit(...)"
+                )
+
+
+class EarlyStopping(Monitoring, Callback):
     """Stops when a value has not improved for some epochs, and restores the best parameters.
 
     Args:
@@ -89,6 +112,7 @@ class EarlyStopping(Callback):
     _net: Network
     _last: list[Layer] | None = None
 
+    @explained("fastbp.EarlyStopping")
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -121,7 +145,7 @@ class EarlyStopping(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """See ``Callback``. At the end the network has the best parameters, and "last" the last."""
-        state = {"best": self.best, "best_epoch": self.best_epoch}
+        state = {"best": self.best, "best_epoch": self.best_epoch} | self._monitor.to_dict()
         return state | {"parameters": self._parameters, "last": self._last}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -163,7 +187,7 @@ def _layers(state: dict[str, Any], key: str) -> list[Layer] | None:
     return layers and [tuple(layer) for layer in layers]
 
 
-class ReduceLROnPlateau(Callback):
+class ReduceLROnPlateau(Monitoring, Callback):
     """Lowers ``trainer.lr`` when a value has not improved for some epochs.
 
     The rule is that of torch.optim.lr_scheduler.ReduceLROnPlateau with threshold_mode="rel".
@@ -195,6 +219,7 @@ class ReduceLROnPlateau(Callback):
     SMALLEST_CHANGE = 1e-8
     """A smaller one is not made: torch's eps."""
 
+    @explained("fastbp.ReduceLROnPlateau")
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -231,7 +256,8 @@ class ReduceLROnPlateau(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """See ``Callback``."""
-        return {"best": self._best, "bad": self._bad, "cooling": self._cooling}
+        counts = {"bad": self._bad, "cooling": self._cooling}
+        return {"best": self._best} | counts | self._monitor.to_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See ``Callback``."""

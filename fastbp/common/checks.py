@@ -2,6 +2,7 @@
 
 import math
 import operator
+import os
 from collections.abc import Callable
 from numbers import Real
 from typing import Any
@@ -19,6 +20,16 @@ def integer(value: Any, name: str, least: int) -> int:
     if number < least:
         raise ValueError(f"{name} is {number}, expected an integer >= {least}")
     return number
+
+
+def path(value: Any, name: str) -> Any:
+    """``value`` if it is the path of a file; else TypeError: ``open`` takes an int or bool, too."""
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(
+            f"{name} is {value!r}, of type {type(value).__name__}, expected the path of a file: "
+            "'run.safetensors'"
+        )
+    return value
 
 
 def as_integer(value: Any) -> int | None:

@@ -1,7 +1,7 @@
 """Keyword arguments that a function does not have: refused with the one that was meant."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -60,6 +60,23 @@ OF_OTHERS = {
     "epsilon": "eps",
     "rho": "alpha",
     "decay": "weight_decay",
+    "restore_best_weights": "restore_best",
+    "n_iter_no_change": "patience",
+    "tol": "min_delta",
+    "filepath": "path",
+    "filename": "path",
+    "save_freq": "every_epochs",
+    "save_top_k": "keep",
+    "on_train_begin": "on_fit_begin",
+    "on_train_end": "on_fit_end",
+    "on_batch_end": "on_step_end",
+    "on_train_batch_end": "on_step_end",
+    "T_max": "updates",
+    "total_steps": "updates",
+    "step_size": "every",
+    "beta": "delta",
+    "mean": "input_mean",
+    "std": "input_scale",
 }
 """Arguments of torch, Keras and scikit-learn, and those of fastbp that stand for them."""
 
@@ -100,6 +117,15 @@ def explained(call: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return checked
 
     return decorate
+
+
+def explain_constructors(path: str, kinds: Mapping[str, type]) -> None:
+    """Let the constructors of these classes, which dataclass made, be ``explained``.
+
+    path: where users find them. kinds: by name.
+    """
+    for name, kind in kinds.items():
+        kind.__init__ = explained(f"{path}.{name}")(kind.__init__)  # type: ignore[misc]
 
 
 def no_argument(call: str, name: str, own: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeAlias
 from ..common import checks, registry, specs
 from ..common.call_repr import CallRepr
 from ..common.literals import LossName
+from ..common.signatures import explain_constructors
 from ..common.specs import check_fields
 from ..kernels.base import codes
 from . import activations, user_functions
@@ -121,6 +122,8 @@ LossLike: TypeAlias = LossName | Huber | Quantile | Callable[..., float]
 
 NUMBERED: dict[str, type[Huber | Quantile]] = {"Huber": Huber, "Quantile": Quantile}
 """Specifications of the losses with a number, by their own names."""
+
+explain_constructors("fastbp", NUMBERED)
 
 
 def lookup(loss: Any, argument: str = "loss") -> Loss:

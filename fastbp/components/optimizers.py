@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ..common import checks, suggestions
 from ..common.call_repr import CallRepr
-from ..common.signatures import explained
+from ..common.signatures import explain_constructors
 from ..common.specs import check_fields
 from ..kernels.base import codes
 from ..kernels.stages import update_rules as rules
@@ -366,13 +366,7 @@ class RAdam(Adam):
 OPTIMIZERS: dict[str, type[Optimizer]] = {name: globals()[name] for name in __all__}
 
 
-def _explain() -> None:
-    """Let the constructors, which dataclass makes, refuse what they do not have with a remedy."""
-    for name, kind in OPTIMIZERS.items():
-        kind.__init__ = explained(f"fastbp.{name}")(kind.__init__)  # type: ignore[method-assign]
-
-
-_explain()
+explain_constructors("fastbp", OPTIMIZERS)
 
 
 def check(optimizer: object, argument: str = "optimizer") -> Optimizer:

@@ -225,7 +225,17 @@ def _class_weight(
         raise ValueError(
             f"class_weight has {len(value)} dicts, expected {n_out}, one for each output"
         )
-    return tuple(_by_label(one, 2, f"class_weight[{i}]") for i, one in enumerate(value))
+    return tuple(_of_output(one, f"class_weight[{i}]") for i, one in enumerate(value))
+
+
+def _of_output(value: Any, name: str) -> tuple[float, ...]:
+    """The weights of 0 and 1 of one output."""
+    if not isinstance(value, Mapping):
+        raise TypeError(
+            f"{name} is {value!r}, expected a dict of weights by label, such as {{1: 2.0}}, and "
+            "{} for weights of 1: 'balanced' stands for all outputs, class_weight='balanced'"
+        )
+    return _by_label(value, 2, name)
 
 
 def _by_label(value: Any, classes: int, name: str) -> tuple[float, ...]:

@@ -23,6 +23,7 @@ import numpy as np
 
 from ..common import checks, registry
 from ..common.call_repr import CallRepr
+from ..common.signatures import explain_constructors
 from ..common.specs import check_fields
 from ..common.types import Floats
 from ..kernels.tables import schedules as codes
@@ -37,7 +38,7 @@ ANNEALING = {"cos": codes.COSINE, "linear": codes.LINEAR}
 
 
 class Schedule(CallRepr, ABC):
-    """The base class of all schedules.
+    """The base class of all schedules, which is not derived from: see ``Table`` for your own.
 
     >>> isinstance(fastbp.schedules.Cosine(updates=10), fastbp.schedules.Schedule)
     True
@@ -327,9 +328,17 @@ SCHEDULES = {
 }
 
 
+explain_constructors("fastbp.schedules", SCHEDULES)
+
+
 def check(schedule: object, argument: str = "schedule") -> Schedule:
     """``schedule`` itself if it is one of the specifications, else TypeError."""
     if isinstance(schedule, Schedule):
+        if type(schedule) not in SCHEDULES.values():
+            raise TypeError(
+                f"{argument} is of the class {type(schedule).__name__}, which the kernels do not "
+                f"know: a schedule of your own is a table of factors, {EXAMPLE}"
+            )
         return schedule
     known = ", ".join(SCHEDULES)
     if callable(schedule) and not isinstance(schedule, type):

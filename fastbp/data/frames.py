@@ -74,8 +74,8 @@ def as_frame(data: Any, name: str) -> Frame | None:
             place = "" if flat else f" in column {repr(names[j]) if names else j}"
             kind = getattr(column, "dtype", getattr(column, "type", "unknown"))
             raise TypeError(
-                f"{name} has dtype {kind}{place}, expected numbers or bool: drop this column, or "
-                "encode it as numbers first"
+                f"{name} has dtype {kind}{place}, expected numbers or bool: "
+                f"{'' if flat else 'drop this column, or '}encode it as numbers first"
             )
     dtypes = [_dtype_of(package, column) for column in columns]
     shape = (len(data),) if flat else (len(data), len(dtypes))

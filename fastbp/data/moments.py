@@ -9,7 +9,7 @@ from ..common.types import Array, Floats, Ints
 from . import names
 from .csr import CsrRows
 from .frames import column_names
-from .scaling import Scaling, Units, target_counts
+from .scaling import Scaling, Units, check_output, target_counts
 from .sources import as_array, as_source, parts, stand_in
 from .tables import Table, as_input_parts, as_inputs, check_inputs
 
@@ -110,13 +110,14 @@ def _sums(places: Ints, values: Array, columns: int) -> Floats:
 class Estimate:
     """The scaling by the moments of inputs, and of targets where there are any.
 
-    n_in, n_out: of the network. columns: the names that its columns have; the first rows with names
+    n_in, n_out, output: of the network, the last the code of the activation of its outputs.
+    columns: the names that its columns have; the first rows with names
     give those that it has not.
     """
 
-    def __init__(self, n_in: int, n_out: int, columns: names.Names) -> None:
+    def __init__(self, n_in: int, n_out: int, output: int, columns: names.Names) -> None:
         self.columns = columns
-        self._n_in, self._n_out = n_in, n_out
+        self._n_in, self._n_out, self._output = n_in, n_out, output
         self._inputs = Moments(n_in, "X")
         self._targets: Moments | None = None
 
@@ -146,6 +147,7 @@ class Estimate:
         """Targets part by part. ValueError for a shape that no scalable loss takes."""
         source = as_source(y, name)
         like = as_array(y, name) if source is None else stand_in(source)
+        check_output(self._output, like, name)
         flat, counts = like.ndim == 1, target_counts(self._n_out)
         if self._targets is not None:
             counts = (self._targets.columns,)

@@ -1,5 +1,6 @@
 """What is said where X or y has another shape or dtype than is expected."""
 
+import os
 from typing import Any, NoReturn
 
 import numpy as np
@@ -20,7 +21,9 @@ def refuse_inputs(X: Any, array: Array, n_in: int, name: str) -> NoReturn:
     if array.shape[1:] == (n_in,):
         raise ValueError(f"{expected}, and at most {MOST_ROWS} rows: pass a part at a time")
     if array.ndim == 1 and len(array) == n_in:
-        remedy = f"for a single sample pass {name}.reshape(1, -1)"
+        is_series = hasattr(X, "iloc")
+        row = "table.iloc[[i]], a table of one row" if is_series else f"{name}.reshape(1, -1)"
+        remedy = f"for a single sample pass {row}"
     elif array.ndim == 1 and n_in == 1:
         remedy = f"for samples of one input pass {name}.reshape(-1, 1)"
     elif array.ndim > 2:
@@ -36,6 +39,7 @@ def refuse_targets(
     y: Any, array: Array, loss: Loss, n_out: int, n_rows: int, name: str
 ) -> NoReturn:
     """Raise what is wrong with the targets ``y``, read as ``array``."""
+    column = ".iloc" if hasattr(y, "iloc") else ""
     _check_dtype(y, array, name)
     _check_not_empty(array, _target_shape(loss, n_out, "n"), name)
     if array.ndim == 0 or len(array) != n_rows:
@@ -52,11 +56,11 @@ def refuse_targets(
     if loss.takes_labels and array.shape == (n_rows, n_out):
         raise TypeError(
             f"{name} has dtype {array.dtype} and one column, expected probabilities as floats or "
-            f"integer labels (n,): pass {name}.astype(np.float32) or {name}[:, 0]"
+            f"integer labels (n,): pass {name}.astype(np.float32) or {name}{column}[:, 0]"
         )
     raise ValueError(
         f"{name} has shape {array.shape}, expected {_target_shape(loss, n_out, n_rows)} "
-        f"for loss {loss.name!r}: {_target_remedy(array, loss, n_out, name)}"
+        f"for loss {loss.name!r}: {_target_remedy(array, loss, n_out, name, column)}"
     )
 
 
@@ -76,14 +80,15 @@ def _target_shape(loss: Loss, n_out: int, n: int | str) -> str:
     return f"({n}, 1) or ({n},)" if width == 1 else f"({n}, {width})"
 
 
-def _target_remedy(array: Array, loss: Loss, n_out: int, name: str) -> str:
+def _target_remedy(array: Array, loss: Loss, n_out: int, name: str, column: str) -> str:
+    """column: what gives the columns of a table of pandas by number, ".iloc"."""
     if array.ndim == 1 and array.dtype.kind in "iu":
         return (
             f"for class labels pass np.eye({n_out})[{name}], "
             "or use loss='cross_entropy' with output='softmax'"
         )
     if loss.takes_labels and array.ndim == 2 and array.shape[1] == 1:
-        return f"for labels pass {name}[:, 0]"
+        return f"for labels pass {name}{column}[:, 0]"
     if array.ndim > 2:
         return f"flatten each row, {name}.reshape(len({name}), -1)"
     width = loss.n_targets(n_out)
@@ -96,8 +101,19 @@ def _check_dtype(data: Any, array: Array, name: str) -> None:
     origin = "" if isinstance(data, np.ndarray) else f" (read from a {type(data).__name__})"
     raise TypeError(
         f"{name} has dtype {array.dtype}{origin}, expected float16, float32, float64, "
-        f"an integer type or bool: {_dtype_remedy(array.dtype, name)}"
+        f"an integer type or bool: {_origin_remedy(data, name) or _dtype_remedy(array.dtype, name)}"
     )
+
+
+def _origin_remedy(data: Any, name: str) -> str | None:
+    """What to pass in place of a container of arrays, or of the name of a file."""
+    if isinstance(data, dict):
+        return f"pass a table of its columns, pandas.DataFrame({name})"
+    if hasattr(data, "keys"):  # a file or group of h5py or zarr
+        return f"pass one of its arrays, {name}['name'], of {list(data.keys())!r:.100}"
+    if isinstance(data, str | os.PathLike):
+        return "read the file first, and pass its array"
+    return None
 
 
 def _dtype_remedy(dtype: np.dtype[Any], name: str) -> str:

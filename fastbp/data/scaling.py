@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ..common.types import Floats
+from ..common.types import Array, Floats
 from ..components.losses import LOSSES, Loss
+from ..kernels.base import codes
 from ..kernels.tables import arenas
 from .sources import as_array
 
@@ -110,6 +111,21 @@ def of_outputs(scaling: Scaling, n_out: int) -> tuple[Floats, Floats]:
         if n < n_out:
             shift[n:] = 2 * np.log(scale)
     return factor, shift
+
+
+def check_output(activation: int, y: Array, name: str) -> None:
+    """ValueError where y, only its shape and dtype, are no targets to scale for these outputs."""
+    if activation == codes.SOFTMAX:
+        raise ValueError(
+            f"{name} is given, but output 'softmax' does not go with scaled targets: its outputs "
+            f"would be probabilities no more; leave {name} out"
+        )
+    if activation == codes.SIGMOID and y.dtype.kind in "biu":
+        raise ValueError(
+            f"{name} has dtype {y.dtype}, as labels have, and output 'sigmoid' would give "
+            f"probabilities no more with scaled targets: leave {name} out; if they are quantities "
+            f"pass {name}.astype(np.float64)"
+        )
 
 
 def check_loss(loss: Loss, targets: Units | None, n_out: int) -> None:

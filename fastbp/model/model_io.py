@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..common import specs
+from ..common import checks, specs
 from ..common.types import Array
 from ..data import scaling
 from ..kernels.base import caution
@@ -72,7 +72,7 @@ def load(
     True
 
     """
-    return read(path, verify, functions)
+    return read(checks.path(path, "path"), verify, functions)
 
 
 def read(path: str | os.PathLike[str], verify: bool, functions: Functions | None) -> Network:

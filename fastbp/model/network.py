@@ -39,11 +39,13 @@ class Network(NetworkData, NetworkExport, Guarded):
             place of a name, your own activation: an njit function ``f(z) -> (a, da/dz)`` of one
             number, called by its address from the compiled kernels. Where it raises, or a or da/dz
             is not finite, a is NaN: predictions show it, and no update is made. Its arithmetic is
-            vectorized; functions of ``math`` are called for one number at a time.
+            vectorized; functions of ``math`` are called for one number at a time, and
+            ``fastbp.math`` has an exp and a tanh that are vectorized.
         output: activation of the last layer, likewise. Your own activation goes with every loss
             that takes any output activation (kernels/base/codes.py).
         init: name of a rule in fastbp/components/initializers.py; "auto" is He's normal for the
-            relu family and Glorot's uniform for all others. Biases start at 0.
+            relu family (relu, leaky_relu, elu, softplus, silu, gelu, mish) and Glorot's uniform for
+            all others. Biases start at 0.
         seed: of the initial weights, an integer in [0, 2**63); None draws one.
         dtype: "float32", or "float64" for the same kernels in double precision.
         layer_norm: every hidden layer computes a = activation(LN(W x + b)): over its units
@@ -214,7 +216,11 @@ class Network(NetworkData, NetworkExport, Guarded):
 
     @property
     def weights(self) -> list[Array]:
-        """Fresh read-only copies of the weights, (n_in, n_out) for each layer."""
+        """Fresh read-only copies of the weights, (n_in, n_out) for each layer.
+
+        The list, too, is the caller's: ``net.weights[0] = W`` does not reach the network, which
+        ``set_parameters`` does.
+        """
         return self._copies(0)
 
     @property
@@ -235,6 +241,7 @@ class Network(NetworkData, NetworkExport, Guarded):
     def _copies(self, part: int) -> list[Array]:
         return [read_only(array) for array in self.arrays.part(part)]
 
+    @explained("net.set_parameters")
     def set_parameters(
         self,
         weights: Sequence[Any],

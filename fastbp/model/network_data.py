@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..common.signatures import explained
 from ..common.types import Array, Floats
 from ..data import moments, scaling
 from ..data.names import Names
@@ -48,7 +49,8 @@ class NetworkData:
         Make it the first thing that a network learns. A network that has been trained, or loaded,
         keeps the function that it computes, up to rounding: its first layer, and with y its last,
         take up the change. The parameters of a new network, of the seed or of ``set_parameters``,
-        stay as they are.
+        stay as they are. Moments of a trainer that has made updates stay those of the scaling
+        before: ``trainer.reset_optimizer()`` forgets them.
 
         From now on the network takes (x - mean) / scale of every input, and trainers take
         (y - mean) / scale of every target; outputs come back as p scale + mean. Data keep their
@@ -68,7 +70,8 @@ class NetworkData:
 
         Raises:
             ValueError, TypeError: X or y is not as above, has less than two rows, or has NaN or
-                Inf; a column's spread is too small beside its mean for the network's dtype; a
+                Inf; a column's spread is too small beside its mean for the network's dtype; y is
+                given for softmax outputs, or integers or bool for sigmoid ones, as labels are; a
                 trainer of this network has a loss of classes or counts, or of your own, which do
                 not go with scaled targets; the network is trained and cannot keep its function,
                 because its first layer is residual, or its outputs have an activation and y is
@@ -107,13 +110,15 @@ class NetworkData:
         self._scale_by(estimate)
 
     def _estimate(self) -> moments.Estimate:
-        return moments.Estimate(self._sizes[0], self._sizes[-1], self._feature_names)
+        output = self.arrays.spec.activations[-1]
+        return moments.Estimate(self._sizes[0], self._sizes[-1], output, self._feature_names)
 
     def _scale_by(self, estimate: moments.Estimate) -> None:
         wanted = estimate.scaling(self._dtype, self.arrays.scaling.targets)
         self._scale(wanted, keeps_function=self._is_trained)
         self.keep_names(estimate.columns)
 
+    @explained("net.set_scaling")
     def set_scaling(
         self,
         *,

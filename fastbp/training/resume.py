@@ -2,10 +2,12 @@
 
 import math
 import os
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..callbacks.base import Callback
+from ..callbacks.monitors import Monitoring
 from ..common import checks
 from ..data import names
 from ..data.tables import Table
@@ -118,14 +120,32 @@ def read(path: str | os.PathLike[str], fit: "Fit", order: RowOrder) -> ResumePoi
         called = tree_codec.get(asked, "callbacks", _are_names)
         callbacks = fit.watch.counterparts(called)
         _compare(asked, now if callbacks is None else now | {"callbacks": called}, "")
-        return _resume_point(checkpoint, fit, order, callbacks or [])
+        point = _resume_point(checkpoint, fit, order, callbacks or [])
+    _warn_of_its_end(path, fit, point.cursor.epochs)
+    return point
+
+
+def _warn_of_its_end(path: str | os.PathLike[str], fit: "Fit", made: int) -> None:
+    if fit.watch.stopped and made < fit.watch.state.epochs:
+        warnings.warn(
+            f"the fit that wrote {str(path)!r} was ended by a callback after {made} epochs "
+            "(StopTraining, as EarlyStopping raises it), and stays ended: this call of fit trains "
+            "nothing. To train on, fastbp.Trainer.load(path).fit(...), without resume",
+            stacklevel=5,
+        )
 
 
 REMEDIES = {
     "schedule": "fastbp.Trainer.load(path).replace(schedule=...) keeps the moments: call its fit "
     "without resume",
-    "optimizer": "for another learning rate pass fit(resume=path, lr=...)",
-    "callbacks": "callbacks may be added, and none left out",
+    "optimizer": "for another learning rate pass fit(resume=path, lr=...); for another optimizer "
+    "call fastbp.Trainer.load(path).replace(optimizer=...).fit(...), without resume",
+    "callbacks": "pass callbacks of the classes that there were, in that order, as "
+    "fastbp.ModelCheckpoint(path); others may be added",
+    **dict.fromkeys(
+        ("X", "y", "sample_weight", "shuffle", "rows to train on", "rows of validation"),
+        "to train on with others, fastbp.Trainer.load(path).fit(...), without resume",
+    ),
 }
 """What to do where the user means to change something."""
 
@@ -153,7 +173,11 @@ def _resume_point(
             history[key] = column[:-1]
     if len(history.get("loss", ())) != made:
         raise ValueError(f"its history is not of the {made} epochs that were made")
-    fit.watch.restore(tree_codec.get(described, "callbacks", dict), callbacks)
+    of_callbacks = tree_codec.get(described, "callbacks", dict)
+    fit.watch.restore(of_callbacks, callbacks)
+    for callback, state in zip(callbacks, of_callbacks["states"], strict=True):
+        if isinstance(callback, Monitoring):
+            callback.check_state(state)
     return point
 
 

@@ -135,3 +135,12 @@ def new_arenas(net: Network, count: int) -> Array:
     size = len(net.arrays.parameters)
     rows: Array = arenas.allocate(count * size, net.dtype).reshape(count, size)
     return rows
+
+
+def check_no_weights(epochs: object) -> None:
+    """TypeError where the third argument of fit is an array: weights of rows, as elsewhere."""
+    if hasattr(epochs, "__len__") and not isinstance(epochs, str):
+        raise TypeError(
+            f"epochs is a {type(epochs).__name__} of numbers, expected an integer >= 1: pass "
+            "weights of rows by name, fit(X, y, sample_weight=...)"
+        )

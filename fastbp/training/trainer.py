@@ -39,10 +39,10 @@ class Trainer(TrainerState, TrainerSteps):
 
     Args:
         net: the network; its parameters are changed in place.
-        loss: a name, a ``Huber`` or ``Quantile`` (kernels/base/codes.py has the names, the
-            formulas, and the output activations of each), or your own loss: an njit function
-            ``loss(p, y, dloss_dp) -> float`` of one row's outputs and targets that fills in the
-            derivative.
+        loss: a name, a ``Huber`` or ``Quantile`` (the guide, fastbp/README.md, has the names, the
+            formulas, and the output activations of each in "Losses"), or your own loss: an njit
+            function ``loss(p, y, dloss_dp) -> float`` of one row's outputs and targets that fills
+            in the derivative.
         optimizer: a specification such as ``fastbp.Adam(lr=1e-3)`` or ``fastbp.LBFGS()``.
         batch_size: rows of an update, >= 1; a larger number than there are rows means all rows.
         threads: the most threads to use, or "auto".
@@ -63,8 +63,9 @@ class Trainer(TrainerState, TrainerSteps):
         class_weight: a dict of weights by label, 1 for labels that are not in it; or "balanced", n
             / (classes * rows of the class) by the labels of each ``fit``. It multiplies
             ``sample_weight``. It is a weight of rows, also with label smoothing, where torch weighs
-            each class of a row. For bce with several outputs it weighs the entries of y: a dict
-            for all outputs, one for each in a list, or "balanced" for each.
+            each class of a row. A row of probabilities has the mean weight by them. For bce with
+            several outputs it weighs the entries of y: a dict for all outputs, one for each in a
+            list, or "balanced" for each.
         schedule: of the learning rate and momentum by updates (fastbp.schedules), times ``lr``.
         lr_factors: factor on the learning rate of each layer: one number, or one per layer. A layer
             with 0 is frozen, and its gradient not computed.
@@ -220,7 +221,8 @@ class Trainer(TrainerState, TrainerSteps):
             resume: a file that ``ModelCheckpoint`` wrote in a fit with the same arguments and data:
                 finish that fit. The trainer comes from ``Trainer.load``, or is made with the same
                 arguments, and takes over the state in the file. ``epochs`` includes those before
-                the file was written. On the same machine the result equals that of a fit without
+                the file was written. A fit that a callback has ended stays ended, with a
+                UserWarning. On the same machine the result equals that of a fit without
                 interruption bit for bit, except times. (Data are compared by shape and dtype, and
                 weights by their mean; callbacks may be added.)
             lr: the learning rate from here on, also in place of the one in the file; None for
@@ -251,6 +253,9 @@ class Trainer(TrainerState, TrainerSteps):
 
         """
         core = self._core
+        setup.check_no_weights(epochs)
+        if resume is not None:
+            checks.path(resume, "resume")
         data = as_dataset(core, X, y, sample_weight, takes_mean=True)
         order = RowOrder(data, checks.flag(shuffle, "shuffle"))
         epochs = checks.integer(epochs, "epochs", 1)

@@ -136,6 +136,24 @@ def test_a_state_says_what_is_trained_and_how_far_it_is(engine):
     assert set(history) == {"loss", "val_loss", "val_accuracy", "samples_per_second"}
 
 
+@pytest.mark.parametrize(
+    ("method", "meant"),
+    [
+        ("on_batch_end", "did you mean on_step_end"),
+        ("on_train_begin", "did you mean on_fit_begin"),
+        ("on_epoch_begin", "on_fit_begin, on_step_end, on_epoch_end, on_fit_end"),
+        ("on_qwertz", "which fit never calls: There are on_fit_begin"),
+    ],
+)
+@pytest.mark.parametrize("base", [fastbp.Callback, fastbp.EarlyStopping])
+def test_a_method_that_would_never_be_called_is_refused(method, meant, base):
+    trainer = adam_trainer(THREE_CLASSES)
+    callback = type("Mine", (base,), {method: stop})()
+    with pytest.raises(TypeError, match=rf"callbacks\[1\] .*a method {method}, .*{meant}"):
+        fit(trainer, callbacks=[LambdaCallback(), callback])
+    assert trainer.updates == 0
+
+
 def test_a_callback_may_add_a_column():
     watcher = LambdaCallback(on_epoch_end=lambda state: state.history.extend(lr=[state.trainer.lr]))
     later = LambdaCallback(on_epoch_end=lambda state: state.values["lr"])

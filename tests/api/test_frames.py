@@ -312,3 +312,23 @@ def test_fastbp_imports_none_of_them():
         print(net.feature_names_in, {"pandas", "polars", "pyarrow", "h5py"} & set(sys.modules))
     """)
     assert processes.run(program) == "('a', 'b', 'c') set()\n"
+
+
+# Remedies that a table has
+
+
+@pytest.mark.parametrize(
+    ("take", "remedy"),
+    [
+        (lambda X, y: (X.astype(float).iloc[0], y), r"table\.iloc\[\[i\]\], a table of one row"),
+        (lambda X, y: (X, y.to_frame()), r"for labels pass y\.iloc\[:, 0\]"),
+        (lambda X, y: (X, y.astype("category")), "y has dtype .*or bool: encode it as numbers"),
+    ],
+)
+def test_a_remedy_is_one_that_pandas_can_do(take, remedy):
+    pandas = pytest.importorskip("pandas")
+    net = fastbp.Network([3, 4, 3], output="softmax", seed=0)
+    trainer = fastbp.Trainer(net, loss="cross_entropy", optimizer=fastbp.Adam(), engine="numpy")
+    X, y = take(pandas.DataFrame(COLUMNS), pandas.Series(LABELS))
+    with pytest.raises((TypeError, ValueError), match=remedy):
+        trainer.fit(X, y)

@@ -557,9 +557,40 @@ def test_losses_without_scaled_targets_refuse_them(output, loss):
     refuse(net, "does not go with scaled targets", lambda net: net.set_scaling(target_mean=1))
     net.standardize(X)
     del trainer
+    if output == "softmax":  # no loss of these outputs goes with them
+        return
     net.standardize(X, y)
     with pytest.raises(ValueError, match="does not go with scaled targets, which mse, "):
         fastbp.Trainer(net, loss=loss, optimizer=ADAM)
+
+
+@pytest.mark.parametrize(
+    ("output", "y"),
+    [
+        ("softmax", GOOD[:, 0]),
+        ("softmax", GOOD[:, 0] > 0),
+        ("softmax", GOOD[:, :2]),
+        ("sigmoid", GOOD[:, 0] > 0),
+        ("sigmoid", (GOOD[:, 0] > 0).astype(int)),
+        ("sigmoid", (GOOD[:, :2] > 0).astype("uint8")),
+    ],
+)
+def test_labels_are_not_standardized(output, y):
+    """Without a trainer, which would refuse them by its loss. (n,) is one for two outputs, too."""
+    message = "^y .*'softmax' does not go|^y has dtype .*labels.*leave y out.*astype"
+    refuse(fastbp.Network([3, 2], output=output), message, lambda net: net.standardize(GOOD, y))
+    message = message.replace("^y", r"^batches\[0\]\[1\]").replace("leave y", "leave batches.*")
+    refuse(
+        fastbp.Network([3, 2], output=output),
+        message,
+        lambda net: net.standardize_batches([(GOOD, y)]),
+    )
+
+
+def test_quantities_of_sigmoid_outputs_are_standardized():
+    net = fastbp.Network([3, 2], output="sigmoid")
+    net.standardize(GOOD, GOOD[:, :2])
+    assert net.target_mean is not None
 
 
 def test_a_loss_with_another_number_of_targets_is_refused():

@@ -52,6 +52,21 @@ ARGUMENTS = [
     (evaluate, "batch_size", "batch_size is an argument of fastbp.Trainer"),
     (fastbp.Adam, "learning_rate", "did you mean 'lr'"),
     (fastbp.AdamW, "beta_1", r"did you mean 'betas'. betas=\(0.9, 0.999\)"),
+    (fastbp.EarlyStopping, "restore_best_weights", "did you mean 'restore_best'"),
+    (fastbp.EarlyStopping, "n_iter_no_change", "did you mean 'patience'"),
+    (fastbp.ReduceLROnPlateau, "cool_down", "did you mean 'cooldown'"),
+    (fastbp.ModelCheckpoint, "filepath", "did you mean 'path'"),
+    (fastbp.CSVLogger, "filename", "did you mean 'path'"),
+    (fastbp.TimeLimit, "second", "did you mean 'seconds'"),
+    (fastbp.LambdaCallback, "on_epoch_begin", "did you mean 'on_"),
+    (fastbp.LambdaCallback, "on_train_batch_end", "did you mean 'on_step_end'"),
+    (fastbp.Huber, "beta", "did you mean 'delta'"),
+    (fastbp.Quantile, "quantile", "there are q"),
+    (schedules.Cosine, "T_max", "did you mean 'updates'"),
+    (schedules.StepDecay, "step_size", "did you mean 'every'"),
+    (schedules.Warmup, "update", "did you mean 'updates'"),
+    (fastbp.Network([1, 1]).set_parameters, "weight", "did you mean 'weights'"),
+    (fastbp.Network([1, 1]).set_scaling, "mean", "did you mean 'input_mean'"),
     (fastbp.LBFGS, "max_iter", "epochs is an argument of trainer.fit"),
     (lambda **arguments: trainer().replace(**arguments), "n_epochs", "argument of trainer.fit"),
 ]
@@ -75,6 +90,8 @@ def test_signatures_are_those_of_the_functions():
 
 def test_each_call_knows_all_its_arguments():
     calls = {f"fastbp.{name}": getattr(fastbp, name) for name in fastbp.__all__}
+    calls |= {f"fastbp.schedules.{name}": getattr(schedules, name) for name in schedules.__all__}
+    calls |= {f"net.{name}": getattr(fastbp.Network, name) for name in dir(fastbp.Network)}
     calls |= {f"trainer.{name}": getattr(fastbp.Trainer, name) for name in dir(fastbp.Trainer)}
     for call, names in signatures.PLACES.items():
         parameters = inspect.signature(calls[call]).parameters
@@ -85,6 +102,47 @@ def test_each_call_knows_all_its_arguments():
 def test_an_optimizer_by_its_name(named, expected):
     with pytest.raises(TypeError, match=rf"for example fastbp\.{expected}\(lr="):
         fastbp.Trainer(fastbp.Network([1, 1]), loss="mse", optimizer=named)
+
+
+def test_weights_in_the_place_of_epochs():
+    message = r"epochs is a ndarray of numbers.*fit\(X, y, sample_weight=\.\.\.\)"
+    with pytest.raises(TypeError, match=message):
+        trainer().fit(np.ones((4, 2)), np.ones(4), np.ones(4))
+
+
+def test_a_number_is_no_path():
+    """Python's open would take it for an open file."""
+    with pytest.raises(TypeError, match="path is 3, of type int, expected the path of a file"):
+        fastbp.load(3)
+
+
+def test_balanced_is_no_weight_of_one_output():
+    message = r"class_weight\[1\] is 'balanced', expected a dict .*class_weight='balanced'"
+    with pytest.raises(TypeError, match=message):
+        trainer("sigmoid", "bce", 2, class_weight=[{1: 2.0}, "balanced"])
+
+
+class Group:
+    """A file of h5py: its arrays by name."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(["a", "b"])
+
+    def keys(self):
+        return ["a", "b"]
+
+
+CONTAINERS = [
+    ({"a": [1.0], "b": [2.0]}, r"pass a table of its columns, pandas\.DataFrame\(X\)"),
+    (Group(), r"pass one of its arrays, X\['name'\], of \['a', 'b'\]"),
+    ("data.csv", "read the file first, and pass its array"),
+]
+
+
+@pytest.mark.parametrize(("X", "message"), CONTAINERS)
+def test_what_holds_arrays_or_names_them(X, message):
+    with pytest.raises(TypeError, match=message):
+        trainer().net.predict(X)
 
 
 # Targets of several classes a row
@@ -157,6 +215,19 @@ def test_a_function_alone_is_no_schedule():
     message = r"schedule is the function .*Table\.of\(lambda t: 0\.99\*\*t, updates=1000\)"
     with pytest.raises(TypeError, match=message):
         trainer(schedule=lambda t: 0.5**t)
+
+
+@pytest.mark.parametrize("base", [schedules.Schedule, schedules.Constant])
+def test_a_class_of_ones_own_is_no_schedule(base):
+    class Halving(base):
+        def encoded(self):
+            return np.zeros(3)
+
+    message = r"schedule is of the class Halving, which the kernels do not know.*Table\.of\("
+    with pytest.raises(TypeError, match=message):
+        trainer(schedule=Halving())
+    with pytest.raises(TypeError, match=r"Warmup: then is of the class Halving"):
+        schedules.Warmup(3, Halving())
 
 
 def test_a_schedule_takes_compiled_functions():

@@ -306,7 +306,7 @@ def test_no_known_target_is_nothing_to_train_on(optimizer):
     ("options", "error", "message"),
     [
         ({"class_weight": [{}, {}]}, ValueError, "class_weight has 2 dicts, expected 5"),
-        ({"class_weight": [1, 2, 3, 4, 5]}, TypeError, r"class_weight\[0\] is a int"),
+        ({"class_weight": [1, 2, 3, 4, 5]}, TypeError, r"class_weight\[0\] is 1, expected a dict"),
         ({"class_weight": [{2: 1.0}] * 5}, ValueError, r"class_weight\[0\] has label 2"),
         ({"class_weight": [{1: -1.0}] * 5}, ValueError, r"class_weight\[0\]\[1\] is -1.0"),
         ({"class_weight": 3.0}, TypeError, "class_weight is a float.*for each output"),

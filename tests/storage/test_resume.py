@@ -5,11 +5,13 @@ import pytest
 
 import fastbp
 from fastbp.schedules import Cosine
+from support import resumed_fits
 from support.cases import each_engine
 from support.internals import core
 from support.resumed_fits import (
     BATCH,
     CASE,
+    ENDED,
     EPOCHS,
     OPTIONS,
     PLAIN,
@@ -100,7 +102,8 @@ def test_other_threads_the_same_bits(whole, tmp_path):
 def test_a_fit_that_has_ended_is_at_its_end(whole, tmp_path):
     """Stopped early: the file is of the last epoch, and the best weights come back once more."""
     trainer = new_trainer()
-    history = fit_with(trainer, callbacks(tmp_path), resume=whole[2] / "run.safetensors")
+    with pytest.warns(UserWarning, match=ENDED):
+        history = fit_with(trainer, callbacks(tmp_path), resume=whole[2] / "run.safetensors")
     assert_same(trainer, history, *whole[:2])
 
 
@@ -278,7 +281,8 @@ def _refused(trainer, message, error=ValueError, **asked):
 def test_another_fit_is_refused(written, tmp_path):
     def refused(message, trainer=None, called=None, **asked):
         called = callbacks(tmp_path) if called is None else called
-        _refused(trainer or new_trainer(), message, called=called, resume=written, **asked)
+        asked = {"resume": written} | asked
+        _refused(trainer or new_trainer(), message, called=called, **asked)
 
     refused(
         "trainer's dropout was .0.2, 0.2. and is .0.0, 0.0.",
@@ -287,7 +291,12 @@ def test_another_fit_is_refused(written, tmp_path):
     other = fastbp.Network([6, 16, 9, 3], "relu", "softmax", seed=1)
     how = {"loss": "cross_entropy", "optimizer": fastbp.AdamW(0.01), "batch_size": BATCH, "seed": 0}
     refused("network's sizes was .6, 16, 8, 3. and is", fastbp.Trainer(other, **how, **OPTIONS))
-    refused("shuffle was True and is False", shuffle=False)
+    anew = r".*Trainer\.load\(path\)\.fit\(\.\.\.\), without resume"
+    refused("shuffle was True and is False" + anew, shuffle=False)
+    other_class = CASE.trainer("float32", "numba", fastbp.SGD(0.01), BATCH, **OPTIONS)
+    refused(r"optimizer was .*replace\(optimizer=\.\.\.\)", other_class)
+    refused(r"callbacks was .*as fastbp\.ModelCheckpoint\(path\)", called=[])
+    refused("resume is True, of type bool, expected the path", error=TypeError, resume=True)
     refused("rows to train on was 80 and is 90", validation_fraction=0.1)
     refused("metrics was .*and is .'m'.", metrics={"m": lambda *_: 0.0})
     refused("callbacks was .*and is .'CSVLogger'", called=callbacks(tmp_path)[3:])
@@ -369,12 +378,49 @@ def test_a_fit_that_was_stopped_stays_so(tmp_path):
     checkpoint = fastbp.ModelCheckpoint(path)
     fit_with(new_trainer(), [fastbp.LambdaCallback(on_epoch_end=stop), checkpoint], epochs=4)
     called = [fastbp.LambdaCallback(), fastbp.ModelCheckpoint(path)]
-    assert len(fit_with(new_trainer(), called, epochs=4, resume=path)["loss"]) == 2
+    with pytest.warns(UserWarning, match=ENDED) as warned:
+        assert len(fit_with(new_trainer(), called, epochs=4, resume=path)["loss"]) == 2
+    assert warned[0].filename == resumed_fits.__file__  # the line that called fit
+    assert len(fit_with(new_trainer(), called, epochs=2, resume=path)["loss"]) == 2
+
+
+def other_monitors(folder):
+    """Callbacks that were in a fit, and others of the class, with the difference."""
+    path = folder / "best.safetensors"
+    plateau, stopping = fastbp.ReduceLROnPlateau, fastbp.EarlyStopping
+    return [
+        ([stopping()], [stopping("val_accuracy")], "monitor of EarlyStopping was 'val_loss'"),
+        ([stopping(mode="max")], [stopping()], "mode of EarlyStopping was 'max' and is 'min'"),
+        ([plateau("loss")], [plateau()], "monitor of ReduceLROnPlateau was 'loss' and is"),
+        (
+            [fastbp.ModelCheckpoint(path, save_best_only=True)],
+            [fastbp.ModelCheckpoint(path, save_best_only=True, monitor="val_accuracy")],
+            "monitor of ModelCheckpoint was 'val_loss' and is 'val_accuracy'",
+        ),
+    ]
+
+
+@pytest.mark.parametrize("case", range(4))
+def test_values_of_another_monitor_are_not_compared(case, tmp_path):
+    path = tmp_path / "run.safetensors"
+    before, after, message = other_monitors(tmp_path)[case]
+    keeper = fastbp.ModelCheckpoint(path)
+    fit_with(new_trainer(), [*before, keeper], epochs=2)
+    _refused(
+        new_trainer(), message + ".*Trainer.load", called=[*after, keeper], epochs=3, resume=path
+    )
+
+
+def test_a_monitor_whose_value_is_not_read_may_change(tmp_path):
+    path = tmp_path / "run.safetensors"
+    fit_with(new_trainer(), [fastbp.ModelCheckpoint(path)], epochs=1)
+    other = fastbp.ModelCheckpoint(path, monitor="val_accuracy")
+    assert len(fit_with(new_trainer(), [other], epochs=2, resume=path)["loss"]) == 2
 
 
 def test_a_plateau_goes_on_counting():
     one, other = fastbp.ReduceLROnPlateau(cooldown=3), fastbp.ReduceLROnPlateau(cooldown=3)
-    state = {"best": 0.25, "bad": 2, "cooling": 1}
+    state = {"best": 0.25, "bad": 2, "cooling": 1, "monitor": "val_loss", "mode": "min"}
     one.load_state_dict(state)
     assert one.state_dict() == state != other.state_dict()
 

@@ -11,6 +11,10 @@ CASE = Case((6, 16, 8, 3), 100, "relu", "softmax", "cross_entropy", labels=True)
 EPOCHS, BATCH = 9, 16
 
 
+ENDED = r"ended by a callback after \d+ epochs .* trains nothing.*Trainer\.load\(path\)\.fit"
+"""Of the warning where a fit that a callback has ended is resumed."""
+
+
 OPTIONS = {
     "dropout": 0.2,
     "clip_norm": 1.0,
