@@ -14,7 +14,9 @@ FASTER = 0.95
 stays at once, a smaller one after a second trial in a row: wrongly fewer workers cost most."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 1.0
-"""Seconds of work before the next trial. They double with every trial that changes nothing."""
+"""Seconds of work before the next trial. They double with every trial that changes nothing. A
+number that has just become smaller is tried against larger ones after ``SHORTEST_PAUSE``: what took
+the processors may be a library's threads, which spin for a moment after their work."""
 
 SHORTEST_PAUSE, SURPRISE = 0.03, 1.5
 """Where work takes ``SURPRISE`` times as long as it did by the same number of workers, the next
@@ -165,7 +167,10 @@ class Regime:
             self.number = trial.other
         self.cost = trial.cost(of_other=changes)
         self._usual = self.cost if changes else min(self._usual, self.cost)
-        self._set_pauses(faster, 0.0 if self._promising else trial.lost())
+        if changes and trial.other < trial.present:
+            self._pause = self._short_pause = SHORTEST_PAUSE
+        else:
+            self._set_pauses(faster, trial.lost())
         self._since, self._trial = 0.0, None
         self._forget_costs()
 

@@ -113,6 +113,13 @@ RUNTIME = (
         "tests/runtime/test_pace.py::test_a_limit_is_followed_at_once",
     ),
     Break(
+        "fewer_workers_are_not_doubted_soon",
+        "fastbp/runtime/pace.py",
+        "self._pause = self._short_pause = SHORTEST_PAUSE",
+        "self._pause = self._short_pause = FIRST_PAUSE",
+        "tests/runtime/test_pace.py::test_threads_that_spin_for_a_moment_cost_little",
+    ),
+    Break(
         "a_first_trial_decides_nothing",
         "fastbp/runtime/pace.py",
         "is_sure = self._is_first or ",
@@ -132,13 +139,6 @@ RUNTIME = (
         "self._usual = self.cost if changes else min(self._usual, self.cost)",
         "self._usual = self.cost",
         "tests/runtime/test_pace.py::test_a_trial_that_was_disturbed_is_soon_repeated",
-    ),
-    Break(
-        "a_trial_that_gains_counts_as_lost_time",
-        "fastbp/runtime/pace.py",
-        "0.0 if self._promising else trial.lost()",
-        "trial.lost()",
-        "tests/runtime/test_pace.py::test_long_steps_leave_a_busy_processor_and_take_it_again",
     ),
     Break(
         "all_threads_have_the_affinity_of_one",

@@ -40,8 +40,8 @@ class Machine:
         return done / spent
 
     def workers(self):
-        """The number of workers of work that begins at once."""
-        return self.pace.regime(self.most, self.seconds).workers()[0]
+        """The number of workers of work that begins at once, but for a trial."""
+        return self.pace.regime(self.most, self.seconds).number
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +101,15 @@ def test_a_short_fit_in_company_finds_out_at_once():
     machine = Machine(2, busy, unit=0.1, piece=4e-3)
     machine.run(0.1)
     assert machine.workers() == 1
+
+
+def test_threads_that_spin_for_a_moment_cost_little():
+    """Another library has just ended its work, as a trainer begins."""
+    machine = Machine(2, busy, unit=0.1, piece=4e-3)
+    machine.run(0.1)
+    machine.slowness = quiet
+    machine.run(0.1)
+    assert machine.workers() == 2
 
 
 def test_fits_of_many_trainers_learn_from_one_another():
