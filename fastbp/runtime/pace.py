@@ -11,7 +11,8 @@ from .turns import TURN_SECONDS, Trial
 
 FASTER = 0.95
 """Another number of workers is faster where it takes less than this share of the time. A larger one
-stays at once, a smaller one after a second trial in a row: wrongly fewer workers cost most."""
+stays at once, and so does the winner of the first trial; later a smaller one stays after a second
+trial in a row: wrongly fewer workers cost most."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 1.0
 """Seconds of work before the next trial. They double with every trial that changes nothing. A
