@@ -240,16 +240,24 @@ class Inference:
         parts = arrays.parameters, arrays.moments, arrays.hyper
         self._parameters, self._moments, self._hyper = map(address, parts)
 
-    def run(self, limit: int, data: Dataset, **results: Array) -> int:
+    def run(
+        self,
+        limit: int,
+        data: Dataset,
+        *,
+        out: Array | None = None,
+        values: Floats | None = None,
+    ) -> int:
         """``run_by`` at most ``limit`` workers, as many as pay."""
-        flops = data.rows * self._flops_of_row * self._way(data).share
+        code, share = self._way(data)
+        flops = data.rows * self._flops_of_row * share
         most = limits.allowed(threads.workers(limit, flops))
         if most == 1:
-            return self.run_by(1, data, **results)
+            return self._run_by(1, data, (out, values), code)
         began = time.perf_counter()
         regime = self._pace.regime(most, began)
         workers, _ = regime.workers()
-        status = self.run_by(workers, data, **results)
+        status = self._run_by(workers, data, (out, values), code)
         self._pace.note(regime, workers, flops, began, time.perf_counter())
         return status
 
@@ -266,11 +274,19 @@ class Inference:
         Many rows take several calls of the kernels. All but the last are of whole blocks, because a
         small batch has another order of summation.
         """
-        code = self._way(data).code
+        return self._run_by(workers, data, (out, values), self._way(data).code)
+
+    def _run_by(
+        self,
+        workers: int,
+        data: Dataset,
+        results: tuple[Array | None, Floats | None],
+        code: int,
+    ) -> int:
         plan = self._plan(data.rows, workers, code != 0)
         room = _borrow(plan.work_bytes, workers)
         try:
-            return self._run_in(room, plan, workers, data, (out, values), code)
+            return self._run_in(room, plan, workers, data, results, code)
         finally:
             _give_back(room)
 
