@@ -47,7 +47,7 @@ class Choice(NamedTuple):
 
 CANDIDATES = {
     "down": [Walk(p, steps) for p in (False, True) for steps in (256, 1024)],
-    "across": [Walk(p, steps) for p in (False, True) for steps in (256, 512)],
+    "across": [Walk(p, steps) for p in (False, True) for steps in (128, 512)],
 }
 """What is timed, by the direction."""
 

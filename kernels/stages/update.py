@@ -200,7 +200,7 @@ def _weights_of_small_batch(plan, layer, arenas, scratch, coef, mode, rows, work
 
 
 @kernel
-def _weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors):
+def _weights_of_tiles(plan, layer, arenas, scratch, coef, mode, span, vectors):
     """The tiles span = (first, last) of input units, for all outputs.
 
     vectors: of rows, over which the gradient is summed, SUM_ROWS rows at a time.
@@ -240,6 +240,21 @@ def _weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors):
                     g, place = offset(scratch, j * tile), at + j * stride
                     update_tile(plan, coef, params, moments, place, g, tile, WEIGHT)
         panel += n
+
+
+INPUTS_AT_A_TIME = 2**15
+"""Activations that a worker's tiles read before they go to the next outputs: 128 KiB in float32 stay
+in the second cache, a half of which another thread of the core may take."""
+
+
+@kernel
+def _weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors):
+    """``_weights_of_tiles`` for all tiles span = (first, last), some at a time."""
+    n_lanes = lanes(arenas[2])
+    some = max(1, INPUTS_AT_A_TIME // (vectors * n_lanes * min(ROWS, n_lanes)))
+    for first in range(span[0], span[1], some):
+        part_of_span = first, min(first + some, span[1])
+        _weights_of_tiles(plan, layer, arenas, scratch, coef, mode, part_of_span, vectors)
 
 
 @kernel
