@@ -31,7 +31,7 @@ class Arguments:
     class_weight: str | Mapping[int, float] | Sequence[Mapping[int, float]] | None
     schedule: Schedule | None
     lr_factors: float | Sequence[float]
-    bias_lr_factor: float
+    bias_lr_factor: float | Sequence[float]
     weight_decay_on: str
     weight_decay_factors: float | Sequence[float]
     weight_decay_schedule: Schedule | None
@@ -60,10 +60,11 @@ class Options:
     schedule: Schedule | None
     lr_factors: tuple[float, ...]
     # Pickles of 0.1.0 have none of these.
-    bias_lr_factor: float = 1.0
+    bias_lr_factor: tuple[float, ...] = ()
+    """One for each layer; () for 1 in every layer."""
     weight_decay_on: str = "all"
     weight_decay_factors: tuple[float, ...] = ()
-    """() for 1 in every layer."""
+    """Likewise."""
     weight_decay_schedule: Schedule | None = None
     dropout_schedule: Schedule | None = None
 
@@ -101,17 +102,16 @@ class Options:
             settings.CLIP_NORM: self.clip_norm,
             settings.AVERAGING: self.averaging,
             settings.LOSS_PARAMETER: loss.parameter,
-            settings.BIAS_LR_FACTOR: self.bias_lr_factor,
             settings.PER_UNIT_DECAY: WEIGHT_DECAY_ON[self.weight_decay_on],
             settings.PENALTY_SCALE: 1.0,
             settings.CLIP_SCALE: 1.0,
             settings.OPTIMIZER_STATE: 1.0,
         }
         hyper[list(values)] = list(values.values())
-        decays = self.weight_decay_factors or (1.0,) * layers
-        for layer, factors in enumerate(zip(self.lr_factors, decays, strict=True), 1):
-            places = (settings.LR_FACTOR, settings.DECAY_FACTOR)
-            hyper[[settings.of_layer(layer, place) for place in places]] = factors
+        of_layers = hyper[settings.FIRST_LAYER : settings.class_weights(layers)]
+        of_layers[settings.LR_FACTOR :: settings.PER_LAYER] = self.lr_factors
+        of_layers[settings.BIAS_LR_FACTOR :: settings.PER_LAYER] = self.bias_lr_factor or 1.0
+        of_layers[settings.DECAY_FACTOR :: settings.PER_LAYER] = self.weight_decay_factors or 1.0
         weights = hyper[settings.class_weights(layers) :]
         weights.fill(1.0)
         if isinstance(self.class_weight, tuple):
@@ -141,7 +141,7 @@ def _rates(options: Options) -> dict[str, Any]:
     """The options of learning rates and weight decay that are not their defaults."""
     given = {
         "lr_factors": any(factor != 1 for factor in options.lr_factors),
-        "bias_lr_factor": options.bias_lr_factor != 1,
+        "bias_lr_factor": bool(options.bias_lr_factor),
         "weight_decay_on": options.weight_decay_on != "all",
         "weight_decay_factors": bool(options.weight_decay_factors),
     }
@@ -176,9 +176,19 @@ def check(n_layers: int, n_out: int, loss: Loss, given: Arguments) -> Options:
         lr_factors=_per_layer(
             given.lr_factors, n_layers, "lr_factors", "layer", checks.not_negative
         ),
-        bias_lr_factor=checks.positive(given.bias_lr_factor, "bias_lr_factor"),
+        bias_lr_factor=_unless_1(
+            _per_layer(given.bias_lr_factor, n_layers, "bias_lr_factor", "layer", checks.positive)
+        ),
         weight_decay_on=_weight_decay_on(given.weight_decay_on),
-        weight_decay_factors=_weight_decay_factors(given.weight_decay_factors, n_layers),
+        weight_decay_factors=_unless_1(
+            _per_layer(
+                given.weight_decay_factors,
+                n_layers,
+                "weight_decay_factors",
+                "layer",
+                checks.not_negative,
+            )
+        ),
         weight_decay_schedule=_factors(given.weight_decay_schedule, "weight_decay_schedule"),
         dropout_schedule=_factors(given.dropout_schedule, "dropout_schedule"),
     )
@@ -270,8 +280,8 @@ def _weight_decay_on(value: Any) -> str:
     return str(value)
 
 
-def _weight_decay_factors(value: Any, n_layers: int) -> tuple[float, ...]:
-    factors = _per_layer(value, n_layers, "weight_decay_factors", "layer", checks.not_negative)
+def _unless_1(factors: tuple[float, ...]) -> tuple[float, ...]:
+    """() where all are 1."""
     return () if set(factors) == {1.0} else factors
 
 

@@ -304,7 +304,7 @@ class NumpyEngine:
         decay, _ = self._scheduled(settings.DECAY_SCHEDULE)
         decay *= hyper[settings.of_layer(layer + 1, settings.DECAY_FACTOR)]
         if part == BIASES:
-            hyper[codes.LR] *= hyper[settings.BIAS_LR_FACTOR]
+            hyper[codes.LR] *= hyper[settings.of_layer(layer + 1, settings.BIAS_LR_FACTOR)]
         if part != WEIGHTS:
             decay *= hyper[settings.PER_UNIT_DECAY]
         hyper[codes.WEIGHT_DECAY] *= decay

@@ -70,8 +70,8 @@ class Trainer(TrainerState, TrainerSteps):
         schedule: of the learning rate and momentum by updates (fastbp.schedules), times ``lr``.
         lr_factors: factor on the learning rate of each layer: one number, or one per layer. A layer
             with 0 is frozen, and its gradient not computed.
-        bias_lr_factor: factor on the learning rate of biases, above 0, beside that of their layer.
-            Gains and shifts of layer norm keep that of their layer.
+        bias_lr_factor: factor on the learning rate of biases, above 0, beside that of their layer:
+            one number, or one per layer. Gains and shifts keep the rate of their layer.
         weight_decay_on: "all", as torch's weight_decay is where all parameters are one group; or
             "weights": biases, gains and shifts do not decay.
         weight_decay_factors: factor on the optimizer's weight_decay in each layer: one number, or
@@ -130,7 +130,7 @@ class Trainer(TrainerState, TrainerSteps):
         class_weight: str | Mapping[int, float] | Sequence[Mapping[int, float]] | None = None,
         schedule: Schedule | None = None,
         lr_factors: float | Sequence[float] = 1.0,
-        bias_lr_factor: float = 1.0,
+        bias_lr_factor: float | Sequence[float] = 1.0,
         weight_decay_on: Literal["all", "weights"] = "all",
         weight_decay_factors: float | Sequence[float] = 1.0,
         weight_decay_schedule: Schedule | None = None,

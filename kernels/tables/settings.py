@@ -2,7 +2,7 @@
 
 First the columns of codes.py and UPDATES, which plain kernels read. Then, for extended kernels: the
 settings of the extended features (0, and factors 1, where a feature is off), the scalars of the
-current batch, two elements for each layer, one element for each class; for bce two for each output,
+current batch, three elements for each layer, one element for each class; for bce two for each output,
 of y = 0 and 1.
 """
 
@@ -23,11 +23,10 @@ UPDATES = codes.N_HYPER
     CLIP_NORM,  # largest norm of the whole gradient; 0: any
     AVERAGING,  # decay of the moving average of the parameters
     LOSS_PARAMETER,  # huber's delta, the quantile
-    BIAS_LR_FACTOR,  # factor on the learning rate of biases
     PER_UNIT_DECAY,  # factor on the weight decay of biases, gains and shifts: 1 or 0
-) = range(UPDATES + 1, UPDATES + 10)
+) = range(UPDATES + 1, UPDATES + 9)
 
-SCHEDULE, DROPOUT_SCHEDULE, DECAY_SCHEDULE = (UPDATES + 10 + i * N_SCHEDULE for i in range(3))
+SCHEDULE, DROPOUT_SCHEDULE, DECAY_SCHEDULE = (UPDATES + 9 + i * N_SCHEDULE for i in range(3))
 """From here, N_SCHEDULE elements each: schedules (schedules.py) of the learning rate, of the rates
 of dropout, and of weight decay."""
 
@@ -45,9 +44,10 @@ _FIRST_SCALAR = DECAY_SCHEDULE + N_SCHEDULE
 
 FIRST_LAYER = _FIRST_SCALAR + 6
 """From here, PER_LAYER elements for each layer:"""
-LR_FACTOR, DECAY_FACTOR = range(2)
-"""The factor on its learning rate, 0 where it is frozen; the factor on its weight decay."""
-PER_LAYER = 2
+LR_FACTOR, BIAS_LR_FACTOR, DECAY_FACTOR = range(3)
+"""The factor on its learning rate, 0 where it is frozen; beside it, that of its biases; the factor
+on its weight decay."""
+PER_LAYER = 3
 
 
 def length(n_layers: int, n_classes: int) -> int:

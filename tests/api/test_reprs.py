@@ -197,6 +197,18 @@ TRAINERS = {
         "schedule": schedules.Cosine(9),
         "lr_factors": [0, 1],
     },
+    "loss='cross_entropy', optimizer=fastbp.AdamW(), seed=0, bias_lr_factor=[0.5, 1.0], "
+    "weight_decay_on='weights', weight_decay_factors=[2.0, 0.0], "
+    "weight_decay_schedule=fastbp.schedules.FlatCosine(updates=9), "
+    "dropout_schedule=fastbp.schedules.LogCosine(updates=9, cycles=2)": {
+        "loss": "cross_entropy",
+        "optimizer": fastbp.AdamW(),
+        "bias_lr_factor": [0.5, 1],
+        "weight_decay_on": "weights",
+        "weight_decay_factors": [2, 0],
+        "weight_decay_schedule": schedules.FlatCosine(9),
+        "dropout_schedule": schedules.LogCosine(9, 2),
+    },
     "loss='cross_entropy', optimizer=fastbp.Adam(), seed=0, class_weight='balanced'": {
         "loss": "cross_entropy",
         "optimizer": fastbp.Adam(),
