@@ -39,7 +39,8 @@ def layers_for(arrays: NetworkArrays, X: Any, known: Names, seed: int) -> list[a
     for n_out, activation, is_normalized, adds in of_layers:
         norm = (np.ones(n_out), np.zeros(n_out)) if is_normalized else None
         code = activation.function or activation.code
-        weights, bias = _of_layer(outs, n_out, rng)
+        # What comes from a unit of variance 1 is rounding where it is far below 1.
+        weights, bias = _of_layer(outs, n_out, rng, least=CONSTANT if layers else 0.0)
         layers.append((weights, bias, *(norm or ())))
         with np.errstate(over="ignore", invalid="ignore"):
             _, (_, outs) = reference.forward([weights], [bias], [code], outs, None, [norm], [adds])
@@ -59,13 +60,19 @@ def _inputs(arrays: NetworkArrays, X: Any, known: Names) -> Floats:
     return x if units is None else (x - units.mean) / units.scale
 
 
-def _of_layer(inputs: Floats, n_out: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Weights (I, O) and biases (O,) for the inputs (rows, I) of a layer."""
+def _of_layer(
+    inputs: Floats, n_out: int, rng: np.random.Generator, least: float
+) -> tuple[Floats, Floats]:
+    """Weights (I, O) and biases (O,) for the inputs (rows, I) of a layer.
+
+    Products of a unit that do not vary get size 1; those up to ``least`` stay as they are drawn.
+    """
     weights = rng.standard_normal((inputs.shape[1], n_out))
     products = inputs @ weights
     size = np.sqrt(np.square(products).mean(axis=0))
     spread = products.std(axis=0)
-    spread = np.where(spread > CONSTANT * size, spread, np.where(size > 0, size, 1.0))
+    varies = spread > np.maximum(CONSTANT * size, least)
+    spread = np.where(varies, spread, np.where(size > least, size, 1.0))
     rows = rng.integers(0, len(inputs), (COMBINED, n_out))
     shares = rng.dirichlet(np.ones(COMBINED), n_out).T
     picked = np.take_along_axis(products / spread, rows, axis=0)

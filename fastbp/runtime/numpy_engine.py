@@ -296,7 +296,8 @@ class NumpyEngine:
 
     def _now(self, layer: int, part: int) -> Floats:
         """The hyperparameters of this update of a part of a layer: W, b, gains, shifts."""
-        hyper = self.arrays.hyper.copy()
+        end = settings.class_weights(len(self.arrays.spec.sizes) - 1)
+        hyper = self.arrays.hyper[:end].copy()
         scheduled, momentum = self._scheduled(settings.SCHEDULE)
         hyper[codes.LR] *= scheduled * hyper[settings.of_layer(layer + 1, settings.LR_FACTOR)]
         if not math.isnan(momentum):  # an optimizer reads one of these

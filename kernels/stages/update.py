@@ -124,7 +124,8 @@ def _per_unit_coefficients(plan, layer, hyper, coef, lr_factor):
 
 @kernel
 def _with_bias_rates(plan, layer, hyper, coef):
-    return _per_unit_coefficients(plan, layer, hyper, coef, hyper[H.of_layer(layer, H.BIAS_LR_FACTOR)])
+    factor = hyper[H.of_layer(layer, H.BIAS_LR_FACTOR)]
+    return _per_unit_coefficients(plan, layer, hyper, coef, factor)
 
 
 @kernel

@@ -397,8 +397,8 @@ STAGES = (
     Break(
         "biases_have_the_rate_of_weights",
         "kernels/stages/update.py",
-        "hyper, coef, hyper[H.of_layer(layer, H.BIAS_LR_FACTOR)])",
-        "hyper, coef, 1.0)",
+        "factor = hyper[H.of_layer(layer, H.BIAS_LR_FACTOR)]",
+        "factor = 1.0",
         RATES + "test_each_parameter_has_the_rates_of_its_part_layer_and_update[AdamW-numba]",
     ),
     Break(
