@@ -1,6 +1,7 @@
-"""Schedules by updates, of the learning rate and others: ``fastbp.schedules.OneCycle`` and more.
+"""Schedules by updates, of the learning rate and others: ``fastbp.schedules.OneCycle``, say.
 
-The classes live in fastbp/components/schedules.py and annealing.py; this import path is part of the API.
+The classes live in fastbp/components, in schedules.py and annealing.py; this import path is part of
+the API.
 
 The factors of a schedule are the ``scheduled_lr`` of a trainer whose lr is 1. The examples of the
 classes print them with this function:

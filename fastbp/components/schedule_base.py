@@ -35,7 +35,7 @@ class Schedule(CallRepr, ABC):
 
 
 def encode(code: int, **parameters: float) -> Floats:
-    """N_SCHEDULE float64 of a code and parameters, by their names in kernels/tables/schedules.py."""
+    """N_SCHEDULE float64: a code, and parameters by their names in kernels/tables/schedules.py."""
     encoded = np.zeros(codes.N_SCHEDULE)
     encoded[codes.CODE] = code
     for name, value in parameters.items():

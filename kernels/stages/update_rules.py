@@ -28,8 +28,8 @@ plain gradient."""
 def coefficients(optimizer, hyper, lr, momentum, decay):
     """The scalars of one update, computed once in float64.
 
-    hyper: settings.py. lr, momentum, decay: of this update; momentum stands for beta1 where there is
-    one. decay: of weights.
+    hyper: settings.py. lr, momentum, decay: of this update. momentum stands for beta1 where there
+    is one; decay is that of weights.
     """
     shrink, unbias, step = 1.0, 1.0, lr
     if optimizer == ADAM or optimizer == ADAMW:

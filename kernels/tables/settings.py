@@ -2,8 +2,8 @@
 
 First the columns of codes.py and UPDATES, which plain kernels read. Then, for extended kernels: the
 settings of the extended features (0, and factors 1, where a feature is off), the scalars of the
-current batch, three elements for each layer, one element for each class; for bce two for each output,
-of y = 0 and 1.
+current batch, three elements for each layer, one element for each class; for bce two for each
+output, of y = 0 and 1.
 """
 
 from numba.extending import register_jitable

@@ -319,6 +319,9 @@ def test_options_of_rates_leave_plain_kernels_where_they_change_nothing(engine):
 # What is refused
 
 
+HIGH = OneCycle(9, div_factor=0.5, cycle_momentum=False)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -329,17 +332,14 @@ def test_options_of_rates_leave_plain_kernels_where_they_change_nothing(engine):
         ({"weight_decay_factors": [1, 2]}, "weight_decay_factors has 2 numbers, expected 3"),
         ({"weight_decay_factors": [1, 2, -1]}, r"weight_decay_factors\[2\] is -1.0"),
         ({"weight_decay_schedule": OneCycle(9)}, "weight_decay_schedule is .*cycle_momentum=False"),
-        ({"dropout_schedule": Warmup(3, OneCycle(9))}, "dropout_schedule is .*cycle_momentum=False"),
+        ({"dropout_schedule": Warmup(3, OneCycle(9))}, "dropout_schedule is .*cycle_momentum=F"),
         (
             {"dropout": 0.5, "dropout_schedule": Table([1.0, 2.0])},
             r"dropout_schedule is .*factors up to 2, and dropout is 0.5: their product",
         ),
-        (
-            {"dropout": [0.1, 0.6], "dropout_schedule": OneCycle(9, div_factor=0.5, cycle_momentum=False)},
-            "factors up to 2, and dropout is 0.6",
-        ),
+        ({"dropout": [0.1, 0.6], "dropout_schedule": HIGH}, "factors up to 2, and dropout is 0.6"),
     ],
-)  # fmt: skip
+)
 def test_numbers_and_names_out_of_range(options, message):
     with pytest.raises(ValueError, match=message):
         MANY.trainer(**options)
