@@ -568,8 +568,7 @@ LIBRARY = (
         "fastbp/components/options.py",
         "encoded[PLACE] = len(hyper) - start",
         "encoded[PLACE] = len(hyper) - start - 1",
-        "tests/laws/test_rates.py"
-        "::test_scheduled_dropout_is_the_dropout_of_the_moment[many-numpy]",
+        "tests/laws/test_rates.py::test_scheduled_dropout_is_the_dropout_of_the_moment[many-numpy]",
     ),
     Break(
         "a_schedule_may_drop_every_unit",

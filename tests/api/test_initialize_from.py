@@ -156,7 +156,7 @@ def test_trainers_go_on_with_their_moments():
     [
         ((ROWS[:1],), ValueError, "X has 1 row, which has no variance"),
         ((ROWS[:, :3],), ValueError, r"X has shape \(200, 3\)"),
-        ((np.where(ROWS == ROWS[3, 2], np.nan, ROWS),), ValueError, "X .*nan.* row 3, column 2"),
+        ((np.where(ROWS[3, 2] == ROWS, np.nan, ROWS),), ValueError, "X .*nan.* row 3, column 2"),
         ((ROWS.astype(complex),), TypeError, "complex"),
         ((ROWS, -1), ValueError, "seed is -1"),
         ((ROWS, 1.5), TypeError, "seed is 1.5"),

@@ -155,7 +155,9 @@ RUNS = {
     "long sums, batch 37, extended": long_sums(37, {"layer_norm": True}, LONG_OPTIONS),
     "long sums, batch 300, extended": long_sums(300, {"layer_norm": True}, LONG_OPTIONS),
     "many rows": many_rows(),
-    "rates": Run(("silu", "relu"), "mse", "identity", fastbp.AdamW(0.01), EVERY_KIND, RATES),
+    "rates of parts": Run(
+        ("silu", "relu"), "mse", "identity", fastbp.AdamW(0.01), EVERY_KIND, RATES
+    ),
     "many rows, extended": many_rows({"layer_norm": True}, {"dropout": 0.25}),
 }
 """Every activation, loss and optimizer, every option, and long sums."""
