@@ -30,6 +30,8 @@ SPECS = {
     "fastbp.schedules.ExponentialDecay(gamma=0.5)": schedules.ExponentialDecay(0.5),
     "fastbp.schedules.InverseScaling(power=2.0)": schedules.InverseScaling(2),
     "fastbp.schedules.Cosine(updates=9)": schedules.Cosine(9),
+    "fastbp.schedules.FlatCosine(updates=9, flat=0.25)": schedules.FlatCosine(9, 0.25),
+    "fastbp.schedules.LogCosine(updates=9)": schedules.LogCosine(9),
     "fastbp.schedules.Table(factors=(1.0, 0.5))": schedules.Table([1, 0.5]),
     "fastbp.schedules.OneCycle(updates=9, anneal_strategy='linear')": schedules.OneCycle(
         9, anneal_strategy="linear"
