@@ -1,6 +1,7 @@
-"""Schedules of the learning rate and momentum by updates: ``fastbp.schedules.OneCycle`` and others.
+"""Schedules by updates, of the learning rate and others: ``fastbp.schedules.OneCycle``, say.
 
-The classes live in fastbp/components/schedules.py; this import path is part of the API.
+The classes live in fastbp/components, in schedules.py and annealing.py; this import path is part of
+the API.
 
 The factors of a schedule are the ``scheduled_lr`` of a trainer whose lr is 1. The examples of the
 classes print them with this function:
@@ -18,14 +19,13 @@ classes print them with this function:
 [1.0, 0.854, 0.5, 0.146]
 """
 
+from .components.annealing import Cosine, FlatCosine, LogCosine, OneCycle
+from .components.schedule_base import Schedule
 from .components.schedules import (
     SCHEDULES,
     Constant,
-    Cosine,
     ExponentialDecay,
     InverseScaling,
-    OneCycle,
-    Schedule,
     StepDecay,
     Table,
     Warmup,
@@ -36,7 +36,9 @@ __all__ = [
     "Constant",
     "Cosine",
     "ExponentialDecay",
+    "FlatCosine",
     "InverseScaling",
+    "LogCosine",
     "OneCycle",
     "Schedule",
     "StepDecay",

@@ -13,7 +13,7 @@ Needs torch. Names in the archive (tests/support/torch_record.py reads them):
 - {case}/{dtype}/loss (steps,): the loss before each update, and
   {case}/{dtype}/{step}/W0, ...: the parameters after 1, 5 and 20 updates
 - activations/z, and activations/{name} and activations/{name}/slope at z; softmax/z, softmax/a
-- options: JSON, {case: the options of its trainer}; its optimizer is that of sgd_momentum
+- options: JSON, {case: the options of its trainer}; bases: JSON, {case: that of its optimizer}
 - losses/z, losses/y, losses/labels, losses/rows, losses/probabilities, losses/counts and losses/two
   (of half the outputs): the last layer before its activation and the targets of the losses;
   losses/small: z for those that take its exponential. losses/{loss}/{output} (value) and
@@ -83,8 +83,17 @@ OPTIONS = {
     "label_smoothing": {"label_smoothing": 0.2},
     "class_weight": {"class_weight": {"0": 0.5, "2": 3.0}},
     "lr_factors": {"lr_factors": [0.5, 0.0, 2.0]},
+    "rates": {
+        "lr_factors": [0.5, 1.0, 2.0],
+        "bias_lr_factor": [0.25, 1.0, 4.0],
+        "weight_decay_on": "weights",
+        "weight_decay_factors": [2.0, 0.0, 0.5],
+    },
 }
-"""Of the trainer, each with SGD and momentum."""
+"""Of the trainer."""
+
+BASES = dict.fromkeys(OPTIONS, "sgd_momentum") | {"rates": "adamw_weight_decay"}
+"""The case of the optimizer of each."""
 
 ACTIVATIONS = {name: getattr(F, name, None) or (lambda z: z) for name in codes.HIDDEN_ACTIVATIONS}
 """Functions of torch.nn.functional have fastbp's names; identity is none of them."""
@@ -116,12 +125,22 @@ def parameters(model):
         yield f"b{layer}", linear.bias.detach().numpy().copy()
 
 
-def groups(model, factors, lr):
-    """The parameters of each layer, with its learning rate; none of a layer that is frozen."""
+def rates(arguments, lr_factor, decay_factor):
+    """Of a parameter group; arguments of the optimizer that are not given stay torch's."""
+    factors = {"lr": lr_factor, "weight_decay": decay_factor}
+    return {name: arguments[name] * factors[name] for name in factors if name in arguments}
+
+
+def groups(model, options, arguments):
+    """Weights and biases of each layer, with their rates; none of a layer that is frozen."""
     linears = [module for module in model if isinstance(module, nn.Linear)]
-    for linear, factor in zip(linears, factors, strict=True):
+    ones, shared = [1.0] * len(linears), options.get("weight_decay_on", "all") == "all"
+    names = ("lr_factors", "bias_lr_factor", "weight_decay_factors")
+    each = (options.get(name, ones) for name in names)
+    for linear, factor, of_bias, decay in zip(linears, *each, strict=True):
         if factor:
-            yield {"params": list(linear.parameters()), "lr": lr * factor}
+            yield {"params": [linear.weight]} | rates(arguments, factor, decay)
+            yield {"params": [linear.bias]} | rates(arguments, factor * of_bias, decay * shared)
         else:
             linear.requires_grad_(False)
 
@@ -137,8 +156,7 @@ def mean_loss(options, dtype):
 def trajectory(start, optimizer, arguments, dtype, options):
     """What one case records, with names below {case}/{dtype}/."""
     model = build(start, dtype)
-    factors = options.get("lr_factors", [1.0] * (len(SIZES) - 1))
-    parts = groups(model, factors, arguments["lr"])
+    parts = groups(model, options, arguments)
     update = getattr(torch.optim, optimizer)(parts, foreach=False, **arguments)
     losses, record, mean = [], {}, mean_loss(options, dtype)
     for step in range(STEPS):
@@ -160,7 +178,7 @@ def trajectory(start, optimizer, arguments, dtype, options):
 def trajectories(rng):
     start = initial(rng)
     record = dict(start)
-    with_options = {case: [*CASES["sgd_momentum"], asked] for case, asked in OPTIONS.items()}
+    with_options = {case: [*CASES[BASES[case]], asked] for case, asked in OPTIONS.items()}
     for case, (optimizer, arguments, *options) in (CASES | with_options).items():
         for dtype in (torch.float32, torch.float64):
             values = trajectory(start, optimizer, arguments, dtype, *(options or [{}]))
@@ -259,6 +277,7 @@ def main():
     record["torch_version"] = np.array(str(torch.__version__))
     record["cases"] = np.array(json.dumps(CASES))
     record["options"] = np.array(json.dumps(OPTIONS))
+    record["bases"] = np.array(json.dumps(BASES))
     record["network"] = np.array(json.dumps(network))
     RECORD.parent.mkdir(exist_ok=True)
     np.savez_compressed(RECORD, **record)

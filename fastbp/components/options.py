@@ -1,4 +1,4 @@
-"""The options of a Trainer: penalties, dropout, clipping, class weights, schedule, rates."""
+"""The options of a Trainer: penalties, dropout, clipping, class weights, schedules, rates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common import checks, specs
+from ..common import checks, registry, specs
 from ..common.types import Floats, Ints
 from ..kernels.base import codes
 from ..kernels.tables import settings
@@ -14,6 +14,7 @@ from ..kernels.tables.schedules import CODE, N_SCHEDULE, PLACE, TABLE
 from . import schedules
 from .losses import Loss
 from .optimizers import Optimizer
+from .schedule_base import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +29,17 @@ class Arguments:
     clip_norm: float | None
     ema_decay: float | None
     class_weight: str | Mapping[int, float] | Sequence[Mapping[int, float]] | None
-    schedule: schedules.Schedule | None
+    schedule: Schedule | None
     lr_factors: float | Sequence[float]
+    bias_lr_factor: float | Sequence[float]
+    weight_decay_on: str
+    weight_decay_factors: float | Sequence[float]
+    weight_decay_schedule: Schedule | None
+    dropout_schedule: Schedule | None
+
+
+WEIGHT_DECAY_ON = {"all": 1.0, "weights": 0.0}
+"""What weight decay is of, and its factor for biases, gains and shifts."""
 
 
 @dataclass(frozen=True)
@@ -47,24 +57,42 @@ class Options:
     """Decay of the moving average; 0 for none."""
     class_weight: str | tuple[float, ...] | tuple[tuple[float, ...], ...] | None
     """"balanced", or one weight for each class; for bce with several outputs for each output."""
-    schedule: schedules.Schedule | None
+    schedule: Schedule | None
     lr_factors: tuple[float, ...]
+    # Pickles of 0.1.0 have none of these.
+    bias_lr_factor: tuple[float, ...] = ()
+    """One for each layer; () for 1 in every layer."""
+    weight_decay_on: str = "all"
+    weight_decay_factors: tuple[float, ...] = ()
+    """Likewise."""
+    weight_decay_schedule: Schedule | None = None
+    dropout_schedule: Schedule | None = None
 
     @property
     def any(self) -> bool:
         """Whether one of these options needs the extended kernels."""
         numbers = (self.l1, self.l2, *self.dropout, self.label_smoothing)
         numbers += (self.clip_value, self.clip_norm, self.averaging)
-        chosen = self.class_weight is not None or self.schedule is not None
-        return any(numbers) or chosen or any(factor != 1 for factor in self.lr_factors)
+        chosen = self.class_weight is not None or bool(self.given_schedules)
+        return any(numbers) or chosen or bool(_rates(self))
+
+    @property
+    def given_schedules(self) -> dict[str, Schedule]:
+        """The schedules that are given, by their arguments."""
+        each = {name: getattr(self, name) for name in SCHEDULED}
+        return {name: schedule for name, schedule in each.items() if schedule is not None}
+
+    @property
+    def total_updates(self) -> int | None:
+        """The updates until the first of the schedules ends; None where none does."""
+        totals = (schedule.total_updates for schedule in self.given_schedules.values())
+        return min((total for total in totals if total is not None), default=None)
 
     def hyper(self, optimizer: Optimizer, loss: Loss, n_out: int) -> Floats:
         """The hyperparameter vector (kernels/tables/settings.py) before the first update."""
         layers = len(self.lr_factors)
         count = loss.n_weights(n_out, self.class_weight is not None)
-        length = settings.length(layers, count)
-        encoded = np.zeros(N_SCHEDULE) if self.schedule is None else self.schedule.encoded()
-        hyper = np.zeros(length + len(encoded) - N_SCHEDULE)
+        hyper = np.zeros(settings.length(layers, count))
         hyper[: codes.N_HYPER] = optimizer.hyper()
         values = {
             settings.L1: self.l1,
@@ -74,22 +102,50 @@ class Options:
             settings.CLIP_NORM: self.clip_norm,
             settings.AVERAGING: self.averaging,
             settings.LOSS_PARAMETER: loss.parameter,
+            settings.PER_UNIT_DECAY: WEIGHT_DECAY_ON[self.weight_decay_on],
             settings.PENALTY_SCALE: 1.0,
             settings.CLIP_SCALE: 1.0,
             settings.OPTIMIZER_STATE: 1.0,
         }
         hyper[list(values)] = list(values.values())
-        hyper[settings.SCHEDULE : settings.STEP_LR] = encoded[:N_SCHEDULE]
-        if encoded[CODE] == TABLE:
-            hyper[settings.SCHEDULE + PLACE] = length - settings.SCHEDULE
-            hyper[length:] = encoded[N_SCHEDULE:]
-        for layer, factor in enumerate(self.lr_factors, 1):
-            hyper[settings.of_layer(layer, settings.LR_FACTOR)] = factor
-        weights = hyper[settings.class_weights(layers) : length]
+        of_layers = hyper[settings.FIRST_LAYER : settings.class_weights(layers)]
+        of_layers[settings.LR_FACTOR :: settings.PER_LAYER] = self.lr_factors
+        of_layers[settings.BIAS_LR_FACTOR :: settings.PER_LAYER] = self.bias_lr_factor or 1.0
+        of_layers[settings.DECAY_FACTOR :: settings.PER_LAYER] = self.weight_decay_factors or 1.0
+        weights = hyper[settings.class_weights(layers) :]
         weights.fill(1.0)
         if isinstance(self.class_weight, tuple):
             weights[:] = np.ravel(self.class_weight)
+        for name, schedule in self.given_schedules.items():
+            hyper = _with_schedule(hyper, SCHEDULED[name], schedule.encoded())
         return hyper
+
+
+SCHEDULED = {
+    "schedule": settings.SCHEDULE,
+    "weight_decay_schedule": settings.DECAY_SCHEDULE,
+    "dropout_schedule": settings.DROPOUT_SCHEDULE,
+}
+"""The options that are schedules, and their places in the hyperparameter vector."""
+
+
+def _with_schedule(hyper: Floats, start: int, encoded: Floats) -> Floats:
+    """The vector with an encoded schedule from ``start`` on, the factors of a table at its end."""
+    if encoded[CODE] == TABLE:
+        encoded[PLACE] = len(hyper) - start
+    hyper[start : start + N_SCHEDULE] = encoded[:N_SCHEDULE]
+    return np.concatenate([hyper, encoded[N_SCHEDULE:]])
+
+
+def _rates(options: Options) -> dict[str, Any]:
+    """The options of learning rates and weight decay that are not their defaults."""
+    given = {
+        "lr_factors": any(factor != 1 for factor in options.lr_factors),
+        "bias_lr_factor": bool(options.bias_lr_factor),
+        "weight_decay_on": options.weight_decay_on != "all",
+        "weight_decay_factors": bool(options.weight_decay_factors),
+    }
+    return {name: is_given for name, is_given in given.items() if is_given}
 
 
 def check(n_layers: int, n_out: int, loss: Loss, given: Arguments) -> Options:
@@ -100,7 +156,7 @@ def check(n_layers: int, n_out: int, loss: Loss, given: Arguments) -> Options:
             f"label_smoothing is {smoothing}, but loss {loss.name!r} has no labels: use it with "
             "'cross_entropy' or 'bce'"
         )
-    return Options(
+    checked = Options(
         l1=checks.not_negative(given.l1, "l1"),
         l2=checks.not_negative(given.l2, "l2"),
         dropout=(
@@ -120,7 +176,24 @@ def check(n_layers: int, n_out: int, loss: Loss, given: Arguments) -> Options:
         lr_factors=_per_layer(
             given.lr_factors, n_layers, "lr_factors", "layer", checks.not_negative
         ),
+        bias_lr_factor=_unless_1(
+            _per_layer(given.bias_lr_factor, n_layers, "bias_lr_factor", "layer", checks.positive)
+        ),
+        weight_decay_on=_weight_decay_on(given.weight_decay_on),
+        weight_decay_factors=_unless_1(
+            _per_layer(
+                given.weight_decay_factors,
+                n_layers,
+                "weight_decay_factors",
+                "layer",
+                checks.not_negative,
+            )
+        ),
+        weight_decay_schedule=_factors(given.weight_decay_schedule, "weight_decay_schedule"),
+        dropout_schedule=_factors(given.dropout_schedule, "dropout_schedule"),
     )
+    _check_dropout(checked)
+    return checked
 
 
 def to_dict(options: Options) -> dict[str, Any]:
@@ -137,17 +210,25 @@ def to_dict(options: Options) -> dict[str, Any]:
         "class_weight": np.array(weights).tolist() if isinstance(weights, tuple) else weights,
         "schedule": specs.to_dict(options.schedule),
         "lr_factors": list(options.lr_factors),
-    }
+    } | _added(options)
+
+
+def _added(options: Options) -> dict[str, Any]:
+    """The options that 0.1.0 did not have, where they are given: other files are as they were."""
+    names = {*_rates(options), *options.given_schedules} - {"lr_factors", "schedule"}
+    return {name: specs.to_dict(getattr(options, name)) for name in sorted(names)}
 
 
 def from_dict(described: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a Trainer from the result of ``to_dict``; ``check`` checks them."""
-    weights, schedule = described.get("class_weight"), described.get("schedule")
+    weights = described.get("class_weight")
     if isinstance(weights, list):
         weights = as_given(weights)
-    if schedule is not None:
-        schedule = specs.from_dict(schedule, schedules.SCHEDULES, "schedule")
-    return {"class_weight": weights, "schedule": schedule}
+    found = {name: described.get(name) for name in SCHEDULED}
+    return {"class_weight": weights} | {
+        name: None if one is None else specs.from_dict(one, schedules.SCHEDULES, name)
+        for name, one in found.items()
+    }
 
 
 def as_given(weights: Sequence[Any]) -> Any:
@@ -164,8 +245,8 @@ def check_full_batch(options: Options) -> None:
         "clip_value": options.clip_value > 0,
         "clip_norm": options.clip_norm > 0,
         "ema_decay": options.averaging > 0,
-        "schedule": options.schedule is not None,
-        "lr_factors": any(factor != 1 for factor in options.lr_factors),
+        **dict.fromkeys(options.given_schedules, True),
+        **_rates(options),
     }
     refused = [name for name, is_given in given.items() if is_given]
     if refused:
@@ -192,6 +273,33 @@ def _per_layer(value: Any, count: int, name: str, layer: str, check_one: Any) ->
     if len(value) != count:
         raise ValueError(f"{name} has {len(value)} numbers, expected {count}, one per {layer}")
     return tuple(check_one(number, f"{name}[{i}]") for i, number in enumerate(value))
+
+
+def _weight_decay_on(value: Any) -> str:
+    registry.lookup(WEIGHT_DECAY_ON, value, "weight_decay_on")
+    return str(value)
+
+
+def _unless_1(factors: tuple[float, ...]) -> tuple[float, ...]:
+    """() where all are 1."""
+    return () if set(factors) == {1.0} else factors
+
+
+def _factors(value: Any, argument: str) -> Schedule | None:
+    """A schedule of a rate, which has no momentum."""
+    if value is None:
+        return None
+    return schedules.check_no_momentum(schedules.check(value, argument), argument)
+
+
+def _check_dropout(options: Options) -> None:
+    """ValueError where a schedule raises a rate of dropout to 1 or more."""
+    schedule, rate = options.dropout_schedule, max(options.dropout)
+    if schedule is not None and rate * schedule.largest_factor >= 1:
+        raise ValueError(
+            f"dropout_schedule is {schedule!r}, with factors up to {schedule.largest_factor:g}, "
+            f"and dropout is {rate:g}: their product must stay below 1"
+        )
 
 
 def _decay(value: Any) -> float:

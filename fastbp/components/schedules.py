@@ -1,7 +1,8 @@
-"""Learning-rate schedules: frozen specifications, evaluated before every update.
+"""Schedules of rates: frozen specifications, evaluated before every update.
 
-A schedule gives a factor that multiplies the optimizer's lr; ``OneCycle`` gives a momentum as well.
-In the formulas t counts the updates made before, from 0.
+A schedule gives a factor that multiplies a rate: for the trainer's argument ``schedule`` it is the
+optimizer's lr, and ``OneCycle`` gives a momentum as well. In the formulas t counts the updates made
+before, from 0.
 
 Everything is counted in updates, not in epochs: an epoch of n rows has ceil(n / batch_size)
 updates. Ten epochs of 60,000 rows in batches of 256 are 10 * 235 updates::
@@ -13,47 +14,25 @@ once an update. The constructor checks every number: it raises TypeError for wha
 ValueError for a number out of range.
 """
 
-import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 
-from ..common import checks, registry
-from ..common.call_repr import CallRepr
+from ..common import checks
 from ..common.signatures import explain_constructors
 from ..common.specs import check_fields
 from ..common.types import Floats
 from ..kernels.tables import schedules as codes
+from .annealing import Cosine, FlatCosine, LogCosine, OneCycle
 from .optimizers import Optimizer
+from .schedule_base import Schedule, encode
 
 EXAMPLE = "such as fastbp.schedules.Table.of(lambda t: 0.99**t, updates=1000)"
 
 SHOWN = 8
 """The most factors of a table that its repr shows."""
-
-ANNEALING = {"cos": codes.COSINE, "linear": codes.LINEAR}
-
-
-class Schedule(CallRepr, ABC):
-    """The base class of all schedules, which is not derived from: see ``Table`` for your own.
-
-    >>> isinstance(fastbp.schedules.Cosine(updates=10), fastbp.schedules.Schedule)
-    True
-    """
-
-    public_path: ClassVar[str] = "fastbp.schedules"
-
-    @property
-    def total_updates(self) -> int | None:
-        """Number of updates of the whole schedule, warm-up included; None where it never ends."""
-        return None
-
-    @abstractmethod
-    def encoded(self) -> Floats:
-        """The schedule as the kernels read it: N_SCHEDULE float64, and after them a table."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -66,7 +45,7 @@ class Constant(Schedule):
 
     def encoded(self) -> Floats:
         """See ``Schedule``."""
-        return _encode(codes.CONSTANT)
+        return encode(codes.CONSTANT)
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,7 +64,7 @@ class StepDecay(Schedule):
 
     def encoded(self) -> Floats:
         """See ``Schedule``."""
-        return _encode(codes.STEPS, GAMMA=self.gamma, EVERY=self.every)
+        return encode(codes.STEPS, GAMMA=self.gamma, EVERY=self.every)
 
 
 @dataclass(frozen=True, repr=False)
@@ -105,7 +84,7 @@ class ExponentialDecay(Schedule):
 
     def encoded(self) -> Floats:
         """See ``Schedule``."""
-        return _encode(codes.STEPS, GAMMA=self.gamma, EVERY=1)
+        return encode(codes.STEPS, GAMMA=self.gamma, EVERY=1)
 
 
 @dataclass(frozen=True, repr=False)
@@ -123,104 +102,7 @@ class InverseScaling(Schedule):
 
     def encoded(self) -> Floats:
         """See ``Schedule``."""
-        return _encode(codes.INVERSE, POWER=self.power)
-
-
-@dataclass(frozen=True, repr=False)
-class Cosine(Schedule):
-    """Half a cosine from 1 down to end_factor (Loshchilov and Hutter, 2017).
-
-    end_factor + (1 - end_factor) (1 + cos(pi t / updates)) / 2, as torch's CosineAnnealingLR with
-    T_max = updates and eta_min = end_factor lr. end_factor lies in [0, 1).
-
-    >>> factors(fastbp.schedules.Cosine(updates=4), 4)
-    [1.0, 0.854, 0.5, 0.146]
-    """
-
-    updates: int
-    end_factor: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_fields(self, updates=checks.count, end_factor=checks.from_zero_below_one)
-
-    @property
-    def total_updates(self) -> int:
-        """``updates``."""
-        return self.updates
-
-    def encoded(self) -> Floats:
-        """See ``Schedule``."""
-        return _encode(
-            codes.COSINE,
-            END=self.end_factor,
-            LAST=self.updates,
-            MOMENTUM=math.nan,
-            PEAK_MOMENTUM=math.nan,
-        )
-
-
-@dataclass(frozen=True, repr=False)
-class OneCycle(Schedule):
-    """Up to the optimizer's lr, then far down, and momentum the other way (Smith, 2018).
-
-    torch's OneCycleLR with max_lr = lr, total_steps = updates and two phases. The factor rises from
-    1 / div_factor to 1 at t = pct_start updates - 1, and falls to 1 / (div_factor final_div_factor)
-    at t = updates - 1, by half a cosine each ("cos") or "linear". With cycle_momentum the momentum
-    of SGD and RMSprop, and betas[0] of Adam and AdamW, goes from max_momentum to base_momentum and
-    back, whatever the optimizer was given; the others, and SGD without momentum, refuse it.
-
-    >>> factors(fastbp.schedules.OneCycle(updates=6, pct_start=0.5), 6)
-    [0.04, 0.52, 1.0, 0.75, 0.25, 0.0]
-    """
-
-    updates: int
-    pct_start: float = 0.3
-    anneal_strategy: str = "cos"
-    cycle_momentum: bool = True
-    base_momentum: float = 0.85
-    max_momentum: float = 0.95
-    div_factor: float = 25.0
-    final_div_factor: float = 1e4
-
-    def __post_init__(self) -> None:
-        registry.lookup(ANNEALING, self.anneal_strategy, "OneCycle: anneal_strategy")
-        check_fields(
-            self,
-            updates=checks.count,
-            pct_start=checks.from_zero_below_one,
-            cycle_momentum=checks.flag,
-        )
-        check_fields(
-            self, base_momentum=checks.from_zero_below_one, max_momentum=checks.from_zero_below_one
-        )
-        check_fields(self, div_factor=checks.positive, final_div_factor=checks.positive)
-        if self._peak <= 0:
-            raise ValueError(
-                f"OneCycle: updates is {self.updates} and pct_start {self.pct_start}: the rise "
-                "takes pct_start * updates, which must be more than 1 update"
-            )
-
-    @property
-    def _peak(self) -> float:
-        return self.pct_start * self.updates - 1
-
-    @property
-    def total_updates(self) -> int:
-        """``updates``."""
-        return self.updates
-
-    def encoded(self) -> Floats:
-        """See ``Schedule``."""
-        cycled = self.cycle_momentum
-        return _encode(
-            ANNEALING[self.anneal_strategy],
-            FIRST=1 / self.div_factor,
-            PEAK=self._peak,
-            END=1 / self.div_factor / self.final_div_factor,
-            LAST=self.updates - 1,
-            MOMENTUM=self.max_momentum if cycled else math.nan,
-            PEAK_MOMENTUM=self.base_momentum if cycled else math.nan,
-        )
+        return encode(codes.INVERSE, POWER=self.power)
 
 
 @dataclass(frozen=True, repr=False)
@@ -268,10 +150,15 @@ class Table(Schedule):
         """The number of factors."""
         return len(self.factors)
 
+    @property
+    def largest_factor(self) -> float:
+        """The largest of the factors."""
+        return max(self.factors)
+
     def encoded(self) -> Floats:
         """See ``Schedule``."""
         count = len(self.factors)
-        encoded = _encode(codes.TABLE, COUNT=count, PLACE=codes.N_SCHEDULE)
+        encoded = encode(codes.TABLE, COUNT=count, PLACE=codes.N_SCHEDULE)
         return np.concatenate([encoded, self.factors])
 
 
@@ -306,6 +193,11 @@ class Warmup(Schedule):
         rest = self.then.total_updates
         return None if rest is None else self.updates + rest
 
+    @property
+    def largest_factor(self) -> float:
+        """That of ``then``."""
+        return self.then.largest_factor
+
     def encoded(self) -> Floats:
         """See ``Schedule``."""
         encoded = self.then.encoded()
@@ -321,6 +213,8 @@ SCHEDULES = {
         ExponentialDecay,
         InverseScaling,
         Cosine,
+        FlatCosine,
+        LogCosine,
         OneCycle,
         Table,
         Warmup,
@@ -344,7 +238,7 @@ def check(schedule: object, argument: str = "schedule") -> Schedule:
     if callable(schedule) and not isinstance(schedule, type):
         raise TypeError(
             f"{argument} is the function {schedule!r}: say for how many updates it is, {EXAMPLE}. "
-            "It gets the number of updates made before, and returns a factor on lr"
+            "It gets the number of updates made before, and returns a factor on the rate"
         )
     raise TypeError(
         f"{argument} is {schedule!r}: it must be an instance of one of fastbp.schedules' {known}, "
@@ -354,10 +248,7 @@ def check(schedule: object, argument: str = "schedule") -> Schedule:
 
 def check_momentum(schedule: Schedule, optimizer: Optimizer) -> None:
     """ValueError where the schedule gives a momentum that the optimizer cannot take."""
-    inner = schedule.then if isinstance(schedule, Warmup) else schedule
-    if not isinstance(inner, OneCycle) or not inner.cycle_momentum:
-        return
-    if not optimizer.has_momentum:
+    if _cycles_momentum(schedule) and not optimizer.has_momentum:
         raise ValueError(
             f"OneCycle cycles the momentum, but {optimizer!r} has none that could: use SGD or "
             "RMSprop with a momentum above 0 (it is replaced), Adam or AdamW; or "
@@ -365,14 +256,29 @@ def check_momentum(schedule: Schedule, optimizer: Optimizer) -> None:
         )
 
 
-def check_length(schedule: Schedule, made: int, more: int) -> None:
+def check_no_momentum(schedule: Schedule, argument: str) -> Schedule:
+    """``schedule`` itself; ValueError where it gives a momentum, and not a factor alone."""
+    if _cycles_momentum(schedule):
+        raise ValueError(
+            f"{argument} is {schedule!r}, which cycles the momentum, too: that belongs to the "
+            "schedule of the learning rate. Use OneCycle(..., cycle_momentum=False)"
+        )
+    return schedule
+
+
+def _cycles_momentum(schedule: Schedule) -> bool:
+    inner = schedule.then if isinstance(schedule, Warmup) else schedule
+    return isinstance(inner, OneCycle) and inner.cycle_momentum
+
+
+def check_length(schedule: Schedule, made: int, more: int, argument: str = "schedule") -> None:
     """ValueError where ``made`` and ``more`` updates exceed its ``total_updates``."""
     total = schedule.total_updates
     if total is not None and made + more > total:
         raise ValueError(
             f"{schedule!r} is for {total} updates, but {made} have been made and {more} more are "
             "asked for: train less, or go on with a longer one, trainer = "
-            "trainer.replace(schedule=...). An epoch has ceil(rows / batch_size) updates"
+            f"trainer.replace({argument}=...). An epoch has ceil(rows / batch_size) updates"
         )
 
 
@@ -392,11 +298,3 @@ def _called(function: Callable[[int], float], t: int) -> float:
         error.add_note(f"while a schedule asked for its factor after {t} updates")
         raise
     return checks.not_negative(factor, f"the factor that the function returned for t = {t}")
-
-
-def _encode(code: int, **parameters: float) -> Floats:
-    encoded = np.zeros(codes.N_SCHEDULE)
-    encoded[codes.CODE] = code
-    for name, value in parameters.items():
-        encoded[getattr(codes, name)] = value
-    return encoded

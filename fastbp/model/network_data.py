@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..common import checks
 from ..common.signatures import explained
 from ..common.types import Array, Floats
 from ..data import moments, scaling
@@ -20,6 +21,7 @@ class NetworkData:
     arrays: NetworkArrays
     _sizes: tuple[int, ...]
     _dtype: np.dtype[Any]
+    _seed: int
     _fast_path: fast_path.Prediction | None
     _feature_names: Names = None
     _given: int | None = None
@@ -108,6 +110,39 @@ class NetworkData:
         estimate = self._estimate()
         moments.of_batches(batches, estimate)
         self._scale_by(estimate)
+
+    @explained("net.initialize_from")
+    def initialize_from(self, X: Any, seed: int | None = None) -> None:
+        """Draw all parameters anew, so that what enters each unit has variance 1 on rows of X.
+
+        Make it after ``standardize``, and before training. Weights are normal numbers, those of
+        each unit divided by the standard deviation of their products with its inputs over the rows;
+        a unit whose products do not vary keeps their size at 1. A bias is minus a convex
+        combination of these products in five rows, so that the unit bends amid the data. Gains
+        become 1 and shifts 0. (RealMLP's start: fastbp/model/data_init.py has the sources.) Moments
+        of trainers stay.
+
+        Args:
+            X: (n, n_in), n >= 2, as for ``predict``: a sample of the training data, of which some
+                thousand rows are enough. It is read at once, and all its activations are in memory.
+            seed: of the draws, an integer in [0, 2**63); None for that of the network.
+
+        Raises:
+            ValueError, TypeError: an argument is not as above, or X has NaN or Inf. Nothing has
+                changed.
+
+        >>> net = fastbp.Network([2, 1], output="identity", seed=0)
+        >>> X = np.array([[0.0, 5.0], [1.0, 7.0], [2.0, 3.0]])
+        >>> net.initialize_from(X)
+        >>> print(net.predict(X).std(axis=0).round(5))
+        [1.]
+
+        """
+        from . import data_init
+
+        seed = self._seed if seed is None else checks.seed(seed)
+        self.arrays.set_layers(data_init.layers_for(self.arrays, X, self._feature_names, seed))
+        self._given = None  # rows fitted it: standardize must keep what it computes
 
     def _estimate(self) -> moments.Estimate:
         output = self.arrays.spec.activations[-1]

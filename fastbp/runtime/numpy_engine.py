@@ -17,6 +17,9 @@ from .job import Job
 BLOCK = 1024
 """Rows of an inference at a time."""
 
+WEIGHTS, BIASES = 0, 1
+"""Parts of a layer, in its order; gains and shifts follow."""
+
 Layers = list[arenas.Layer]
 
 
@@ -212,12 +215,21 @@ class NumpyEngine:
     def _dropout(self, places: Ints, dtype: Any) -> list[Array | None]:
         spec, updates = self.arrays.spec, int(self.arrays.hyper[settings.UPDATES])
         rates = spec.dropout or (0.0,) * len(spec.activations)
+        factor, _ = self._scheduled(settings.DROPOUT_SCHEDULE)
         return [
-            reference.dropout_factors(spec.seed, updates, layer, places, units, rate).astype(dtype)
+            reference.dropout_factors(
+                spec.seed, updates, layer, places, units, rate, factor
+            ).astype(dtype)
             if rate
             else None
             for layer, (units, rate) in enumerate(zip(spec.sizes[1:], rates, strict=True), 1)
         ]
+
+    def _scheduled(self, schedule: int) -> tuple[float, float]:
+        """(factor, momentum) of the schedule at this place of ``hyper`` for the next update."""
+        hyper = self.arrays.hyper
+        found: tuple[float, float] = reference.scheduled(hyper[schedule:], hyper[settings.UPDATES])
+        return found
 
     def _penalty(self, layers: Layers) -> float:
         l1, l2 = self.arrays.hyper[[settings.L1, settings.L2]]
@@ -279,31 +291,37 @@ class NumpyEngine:
         t = int(hyper[settings.UPDATES]) + 1
         for layer, factor in enumerate(factors):
             if factor:
-                self._update_layer(layer, gradients[layer], self._now(factor), t, layers, moments)
+                self._update_layer(layer, gradients[layer], t, layers, moments)
         return True
 
-    def _now(self, factor: float) -> Floats:
-        """The hyperparameters of this update and a layer with this factor on its learning rate."""
-        hyper = self.arrays.hyper[: settings.FIRST_LAYER].copy()
-        encoded = self.arrays.hyper[settings.SCHEDULE :]
-        scheduled, momentum = reference.scheduled(encoded, hyper[settings.UPDATES])
-        hyper[codes.LR] *= scheduled * factor
+    def _now(self, layer: int, part: int) -> Floats:
+        """The hyperparameters of this update of a part of a layer: W, b, gains, shifts."""
+        end = settings.class_weights(len(self.arrays.spec.sizes) - 1)
+        hyper = self.arrays.hyper[:end].copy()
+        scheduled, momentum = self._scheduled(settings.SCHEDULE)
+        hyper[codes.LR] *= scheduled * hyper[settings.of_layer(layer + 1, settings.LR_FACTOR)]
         if not math.isnan(momentum):  # an optimizer reads one of these
             hyper[[codes.MOMENTUM, codes.BETA1]] = momentum
+        decay, _ = self._scheduled(settings.DECAY_SCHEDULE)
+        decay *= hyper[settings.of_layer(layer + 1, settings.DECAY_FACTOR)]
+        if part == BIASES:
+            hyper[codes.LR] *= hyper[settings.of_layer(layer + 1, settings.BIAS_LR_FACTOR)]
+        if part != WEIGHTS:
+            decay *= hyper[settings.PER_UNIT_DECAY]
+        hyper[codes.WEIGHT_DECAY] *= decay
         return hyper
 
     def _update_layer(
         self,
         layer: int,
         gradients: arenas.Layer,
-        hyper: Floats,
         t: int,
         layers: Layers,
         moments: list[Layers],
     ) -> None:
         spec = self.arrays.spec
         for part, gradient in enumerate(gradients):
-            w = layers[layer][part]
+            w, hyper = layers[layer][part], self._now(layer, part)
             kept = [moments[i][layer][part] for i in range(spec.moments)] or [w]
             reference.update(spec.optimizer, hyper, t, w, gradient, kept[0], kept[-1])
             if spec.averages:

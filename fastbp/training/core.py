@@ -29,7 +29,7 @@ from ..runtime.job import Job
 from ..runtime.locking import exclusive
 from ..runtime.numpy_engine import NumpyEngine
 from ..runtime.threads import maximum
-from . import learned_names, setup
+from . import learned_names, learned_state, setup
 from .row_order import RowOrder
 from .setup import Arguments
 
@@ -128,7 +128,7 @@ class TrainerCore:
             plan, arrays = self.net.arrays.plan, self.arrays
             state = {f"_{name}": getattr(self, name) for name in PICKLED}
             moments = [list(arenas.read_layers(plan, arena)) for arena in arrays.moments]
-            learned = {"moments": moments, "hyper": arrays.hyper.copy()}
+            learned = {"moments": moments, "hyper": learned_state.of(arrays)}
             return state | learned | {"_settled_lr": self.settled_lr}
 
     @classmethod
@@ -141,10 +141,10 @@ class TrainerCore:
         core.settled_lr = rest.pop("_settled_lr", core.lr)  # 0.1.0 kept none
         return core, rest
 
-    def restore_arrays(self, moments: list[list[arenas.Layer]], hyper: Floats) -> None:
+    def restore_arrays(self, moments: list[list[arenas.Layer]], hyper: learned_state.Kept) -> None:
         """Make new arrays that have these moments and hyperparameters."""
         self._make_arrays()
-        self.arrays.hyper[:] = hyper
+        learned_state.restore(self.arrays, hyper)
         for arena, layers in zip(self.arrays.moments, moments, strict=True):
             arenas.write_layers(self.net.arrays.plan, arena, layers)
 
@@ -407,7 +407,7 @@ class TrainerCore:
             return fast_path.NO_STEP
         with suppress(MemoryError):  # a model needs memory for batch_size rows, a step for its own
             path = fast_path.step(self.model())
-            total = self.options.schedule and self.options.schedule.total_updates
+            total = self.options.total_updates
             return fast_path.until(total, self.arrays.hyper, path) if total else path
         return fast_path.NO_STEP
 
@@ -432,9 +432,9 @@ class TrainerCore:
             )
 
     def check_schedule(self, made: int, more: int) -> None:
-        """ValueError if the schedule ends before ``made + more`` updates."""
-        if self.options.schedule is not None:
-            schedules.check_length(self.options.schedule, made, more)
+        """ValueError if a schedule ends before ``made + more`` updates."""
+        for name, schedule in self.options.given_schedules.items():
+            schedules.check_length(schedule, made, more, name)
 
     def check_updates(self, call: str) -> None:
         """ValueError where the optimizer makes no updates by batches."""

@@ -50,6 +50,11 @@ def _options(options: Options) -> dict[str, Any]:
         "class_weight": given,
         "schedule": options.schedule,
         "lr_factors": _shortest(options.lr_factors, 1.0),
+        "bias_lr_factor": _shortest(options.bias_lr_factor, 1.0),
+        "weight_decay_on": options.weight_decay_on,
+        "weight_decay_factors": _shortest(options.weight_decay_factors, 1.0),
+        "weight_decay_schedule": options.weight_decay_schedule,
+        "dropout_schedule": options.dropout_schedule,
     }
 
 

@@ -16,6 +16,7 @@ from ..common.optional import need
 from ..common.types import Floats
 from ..kernels.base import caution
 from ..kernels.tables import job_table, settings
+from ..kernels.tables.schedules import N_SCHEDULE
 from ..runtime.arrays import Dataset
 from ..runtime.job import Job
 from . import row_weights
@@ -110,7 +111,7 @@ def sweep(core: TrainerCore, data: Dataset, lrs: Floats) -> LRCurve:
     core, order = core.copied(), RowOrder(data, shuffle=True)
     row_weights.weigh(core, order)
     # No schedule: each update has its own lr.
-    core.arrays.hyper[settings.SCHEDULE : settings.STEP_LR] = 0
+    core.arrays.hyper[settings.SCHEDULE : settings.SCHEDULE + N_SCHEDULE] = 0
     losses: list[float] = []
     smoothed: list[float] = []
     mean = 0.0

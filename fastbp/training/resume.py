@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..callbacks.base import Callback
 from ..callbacks.monitors import Monitoring
 from ..common import checks
+from ..components.options import SCHEDULED
 from ..data import names
 from ..data.tables import Table
 from ..model import model_io
@@ -136,8 +137,11 @@ def _warn_of_its_end(path: str | os.PathLike[str], fit: "Fit", made: int) -> Non
 
 
 REMEDIES = {
-    "schedule": "fastbp.Trainer.load(path).replace(schedule=...) keeps the moments: call its fit "
-    "without resume",
+    **{
+        name: f"fastbp.Trainer.load(path).replace({name}=...) keeps the moments: call its fit "
+        "without resume"
+        for name in SCHEDULED
+    },
     "optimizer": "for another learning rate pass fit(resume=path, lr=...); for another optimizer "
     "call fastbp.Trainer.load(path).replace(optimizer=...).fit(...), without resume",
     "callbacks": "pass callbacks of the classes that there were, in that order, as "

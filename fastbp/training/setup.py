@@ -1,6 +1,8 @@
 """The arguments of a trainer, their checks, and the arrays for them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 from ..common import checks, registry
 from ..common.types import Array
@@ -25,6 +27,11 @@ class Arguments(options.Arguments):
     seed: int | None
     engine: str
     ignore_nan: bool
+
+    @classmethod
+    def among(cls, names: Mapping[str, Any]) -> Self:
+        """Those among the local names of a function that takes them all."""
+        return cls(**{field.name: names[field.name] for field in fields(cls)})
 
 
 _REPLACE = "trainer = trainer.replace({}=...) goes on with another one, and keeps the moments"

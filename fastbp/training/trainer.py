@@ -11,9 +11,10 @@ from ..callbacks.progress import bar_for
 from ..common import checks
 from ..common.literals import EngineName
 from ..common.signatures import explained
-from ..components import losses, optimizers, schedules
+from ..components import losses, optimizers
 from ..components.lbfgs import LBFGS
 from ..components.metrics import Metric, as_metrics
+from ..components.schedule_base import Schedule
 from ..model.network import Network
 from ..runtime.arrays import Dataset
 from ..runtime.compiled_model import Model
@@ -69,6 +70,15 @@ class Trainer(TrainerState, TrainerSteps):
         schedule: of the learning rate and momentum by updates (fastbp.schedules), times ``lr``.
         lr_factors: factor on the learning rate of each layer: one number, or one per layer. A layer
             with 0 is frozen, and its gradient not computed.
+        bias_lr_factor: factor on the learning rate of biases, above 0, beside that of their layer:
+            one number, or one per layer. Gains and shifts keep the rate of their layer.
+        weight_decay_on: "all", as torch's weight_decay is where all parameters are one group; or
+            "weights": biases, gains and shifts do not decay.
+        weight_decay_factors: factor on the optimizer's weight_decay in each layer: one number, or
+            one per layer, 0 or more. AdamW decays by the learning rate times weight_decay, and
+            lr_factors are part of that rate: with 1 / lr_factors layers decay alike.
+        weight_decay_schedule: a schedule whose factor multiplies the optimizer's weight_decay.
+        dropout_schedule: a schedule whose factor multiplies the shares of dropout.
         ignore_nan: for bce: NaN in y is a target that is not known, an entry of weight 0.
             ``evaluate`` takes the mean over the others, and metrics see y as it is.
 
@@ -118,30 +128,16 @@ class Trainer(TrainerState, TrainerSteps):
         clip_norm: float | None = None,
         ema_decay: float | None = None,
         class_weight: str | Mapping[int, float] | Sequence[Mapping[int, float]] | None = None,
-        schedule: schedules.Schedule | None = None,
+        schedule: Schedule | None = None,
         lr_factors: float | Sequence[float] = 1.0,
+        bias_lr_factor: float | Sequence[float] = 1.0,
+        weight_decay_on: Literal["all", "weights"] = "all",
+        weight_decay_factors: float | Sequence[float] = 1.0,
+        weight_decay_schedule: Schedule | None = None,
+        dropout_schedule: Schedule | None = None,
         ignore_nan: bool = False,
     ) -> None:
-        given = Arguments(
-            loss=loss,
-            optimizer=optimizer,
-            batch_size=batch_size,
-            threads=threads,
-            seed=seed,
-            engine=engine,
-            l1=l1,
-            l2=l2,
-            dropout=dropout,
-            label_smoothing=label_smoothing,
-            clip_value=clip_value,
-            clip_norm=clip_norm,
-            ema_decay=ema_decay,
-            class_weight=class_weight,
-            schedule=schedule,
-            lr_factors=lr_factors,
-            ignore_nan=ignore_nan,
-        )
-        self._attach(TrainerCore(net, given))
+        self._attach(TrainerCore(net, Arguments.among(locals())))
 
     def __repr__(self) -> str:
         from . import description

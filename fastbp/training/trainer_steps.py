@@ -98,7 +98,7 @@ class TrainerSteps(TrainerQueries):
     def apply_gradients(self, gradients: Sequence[Sequence[Any]]) -> None:
         """Make one update by a gradient that was computed elsewhere.
 
-        The optimizer, clipping, schedule, lr_factors, average and counters are those of ``step``.
+        The optimizer, clipping, schedules, rates, average and counters are those of ``step``.
         ``loss_and_gradients`` of at most ``batch_size`` rows, followed by this, equals ``step`` to
         the bit, but for a batch whose rows all have weight 0: ``step`` makes no update then, and a
         gradient of zeros makes one. Other sources are the gradients of parts of a batch, in other

@@ -1,5 +1,7 @@
 """Forward and backward through all layers: dropout, layer norm, residual connections, units."""
 
+import math
+
 import numpy as np
 
 from ..base.sizes import SUM_ROWS
@@ -94,13 +96,14 @@ def _normalized(z, norm):
     return z if norm is None else layer_norm(z, *norm)
 
 
-def dropout_factors(seed, update, layer, rows, units, rate):
+def dropout_factors(seed, update, layer, rows, units, rate, scheduled=1.0):
     """The factors of dropout on a layer's activations, (B, O) float64: 0 or 1 / (1 - rate).
 
     rows: places in the batch, (B,). layer: from 1. A hash of 32 bits (dropout.py) that depends
-    on (seed, update, layer, row, unit) alone.
+    on (seed, update, layer, row, unit) alone. scheduled: the schedule's factor on the rate.
     """
-    threshold = min(round(rate * 2**32), 2**32 - 1)
+    most = 2**32 - 1
+    threshold = min(math.floor(min(round(rate * 2**32), most) * scheduled + 0.5), most)
     key = mix(mix((mix(seed ^ GOLDEN) + update) & MASK) + layer * GOLDEN & MASK)
     low, high = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)
     numbers = np.asarray(rows, np.int64)[:, None] * units + np.arange(units)

@@ -1,4 +1,4 @@
-"""The learning rate and the momentum that a schedule gives."""
+"""The factor and the momentum that a schedule gives."""
 
 import math
 
@@ -8,7 +8,7 @@ from ..tables import schedules
 
 
 def scheduled(values, t):
-    """(factor of the learning rate, momentum or NaN) after t updates; see tables/schedules.py.
+    """(factor on the rate, momentum or NaN) after t updates; see tables/schedules.py.
 
     ``values``: float64, a vector that begins with an encoded schedule.
     """
@@ -35,6 +35,12 @@ def _anneal(anneal):
     return annealed
 
 
+def _log_cosine(values, t):
+    ended = min(t, values[schedules.UPDATES])
+    cycles = math.log2(1 + ended / values[schedules.SCALE])
+    return (1 - math.cos(2 * math.pi * cycles)) / 2, math.nan
+
+
 _SCHEDULES = {
     schedules.CONSTANT: lambda _values, _t: (1.0, math.nan),
     schedules.STEPS: lambda values, t: (
@@ -46,4 +52,5 @@ _SCHEDULES = {
         lambda begin, end, fraction: end + (begin - end) / 2 * (math.cos(math.pi * fraction) + 1)
     ),
     schedules.LINEAR: _anneal(lambda begin, end, fraction: begin + (end - begin) * fraction),
+    schedules.LOG_COSINE: _log_cosine,
 }

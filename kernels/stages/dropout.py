@@ -6,6 +6,7 @@ is lowbias32 (C. Wellons, "Prospecting for hash functions"), 32 bits of the key 
 multiplication and 32 before its second.
 """
 
+import math
 from typing import Any
 
 from llvmlite import ir
@@ -26,6 +27,9 @@ from ..primitives.shuffle import GOLDEN, mix
 from ..tables import layout as P
 
 FIRST_MULTIPLIER, SECOND_MULTIPLIER = 0x7FEB352D, 0x846CA68B
+
+MOST = 2**32 - 1
+"""The largest threshold of 32 bits: one of 2**32 numbers is kept."""
 
 
 @intrinsic
@@ -70,6 +74,17 @@ def update_key(seed, update):
 
 
 @kernel
+def set_thresholds(plan, factor):
+    """The thresholds of the current batch, whose rates of dropout are ``factor`` times the layers'.
+
+    factor: float64, 0 for none dropped. Twin: ``dropout_factors``.
+    """
+    for layer in range(1, plan[0, P.LAST] + 1):
+        threshold = math.floor(plan[layer, P.DROPOUT] * factor + 0.5)
+        plan[layer, P.THRESHOLD] = min(int(threshold), MOST)
+
+
+@kernel
 def _layer_key(plan, layer):
     return types.int64(
         mix(types.uint64(plan[0, P.KEY]) + types.uint64(layer) * types.uint64(GOLDEN))
@@ -92,7 +107,7 @@ def drop(plan, layer, x, target, vectors, counters):
     """
     n_lanes, key = lanes(x), _layer_key(plan, layer)
     first, vector_step, lane_step = counters
-    threshold = plan[layer, P.DROPOUT] if plan[0, P.DROPPING] == 1 else 0
+    threshold = plan[layer, P.THRESHOLD]
     scale = splat(x, 4294967296.0 / (4294967296.0 - threshold))
     for i in range(vectors):
         kept = _kept(x, first + i * vector_step, lane_step, key, threshold)

@@ -13,7 +13,7 @@ from ..tables import job_table as J
 from ..tables import layout as P
 from ..tables import settings as H
 from ..tables.schedules import scheduled
-from .dropout import update_key
+from .dropout import set_thresholds, update_key
 from .regularization import clip_scale, finish_gradients, measure_gradient, measure_weights
 from .update import apply_part
 from .update_rules import momentum_of, next_state
@@ -24,9 +24,13 @@ def _prepare(plan, job):
     hyper = typed_pointer_at(job[J.HYPER], types.float64)
     updates = hyper[H.UPDATES]
     plan[0, P.FIRST_ROW] = job[J.START] if job[J.TASK] == J.GRADIENTS else 0
-    # A custom output gradient was computed from the outputs of predict, without dropout.
-    plan[0, P.DROPPING] = 1 if job[J.TASK] == J.TRAIN or job[J.TASK] == J.GRADIENTS else 0
     plan[0, P.KEY] = update_key(plan[0, P.SEED], int(updates))
+    rate, _ = scheduled(hyper, H.DROPOUT_SCHEDULE, updates)
+    # A custom output gradient was computed from the outputs of predict, without dropout.
+    drops = job[J.TASK] == J.TRAIN or job[J.TASK] == J.GRADIENTS
+    set_thresholds(plan, rate if drops else 0.0)
+    decay, _ = scheduled(hyper, H.DECAY_SCHEDULE, updates)
+    hyper[H.STEP_DECAY] = hyper[codes.WEIGHT_DECAY] * decay
     factor, momentum = scheduled(hyper, H.SCHEDULE, updates)
     hyper[H.STEP_LR] = hyper[codes.LR] * factor
     constant = momentum_of(hyper)

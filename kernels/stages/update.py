@@ -79,7 +79,8 @@ whether the elements are weights and not biases. Twin: ``update``.
 
 @kernel
 def _coefficients(plan, hyper):
-    return coefficients(plan[0, P.OPTIMIZER], hyper, hyper[codes.LR], momentum_of(hyper))
+    lr, decay = hyper[codes.LR], hyper[codes.WEIGHT_DECAY]
+    return coefficients(plan[0, P.OPTIMIZER], hyper, lr, momentum_of(hyper), decay)
 
 
 @kernel
@@ -97,19 +98,51 @@ def _same(plan, layer, hyper, common):
 
 
 @kernel
-def _with_layer_rate(plan, layer, hyper, common):
-    lr = hyper[H.STEP_LR] * hyper[H.of_layer(layer, H.LR_FACTOR)]
-    of_layer = extended_coefficients_of(plan[0, P.OPTIMIZER], hyper, lr, hyper[H.STEP_MOMENTUM])
-    return of_layer, common
+def _with_rates(plan, layer, hyper, lr_factor, decay_factor):
+    lr = hyper[H.STEP_LR] * hyper[H.of_layer(layer, H.LR_FACTOR)] * lr_factor
+    decay = hyper[H.STEP_DECAY] * hyper[H.of_layer(layer, H.DECAY_FACTOR)] * decay_factor
+    momentum = hyper[H.STEP_MOMENTUM]
+    return extended_coefficients_of(plan[0, P.OPTIMIZER], hyper, lr, momentum, decay)
 
 
-_layer_coefficients = by_plan(_same, _with_layer_rate)
-"""The scalars of a layer's update, from the common ones: (plan, layer, hyper, common)."""
+@kernel
+def _with_layer_rates(plan, layer, hyper, common):
+    return _with_rates(plan, layer, hyper, 1.0, 1.0), common
+
+
+_layer_coefficients = by_plan(_same, _with_layer_rates)
+"""The scalars of the update of a layer's W, from the common ones: (plan, layer, hyper, common)."""
+
+
+@kernel
+def _per_unit_coefficients(plan, layer, hyper, coef, lr_factor):
+    decay_factor = hyper[H.PER_UNIT_DECAY]
+    if lr_factor == 1.0 and decay_factor == 1.0:
+        return coef
+    return _with_rates(plan, layer, hyper, lr_factor, decay_factor), coef[1]
+
+
+@kernel
+def _with_bias_rates(plan, layer, hyper, coef):
+    factor = hyper[H.of_layer(layer, H.BIAS_LR_FACTOR)]
+    return _per_unit_coefficients(plan, layer, hyper, coef, factor)
+
+
+@kernel
+def _with_norm_rates(plan, layer, hyper, coef):
+    return _per_unit_coefficients(plan, layer, hyper, coef, 1.0)
+
+
+_bias_coefficients = by_plan(_same, _with_bias_rates)
+"""The scalars of the update of a layer's b, from those of its W: (plan, layer, hyper, coef)."""
+
+_norm_coefficients = by_plan(_same, _with_norm_rates)
+"""Likewise, of its gains and shifts."""
 
 
 @kernel
 def coefficients_of_layer(plan, layer, hyper):
-    """The scalars of a layer's update."""
+    """The scalars of the update of a layer's W."""
     return _layer_coefficients(plan, layer, hyper, _common_coefficients(plan, hyper))
 
 
@@ -268,10 +301,10 @@ def _biases_of_layer(plan, layer, arenas, scratch, coef, mode, span, rows):
 
 
 @kernel
-def _norms(plan, layer, arenas, scratch, coef, mode, span, vectors):
+def _norms(plan, layer, arenas, scratch, coef, mode, span, vectors, hyper):
     if plan[layer, P.PER_UNIT] == 1:
         return
-    n_lanes = lanes(scratch)
+    n_lanes, coef = lanes(scratch), _norm_coefficients(plan, layer, hyper, coef)
     for panel in range(span[0], span[1]):
         norm_gradients(plan, arenas[2], layer, panel, vectors, scratch)
         for kind in range(2):
@@ -283,7 +316,7 @@ def _norms(plan, layer, arenas, scratch, coef, mode, span, vectors):
 _norms_of_layer = by_plan(None, _norms)
 """The vectors span = (first, last) of gains and of shifts.
 
-(plan, layer, arenas, scratch, coef, mode, span, vectors)
+(plan, layer, arenas, scratch, coef, mode, span, vectors, hyper); coef: those of W.
 """
 
 
@@ -314,8 +347,9 @@ def update_part(plan, arenas, hyper, mode, worker, workers, rows, first_layer):
             _weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors)
         span = part(-(-plan[layer, P.OUTPUTS] // n_lanes), worker, workers)
         summed = rows if small else whole
-        _biases_of_layer(plan, layer, arenas, scratch, coef, mode, span, summed)
-        _norms_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors)
+        of_biases = _bias_coefficients(plan, layer, hyper, coef)
+        _biases_of_layer(plan, layer, arenas, scratch, of_biases, mode, span, summed)
+        _norms_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors, hyper)
 
 
 APPLIED_AT_A_TIME = 1024
@@ -334,6 +368,8 @@ def apply_part(plan, params, moments, gradient, hyper, worker, workers):
         if is_frozen(plan, layer, hyper):
             continue
         coef = _layer_coefficients(plan, layer, hyper, common)
+        of_biases = _bias_coefficients(plan, layer, hyper, coef)
+        of_norms = _norm_coefficients(plan, layer, hyper, coef)
         first, last = part(padded(plan[layer, P.OUTPUTS], n_lanes) // n_lanes, worker, workers)
         for panel in range(first, last):
             start = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE]
@@ -343,5 +379,5 @@ def apply_part(plan, params, moments, gradient, hyper, worker, workers):
                 update_tile(plan, coef, params, moments, at, offset(gradient, at), count, WEIGHT)
             for kind in range(plan[layer, P.PER_UNIT]):
                 at = plan[layer, P.BIAS] + kind * plan[layer, P.PER_UNIT_STRIDE] + panel * n_lanes
-                g = offset(gradient, at)
-                update_tile(plan, coef, params, moments, at, g, n_lanes, NO_WEIGHT)
+                g, of_kind = offset(gradient, at), of_biases if kind == 0 else of_norms
+                update_tile(plan, of_kind, params, moments, at, g, n_lanes, NO_WEIGHT)

@@ -25,12 +25,13 @@ plain gradient."""
 
 
 @kernel
-def coefficients(optimizer, hyper, lr, momentum):
+def coefficients(optimizer, hyper, lr, momentum, decay):
     """The scalars of one update, computed once in float64.
 
-    hyper: settings.py. lr, momentum: of this update; momentum stands for beta1 where there is one.
+    hyper: settings.py. lr, momentum, decay: of this update. momentum stands for beta1 where there
+    is one; decay is that of weights.
     """
-    decay, shrink, unbias, step = hyper[codes.WEIGHT_DECAY], 1.0, 1.0, lr
+    shrink, unbias, step = 1.0, 1.0, lr
     if optimizer == ADAM or optimizer == ADAMW:
         t = hyper[H.UPDATES] + 1.0
         step = lr / (1.0 - momentum**t)
@@ -51,10 +52,10 @@ def coefficients(optimizer, hyper, lr, momentum):
 
 
 @kernel
-def extended_coefficients_of(optimizer, hyper, lr, momentum):
+def extended_coefficients_of(optimizer, hyper, lr, momentum, decay):
     """``coefficients`` for the optimizers of extended plans, too, and GRADIENT_LR."""
     t, step, ahead = hyper[H.UPDATES] + 1.0, lr, 0.0
-    plain = coefficients(optimizer, hyper, lr, momentum)
+    plain = coefficients(optimizer, hyper, lr, momentum, decay)
     step, decay, shrink = plain[LR], plain[DECAY], plain[SHRINK]
     eps, unbias = plain[EPS], plain[UNBIAS]
     if optimizer == NADAM:

@@ -56,7 +56,6 @@ from ..base.sizes import COLUMNS, NONZERO_CHUNK, NONZERO_PANELS, ROWS, WIDEST
     GRADIENT,  # moment arena that stores the gradient where its norm is clipped, or -1
     SEED,  # of dropout
     KEY,  # of dropout, for the current batch
-    DROPPING,  # 1: the current batch drops units
     FIRST_ROW,  # number of its first row, for dropout's counter
     CUSTOM_LOSS,  # address of the custom loss
     CUSTOM_ROWS,  # in a block: one row of p, y and dLoss/dp for the custom loss
@@ -64,7 +63,7 @@ from ..base.sizes import COLUMNS, NONZERO_CHUNK, NONZERO_PANELS, ROWS, WIDEST
     SCALING,  # address of the scales of inputs, targets and outputs (scaling.py), or 0
     ROWS_ONLY,  # 1: every batch takes the stage BY_ROWS (batch.py)
     ERROR,  # in a block: error of the a of a residual layer (residual.py), (units, lanes)
-) = range(32)
+) = range(31)
 
 # Columns of a layer.
 (
@@ -90,7 +89,8 @@ from ..base.sizes import COLUMNS, NONZERO_CHUNK, NONZERO_PANELS, ROWS, WIDEST
     FUNCTION,  # address of the custom activation
     NEEDS_Z,  # 1: the derivative is computed from z; a custom one lies in the place of z
     TARGET_KIND,  # of the last layer, in plain plans too: UNIT_OR_NAN, or as codes.REAL, ...
-) = range(21)
+    THRESHOLD,  # DROPOUT of the current batch; 0: none is dropped
+) = range(22)
 
 UNIT_OR_NAN = 4
 """A kind of targets of extended plans, beside those of codes.py: in [0, 1], or NaN for a target

@@ -1,4 +1,4 @@
-"""Schedules: the factor on the learning rate, and the momentum, of each update.
+"""Schedules: the factor on a rate, and the momentum, of each update.
 
 An encoded schedule is N_SCHEDULE float64: a code, the warm-up before it, and parameters. All zeros
 encode a constant schedule. A table of factors stands anywhere after it in the same vector.
@@ -9,10 +9,11 @@ import math
 
 from ..base.jit import kernel
 
-CONSTANT, STEPS, INVERSE, COSINE, LINEAR, TABLE = range(6)
+CONSTANT, STEPS, INVERSE, COSINE, LINEAR, TABLE, LOG_COSINE = range(7)
 """STEPS: GAMMA to the power of t // EVERY. INVERSE: t + 1 to the power of -POWER. COSINE and
 LINEAR anneal from FIRST up to 1 at t = PEAK, and from there to END at t = LAST. TABLE: element t of
-the COUNT factors that begin PLACE elements after the schedule does."""
+the COUNT factors that begin PLACE elements after the schedule does. LOG_COSINE: whole cosines over
+the logarithm of 1 + t / SCALE to the base of 2; it ends at t = UPDATES."""
 
 CODE, WARMUP, START_FACTOR = range(3)
 """Elements of every schedule. WARMUP: updates of the warm-up, which begins with START_FACTOR."""
@@ -20,11 +21,14 @@ CODE, WARMUP, START_FACTOR = range(3)
 GAMMA, EVERY = 3, 4
 POWER = 3
 COUNT, PLACE = 3, 4
+SCALE, UPDATES = 3, 4
 FIRST, PEAK, END, LAST, MOMENTUM, PEAK_MOMENTUM = range(3, 9)
 """MOMENTUM: at t = 0 and t = LAST. PEAK_MOMENTUM: at t = PEAK. NaN: the schedule has no
 momentum."""
 
 N_SCHEDULE = 9
+
+LN2 = math.log(2.0)
 
 
 @kernel
@@ -46,7 +50,7 @@ def _annealed(encoded, start, t):
 
 @kernel
 def scheduled(encoded, start, t):
-    """(factor of the learning rate, momentum or NaN for unchanged) after t updates.
+    """(factor on the rate, momentum or NaN for unchanged) after t updates.
 
     encoded: float64, the schedule from ``start`` on. t: float64; after the end of a schedule its
     last value stays. Twin: same name.
@@ -61,6 +65,9 @@ def scheduled(encoded, start, t):
     elif code == TABLE:
         place = encoded[start + PLACE] + min(after, encoded[start + COUNT] - 1.0)
         factor = encoded[start + int(place)]
+    elif code == LOG_COSINE:
+        cycles = math.log1p(min(after, encoded[start + UPDATES]) / encoded[start + SCALE]) / LN2
+        factor = 0.5 - 0.5 * math.cos(2.0 * math.pi * cycles)
     elif code != CONSTANT:
         factor, momentum = _annealed(encoded, start, after)
     if t < warmup:

@@ -1,8 +1,9 @@
 """The hyperparameter vector, float64: the settings and the scalar state of an optimizer.
 
 First the columns of codes.py and UPDATES, which plain kernels read. Then, for extended kernels: the
-settings of the extended features (0 where a feature is off), the scalars of the current batch, two
-elements for each layer, one element for each class; for bce two for each output, of y = 0 and 1.
+settings of the extended features (0, and factors 1, where a feature is off), the scalars of the
+current batch, three elements for each layer, one element for each class; for bce two for each
+output, of y = 0 and 1.
 """
 
 from numba.extending import register_jitable
@@ -22,25 +23,31 @@ UPDATES = codes.N_HYPER
     CLIP_NORM,  # largest norm of the whole gradient; 0: any
     AVERAGING,  # decay of the moving average of the parameters
     LOSS_PARAMETER,  # huber's delta, the quantile
-) = range(UPDATES + 1, UPDATES + 8)
+    PER_UNIT_DECAY,  # factor on the weight decay of biases, gains and shifts: 1 or 0
+) = range(UPDATES + 1, UPDATES + 9)
 
-SCHEDULE = UPDATES + 8
-"""From here, the learning rate's schedule (schedules.py): N_SCHEDULE elements."""
+SCHEDULE, DROPOUT_SCHEDULE, DECAY_SCHEDULE = (UPDATES + 9 + i * N_SCHEDULE for i in range(3))
+"""From here, N_SCHEDULE elements each: schedules (schedules.py) of the learning rate, of the rates
+of dropout, and of weight decay."""
+
+_FIRST_SCALAR = DECAY_SCHEDULE + N_SCHEDULE
 
 # Scalars of the current batch.
 (
     STEP_LR,  # the learning rate that the schedule gives
     STEP_MOMENTUM,  # momentum, or beta1
+    STEP_DECAY,  # the weight decay that its schedule gives
     PENALTY_SCALE,  # factor on L1 and L2: 1, or 0 where the gradient is to have no penalty's
     CLIP_SCALE,  # factor that brings the gradient's norm within CLIP_NORM
     OPTIMIZER_STATE,  # a number that a rule keeps from update to update; 1 before the first
-) = range(SCHEDULE + N_SCHEDULE, SCHEDULE + N_SCHEDULE + 5)
+) = range(_FIRST_SCALAR, _FIRST_SCALAR + 6)
 
-FIRST_LAYER = SCHEDULE + N_SCHEDULE + 5
+FIRST_LAYER = _FIRST_SCALAR + 6
 """From here, PER_LAYER elements for each layer:"""
-LR_FACTOR, KEPT_SCALE = range(2)
-"""The factor on its learning rate, 0 where it is frozen; 1 / (1 - its rate of dropout)."""
-PER_LAYER = 2
+LR_FACTOR, BIAS_LR_FACTOR, DECAY_FACTOR = range(3)
+"""The factor on its learning rate, 0 where it is frozen; beside it, that of its biases; the factor
+on its weight decay."""
+PER_LAYER = 3
 
 
 def length(n_layers: int, n_classes: int) -> int:

@@ -9,6 +9,7 @@ ODD = ENGINES + "test_engines_agree_on_outputs_loss_and_gradients[odd-float32]"
 UPDATE = KERNELS + "test_update_equals_its_twin"
 LOSS = KERNELS + "test_loss_and_delta_equal_their_twins"
 FEATURE = "tests/laws/test_features.py::test_engines_agree"
+RATES = "tests/laws/test_rates.py::"
 LAYERS = "tests/laws/test_norm_and_residual.py::test_engines_agree"
 
 STAGES = (
@@ -392,5 +393,61 @@ STAGES = (
         "_select(x < 0.0, -far, far)",
         "far",
         "tests/unit/test_math.py::test_errors_are_within_their_bounds[tanh-float64]",
+    ),
+    Break(
+        "biases_have_the_rate_of_weights",
+        "kernels/stages/update.py",
+        "factor = hyper[H.of_layer(layer, H.BIAS_LR_FACTOR)]",
+        "factor = 1.0",
+        RATES + "test_each_parameter_has_the_rates_of_its_part_layer_and_update[AdamW-numba]",
+    ),
+    Break(
+        "biases_and_gains_always_decay",
+        "kernels/stages/update.py",
+        "hyper, lr_factor, decay_factor), coef[1]",
+        "hyper, lr_factor, 1.0), coef[1]",
+        RATES + "test_weights_alone_decay[numba]",
+    ),
+    Break(
+        "a_stored_gradient_moves_biases_as_gains",
+        "kernels/stages/update.py",
+        "of_biases if kind == 0 else of_norms",
+        "of_norms",
+        RATES + "test_each_route_has_these_rates[stored-many]",
+    ),
+    Break(
+        "layers_decay_alike",
+        "kernels/stages/update.py",
+        "hyper[H.STEP_DECAY] * hyper[H.of_layer(layer, H.DECAY_FACTOR)] * decay_factor",
+        "hyper[H.STEP_DECAY] * decay_factor",
+        RATES + "test_a_factor_of_0_lets_a_layer_be[numba]",
+    ),
+    Break(
+        "weight_decay_forgets_its_schedule",
+        "kernels/stages/extended_stages.py",
+        "hyper[codes.WEIGHT_DECAY] * decay",
+        "hyper[codes.WEIGHT_DECAY]",
+        RATES + "test_each_parameter_has_the_rates_of_its_part_layer_and_update[SGD-numba]",
+    ),
+    Break(
+        "dropout_forgets_its_schedule",
+        "kernels/stages/extended_stages.py",
+        "set_thresholds(plan, rate if drops else 0.0)",
+        "set_thresholds(plan, 1.0 if drops else 0.0)",
+        RATES + "test_scheduled_dropout_is_the_dropout_of_the_moment[many-numba]",
+    ),
+    Break(
+        "units_are_dropped_under_an_own_gradient",
+        "kernels/stages/extended_stages.py",
+        "set_thresholds(plan, rate if drops else 0.0)",
+        "set_thresholds(plan, rate)",
+        RATES + "test_own_gradients_know_no_dropout_whatever_its_schedule",
+    ),
+    Break(
+        "a_logarithm_to_the_wrong_base",
+        "kernels/tables/schedules.py",
+        "encoded[start + SCALE]) / LN2",
+        "encoded[start + SCALE])",
+        "tests/unit/test_schedules.py::test_kernel_equals_its_twin",
     ),
 )

@@ -351,7 +351,17 @@ def test_there_are_no_updates_by_batches(call):
 
 @pytest.mark.parametrize(
     "options",
-    [{"clip_norm": 1.0}, {"dropout": 0.5}, {"ema_decay": 0.9}, {"lr_factors": 0.5}],
+    [
+        {"clip_norm": 1.0},
+        {"dropout": 0.5},
+        {"ema_decay": 0.9},
+        {"lr_factors": 0.5},
+        {"bias_lr_factor": 0.5},
+        {"weight_decay_on": "weights"},
+        {"weight_decay_factors": [2, 1]},
+        {"weight_decay_schedule": fastbp.schedules.Cosine(9)},
+        {"dropout_schedule": fastbp.schedules.Cosine(9)},
+    ],
     ids=str,
 )
 def test_what_shapes_updates_is_refused(options):

@@ -104,6 +104,11 @@ CHANGES = {
     "clip_value": (0.5, lambda t: core(t).options.clip_value),
     "schedule": (Cosine(60), lambda t: core(t).options.schedule),
     "lr_factors": (0.5, lambda t: core(t).options.lr_factors[0]),
+    "bias_lr_factor": (0.5, lambda t: (core(t).options.bias_lr_factor or [1])[0]),
+    "weight_decay_on": ("weights", lambda t: core(t).options.weight_decay_on),
+    "weight_decay_factors": ([0.0, 2.0], lambda t: list(core(t).options.weight_decay_factors)),
+    "weight_decay_schedule": (Cosine(60), lambda t: core(t).options.weight_decay_schedule),
+    "dropout_schedule": (Cosine(60), lambda t: core(t).options.dropout_schedule),
     "class_weight": ("balanced", lambda t: core(t).options.class_weight),
 }
 
@@ -227,7 +232,8 @@ def trainer_and_network():
 ARGUMENTS = [
     *("loss", "optimizer", "batch_size", "threads", "seed", "engine", "l1", "l2", "dropout"),
     *("label_smoothing", "clip_value", "clip_norm", "ema_decay", "class_weight", "schedule"),
-    "lr_factors",
+    *("lr_factors", "bias_lr_factor", "weight_decay_on", "weight_decay_factors"),
+    *("weight_decay_schedule", "dropout_schedule"),
 ]
 
 

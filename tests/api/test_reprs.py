@@ -30,6 +30,8 @@ SPECS = {
     "fastbp.schedules.ExponentialDecay(gamma=0.5)": schedules.ExponentialDecay(0.5),
     "fastbp.schedules.InverseScaling(power=2.0)": schedules.InverseScaling(2),
     "fastbp.schedules.Cosine(updates=9)": schedules.Cosine(9),
+    "fastbp.schedules.FlatCosine(updates=9, flat=0.25)": schedules.FlatCosine(9, 0.25),
+    "fastbp.schedules.LogCosine(updates=9)": schedules.LogCosine(9),
     "fastbp.schedules.Table(factors=(1.0, 0.5))": schedules.Table([1, 0.5]),
     "fastbp.schedules.OneCycle(updates=9, anneal_strategy='linear')": schedules.OneCycle(
         9, anneal_strategy="linear"
@@ -196,6 +198,18 @@ TRAINERS = {
         "class_weight": {1: 3, 0: 1},
         "schedule": schedules.Cosine(9),
         "lr_factors": [0, 1],
+    },
+    "loss='cross_entropy', optimizer=fastbp.AdamW(), seed=0, bias_lr_factor=[0.5, 1.0], "
+    "weight_decay_on='weights', weight_decay_factors=[2.0, 0.0], "
+    "weight_decay_schedule=fastbp.schedules.FlatCosine(updates=9), "
+    "dropout_schedule=fastbp.schedules.LogCosine(updates=9, cycles=2)": {
+        "loss": "cross_entropy",
+        "optimizer": fastbp.AdamW(),
+        "bias_lr_factor": [0.5, 1],
+        "weight_decay_on": "weights",
+        "weight_decay_factors": [2, 0],
+        "weight_decay_schedule": schedules.FlatCosine(9),
+        "dropout_schedule": schedules.LogCosine(9, 2),
     },
     "loss='cross_entropy', optimizer=fastbp.Adam(), seed=0, class_weight='balanced'": {
         "loss": "cross_entropy",

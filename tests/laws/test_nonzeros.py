@@ -10,6 +10,7 @@ import pytest
 import fastbp
 from fastbp.kernels.base.sizes import NONZERO_CHUNK, NONZERO_PANELS, SUM_ROWS
 from fastbp.runtime import nonzeros
+from fastbp.schedules import StepDecay
 from support import processes
 from support.allocation import allocations
 from support.cases import each_dtype
@@ -102,6 +103,13 @@ OPTIONS = {
     "ema_decay": {"ema_decay": 0.9},
     "class_weight": {"class_weight": {0: 1.0, 1: 2.0, 2: 3.0}},
     "frozen": {"lr_factors": [0.0, 1.0]},
+    "rates": {
+        "bias_lr_factor": 0.5,
+        "weight_decay_on": "weights",
+        "weight_decay_factors": [2.0, 0.5],
+        "weight_decay_schedule": StepDecay(2, 0.5),
+    },
+    "scheduled dropout": {"dropout": 0.5, "dropout_schedule": StepDecay(2, 0.5)},
     "schedule": {"schedule": fastbp.schedules.Cosine(10**4)},
     "layer_norm": {"layer_norm": True},
     "deep": {"sizes": (COLUMNS, 20, 20, 3), "residual": True},
@@ -113,6 +121,11 @@ OPTIONS = {
 @pytest.mark.parametrize("name", OPTIONS)
 def test_every_option_has_the_bits_of_dense_rows(name, optimizer):
     assert_same(optimizer=OPTIMIZERS[optimizer], workers=2, **OPTIONS[name])
+
+
+@pytest.mark.parametrize("optimizer", ["decay", "adamw", "adagrad, decay"])
+def test_weight_decay_by_layers_has_the_bits_of_dense_rows(optimizer):
+    assert_same(optimizer=OPTIMIZERS[optimizer], **OPTIONS["rates"])
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam"])

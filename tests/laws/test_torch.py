@@ -42,7 +42,7 @@ def test_twenty_steps_follow_torch(case, dtype, engine):
 @pytest.mark.parametrize("case", torch_record.OPTIONS)
 def test_twenty_steps_with_an_option_follow_torch(case, dtype, engine):
     options = torch_record.OPTIONS[case]
-    optimizer = torch_record.optimizer("sgd_momentum")
+    optimizer = torch_record.optimizer(torch_record.BASES[case])
     trainer = new_trainer(optimizer, dtype, engine, **options)
     follow(trainer, case, dtype, options.get("class_weight"))
 

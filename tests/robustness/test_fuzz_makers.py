@@ -86,6 +86,11 @@ def test_trainer(data):
         class_weight=weights_of_classes,
         schedule=anything(None, fastbp.schedules.StepDecay(2), fastbp.schedules.OneCycle(9)),
         lr_factors=per_layer,
+        bias_lr_factor=per_layer,
+        weight_decay_on=anything("all", "weights"),
+        weight_decay_factors=per_layer,
+        weight_decay_schedule=anything(None, fastbp.schedules.FlatCosine(9)),
+        dropout_schedule=anything(fastbp.schedules.LogCosine(9), fastbp.schedules.OneCycle(9)),
         ignore_nan=anything(False, True),
     )  # fmt: skip
     trainer = check_call(fastbp.Trainer, arguments, names=("OneCycle", "LBFGS"))
@@ -115,6 +120,8 @@ MAKERS = {
     fastbp.schedules.ExponentialDecay: {"gamma": 0.5},
     fastbp.schedules.InverseScaling: {"power": 0.5},
     fastbp.schedules.Cosine: {"updates": 5, "end_factor": 0.5},
+    fastbp.schedules.FlatCosine: {"updates": 5, "flat": 0.5},
+    fastbp.schedules.LogCosine: {"updates": 5, "cycles": 4},
     fastbp.schedules.OneCycle: {
         "updates": 50, "pct_start": 0.3, "anneal_strategy": "cos", "cycle_momentum": False,
         "base_momentum": 0.5, "max_momentum": 0.9, "div_factor": 25.0, "final_div_factor": 1e4,

@@ -7,7 +7,7 @@ import pytest
 from numba import njit
 
 import fastbp
-from fastbp.schedules import SCHEDULES, OneCycle
+from fastbp.schedules import SCHEDULES, FlatCosine, OneCycle, Table
 from fastbp.storage import model_file
 from fastbp.training import checkpoints
 from support.cases import CASES, THREE_CLASSES, Case, each_engine
@@ -64,6 +64,8 @@ def test_each_loss_is_kept(loss, tmp_path):
 def test_each_schedule_is_kept(schedule, tmp_path):
     made = {
         "Cosine": lambda kind: kind(90, 0.1),
+        "FlatCosine": lambda kind: kind(90, 0.25),
+        "LogCosine": lambda kind: kind(90, 5),
         "OneCycle": lambda kind: kind(90, pct_start=0.4, anneal_strategy="linear"),
         "StepDecay": lambda kind: kind(3, 0.7),
         "ExponentialDecay": lambda kind: kind(0.9),
@@ -74,6 +76,29 @@ def test_each_schedule_is_kept(schedule, tmp_path):
     }[schedule](SCHEDULES[schedule])
     trainer = THREE_CLASSES.trainer("float32", optimizer=fastbp.Adam(), schedule=made)
     assert core(saved(trainer, tmp_path)).options.schedule == made
+
+
+def test_rates_and_their_schedules_are_kept(tmp_path):
+    given = {
+        "bias_lr_factor": 0.5,
+        "weight_decay_on": "weights",
+        "weight_decay_factors": [2.0, 0.0],
+        "weight_decay_schedule": FlatCosine(90),
+        "dropout_schedule": Table([1.0, 0.5]),
+    }
+    trainer = THREE_CLASSES.trainer("float32", optimizer=fastbp.AdamW(), **given)
+    kept = core(saved(trainer, tmp_path)).options
+    assert kept == core(trainer).options
+    assert kept != core(THREE_CLASSES.trainer("float32", optimizer=fastbp.AdamW())).options
+
+
+def test_a_trainer_without_them_writes_what_older_versions_read(tmp_path):
+    path = tmp_path / "trainer"
+    THREE_CLASSES.trainer("float32", optimizer=fastbp.AdamW()).save(path)
+    known = {"l1", "l2", "dropout", "label_smoothing", "clip_value", "clip_norm", "ema_decay"}
+    known |= {"class_weight", "schedule", "lr_factors"}
+    known |= {"loss", "optimizer", "batch_size", "seed", "engine"}
+    assert set(checkpoints.read(path).arguments) == known
 
 
 @njit
@@ -193,6 +218,9 @@ LIES = {
     "a dropout of all": _set("arguments", "dropout", value=[1.0]),
     "a dropout of strings": _set("arguments", "dropout", value="0"),
     "weights of no class": _set("arguments", "class_weight", value=[1.0] * 9),
+    "a decay of nothing": _set("arguments", "weight_decay_on", value="biases"),
+    "factors of strings": _set("arguments", "weight_decay_factors", value="12"),
+    "a dropout by Adam": _set("arguments", "dropout_schedule", value={"kind": "Adam"}),
     "a schedule that is none": _set("arguments", "schedule", value={"kind": "Adam"}),
     "no lr": _set("learned", "lr", value=0.0),
     "updates below 0": _set("learned", "updates", value=-1),

@@ -8,7 +8,7 @@ import pytest
 from numba import njit
 
 import fastbp
-from fastbp.schedules import Cosine, Warmup
+from fastbp.schedules import Cosine, InverseScaling, StepDecay, Warmup
 from support.cases import Case
 
 CLASSES = {"output": "softmax", "loss": "cross_entropy", "labels": True}
@@ -68,6 +68,15 @@ FEATURES = {
     "sample_weight": Feature(weights=True),
     "lr_factors": Feature({"lr_factors": [0.5, 0.0, 2.0]}),
     "schedule": Feature({"schedule": Warmup(2, Cosine(8))}),
+    "rates": Feature(
+        {
+            "bias_lr_factor": 0.25,
+            "weight_decay_on": "weights",
+            "weight_decay_factors": [2.0, 0.5, 1.5],
+            "weight_decay_schedule": InverseScaling(),
+        }
+    ),
+    "dropout_schedule": Feature({"dropout": [0.3, 0.5], "dropout_schedule": StepDecay(2, 0.5)}),
     "custom_activation": Feature(own=True),
 }
 
@@ -75,6 +84,7 @@ OF_THE_LOSS = (
     "l1",
     "l2",
     "dropout",
+    "dropout_schedule",
     "label_smoothing",
     "class_weight",
     "sample_weight",

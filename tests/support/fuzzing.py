@@ -80,7 +80,6 @@ def state_of(trainer):
     scaling = [part if part is None else part.tobytes() for part in units]
     hyper, kept = state.hyper.copy(), state.spec.moments + state.spec.averages
     hyper[settings.STEP_LR : settings.OPTIMIZER_STATE] = 0  # every batch works them out anew
-    hyper[settings.FIRST_LAYER + settings.KEPT_SCALE :: settings.PER_LAYER] = 0  # likewise
     arenas = [part.tobytes() for part in (net.arrays.parameters, state.moments[:kept], hyper)]
     scales = [part.tobytes() for part in net.arrays.scales]
     return arenas, scaling, scales, core(trainer).epoch, trainer.lr

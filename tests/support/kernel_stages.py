@@ -98,8 +98,8 @@ def loss_stage(stage, loss, output, z, p, y, labels, delta, units, valid, rows, 
 @entry
 def update_stage(optimizer, hyper, w, g, m, v):
     """``update_extended`` of whole vectors; hyper (settings.py) has the updates made before."""
-    momentum = update_rules.momentum_of(hyper)
-    k = update_rules.extended_coefficients_of(optimizer, hyper, hyper[codes.LR], momentum)
+    rates = hyper[codes.LR], update_rules.momentum_of(hyper), hyper[codes.WEIGHT_DECAY]
+    k = update_rules.extended_coefficients_of(optimizer, hyper, *rates)
     moments = address(m), address(v)
     update_rules.update_extended(optimizer, k, address(w), address(g), *moments, len(w))
 

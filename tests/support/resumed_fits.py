@@ -1,7 +1,7 @@
 """Fits that are interrupted, saved and resumed, and what must be the same at their ends."""
 
 import fastbp
-from fastbp.schedules import Cosine, Warmup
+from fastbp.schedules import Cosine, FlatCosine, LogCosine, Warmup
 from support.cases import Case
 from support.trainers import training_state
 
@@ -21,6 +21,11 @@ OPTIONS = {
     "ema_decay": 0.9,
     "class_weight": "balanced",
     "schedule": Warmup(5, Cosine(300)),
+    "bias_lr_factor": 0.5,
+    "weight_decay_on": "weights",
+    "weight_decay_factors": 2.0,
+    "weight_decay_schedule": FlatCosine(305),
+    "dropout_schedule": LogCosine(305),
 }
 
 

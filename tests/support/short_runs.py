@@ -87,6 +87,16 @@ EVERY_OPTION = {
 }
 EVERY_KIND = {"layer_norm": True, "residual": True}
 
+RATES = {
+    "dropout": 0.25,
+    "dropout_schedule": schedules.StepDecay(2, 0.5),
+    "bias_lr_factor": 0.25,
+    "weight_decay_on": "weights",
+    "weight_decay_factors": [2.0, 0.0, 0.5],
+    "weight_decay_schedule": schedules.StepDecay(3, 0.5),
+}
+"""Options of rates, which came after the runs with every option were recorded."""
+
 
 def long_sums(batch_size, kinds=None, options=None):
     """A network whose sums run over more units and rows than one block of the kernels takes."""
@@ -145,6 +155,9 @@ RUNS = {
     "long sums, batch 37, extended": long_sums(37, {"layer_norm": True}, LONG_OPTIONS),
     "long sums, batch 300, extended": long_sums(300, {"layer_norm": True}, LONG_OPTIONS),
     "many rows": many_rows(),
+    "rates of parts": Run(
+        ("silu", "relu"), "mse", "identity", fastbp.AdamW(0.01), EVERY_KIND, RATES
+    ),
     "many rows, extended": many_rows({"layer_norm": True}, {"dropout": 0.25}),
 }
 """Every activation, loss and optimizer, every option, and long sums."""

@@ -17,6 +17,7 @@ OPTIONS = {
     else options
     for case, options in json.loads(str(RECORD["options"])).items()
 }
+BASES = json.loads(str(RECORD["bases"]))
 NETWORK = json.loads(str(RECORD["network"]))
 LAYERS = range(len(NETWORK["sizes"]) - 1)
 STEPS = len(RECORD["X"])

@@ -21,7 +21,9 @@ from fastbp.schedules import (
     Constant,
     Cosine,
     ExponentialDecay,
+    FlatCosine,
     InverseScaling,
+    LogCosine,
     OneCycle,
     StepDecay,
     Table,
@@ -49,6 +51,14 @@ OTHERS = {
     "every_step": StepDecay(1, 0.5),
     "shortest_cosine": Cosine(1),
     "shortest_cycle": OneCycle(2, pct_start=0.6),
+    "flat_cosine": FlatCosine(60),
+    "never_flat": FlatCosine(60, 0.0),
+    "shortest_flat": FlatCosine(1, 0.9),
+    "log_cosine": LogCosine(60),
+    "one_cosine": LogCosine(60, 1),
+    "most_cosines": LogCosine(10**5, 32),
+    "shortest_cosines": LogCosine(1, 3),
+    "warmup_log_cosine": Warmup(5, then=LogCosine(60, 3)),
     "table": Table([0.5, 1.0, 0.0, 0.25]),
     "warmup_table": Warmup(3, then=Table.of(lambda t: 0.9**t, updates=40)),
 }
@@ -71,15 +81,21 @@ def values(schedule, updates):
     return np.array(pairs).T
 
 
+def rounding(schedule):
+    """Eight roundings of 1, which no value is above; of LogCosine as many of its largest phase."""
+    inner = schedule.then if isinstance(schedule, Warmup) else schedule
+    phase = math.pi * inner.cycles if isinstance(inner, LogCosine) else 0.0
+    return 8 * (1 + phase) * np.finfo(float).eps
+
+
 @pytest.mark.parametrize("start", [0, 3])
 @each
 def test_kernel_equals_its_twin(schedule, start):
     encoded = np.concatenate([np.full(start, np.inf), schedule.encoded(), [np.inf]])
     for t in TIMES:
         actual = schedule_stage(encoded.ctypes.data, start, float(t))
-        # Eight roundings of 1, which no value is above.
         expected = reference.scheduled(encoded[start:-1], t)
-        np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-15)
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=rounding(schedule))
 
 
 @pytest.mark.parametrize("case", OF_TORCH)
@@ -95,6 +111,49 @@ def test_inverse_scaling_divides_by_a_power_of_the_update():
     factors, momenta = values(InverseScaling(0.5), 101)
     assert factors[[0, 3, 99]].tolist() == [1, 0.5, 0.1]
     assert np.isnan(momenta).all()
+
+
+@pytest.mark.parametrize("updates", [1, 40, 1000])
+@pytest.mark.parametrize("cycles", [1, 2, 4])
+def test_log_cosine_is_its_formula(updates, cycles):
+    t = np.arange(updates)
+    grown = 1 + (2**cycles - 1) * t / updates
+    expected = 0.5 * (1 - np.cos(2 * np.pi * np.log2(grown)))
+    factors, momenta = values(LogCosine(updates, cycles), updates)
+    np.testing.assert_allclose(factors, expected, rtol=0, atol=rounding(LogCosine(9, cycles)))
+    assert np.isnan(momenta).all()
+
+
+def test_log_cosine_is_0_between_its_cycles_and_1_within_each():
+    """Four cycles over 15 parts begin after 0, 1, 3 and 7 of them."""
+    factors, _ = values(LogCosine(15 * 64), 15 * 64 + 1)
+    assert factors[[0, 64, 3 * 64, 7 * 64, 15 * 64]].max() < rounding(LogCosine(9))
+    inside = [factors[a * 64 : b * 64].max() for a, b in ((0, 1), (1, 3), (3, 7), (7, 15))]
+    assert min(inside) > 0.99
+
+
+@pytest.mark.parametrize("flat", [0.0, 0.25, 0.5])
+def test_flat_cosine_is_flat_and_then_a_cosine(flat):
+    factors, momenta = values(FlatCosine(80, flat), 80)
+    begins = int(80 * flat)
+    assert (factors[: begins + 1] == 1).all()
+    cosine, _ = values(Cosine(80 - begins), 80 - begins)
+    np.testing.assert_allclose(factors[begins:], cosine, rtol=0, atol=1e-15)
+    assert np.isnan(momenta).all()
+
+
+@each
+def test_no_factor_is_above_the_largest(schedule):
+    factors, _ = values(schedule, 100)
+    assert factors.max() <= schedule.largest_factor * (1 + 1e-15)
+
+
+def test_the_largest_factors_above_1():
+    cycle = OneCycle(40, div_factor=0.5, final_div_factor=0.25)
+    for schedule in (cycle, Warmup(1, cycle), Table([0.5, 4.0])):
+        factors, _ = values(schedule, schedule.total_updates)
+        assert schedule.largest_factor > 1
+        assert factors.max() == pytest.approx(schedule.largest_factor)
 
 
 def test_a_constant_schedule_is_all_zeros_and_changes_nothing():
@@ -178,6 +237,12 @@ OUT_OF_RANGE = [
     (StepDecay, {"every": 10**400}, "StepDecay: every is 2**63 or more"),
     (Cosine, {"updates": 10**400}, "Cosine: updates is 2**63 or more"),
     (OneCycle, {"updates": 10**400}, "OneCycle: updates is 2**63 or more"),
+    (FlatCosine, {"updates": 0}, "FlatCosine: updates is 0"),
+    (FlatCosine, {"updates": 9, "flat": 1.0}, "flat is 1.0, expected a finite number in [0, 1)"),
+    (FlatCosine, {"updates": 9, "flat": -0.1}, "FlatCosine: flat is -0.1"),
+    (LogCosine, {"updates": 0}, "LogCosine: updates is 0"),
+    (LogCosine, {"updates": 9, "cycles": 0}, "LogCosine: cycles is 0, expected an integer >= 1"),
+    (LogCosine, {"updates": 9, "cycles": 33}, "cycles is 33, expected an integer in [1, 32]"),
     (Warmup, {"updates": 10**400}, "Warmup: updates is 2**63 or more"),
     (OneCycle, {"updates": 0}, "OneCycle: updates is 0"),
     (OneCycle, {"updates": 3}, "more than 1 update"),
@@ -207,6 +272,8 @@ NO_NUMBERS = [
     (StepDecay, {"every": 2.5}, "StepDecay: every is 2.5, of type float"),
     (ExponentialDecay, {"gamma": "0.9"}, "ExponentialDecay: gamma is '0.9', of type str"),
     (InverseScaling, {"power": None}, "power is None"),
+    (LogCosine, {"updates": 9, "cycles": 4.0}, "LogCosine: cycles is 4.0, of type float"),
+    (FlatCosine, {"updates": 9, "flat": "half"}, "FlatCosine: flat is 'half', of type str"),
     (Cosine, {"updates": 1e3}, "Cosine: updates is 1000.0, of type float"),
     (Cosine, {"updates": True}, "updates is True"),
     (OneCycle, {"updates": 100, "cycle_momentum": 1}, "cycle_momentum is 1"),
@@ -255,6 +322,17 @@ def test_optimizers_with_a_momentum_take_every_schedule(optimizer):
 def test_other_schedules_need_no_momentum(optimizer):
     for schedule in (Constant(), Warmup(3, then=Cosine(9)), OneCycle(9, cycle_momentum=False)):
         schedules.check_momentum(schedule, optimizer)
+
+
+@pytest.mark.parametrize("schedule", [Constant(), LogCosine(9), OneCycle(9, cycle_momentum=False)])
+def test_a_factor_alone_goes_with_any_rate(schedule):
+    assert schedules.check_no_momentum(schedule, "x") is schedule
+
+
+@pytest.mark.parametrize("schedule", [OneCycle(9), Warmup(5, then=OneCycle(9))], ids=repr)
+def test_a_momentum_belongs_to_the_learning_rate(schedule):
+    with pytest.raises(ValueError, match=r"^x is .*OneCycle.*cycle_momentum=False"):
+        schedules.check_no_momentum(schedule, "x")
 
 
 @pytest.mark.parametrize("schedule", [Cosine(100), Warmup(40, then=Cosine(60))], ids=repr)
