@@ -110,7 +110,7 @@ def _check_starts(data: Any, name: str) -> None:
     starts, stored = np.asarray(data.indptr), min(len(data.indices), len(data.data))
     if len(starts) != data.shape[0] + 1:
         wrong = f"length {len(starts)}, expected {data.shape[0] + 1}"
-    elif starts[0] < 0 or starts[-1] > stored or (np.diff(starts) < 0).any():
+    elif starts[0] < 0 or starts[-1] > stored or (starts[1:] < starts[:-1]).any():
         wrong = f"other numbers than ascending ones from 0 to {stored}"
     else:
         return

@@ -26,13 +26,19 @@ first. RLocks tell whether this thread has them (locking.py), and a signal handl
 (forks.py) never waits for its own thread."""
 
 
+def most() -> int:
+    """The most threads that there can be in this process: what Numba found when it was imported."""
+    found: int = numba.config.NUMBA_NUM_THREADS
+    return found
+
+
 def maximum(threads: int | str) -> int:
     """The most threads that ``threads`` allows; ValueError for what it cannot be.
 
     "auto" is what Numba found (NUMBA_NUM_THREADS, the processors this process may use), or fewer
     where OMP_NUM_THREADS or a cgroup's processor quota says so.
     """
-    available: int = numba.config.NUMBA_NUM_THREADS
+    available = most()
     expected = f"expected 'auto' or an integer from 1 to {available}"
     if isinstance(threads, str):
         if threads == "auto":

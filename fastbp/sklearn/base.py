@@ -9,9 +9,9 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..common.types import Array, Floats
+from ..training.datasets import validation_parts
 from . import parts
-from .objective import Objective
-from .rows import Rows
+from .rows import Rows, readable
 from .solvers import Solvers, Task
 
 
@@ -32,9 +32,8 @@ class BaseMLP(Solvers, ABC):
     def _count_outputs(self, targets: Array) -> int:
         """The number of outputs."""
 
-    @abstractmethod
-    def _objective(self, rows: Rows) -> Objective:
-        """What is minimized, with ``n_outputs_`` outputs."""
+    def _check_validation_targets(self, y: Array) -> None:
+        """ValueError for targets of ``validation_data`` that are none of those in y of ``fit``."""
 
     def _weights_by_class(self, y: Array, incremental: bool) -> Floats | None:  # noqa: ARG002
         """The weight of each row by its class, or None."""
@@ -72,7 +71,7 @@ class BaseMLP(Solvers, ABC):
         incremental: bool = False,
     ) -> Self:
         parts.sizes_of_hidden(self.hidden_layer_sizes)
-        is_new = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        is_new = not self._has_parameters or not (self.warm_start or incremental)
         X, y = self._validated(X, y, is_new)
         self._learn_targets(y, incremental)
         rows = Rows(X, self._encoded(y), self._weights(sample_weight, X, y, incremental))
@@ -107,8 +106,14 @@ class BaseMLP(Solvers, ABC):
             y = column_or_1d(y, warn=True)
         return X, y
 
+    def _checked_weights(self, sample_weight: Any, X: Array) -> Floats | None:
+        if sample_weight is None:
+            return None
+        weights: Floats = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        return weights
+
     def _weights(self, sample_weight: Any, X: Array, y: Array, incremental: bool) -> Floats | None:
-        given = None if sample_weight is None else _check_sample_weight(sample_weight, X)
+        given = self._checked_weights(sample_weight, X)
         of_classes = self._weights_by_class(y, incremental)
         if given is None or of_classes is None:
             return of_classes if given is None else given
@@ -118,9 +123,10 @@ class BaseMLP(Solvers, ABC):
     def _validation_rows(self, validation_data: Any) -> Rows | None:
         if validation_data is None:
             return None
-        X, y, *weights = validation_data
+        X, y, weights = validation_parts(validation_data)
         X, y = self._validated(X, y, reset=False)
-        return Rows(X, self._encoded(y), _check_sample_weight(*weights, X) if weights else None)
+        self._check_validation_targets(y)
+        return Rows(X, self._encoded(y), self._checked_weights(weights, X))
 
     def _outputs(self, X: Any) -> Array:
         """The network's outputs (n, n_outputs_)."""
@@ -134,7 +140,7 @@ class BaseMLP(Solvers, ABC):
                     return p
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", reset=False)
-        return self.trainer_.predict(X)
+        return self.trainer_.predict(readable(X))
 
     def __sklearn_tags__(self) -> Any:
         """See ``BaseEstimator``."""

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
@@ -157,6 +157,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"'y' has {classes}."
             )
 
+    def _check_validation_targets(self, y: Array) -> None:
+        unknown = np.setdiff1d(unique_labels(y), self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"validation_data has the classes {unknown}, expected those of y, which are "
+                f"{self.classes_}: leave its rows of other classes out"
+            )
+
     @property
     def _is_multiclass(self) -> bool:
         """Whether a row belongs to one of three classes or more."""
@@ -186,8 +194,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "not see: pass a dict of weights by class, such as "
                 "sklearn.utils.class_weight.compute_class_weight finds"
             )
-        weights: Floats = compute_sample_weight(self.class_weight, y)
-        return weights
+        if y.ndim > 1:
+            of_rows: Floats = compute_sample_weight(self.class_weight, y)
+            return of_rows
+        # Of all classes: a part of the rows need not have each.
+        of_classes: Floats = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        if not (np.isfinite(of_classes) & (of_classes >= 0)).all():
+            raise ValueError(
+                f"class_weight gives the classes {self.classes_} the weights {of_classes}, "
+                "expected finite numbers of 0 or more"
+            )
+        return of_classes[np.searchsorted(self.classes_, y)]
 
     @property
     def _stratifies(self) -> bool:
@@ -203,7 +220,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             labels = held.targets if held.targets.ndim == 1 else held.targets.argmax(axis=1)
             hits = p.argmax(axis=1) == labels
         else:
-            hits = ((p > 0.5) == held.targets).all(axis=1)
+            # Of a single class, which has one output, too, each row is.
+            hits = ((p > 0.5) == held.targets).all(axis=1) | (len(self.classes_) == 1)
         return float(np.average(hits, weights=held.weights))
 
     def __sklearn_tags__(self) -> Any:

@@ -4,6 +4,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..common.types import Floats
 from ..model.network import Network
 from ..training.trainer import Trainer
 
@@ -51,6 +52,11 @@ class Coefficients:
     def _has_network(self) -> bool:
         return "trainer_" in vars(self)
 
+    @property
+    def _has_parameters(self) -> bool:
+        """Whether there are ``coefs_``, which take a copy of all parameters to look at."""
+        return self._has_network or self._lists is not None
+
     def _pulled(self) -> Lists:
         """The lists, up to date."""
         if self._has_network:
@@ -64,7 +70,7 @@ class Coefficients:
         return self._lists
 
     def _pulled_or_empty(self) -> Lists:
-        return self._pulled() if self._has_network or self._lists is not None else ([], [])
+        return self._pulled() if self._has_parameters else ([], [])
 
     def _push(self) -> None:
         """Let the network have what the user has changed."""
@@ -77,8 +83,17 @@ class Coefficients:
         self._lists = self._as_given = None
 
 
-def _same(some: Lists, others: Lists | None) -> bool:
-    return others is not None and all(
-        len(one) == len(other) and all(map(np.array_equal, one, other))
-        for one, other in zip(some, others, strict=True)
+def _same(some: Lists, known: Lists | None) -> bool:
+    """Whether a network that has ``known`` has ``some``, rounded to its dtype."""
+    return known is not None and all(
+        len(one) == len(other) and all(map(_is_rounded, one, other))
+        for one, other in zip(some, known, strict=True)
     )
+
+
+def _is_rounded(array: Any, known: Floats) -> bool:
+    try:
+        with np.errstate(over="ignore"):
+            return np.array_equal(np.asarray(array).astype(known.dtype, copy=False), known)
+    except (TypeError, ValueError):  # set_parameters says what is wrong
+        return False

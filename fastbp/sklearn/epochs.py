@@ -96,7 +96,7 @@ class Epochs(Coefficients, Parameters):
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
                 "optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=1,  # the frames above are those of callbacks
             )
 
     def _add_loss(self, loss: float) -> None:

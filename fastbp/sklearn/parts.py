@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ..common import checks
 from ..common.types import Floats
 from ..components.lbfgs import LBFGS
 from ..components.optimizers import SGD, Adam, Optimizer
 from ..model.network import Network
+from ..runtime import threads
 from .objective import Objective
 from .parameters import ACTIVATIONS, Parameters
 
@@ -21,9 +23,15 @@ SMALLEST_GAIN = 2.220446049250313e-09
 
 
 def sizes_of_hidden(hidden_layer_sizes: Any) -> list[int]:
-    """The units of each hidden layer. ValueError unless they are above 0."""
+    """The units of each hidden layer. TypeError or ValueError unless they are integers above 0."""
     sizes = hidden_layer_sizes if np.iterable(hidden_layer_sizes) else [hidden_layer_sizes]
     sizes = list(sizes)
+    for size in sizes:
+        if checks.as_integer(size) is None:
+            raise TypeError(
+                f"hidden_layer_sizes has {size!r}, of type {type(size).__name__}, expected "
+                "integers above 0"
+            )
     if np.any(np.array(sizes) <= 0):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
     return sizes
@@ -113,8 +121,9 @@ def trainer_arguments(
     return {
         "batch_size": batch_size,
         "l2": given.alpha / (summed * mean_weight * scale),
-        "dropout": given.dropout,
+        "dropout": tuple(given.dropout) if np.iterable(given.dropout) else given.dropout,
         "clip_norm": None if given.clip_norm is None else given.clip_norm / scale,
         "ema_decay": given.ema_decay,
-        "threads": "auto" if given.n_threads is None else given.n_threads,
+        # joblib's processes may have fewer than the one that made the estimator.
+        "threads": "auto" if given.n_threads is None else min(given.n_threads, threads.most()),
     }

@@ -15,7 +15,7 @@ from .base import BaseMLP
 from .objective import Objective, of_numbers
 from .parameters import CONSTRAINTS
 from .parts import has_partial_fit
-from .rows import Rows
+from .rows import Rows, readable
 
 LOSSES = {"squared_error", "poisson", "mse", "mae", "huber", "quantile", "log_cosh"}
 
@@ -78,7 +78,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """Nothing: there are no classes."""
 
     def _encoded(self, y: Array) -> Array:
-        return y
+        return readable(y)
 
     def _count_outputs(self, targets: Array) -> int:
         return 1 if targets.ndim == 1 else targets.shape[1]

@@ -6,11 +6,19 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from ..common.types import Array, Floats
+from ..data.dtypes import CODES
+from ..training.validation import check_some_weight
 
 TOO_FEW = (
     "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
 )
 """scikit-learn's text."""
+
+
+def readable(array: Array) -> Array:
+    """Numbers in a dtype that fastbp reads: in float64 where they are longer, or swapped."""
+    is_read = array.dtype in CODES or array.dtype.kind not in "biuf"
+    return array if is_read else array.astype(np.float64)
 
 
 class Rows(NamedTuple):
@@ -27,6 +35,10 @@ class Rows(NamedTuple):
     def mean_weight(self) -> float:
         """The mean weight of a row."""
         return 1.0 if self.weights is None else float(np.mean(self.weights, dtype=np.float64))
+
+    def check_weights(self, which: str) -> None:
+        """ValueError where no row has weight. which: of the rows these are."""
+        check_some_weight(self.weights, "the weight by sample_weight and class", f"row {which}")
 
     @property
     def given(self) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.optimize import _check_optimize_result
 
-from ..callbacks.base import Callback, LambdaCallback
+from ..callbacks.base import Callback, LambdaCallback, as_callbacks
 from ..callbacks.history import History
 from ..model.network import Network
 from ..training.trainer import Trainer
@@ -53,6 +53,10 @@ class Solvers(Epochs):
         """Whether held-out rows have the same share of each class."""
         return False
 
+    def _objective(self, rows: Rows) -> Objective:
+        """What is minimized over these rows, with ``n_outputs_`` outputs."""
+        raise NotImplementedError
+
     def _own_arguments(self) -> dict[str, Any]:
         """Arguments of the trainer that only one of the estimators has."""
         return {}
@@ -62,10 +66,8 @@ class Solvers(Epochs):
         net = self._network(task, random)
         held = None
         if self.early_stopping and not parts.is_full_batch(self):
-            held = task.validation
-            if held is None:
-                fraction = self.validation_fraction
-                task.rows, held = task.rows.split(fraction, random, self._stratifies)
+            held = task.validation or self._hold_out(task, random)
+        task.rows.check_weights("to train on")
         self.trainer_ = self._trainer(task, net, random)
         self._forget_lists()
         if parts.is_full_batch(self):
@@ -74,6 +76,14 @@ class Solvers(Epochs):
             self._run_epochs(task, held)
         if not np.isfinite(net.arrays.parameters).all():
             raise ValueError(NOT_FINITE)
+
+    def _hold_out(self, task: Task, random: Any) -> Rows:
+        """Take the rows to score out of those to train on."""
+        fraction, stratifies = self.validation_fraction, self._stratifies
+        task.rows, held = task.rows.split(fraction, random, stratifies)
+        task.objective = self._objective(task.rows)
+        held.check_weights("that is held out")
+        return held
 
     def _network(self, task: Task, random: Any) -> Network:
         """The network to train, which has the parameters to begin with."""
@@ -121,7 +131,7 @@ class Solvers(Epochs):
             self._begin_curves()
         self.n_iter_ = 0
         end_epoch = partial(self._end_epoch, task.objective, held, task.incremental)
-        callbacks = [LambdaCallback(on_epoch_end=end_epoch), *(self.callbacks or ())]
+        callbacks = [LambdaCallback(on_epoch_end=end_epoch), *as_callbacks(self.callbacks or ())]
         try:
             self._run(task, 1 if task.incremental else self.max_iter, callbacks)
         except KeyboardInterrupt:

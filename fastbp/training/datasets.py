@@ -109,19 +109,23 @@ def as_batch(core: TrainerCore, batch: Any, name: str) -> Dataset:
     return data
 
 
-def as_validation(core: TrainerCore, given: Any) -> Dataset | None:
-    """``validation_data``: (X, y), (X, y, sample_weight) or None."""
-    if given is None:
-        return None
+def validation_parts(given: Any) -> tuple[Any, Any, Any]:
+    """The X, y and sample_weight, or None, of ``validation_data``; TypeError where it is none."""
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
         size = f" of {len(given)}" if isinstance(given, tuple | list) else ""
         raise TypeError(
             f"validation_data is a {type(given).__name__}{size}, expected a pair (X, y), a triple "
             "(X, y, sample_weight) or None"
         )
+    return given[0], given[1], given[2] if len(given) == 3 else None
+
+
+def as_validation(core: TrainerCore, given: Any) -> Dataset | None:
+    """``validation_data``: (X, y), (X, y, sample_weight) or None."""
+    if given is None:
+        return None
     names = "validation_data[0]", "validation_data[1]", "validation_data[2]"
-    weights = given[2] if len(given) == 3 else None
-    data = as_dataset(core, given[0], given[1], weights, names, takes_mean=True)
+    data = as_dataset(core, *validation_parts(given), names, takes_mean=True)
     check_some_weight(data.weights, names[2])
     check_values(data, core.arrays)
     _check_some_known(core, data)

@@ -114,10 +114,15 @@ def _fit(plan, work, job, first, rows):
 
 @kernel
 def _gather(plan, work, job, first, vector):
-    """The nonzeros of one vector of rows into its block; whether one was refused."""
+    """The nonzeros of one vector of rows into its block; whether one was refused.
+
+    An inference goes on with the blocks that it has: from a row that is refused on, rows are empty.
+    """
     n_lanes, record = lanes(work), typed_pointer_at(job[J.X + ADDRESS], types.int64)
     spans, columns, values = _lists(plan, work, vector)
     room, at, bad = _room(plan, n_lanes), 0, False
+    for i in range(_SPANS):
+        put(spans, i, _ZERO)
     for r in range(min(n_lanes, _end_of_batch(job) - first)):
         begin, end = span(record, _row(job, first + r))
         if end < begin or at + end - begin > room:

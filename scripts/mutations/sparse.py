@@ -86,6 +86,20 @@ SPARSE_DATA = (
         SPARSE + "test_a_value_that_is_not_finite_is_named_by_row_and_column[numba-301-fit]",
     ),
     Break(
+        "nonzeros_leave_what_others_left",
+        "kernels/stages/sparse_layer.py",
+        "    for i in range(_SPANS):\n        put(spans, i, _ZERO)\n",
+        "",
+        SPARSE + "test_rows_after_one_that_is_refused_are_not_read",
+    ),
+    Break(
+        "unsigned_starts_may_descend",
+        "fastbp/data/csr.py",
+        "(starts[1:] < starts[:-1]).any()",
+        "(np.diff(starts) < 0).any()",
+        ROWS + "test_what_does_not_fit_is_refused[unsigned starts descend]",
+    ),
+    Break(
         "nonzeros_gather_takes_a_column_beyond_the_matrix",
         "kernels/stages/sparse_layer.py",
         "column >= plan[1, P.INPUTS]",

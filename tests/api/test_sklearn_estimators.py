@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,6 +136,21 @@ def test_early_stopping_holds_out_the_same_rows(kind, weights):
     np.testing.assert_allclose(outputs(ours), outputs(theirs), rtol=1e-4)
 
 
+def test_a_single_class_is_always_right():
+    one = MLPClassifier(early_stopping=True, max_iter=3, random_state=0).fit(X, np.full(90, "a"))
+    assert one.validation_scores_ == [1.0] * 3 == [one.score(X, np.full(90, "a"))] * 3
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
+@pytest.mark.parametrize("kind", ["binary", "counts", "several counts"])
+def test_rows_that_are_held_out_are_no_part_of_the_loss(kind, weights):
+    parameters = {"early_stopping": True, "random_state": 1, "max_iter": 5, "epsilon": 1e-12}
+    theirs, ours = pair(kind, validation_fraction=0.4, **parameters)
+    theirs.fit(X, TARGETS[kind], sample_weight=weights)
+    ours.fit(X, TARGETS[kind], sample_weight=weights)
+    np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-6)
+
+
 def test_verbose_prints_what_scikit_learn_prints(capsys):
     parameters = {"verbose": True, "random_state": 0, "max_iter": 30, "early_stopping": True}
     parameters |= {"solver": "sgd", "learning_rate": "adaptive", "n_iter_no_change": 2}
@@ -144,6 +160,12 @@ def test_verbose_prints_what_scikit_learn_prints(capsys):
         texts.append(capsys.readouterr().out)
     assert texts[0] == texts[1]
     assert "Setting learning rate to" in texts[0]
+
+
+def test_warnings_are_those_of_the_estimators():
+    with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(3\) reached") as found:
+        fitted()
+    assert [Path(one.filename).parts[-2] for one in found] == ["sklearn"]
 
 
 def test_a_fit_of_digits_is_as_good():
@@ -207,6 +229,24 @@ def test_parameters_that_are_not_finite_are_refused():
         one.predict(X)
 
 
+def test_lists_of_another_dtype_are_taken_once():
+    """float64 lists of a float32 network are not those that it has, and yet no change."""
+    one = fitted(dtype="float32")
+    lists = [weights.astype("float64") + 0.1 for weights in one.coefs_]
+    one.coefs_ = lists
+    one.predict(X)
+    one.trainer_.step(X, TARGETS["multiclass"])
+    trained = one.net_.weights[0]
+    one.predict(X)
+    np.testing.assert_array_equal(one.net_.weights[0], trained)
+
+
+def test_a_part_of_the_rows_trains_without_a_copy_of_the_parameters(monkeypatch):
+    one = fitted()
+    monkeypatch.setattr(fastbp.Network, "weights", property(lambda _: pytest.fail("a copy")))
+    one.partial_fit(X, TARGETS["multiclass"])
+
+
 def test_there_are_none_before_fit():
     for name in ("coefs_", "intercepts_", "net_", "trainer_"):
         assert not hasattr(MLPClassifier(), name)
@@ -261,6 +301,19 @@ def test_sparse_rows_are_the_same_rows(form):
     np.testing.assert_allclose(one.predict_proba(form(thin)), other.predict_proba(thin), rtol=1e-9)
 
 
+OTHER_NUMBERS = ("longdouble", ">f8", ">f4", ">i2")
+"""dtypes that scikit-learn takes and kernels do not: longer ones, and those of other processors."""
+
+
+@pytest.mark.parametrize("dtype", OTHER_NUMBERS)
+def test_numbers_of_other_dtypes_are_taken(dtype):
+    rows, y = (8 * X).astype("int16").astype(dtype), TARGETS["numbers"].astype(dtype)
+    one = MLPRegressor(max_iter=3, random_state=0).fit(rows, y)
+    other = MLPRegressor(max_iter=3, random_state=0).fit(rows.astype("f8"), y.astype("f8"))
+    np.testing.assert_array_equal(one.predict(rows), other.predict(rows.astype("f8")))
+    np.testing.assert_array_equal(one.predict(sparse.csr_array(X)), other.predict(X))
+
+
 def test_names_of_columns_are_compared():
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame(X, columns=list("abcde"))
@@ -282,6 +335,24 @@ def test_weights_of_classes_are_those_of_their_rows():
     other = MLPClassifier(random_state=0, max_iter=5)
     other.fit(X, y, WEIGHTS * compute_sample_weight(weights, y))
     np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+
+
+def test_parts_need_not_have_all_classes_that_have_weights():
+    """The second part has neither of two of them, the third none of those with a weight."""
+    y, weights = TARGETS["multiclass"], {0: 4.0, 3: 0.5}
+    one, other = MLPClassifier(class_weight=weights, random_state=0), MLPClassifier(random_state=0)
+    for classes in ([0, 1, 2, 3], [1, 2, 3], [1, 2]):
+        rows = np.isin(y, classes)
+        one.partial_fit(X[rows], y[rows], classes=range(4))
+        weight = np.array([4.0, 1.0, 1.0, 0.5])[y[rows]]
+        other.partial_fit(X[rows], y[rows], weight, classes=range(4))
+    np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+
+
+@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])
+def test_wrong_weights_of_classes_are_named(weight):
+    with pytest.raises(ValueError, match=r"class_weight gives the classes \[0 1\] the weights \["):
+        MLPClassifier(class_weight={1: weight}).fit(X, TARGETS["binary"])
 
 
 def test_balanced_classes_need_all_rows():
@@ -329,6 +400,12 @@ def test_the_average_is_what_is_scored():
     assert one.score(*held) == one.best_validation_score_
 
 
+def test_shares_of_dropout_may_be_an_array():
+    one = fitted(hidden_layer_sizes=(4, 4), dropout=np.array([0.1, 0.2]))
+    one.set_params(dropout=np.array([0.1, 0.3])).partial_fit(X, TARGETS["multiclass"])
+    assert "dropout=(0.1, 0.3)" in repr(one.trainer_)
+
+
 def test_an_average_does_not_go_with_parts():
     with pytest.raises(ValueError, match=r"partial_fit does not support ema_decay=0.9"):
         MLPClassifier(ema_decay=0.9).partial_fit(X, TARGETS["binary"], classes=[0, 1])
@@ -342,6 +419,29 @@ def test_validation_data_take_the_place_of_held_out_rows():
     assert one.t_ == 60 * one.n_iter_
     assert one.trainer_.history["val_accuracy"] == pytest.approx(one.validation_scores_)
     assert one.score(X[held], y[held], WEIGHTS[held]) == pytest.approx(one.best_validation_score_)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("kind", ["strings", "binary"])
+def test_classes_that_only_validation_data_have_are_named(kind, early_stopping):
+    """One that lies between two others, too, whose number would be that of the second."""
+    y = TARGETS[kind].astype(object)
+    others = y[:20].copy()
+    others[3] = "bb" if kind == "strings" else 2
+    one = MLPClassifier(early_stopping=early_stopping, max_iter=2)
+    with pytest.raises(ValueError, match=r"validation_data has the classes \[.+\], expected those"):
+        one.fit(X, y if kind == "strings" else y.astype(int), validation_data=(X[:20], others))
+
+
+def test_a_callback_that_is_none_is_named_by_its_number():
+    with pytest.raises(TypeError, match=r"callbacks\[1\] is 3, expected"):
+        MLPRegressor(callbacks=[fastbp.EarlyStopping("loss"), 3]).fit(X, SCORES)
+
+
+@pytest.mark.parametrize("given", [(X,), X, (X, SCORES, None, None)], ids=["one", "X", "four"])
+def test_validation_data_that_are_no_pair_are_refused(given):
+    with pytest.raises(TypeError, match=r"validation_data is a .*expected a pair \(X, y\)"):
+        MLPRegressor().fit(X, SCORES, validation_data=given)
 
 
 def test_callbacks_are_called_and_may_stop():
@@ -401,6 +501,11 @@ def test_threads_are_limited():
     assert "threads=1" in repr(fitted(n_threads=1).trainer_)
 
 
+def test_more_threads_than_a_process_has_are_all_of_them():
+    """joblib gives each of its processes fewer."""
+    np.testing.assert_array_equal(fitted(n_threads=2**20).predict(X), fitted().predict(X))
+
+
 # What is refused, and what goes wrong
 
 
@@ -423,6 +528,12 @@ def test_a_wrong_parameter_gets_scikit_learns_text(parameters, message):
         MLPClassifier(**parameters).fit(X, TARGETS["binary"])
 
 
+@pytest.mark.parametrize("sizes", [(4, 5.0), [[4, 5]], True])
+def test_layers_that_are_no_integers_are_named(sizes):
+    with pytest.raises(TypeError, match=r"hidden_layer_sizes has .+, of type .+, expected"):
+        MLPClassifier(sizes).fit(X, TARGETS["binary"])
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_rows_that_are_not_finite_get_scikit_learns_text(dtype, bad):
@@ -431,6 +542,23 @@ def test_rows_that_are_not_finite_get_scikit_learns_text(dtype, bad):
     rows[3, 2] = bad
     with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
         one.predict(rows)
+
+
+@pytest.mark.parametrize(("rows", "place"), [(slice(9), "held out"), (slice(9, 90), "to train on")])
+def test_rows_without_any_weight_are_named(rows, place):
+    held = np.random.RandomState(0)
+    held.uniform(size=sum((5 * 2 + 2, 2 * 1 + 1)))  # what the parameters take before the split
+    order = held.permutation(90)
+    weights = np.ones(90)
+    weights[order[rows]] = 0
+    one = MLPRegressor(2, early_stopping=True, random_state=0)
+    with pytest.raises(ValueError, match=f"is 0 for every row .*{place}.*above 0"):
+        one.fit(X, SCORES[:, 0], weights)
+
+
+def test_weights_below_0_get_scikit_learns_text():
+    with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
+        MLPRegressor().fit(X, SCORES, -WEIGHTS)
 
 
 def test_a_fit_that_diverges_says_so():

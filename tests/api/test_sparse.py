@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse
 
 import fastbp
+from fastbp.runtime import compiled_engine
 from fastbp.training import validation
 from support import processes
 from support.cases import each_dtype, each_engine
@@ -209,6 +210,27 @@ def test_a_column_beyond_the_matrix_is_named_by_its_row(columns):
     for call in ("fit", "predict"):
         with pytest.raises(ValueError, match=f"column index {columns} at row 29, expected"):
             CALLS[call](new_trainer(columns=columns), X, y)
+
+
+def predict_where_others_have_been():
+    """Arenas hold what earlier inferences have left: here, what would be rows of 2**31 nonzeros."""
+    for dtype in ("float32", "float64"):
+        X, net = csr_of(new_data(dtype, WIDE)[0]), new_trainer(dtype=dtype, columns=WIDE).net
+        net.predict(X)
+        (room,) = compiled_engine._SPARE
+        room.work.view("int32")[::2], room.work.view("int32")[1::2] = 0, 2**31 - 1
+        X.indices[X.indptr[1]] = WIDE
+        try:
+            net.predict(X)
+        except ValueError as error:
+            print(error)
+
+
+@pytest.mark.law7
+@pytest.mark.process
+def test_rows_after_one_that_is_refused_are_not_read():
+    program = "import test_sparse; test_sparse.predict_where_others_have_been()"
+    assert processes.run(program).count("column index 301 at row 1, expected") == 2
 
 
 def test_bad_values_of_validation_are_found_ahead_a_part_at_a_time(monkeypatch):

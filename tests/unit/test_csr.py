@@ -88,6 +88,11 @@ REFUSED = {
     "complex": (csr_of(DENSE.astype(complex)), TypeError, "complex128", "imaginary"),
     "long": (csr_of(DENSE.astype("longdouble")), TypeError, "longdouble|float128", "astype"),
     "starts descend": (with_parts(DENSE[0], [0, 1, 2, 3], [0, 3, 2]), ValueError, "X.indptr"),
+    "unsigned starts descend": (
+        with_parts(DENSE[0], [0, 1, 2, 3], np.array([0, 3, 2], "uint32")),
+        ValueError,
+        "X.indptr",
+    ),
     "starts beyond": (with_parts(DENSE[0], [0, 1, 2, 3], [0, 3, 5]), ValueError, "0 to 4"),
     "starts below": (with_parts(DENSE[0], [0, 1, 2, 3], [-1, 3, 4]), ValueError, "0 to 4"),
     "few indices": (with_parts(DENSE[0], [0, 1, 2], [0, 3, 4]), ValueError, "0 to 3"),
