@@ -55,7 +55,8 @@ def hold_out(data: Dataset, others: Ints, arrays: TrainingArrays) -> tuple[Ints,
     check_some_weight(weights, "sample_weight", "row that is held out")
     trained = np.ones(data.rows, bool)
     trained[others] = False
-    return np.flatnonzero(trained), Dataset(data.x.take(others), data.y and data.y.take(others), data.names, weights)
+    held_out = Dataset(data.x.take(others), data.y and data.y.take(others), data.names, weights)
+    return np.flatnonzero(trained), held_out
 
 
 def check_values(data: Dataset, arrays: TrainingArrays) -> None:
@@ -173,7 +174,7 @@ def _classes(data: Dataset, arrays: TrainingArrays) -> Array | None:
 
 
 def _checked_rows(rows: Any, n: int) -> Ints:
-    """``validation_rows`` ascending, each once; ValueError or TypeError unless they are some of n."""
+    """``validation_rows`` ascending, each once; TypeError or ValueError unless some of n rows."""
     array = np.asarray(rows)
     if array.ndim != 1 or (len(array) and array.dtype.kind not in "iu"):
         raise TypeError(
