@@ -1,6 +1,6 @@
 """Tables as they are: columns of numbers, text and dates become inputs of networks.
 
-Uses every room of the library; none but the command uses it. Importing it needs ``fastbp[tabular]``.
+Uses every room of the library; none below it uses it. Importing it needs ``fastbp[tabular]``.
 """
 
 from ..common.optional import need

@@ -22,9 +22,9 @@ def by_quantiles(x: Floats, n_bins: int) -> Floats:
 def by_tree(x: Floats, y: Array, n_bins: int) -> Floats:
     """The thresholds of a decision tree of n_bins leaves that predicts y from x, and x's ends.
 
-    x: (rows,). y: (rows,) or (rows, outputs); integers are classes, floats are regressed on. The
-    tree sees the places of x in order: its splits depend on nothing else, and it has float32 inside,
-    which tells fewer numbers apart.
+    x: (rows,). y: (rows,) or (rows, outputs); integers are classes, floats are targets of a
+    regression. The tree sees the places of x in order: its splits depend on nothing else, and it
+    has float32 inside, which tells fewer numbers apart.
     """
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 

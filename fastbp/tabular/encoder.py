@@ -83,7 +83,8 @@ class TableEncoder:
 
     >>> from fastbp.tabular.encoder import TableEncoder
     >>> from fastbp.tabular.frames import as_table
-    >>> table = as_table({"age": [20, 30, 40, 50, None], "town": ["Ulm", "Bonn", "Ulm", "Bonn", "Ulm"]})
+    >>> towns = ["Ulm", "Bonn", "Ulm", "Bonn", "Ulm"]
+    >>> table = as_table({"age": [20, 30, 40, 50, None], "town": towns})
     >>> encoder = TableEncoder().fit(table)
     >>> encoder.feature_names_out
     ('age', 'age is missing', 'town=Ulm')
@@ -187,9 +188,8 @@ class TableEncoder:
     def feature_names_out(self) -> tuple[str, ...]:
         """The names of the inputs."""
         used, parts = self.schema.used, self._known.parts
-        return tuple(
-            name for column, part in zip(used, parts, strict=True) for name in part.names(column.name)
-        )
+        pairs = zip(used, parts, strict=True)
+        return tuple(name for column, part in pairs for name in part.names(column.name))
 
     def transform(self, table: pa.Table) -> Any:
         """The inputs of the rows of a table.
@@ -310,4 +310,5 @@ def _stored(fitted: Fitted, block: list[Any]) -> csr_parts.Stored:
             part.fill(values, filled)
             own = np.arange(start, start + part.width)
             pieces.append((filled, np.broadcast_to(own, filled.shape)))
-    return csr_parts.Stored(*(np.concatenate(arrays, axis=1) for arrays in zip(*pieces, strict=True)))
+    inputs, columns = zip(*pieces, strict=True)
+    return csr_parts.Stored(np.concatenate(inputs, axis=1), np.concatenate(columns, axis=1))

@@ -71,8 +71,8 @@ def _table_of(X: Any, name: str) -> pa.Table:
     if hasattr(X, "__array__"):
         return _table_of_array(X if isinstance(X, np.ma.MaskedArray) else np.asarray(X), name)
     raise TypeError(
-        f"{name} is a {type(X).__name__}, expected a table: a DataFrame of pandas or polars, a table "
-        "of pyarrow, a dict of columns, a two-dimensional array, or a list of rows"
+        f"{name} is a {type(X).__name__}, expected a table: a DataFrame of pandas or polars, a "
+        "table of pyarrow, a dict of columns, a two-dimensional array, or a list of rows"
     )
 
 
@@ -137,8 +137,8 @@ def _joined(columns: Mapping[Any, Any], names: Iterable[str] | None, name: str) 
     for array, title in zip(arrays, titles, strict=True):
         if len(array) != len(arrays[0]):
             raise ValueError(
-                f"{name} has {len(array)} values in column {title!r}, and {len(arrays[0])} in column "
-                f"{titles[0]!r}: all columns have the same length"
+                f"{name} has {len(array)} values in column {title!r}, and {len(arrays[0])} in "
+                f"column {titles[0]!r}: all columns have the same length"
             )
     return pa.Table.from_arrays(arrays, names=titles)
 

@@ -31,8 +31,8 @@ IDENTIFIERS = ("id", "index", "rowid", "rownames", "row", "uuid", "unnamed: 0", 
 def least_rows(rows: int) -> int:
     """The least number of rows of a level that has an input of its own.
 
-    What fewer rows share is rarely both learned and tried on held-out rows. Small tables, where this
-    would leave nothing, keep all levels.
+    What fewer rows share is rarely both learned and tried on held-out rows. Small tables, where
+    this would leave nothing, keep all levels.
     """
     return min(3, 1 + rows // 100)
 
@@ -80,7 +80,9 @@ def _found_number(name: str, data: pa.ChunkedArray) -> Column:
 def _tells_rows_apart(name: str, present: Floats) -> bool:
     """Whether whole numbers all differ, and lie densely or have the name of an identifier."""
     rows = len(present)
-    if rows < COUNTED_ROWS or values.is_infinite(present).any() or (np.floor(present) != present).any():
+    if rows < COUNTED_ROWS or values.is_infinite(present).any():
+        return False
+    if (np.floor(present) != present).any():
         return False
     low, high = present.min(), present.max()
     if high - low < DENSE * rows:
@@ -92,8 +94,11 @@ def _tells_rows_apart(name: str, present: Floats) -> bool:
 
 
 def _boolean(name: str, data: pa.ChunkedArray) -> Column:
-    found = _of_levels(name, values.booleans(data).cast(pa.large_string()))
-    return found if found.kind == DROPPED else Column(name, "boolean", missing=found.missing)
+    found = values.booleans(data)
+    levels = found.unique().drop_null()
+    if len(levels) == 1 and not found.null_count:
+        return Column(name, DROPPED, f"constant: always {str(levels[0]).lower()}")
+    return Column(name, "boolean", missing=found.null_count)
 
 
 def _category(name: str, data: pa.ChunkedArray) -> Column:

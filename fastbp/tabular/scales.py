@@ -1,7 +1,7 @@
 """How the numbers of a column become inputs: four ways, chosen by name.
 
-Each is fitted to finite numbers, not all equal, and fills (rows, width) from finite numbers. A row's
-values depend on the number of that row alone.
+Each is fitted to finite numbers, not all equal, and fills (rows, width) from finite numbers. The
+values of a row depend on its number alone.
 """
 
 from dataclasses import dataclass
@@ -138,9 +138,9 @@ class Quantile:
 class Piecewise:
     """Piecewise-linear encoding: how far x has come through each bin, 0 before and 1 behind it.
 
-    edges: (bins + 1,), ascending. Input t is (x - edges[t]) / (edges[t + 1] - edges[t]) within [0, 1]
-    (Gorishniy, Rubachev and Babenko, 2022, arXiv 2203.05556, equation 1). Numbers beyond the first
-    and the last edge count as these.
+    edges: (bins + 1,), ascending. Input t is (x - edges[t]) / (edges[t + 1] - edges[t]), clipped to
+    [0, 1] (Gorishniy, Rubachev and Babenko, 2022, arXiv 2203.05556, equation 1). Numbers beyond the
+    first and the last edge count as these.
     """
 
     edges: Floats

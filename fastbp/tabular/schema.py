@@ -108,9 +108,10 @@ class Schema:
                 + (f"; it has {near!r}" if near else "")
                 + ": pass a table with all of these columns, empty where nothing is known"
             )
-        twice = [c.name for c in self.used if names.count(c.name) > 1] if len(there) < len(names) else []
-        if twice:
-            raise ValueError(f"{table} has more than one column of the name {twice[0]!r}: rename one")
+        if len(there) < len(names):
+            twice = [c.name for c in self.used if names.count(c.name) > 1]
+            if twice:
+                raise ValueError(f"{table} has two columns of the name {twice[0]!r}: rename one")
 
     def describe(self) -> list[str]:
         """One line for each column: its kind, and the reason where it is not plain."""
@@ -142,7 +143,7 @@ def _as_kinds(kinds: Mapping[str, str] | None, table: pa.Table) -> Mapping[str, 
         return {}
     if not isinstance(kinds, Mapping):
         raise TypeError(
-            f"kinds is a {type(kinds).__name__}, expected a dict: {{'name of a column': 'category'}}"
+            f"kinds is a {type(kinds).__name__}, expected a dict like {{'zip code': 'category'}}"
         )
     _check_known(list(kinds), table, "kinds")
     for name, kind in kinds.items():
