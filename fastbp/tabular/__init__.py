@@ -1,22 +1,21 @@
-"""Estimators for tables as they are: numbers, categories, dates, missing values.
+"""Tables as they are: columns of numbers, text and dates become inputs of networks.
 
-``TabularClassifier`` and ``TabularRegressor`` take DataFrames and arrays, and need no tuning.
-Importing it needs ``fastbp[tabular]``.
+Uses every room of the library; none but the command uses it. Importing it needs ``fastbp[tabular]``.
 
 =================  ==============================================================================
-estimators         base, classifier, regressor: fit, predict, score
+tables             frames, schema, columns, values: of any package, and what each column is
+inputs             encoder, numbers, categories, dates: columns as inputs of networks
+estimators         base, classifier, regressor: fit, predict, score; model_file: their file
 recipe             what the presets are: networks, learning rates, epochs, members
 members, clock     networks that are trained side by side, within a limit of time
-targets            labels and numbers as networks learn them
-calibration        probabilities and quantiles by the rows that a member did not train on
-model_file         the file of an estimator
+calibration        and residuals: probabilities and quantiles by rows that are left out
 =================  ==============================================================================
 """
 
 from ..common.optional import need
 
-need("sklearn", "tabular", "fastbp.tabular")
 need("pyarrow", "tabular", "fastbp.tabular")
+need("sklearn", "tabular", "fastbp.tabular")
 
 from .classifier import TabularClassifier  # noqa: E402 - what is missing is said first
 from .model_file import load  # noqa: E402
