@@ -101,12 +101,25 @@ def _state(model: BaseTabular) -> dict[str, Any]:
 
 def _restore(model: BaseTabular, state: Mapping[str, Any]) -> None:
     _restore_targets(model, state)
-    histories = get(state, "histories", list)
-    model.histories_ = [History({k: v.tolist() for k, v in one.items()}) for one in histories]
+    model.histories_ = [_history(one) for one in get(state, "histories", list)]
     model.validation_score_ = get(state, "validation_score", dict)
     model.record_ = get(state, "record", dict)
-    model.feature_names_in_ = np.array(get(state, "columns", list), object)
+    model.feature_names_in_ = np.array(get(state, "columns", _are_names), object)
     model.n_features_in_ = len(model.feature_names_in_)
+
+
+def _history(saved: Any) -> History:
+    if not isinstance(saved, dict) or not all(map(_is_column, saved.values())):
+        raise ValueError(f"'histories' has {saved!r:.80}, expected columns of numbers")
+    return History({key: column.tolist() for key, column in saved.items()})
+
+
+def _is_column(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim == 1
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def _calibration(model: Any) -> dict[str, Any]:
@@ -160,8 +173,17 @@ def _parameters_of(saved: Mapping[str, Any], kind: type[BaseTabular]) -> dict[st
     """What ``_parameters`` wrote; ValueError for another parameter."""
     strange = sorted(saved.keys() - kind().get_params().keys())
     if strange:
-        raise ValueError(f"its {kind.__name__} has a parameter {strange[0]!r:.40}, which is unknown")
+        raise ValueError(
+            f"its {kind.__name__} has a parameter {strange[0]!r:.40}, which is unknown"
+        )
     return {
-        name: dict(value["pairs"]) if isinstance(value, dict) else value
+        name: dict(get(value, "pairs", _are_pairs)) if isinstance(value, dict) else value
         for name, value in saved.items()
     }
+
+
+def _are_pairs(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and not isinstance(pair[0], list | dict)
+        for pair in value
+    )

@@ -15,7 +15,11 @@ from .row import Break
 from .runtime import RUNTIME
 from .sparse import SPARSE_DATA
 from .stages import STAGES
+from .table_estimators import TABLE_ESTIMATORS
 
-BREAKS = (*PRIMITIVES, *STAGES, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT, *ESTIMATORS)
+BREAKS = (
+    *(*PRIMITIVES, *STAGES, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT),
+    *(*ESTIMATORS, *TABLE_ESTIMATORS),
+)
 
 __all__ = ["BREAKS", "Break"]

@@ -445,9 +445,7 @@ def test_they_are_estimators():
     assert is_regressor(TabularRegressor())
     copy = clone(model)
     assert copy.get_params() == model.get_params()
-    assert repr(copy) == (
-        "TabularClassifier('best', class_weight={1: 2.0}, drop=('a',), ensemble=3)"
-    ) or "preset='best'" in repr(copy)
+    assert "preset='best'" in repr(copy)
     assert copy.set_params(epochs=4).epochs == 4
     assert repr(TabularRegressor()) == "TabularRegressor()"
 

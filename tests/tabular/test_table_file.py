@@ -118,7 +118,7 @@ def test_histories_keep_what_is_not_finite(path):
 def test_a_file_of_the_other_kind_says_how_to_load_it(path):
     model = regressor()
     model.save(path)
-    with pytest.raises(ValueError, match=r"holds a TabularRegressor: load it with TabularReg.*load"):
+    with pytest.raises(ValueError, match="holds a TabularRegressor: load it with TabularReg"):
         TabularClassifier.load(path)
     with pytest.raises(ValueError, match=r"'table', .* load it with fastbp\.tabular\.load"):
         fastbp.load(path)
