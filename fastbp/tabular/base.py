@@ -133,7 +133,7 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
             Task(data.X.shape[1], targets.n_outputs, rows.mean_square(data.X), len(found)),
             data,
             clock,
-            threads.maximum("auto" if self.n_threads is None else int(self.n_threads)),
+            min(threads.maximum("auto"), self.n_threads or threads.NO_LIMIT),
             partial(self._tell, on_epoch),
         )
         trained = team.train(self._members(data, recipe.members, seed))
