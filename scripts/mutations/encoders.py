@@ -13,8 +13,8 @@ ENCODERS = (
     Break(
         "a_name_that_is_there_twice_is_taken",
         ROOM + "frames.py",
-        "names.count(one) > 1]\n    if twice:\n        raise ValueError(\n            f\"{name}",
-        "names.count(one) > 2]\n    if twice:\n        raise ValueError(\n            f\"{name}",
+        "names.count(one) > 1",
+        "names.count(one) > 2",
         FRAMES + "test_names_that_are_there_twice",
     ),
     Break(

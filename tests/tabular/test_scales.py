@@ -67,7 +67,8 @@ def test_the_number_of_quantiles_is_tabms(rows):
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
 def test_equal_numbers_lie_in_the_middle_of_their_rows(share):
     rows = 6000
-    train = np.concatenate([np.zeros(int(rows * share)), 1 + np.exp(normal(int(rows * (1 - share))))])
+    zeros = int(rows * share)
+    train = np.concatenate([np.zeros(zeros), 1 + np.exp(normal(rows - zeros))])
     scale = Quantile.fit(train)
     # The grid of 200 levels has those in [0, share], whose mean is off by half a step at most.
     level = float(scale.levels[0])
