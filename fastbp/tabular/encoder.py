@@ -20,8 +20,9 @@ from .numbers import Number, NumberWay
 from .scales import SCALES
 from .schema import Schema
 
-BLOCK = 65_536
-"""Rows that are encoded at a time: what is kept besides the result is a multiple of these."""
+BLOCK, VALUES = 65_536, 2**22
+"""Rows that are encoded at a time, and values, with many columns: what is kept besides the result
+is a multiple of these."""
 
 BINS = {"quantile": "quantiles of the numbers", "tree": "a decision tree that predicts y"}
 """What the edges of bins come from."""
@@ -291,8 +292,9 @@ def _as_read(column: Column, array: pa.Array) -> Any:
 def _blocks(fitted: Fitted, table: pa.Table) -> Iterator[list[Any]]:
     """What the parts take, of some rows after others; of no rows where there are none."""
     used = fitted.schema.used
-    for first in range(0, max(table.num_rows, 1), BLOCK):
-        checked = fitted.schema.check(table.slice(first, BLOCK), first=first)
+    rows = min(BLOCK, max(1, VALUES // len(used)))
+    for first in range(0, max(table.num_rows, 1), rows):
+        checked = fitted.schema.check(table.slice(first, rows), first=first)
         arrays = [column.combine_chunks() for column in checked.columns]
         yield [_as_read(column, array) for column, array in zip(used, arrays, strict=True)]
 

@@ -83,8 +83,8 @@ ENCODERS = (
     Break(
         "the_row_of_a_bad_value_is_counted_from_its_block",
         ROOM + "encoder.py",
-        "table.slice(first, BLOCK), first=first)",
-        "table.slice(first, BLOCK), first=0)",
+        "table.slice(first, rows), first=first)",
+        "table.slice(first, rows), first=0)",
         ENCODER + "test_bad_values_are_named_with_their_rows",
     ),
     Break(

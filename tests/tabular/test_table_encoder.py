@@ -243,7 +243,8 @@ def test_targets_for_a_tree(y, text):
         TableEncoder(numbers="piecewise", bins="tree").fit(table_of(10), y)
 
 
-def test_a_thousand_columns():
+def test_a_thousand_columns(monkeypatch):
+    monkeypatch.setattr(encoders, "VALUES", 20_000)  # blocks of 20 rows
     random = np.random.default_rng(0)
     table = as_table(random.normal(size=(50, 1000)))
     encoder = TableEncoder().fit(table)
