@@ -211,7 +211,7 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
         check_is_fitted(self)
         table = as_table(X)
         for start in range(0, max(table.num_rows, 1), AT_ONCE):
-            yield self.encoder_.transform(table.slice(start, AT_ONCE))
+            yield self.encoder_.transform(table.slice(start, AT_ONCE), first=start)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file, by custom called ``....safetensors``; its folder exists.

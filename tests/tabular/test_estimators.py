@@ -154,6 +154,16 @@ def test_a_column_that_is_missing_is_named(classifier):
         classifier.predict(X.drop(columns="town"))
 
 
+def test_parts_of_a_table_do_not_matter(monkeypatch, classifier, regressor):
+    whole = [bits(model) for model in (classifier, regressor)]
+    monkeypatch.setattr("fastbp.tabular.base.AT_ONCE", 100)
+    assert [bits(model) for model in (classifier, regressor)] == whole
+    spoiled = X.astype({"size": object})
+    spoiled.loc[201, "size"] = "large"
+    with pytest.raises(ValueError, match="row 201"):
+        regressor.predict_quantiles(spoiled)
+
+
 def test_unknown_towns_and_missing_values_predict(classifier, regressor):
     new = X.head(3).assign(town=["Rom", None, "Ulm"], size=[np.nan, 1e9, -1e9])
     assert np.isfinite(classifier.predict_proba(new)).all()
