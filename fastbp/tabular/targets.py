@@ -92,7 +92,9 @@ class Labels:
         kind = DTYPES[get(saved, "dtype", lambda value: isinstance(value, str) and value in DTYPES)]
         classes = get(saved, "classes", list)
         if len(classes) < 2 or not all(type(one) is kind for one in classes):
-            raise ValueError(f"'classes' is {classes!r:.80}, expected two or more of {kind.__name__}")
+            raise ValueError(
+                f"'classes' is {classes!r:.80}, expected two or more of {kind.__name__}"
+            )
         try:
             return cls(np.array(classes, kind))
         except OverflowError:
