@@ -149,8 +149,8 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
         found = self._weighed(given, targets)
         if len(found) < 2:
             raise ValueError(
-                "X has 1 row that has a target and a weight above 0, expected at least 2: one to "
-                "train on and one to validate"
+                f"X has {len(found)} row that has a target and a weight above 0, expected at least "
+                "2: one to train on and one to validate"
             )
         return targets, found
 
