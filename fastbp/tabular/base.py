@@ -77,7 +77,10 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
     targets_: Targets
 
     _goal: ClassVar[Mapping[str, Any]]
-    _kind_of_targets: ClassVar[type[Any]]
+
+    @abstractmethod
+    def _learn(self, y: Any, sample_weight: Any) -> tuple[Targets, Array, Array]:
+        """(what the targets are, those of the rows that have one, whether each row has one)."""
 
     @abstractmethod
     def _calibrate(self, left_out: LeftOut) -> dict[str, float]:
@@ -144,7 +147,7 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
 
     def _read(self, X: Any, y: Any, sample_weight: Any) -> tuple[Targets, Rows]:
         """(what the targets are, the rows to learn from)."""
-        targets, *encoded = self._kind_of_targets.of(y)
+        targets, *encoded = self._learn(y, sample_weight)
         given = rows.read(X, sample_weight, *encoded)
         found = self._weighed(given, targets)
         if len(found) < 2:

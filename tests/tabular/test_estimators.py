@@ -440,10 +440,10 @@ def test_parameters_are_checked_by_fit(name, value):
 
 
 def test_columns_can_be_dropped_and_named_kinds():
-    model = TabularRegressor(**QUICK, drop=["day"], kinds={"size": "category"}).fit(X, Y)
+    model = TabularRegressor(**QUICK, drop=["day"], kinds={"is_new": "category"}).fit(X, Y)
     kinds = {column.name: column.kind for column in model.encoder_.schema.columns}
     assert kinds["day"] == "dropped"
-    assert kinds["size"] == "category"
+    assert kinds["is_new"] == "category"
     model.predict(X.drop(columns="day"))
 
 
