@@ -25,7 +25,7 @@ from .holdouts import holdouts
 from .left_out import LeftOut
 from .members import Data, Member, Team, Trained
 from .parameters import Parameters
-from .recipe import Recipe, Task, recipe_of
+from .recipe import Task, recipe_of
 from .rows import Rows
 from .targets import Labels, Units
 
@@ -147,9 +147,8 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
 
     def _read(self, X: Any, y: Any, sample_weight: Any) -> tuple[Targets, Rows]:
         """(what the targets are, the rows to learn from)."""
-        targets, *encoded = self._learn(y, sample_weight)
-        given = rows.read(X, sample_weight, *encoded)
-        found = self._weighed(given, targets)
+        targets, encoded, known = self._learn(y, sample_weight)
+        found = self._weighed(rows.read(X, sample_weight, encoded, known), targets)
         if len(found) < 2:
             raise ValueError(
                 f"X has {len(found)} row that has a target and a weight above 0, expected at least "
@@ -160,7 +159,7 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
     def _data(self, found: Rows, encoder: TableEncoder, targets: Targets, given: Any) -> Data:
         """The rows as networks take them; the encoder learns from them."""
         X = encoder.fit(found.table).transform(found.table)
-        validation = None
+        validation: tuple[Any, ...] | None = None
         if given is not None:
             held = self._validation_rows(given, targets)
             validation = encoder.transform(held.table), held.targets
@@ -174,8 +173,8 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
                 "(X, y, sample_weight)"
             )
         X, y, *weights = given
-        encoded = targets.encode(y, VALIDATION[1])
-        found = rows.read(X, weights[0] if weights else None, *encoded, names=VALIDATION)
+        encoded, known = targets.encode(y, VALIDATION[1])
+        found = rows.read(X, weights[0] if weights else None, encoded, known, VALIDATION)
         return self._weighed(found, targets)
 
     def _members(self, data: Data, count: int, seed: int) -> list[Member]:
@@ -241,7 +240,7 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
 
         model = model_file.load(path)
         if not isinstance(model, cls):
-            raise ValueError(
+            raise ValueError(  # noqa: TRY004 - the file is another, its path is a path
                 f"{os.fspath(path)!r} holds a {type(model).__name__}: load it with "
                 f"{type(model).__name__}.load, or fastbp.tabular.load"
             )

@@ -81,8 +81,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular[Labels]):
 
     def predict(self, X: Any) -> Array:
         """The most probable class of each row of X, (n,)."""
-        codes = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[codes]
+        labels: Array = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return labels
 
     def predict_proba(self, X: Any) -> Floats:
         """The probability of each class, (n, classes), in the order of ``classes_``.

@@ -201,7 +201,7 @@ def as_numbers(y: Any, name: str = "y") -> tuple[Floats, Array, bool]:
             f"{name} has infinity at row {endless[0]}, expected finite numbers: drop the row, or "
             "replace the value"
         )
-    return table[known], known, flat
+    return table[known], np.asarray(known), flat
 
 
 def _as_floats(y: Any, name: str) -> Floats:
@@ -303,10 +303,10 @@ class Units:
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
         """What ``to_dict`` returned; ValueError for what it cannot have returned."""
-        arrays = [get(saved, name, _is_floats) for name in ("mean", "scale", "low", "high")]
-        if len({array.shape for array in arrays}) > 1:
+        arrays = {name: get(saved, name, _is_floats) for name in ("mean", "scale", "low", "high")}
+        if len({array.shape for array in arrays.values()}) > 1:
             raise ValueError("the units of its targets differ in number")
-        return cls(*arrays, get(saved, "flat", bool))
+        return cls(**arrays, flat=get(saved, "flat", bool))
 
 
 def _is_floats(value: Any) -> bool:

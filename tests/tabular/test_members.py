@@ -10,7 +10,8 @@ import pytest
 
 pytest.importorskip("sklearn")
 pytest.importorskip("pyarrow")
-sparse = pytest.importorskip("scipy.sparse")
+
+from scipy import sparse
 
 import fastbp
 from fastbp.tabular import clock as clocks
@@ -333,9 +334,7 @@ def test_a_limit_makes_the_schedule_shorter(monkeypatch):
     assert 16 <= first.epochs <= int(clocks.PACE * 57 / 2 / 0.75)
     rows = replace(task(data_of()), rows=ROWS - len(first.member.held))
     trainer = replace(recipe(), epochs=1000).trainer(rows, first.epochs, 11, 1)
-    history = trainer.fit(
-        data_of().X, data_of().y, first.epochs, validation_rows=first.member.held
-    )
+    history = trainer.fit(data_of().X, data_of().y, first.epochs, validation_rows=first.member.held)
     assert history["loss"] == first.history["loss"]
 
 
