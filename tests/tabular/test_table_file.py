@@ -157,7 +157,7 @@ def changed(path, change):
 WRONG = {
     "a list": (lambda m, t: m.update(estimator=["Trainer"]), "'estimator' is"),
     "estimator": (lambda m, t: m.update(estimator="Trainer"), "'estimator' is 'Trainer'"),
-    "no members": (lambda m, t: m.update(members={}), "nets is empty"),
+    "no members": (lambda m, t: m.update(members={}), "tensor 'members.* is not used"),
     "no encoder": (lambda m, t: m.pop("encoder"), "'encoder' is missing"),
     "a tensor more": (lambda m, t: t.update(more=np.zeros(1)), "tensor 'more' is not used"),
     "a parameter": (
@@ -170,8 +170,14 @@ WRONG = {
         "have .* inputs and 2 outputs, expected .* and 3",
     ),
     "temperature": (lambda m, t: m["state"].update(temperature=-1.0), "temperature is -1.0"),
-    "histories": (lambda m, t: m["state"].update(histories=3), "'histories' is 3"),
-    "a history": (lambda m, t: m["state"].update(histories=[3]), "histories"),
+    "histories": (
+        lambda m, t: m["state"].update(histories=3),
+        "tensor 'state.histories.* is not used",
+    ),
+    "a history": (
+        lambda m, t: m["state"].update(histories=[3]),
+        "tensor 'state.histories.* is not used",
+    ),
 }
 
 
