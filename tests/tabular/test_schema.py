@@ -165,7 +165,7 @@ def test_kinds_are_as_asked_for():
         ([0, 2], "boolean", "2 in column 'a' at row 1, expected bool, 0 and 1"),
         (["2024-01-31", "soon"], "date", "'soon' in column 'a' at row 1, expected dates written"),
         ([1.5, 2.5], "date", "1.5 in column 'a' at row 0, expected dates"),
-        ([dt.date(2024, 1, 1)], "number", r"dt.date\(2024, 1, 1\) in column 'a'"),
+        ([dt.date(2024, 1, 1)], "number", r"datetime.date\(2024, 1, 1\) in column 'a'"),
     ],
 )
 def test_what_is_not_as_asked_for(values, asked, row):
