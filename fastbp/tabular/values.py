@@ -90,9 +90,7 @@ def plain(column: pa.ChunkedArray) -> pa.Array:
     elif _is_binary(kind):
         column = _decoded(column)
     elif pa.types.is_float16(kind):
-        floats = [
-            np.asarray(c.to_numpy(zero_copy_only=False), np.float32) for c in column.chunks
-        ]
+        floats = [np.asarray(c.to_numpy(zero_copy_only=False), np.float32) for c in column.chunks]
         column = pa.chunked_array(floats, pa.float32())
     whole = column.combine_chunks()
     return pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole

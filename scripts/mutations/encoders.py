@@ -76,8 +76,8 @@ ENCODERS = (
     Break(
         "the_day_after_the_last_of_a_month_is_a_date",
         ROOM + "date_text.py",
-        "(days.astype(\"M8[M]\") == months)",
-        "(days.astype(\"M8[M]\") >= months)",
+        '(days.astype("M8[M]") == months)',
+        '(days.astype("M8[M]") >= months)',
         LEVELS + "test_dates_of_each_form",
     ),
     Break(
