@@ -63,6 +63,7 @@ FEATURES = {
     "sample_weight": {"sample_weight": 2.0},
     "lr_factors": {"lr_factors": 0.5},
     "schedule": {"schedule": long_schedule},
+    "input_scaling": {"input_scaling": 6.0},
     "scaling": {"input_scale": 2.0},
     "layer_norm": {"layer_norm": True},
     "residual": {"residual": True},

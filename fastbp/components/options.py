@@ -30,6 +30,7 @@ class Arguments:
     class_weight: str | Mapping[int, float] | Sequence[Mapping[int, float]] | None
     schedule: schedules.Schedule | None
     lr_factors: float | Sequence[float]
+    input_scaling: float | None
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,15 @@ class Options:
     """"balanced", or one weight for each class; for bce with several outputs for each output."""
     schedule: schedules.Schedule | None
     lr_factors: tuple[float, ...]
+    input_scaling: float = 0.0
+    """Factor on the learning rate of the learned scaling of the inputs; 0 for none. Pickles of
+    0.1.0 have none."""
 
     @property
     def any(self) -> bool:
         """Whether one of these options needs the extended kernels."""
         numbers = (self.l1, self.l2, *self.dropout, self.label_smoothing)
-        numbers += (self.clip_value, self.clip_norm, self.averaging)
+        numbers += (self.clip_value, self.clip_norm, self.averaging, self.input_scaling)
         chosen = self.class_weight is not None or self.schedule is not None
         return any(numbers) or chosen or any(factor != 1 for factor in self.lr_factors)
 
@@ -64,7 +68,8 @@ class Options:
         count = loss.n_weights(n_out, self.class_weight is not None)
         length = settings.length(layers, count)
         encoded = np.zeros(N_SCHEDULE) if self.schedule is None else self.schedule.encoded()
-        hyper = np.zeros(length + len(encoded) - N_SCHEDULE)
+        table = encoded[N_SCHEDULE:]
+        hyper = np.zeros(length + len(table) + (self.input_scaling > 0))
         hyper[: codes.N_HYPER] = optimizer.hyper()
         values = {
             settings.L1: self.l1,
@@ -82,7 +87,9 @@ class Options:
         hyper[settings.SCHEDULE : settings.STEP_LR] = encoded[:N_SCHEDULE]
         if encoded[CODE] == TABLE:
             hyper[settings.SCHEDULE + PLACE] = length - settings.SCHEDULE
-            hyper[length:] = encoded[N_SCHEDULE:]
+            hyper[length : length + len(table)] = table
+        if self.input_scaling:
+            hyper[-1] = self.input_scaling
         for layer, factor in enumerate(self.lr_factors, 1):
             hyper[settings.of_layer(layer, settings.LR_FACTOR)] = factor
         weights = hyper[settings.class_weights(layers) : length]
@@ -120,6 +127,9 @@ def check(n_layers: int, n_out: int, loss: Loss, given: Arguments) -> Options:
         lr_factors=_per_layer(
             given.lr_factors, n_layers, "lr_factors", "layer", checks.not_negative
         ),
+        input_scaling=0.0
+        if given.input_scaling is None
+        else checks.positive(given.input_scaling, "input_scaling"),
     )
 
 
@@ -137,6 +147,7 @@ def to_dict(options: Options) -> dict[str, Any]:
         "class_weight": np.array(weights).tolist() if isinstance(weights, tuple) else weights,
         "schedule": specs.to_dict(options.schedule),
         "lr_factors": list(options.lr_factors),
+        **({"input_scaling": options.input_scaling} if options.input_scaling else {}),
     }
 
 
@@ -166,6 +177,7 @@ def check_full_batch(options: Options) -> None:
         "ema_decay": options.averaging > 0,
         "schedule": options.schedule is not None,
         "lr_factors": any(factor != 1 for factor in options.lr_factors),
+        "input_scaling": options.input_scaling > 0,
     }
     refused = [name for name, is_given in given.items() if is_given]
     if refused:

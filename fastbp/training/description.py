@@ -50,6 +50,7 @@ def _options(options: Options) -> dict[str, Any]:
         "class_weight": given,
         "schedule": options.schedule,
         "lr_factors": _shortest(options.lr_factors, 1.0),
+        "input_scaling": options.input_scaling or None,
     }
 
 

@@ -69,6 +69,12 @@ class Trainer(TrainerState, TrainerSteps):
         schedule: of the learning rate and momentum by updates (fastbp.schedules), times ``lr``.
         lr_factors: factor on the learning rate of each layer: one number, or one per layer. A layer
             with 0 is frozen, and its gradient not computed.
+        input_scaling: learn the first layer's weights as diag(s) W, with a scale s (n_in,) of the
+            inputs that begins as 1; the number is the factor on its learning rate, 6 in RealMLP
+            (Holzmueller et al., 2024). ``net.weights`` has the product. Penalties, clipping and
+            the moving average see the product and its gradient; the optimizer updates s and W,
+            each with moments and weight decay. Where the weights of inputs are changed otherwise,
+            by ``net.set_parameters`` say, their scale starts anew from 1.
         ignore_nan: for bce: NaN in y is a target that is not known, an entry of weight 0.
             ``evaluate`` takes the mean over the others, and metrics see y as it is.
 
@@ -120,6 +126,7 @@ class Trainer(TrainerState, TrainerSteps):
         class_weight: str | Mapping[int, float] | Sequence[Mapping[int, float]] | None = None,
         schedule: schedules.Schedule | None = None,
         lr_factors: float | Sequence[float] = 1.0,
+        input_scaling: float | None = None,
         ignore_nan: bool = False,
     ) -> None:
         given = Arguments(
@@ -139,6 +146,7 @@ class Trainer(TrainerState, TrainerSteps):
             class_weight=class_weight,
             schedule=schedule,
             lr_factors=lr_factors,
+            input_scaling=input_scaling,
             ignore_nan=ignore_nan,
         )
         self._attach(TrainerCore(net, given))

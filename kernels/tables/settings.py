@@ -3,6 +3,7 @@
 First the columns of codes.py and UPDATES, which plain kernels read. Then, for extended kernels: the
 settings of the extended features (0 where a feature is off), the scalars of the current batch, two
 elements for each layer, one element for each class; for bce two for each output, of y = 0 and 1.
+Last, where the inputs have a learned scaling, the factor on its learning rate.
 """
 
 from numba.extending import register_jitable

@@ -9,6 +9,7 @@ trains 20 s for each of the two variants of the kernels.
 from .data import DATA
 from .estimators import ESTIMATORS
 from .export import EXPORT
+from .input_scaling import INPUT_SCALING
 from .library import LIBRARY
 from .primitives import PRIMITIVES
 from .row import Break
@@ -16,6 +17,9 @@ from .runtime import RUNTIME
 from .sparse import SPARSE_DATA
 from .stages import STAGES
 
-BREAKS = (*PRIMITIVES, *STAGES, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT, *ESTIMATORS)
+BREAKS = (
+    *(*PRIMITIVES, *STAGES, *INPUT_SCALING, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT),
+    *ESTIMATORS,
+)
 
 __all__ = ["BREAKS", "Break"]

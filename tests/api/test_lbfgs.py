@@ -351,7 +351,13 @@ def test_there_are_no_updates_by_batches(call):
 
 @pytest.mark.parametrize(
     "options",
-    [{"clip_norm": 1.0}, {"dropout": 0.5}, {"ema_decay": 0.9}, {"lr_factors": 0.5}],
+    [
+        {"clip_norm": 1.0},
+        {"dropout": 0.5},
+        {"ema_decay": 0.9},
+        {"lr_factors": 0.5},
+        {"input_scaling": 6.0},
+    ],
     ids=str,
 )
 def test_what_shapes_updates_is_refused(options):

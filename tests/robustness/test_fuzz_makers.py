@@ -86,6 +86,7 @@ def test_trainer(data):
         class_weight=weights_of_classes,
         schedule=anything(None, fastbp.schedules.StepDecay(2), fastbp.schedules.OneCycle(9)),
         lr_factors=per_layer,
+        input_scaling=anything(None, 6.0),
         ignore_nan=anything(False, True),
     )  # fmt: skip
     trainer = check_call(fastbp.Trainer, arguments, names=("OneCycle", "LBFGS"))

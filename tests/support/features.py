@@ -68,6 +68,7 @@ FEATURES = {
     "sample_weight": Feature(weights=True),
     "lr_factors": Feature({"lr_factors": [0.5, 0.0, 2.0]}),
     "schedule": Feature({"schedule": Warmup(2, Cosine(8))}),
+    "input_scaling": Feature({"input_scaling": 2.0}),
     "custom_activation": Feature(own=True),
 }
 
