@@ -318,7 +318,9 @@ class NumpyEngine:
                 )
                 average[...] = w + decay * (average - w)
 
-    def _apply_rule(self, hyper: Floats, t: int, w: Array, gradient: Array, kept: Sequence[Array]) -> None:
+    def _apply_rule(
+        self, hyper: Floats, t: int, w: Array, gradient: Array, kept: Sequence[Array]
+    ) -> None:
         m, v = (kept[0], kept[-1]) if kept else (w, w)
         reference.update(self.arrays.spec.optimizer, hyper, t, w, gradient, m, v)
 

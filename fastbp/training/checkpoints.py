@@ -175,13 +175,14 @@ def _moments(learned: dict[str, Any], core: TrainerCore) -> list[list[arenas.Lay
 
 
 def _scaling(learned: dict[str, Any], core: TrainerCore) -> list[Array] | None:
-    """The learned scaling of the inputs, which files of trainers without one may not mention."""
+    """The learned scaling of the inputs; ValueError unless it has the trainer's shapes."""
     like = input_scaling.state(core)
-    if like is None:
+    if like is None:  # files of 0.1.0 do not mention it
         return None
-    return tree_codec.get(  # type: ignore[no-any-return]
-        learned, "input_scaling", lambda found: _are_like([found], [tuple(like)])
-    )
+    found = tree_codec.get(learned, "input_scaling", list)
+    if not _are_like([found], [tuple(like)]):
+        raise ValueError("'input_scaling' has other shapes than the trainer's, or NaN")
+    return found  # type: ignore[no-any-return]
 
 
 def _are_like(layers: Any, like: list[arenas.Layer]) -> bool:

@@ -20,7 +20,10 @@ def _of(core: "TrainerCore") -> LearnedScaling | None:
 
 
 def scale(core: "TrainerCore") -> Array | None:
-    """A read-only copy of s (n_in,): 1 for inputs whose weights another has changed since the last update."""
+    """A read-only copy of s (n_in,).
+
+    It is 1 for inputs whose weights another has changed since the last update.
+    """
     scaling, net = _of(core), core.net.arrays
     if scaling is None:
         return None

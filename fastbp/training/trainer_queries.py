@@ -13,7 +13,7 @@ from ..components import optimizers
 from ..components.metrics import Metric, as_metrics
 from ..kernels.tables import arenas
 from ..model.network import Network
-from . import input_scaling, inference, lr_finder
+from . import inference, input_scaling, lr_finder
 from .core import TrainerCore
 from .datasets import as_dataset, datasets
 from .lbfgs_search import Outcome

@@ -1,4 +1,4 @@
-"""A learned scaling of the inputs: the first layer's weights are diag(s) W, and s and W are learned.
+"""A learned scaling of the inputs: the first layer's weights are diag(s) W, and both are learned.
 
 The network holds the product diag(s) W: forward, backward, predictions and files know nothing of
 the factors. A trainer keeps W, s and the moments of s behind its moments

@@ -91,7 +91,7 @@ from ..base.sizes import COLUMNS, NONZERO_CHUNK, NONZERO_PANELS, ROWS, WIDEST
     FUNCTION,  # address of the custom activation
     NEEDS_Z,  # 1: the derivative is computed from z; a custom one lies in the place of z
     TARGET_KIND,  # of the last layer, in plain plans too: UNIT_OR_NAN, or as codes.REAL, ...
-    INPUT_SCALING,  # of the first: from the moments on, its learned scaling (learned_scaling.py); -1
+    INPUT_SCALING,  # of the first: in the moments, its learned scaling (learned_scaling.py), or -1
     SCALING_RATE,  # of the first: the hyperparameter that is the factor on its learning rate
 ) = range(23)
 

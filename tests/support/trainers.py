@@ -7,8 +7,8 @@ import numpy as np
 import fastbp
 from fastbp.kernels.base import codes
 from fastbp.kernels.tables import settings
-from support.cases import Case
 from fastbp.training import input_scaling
+from support.cases import Case
 from support.internals import core
 
 LARGE = Case((40, 300, 200, 10), 600, "silu", "sigmoid", "squared_error")
