@@ -65,6 +65,7 @@ FEATURES = {
     "rates": {"bias_lr_factor": 0.1, "weight_decay_on": "weights", "weight_decay_factors": 2.0},
     "schedule": {"schedule": long_schedule},
     "dropout_schedule": {"dropout": 0.5, "dropout_schedule": long_schedule},
+    "input_scaling": {"input_scaling": 6.0},
     "scaling": {"input_scale": 2.0},
     "layer_norm": {"layer_norm": True},
     "residual": {"residual": True},

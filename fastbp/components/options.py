@@ -36,6 +36,7 @@ class Arguments:
     weight_decay_factors: float | Sequence[float]
     weight_decay_schedule: Schedule | None
     dropout_schedule: Schedule | None
+    input_scaling: float | None
 
 
 WEIGHT_DECAY_ON = {"all": 1.0, "weights": 0.0}
@@ -67,12 +68,15 @@ class Options:
     """Likewise."""
     weight_decay_schedule: Schedule | None = None
     dropout_schedule: Schedule | None = None
+    input_scaling: float = 0.0
+    """Factor on the learning rate of the learned scaling of the inputs; 0 for none. Pickles of
+    0.1.0 have none."""
 
     @property
     def any(self) -> bool:
         """Whether one of these options needs the extended kernels."""
         numbers = (self.l1, self.l2, *self.dropout, self.label_smoothing)
-        numbers += (self.clip_value, self.clip_norm, self.averaging)
+        numbers += (self.clip_value, self.clip_norm, self.averaging, self.input_scaling)
         chosen = self.class_weight is not None or bool(self.given_schedules)
         return any(numbers) or chosen or bool(_rates(self))
 
@@ -118,7 +122,7 @@ class Options:
             weights[:] = np.ravel(self.class_weight)
         for name, schedule in self.given_schedules.items():
             hyper = _with_schedule(hyper, SCHEDULED[name], schedule.encoded())
-        return hyper
+        return np.append(hyper, self.input_scaling) if self.input_scaling else hyper
 
 
 SCHEDULED = {
@@ -191,6 +195,9 @@ def check(n_layers: int, n_out: int, loss: Loss, given: Arguments) -> Options:
         ),
         weight_decay_schedule=_factors(given.weight_decay_schedule, "weight_decay_schedule"),
         dropout_schedule=_factors(given.dropout_schedule, "dropout_schedule"),
+        input_scaling=0.0
+        if given.input_scaling is None
+        else checks.positive(given.input_scaling, "input_scaling"),
     )
     _check_dropout(checked)
     return checked
@@ -216,6 +223,7 @@ def to_dict(options: Options) -> dict[str, Any]:
 def _added(options: Options) -> dict[str, Any]:
     """The options that 0.1.0 did not have, where they are given: other files are as they were."""
     names = {*_rates(options), *options.given_schedules} - {"lr_factors", "schedule"}
+    names |= {"input_scaling"} if options.input_scaling else set()
     return {name: specs.to_dict(getattr(options, name)) for name in sorted(names)}
 
 
@@ -247,6 +255,7 @@ def check_full_batch(options: Options) -> None:
         "ema_decay": options.averaging > 0,
         **dict.fromkeys(options.given_schedules, True),
         **_rates(options),
+        "input_scaling": options.input_scaling > 0,
     }
     refused = [name for name, is_given in given.items() if is_given]
     if refused:

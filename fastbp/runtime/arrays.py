@@ -1,7 +1,7 @@
 """What both engines work on: the arrays of a trainer, and the data of one call."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from ..components.losses import Loss
 from ..data.tables import Table, raise_bad_inputs, raise_bad_targets
 from ..kernels.primitives import gather
 from ..kernels.tables import arenas, job_table, layout, settings
+from ..kernels.tables.learned_scaling import LearnedScaling
 from .job import Job
 
 
@@ -52,6 +53,8 @@ class TrainingArrays:
     """The network's; only a spec with ``scaling`` uses them."""
     custom_activations: tuple[Callable[..., Any] | None, ...]
     """The network's functions, one a layer."""
+    input_scaling: Array = field(default_factory=lambda: np.empty(0))
+    """The memory behind the moments of a learned scaling of the inputs; empty for none."""
 
     @property
     def class_weights(self) -> Floats:
@@ -59,6 +62,13 @@ class TrainingArrays:
         first = settings.class_weights(len(self.spec.sizes) - 1)
         count = self.loss.n_weights(self.spec.sizes[-1], self.spec.weighs_classes)
         return self.hyper[first : first + count]
+
+
+def learned_scaling(arrays: TrainingArrays, plan: Ints) -> LearnedScaling | None:
+    """The learned scaling of the inputs in place. plan: of the parameters."""
+    if not arrays.spec.input_scaling:
+        return None
+    return LearnedScaling(plan, arrays.input_scaling, arrays.spec.moments)
 
 
 class Engine(Protocol):

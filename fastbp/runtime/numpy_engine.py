@@ -1,7 +1,7 @@
 """The NumPy engine: ``engine="numpy"``, kernels/reference/ alone. Nothing is compiled."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from ..data import tables as checks
 from ..kernels import reference
 from ..kernels.base import codes
 from ..kernels.tables import arenas, job_table, layout, settings
-from .arrays import Dataset, TrainingArrays
+from ..kernels.tables.learned_scaling import LearnedScaling
+from .arrays import Dataset, TrainingArrays, learned_scaling
 from .job import Job
 
 BLOCK = 1024
@@ -33,6 +34,7 @@ class NumpyEngine:
         each = zip(arrays.custom_activations, arrays.spec.activations, strict=True)
         self._activations = [function or code for function, code in each]
         self._updated = False
+        self._scaling = learned_scaling(arrays, self._plan)
 
     def _layers(self, arena: Array) -> Layers:
         return list(arenas.read_layers(self._plan, arena))
@@ -322,14 +324,46 @@ class NumpyEngine:
         spec = self.arrays.spec
         for part, gradient in enumerate(gradients):
             w, hyper = layers[layer][part], self._now(layer, part)
-            kept = [moments[i][layer][part] for i in range(spec.moments)] or [w]
-            reference.update(spec.optimizer, hyper, t, w, gradient, kept[0], kept[-1])
+            kept = [moments[i][layer][part] for i in range(spec.moments)]
+            if layer == part == 0 and self._scaling is not None:
+                self._update_factors(self._scaling, gradient, hyper, t, w, kept)
+            else:
+                self._apply_rule(hyper, t, w, gradient, kept)
             if spec.averages:
                 average, decay = (
                     moments[spec.moments][layer][part],
                     w.dtype.type(hyper[settings.AVERAGING] if t > 1 else 0),
                 )
                 average[...] = w + decay * (average - w)
+
+    def _apply_rule(
+        self, hyper: Floats, t: int, w: Array, gradient: Array, kept: Sequence[Array]
+    ) -> None:
+        m, v = (kept[0], kept[-1]) if kept else (w, w)
+        reference.update(self.arrays.spec.optimizer, hyper, t, w, gradient, m, v)
+
+    def _update_factors(
+        self,
+        scaling: LearnedScaling,
+        gradient: Array,
+        hyper: Floats,
+        t: int,
+        weights: Array,
+        kept: Sequence[Array],
+    ) -> None:
+        """Update s and W by the gradient by ``weights`` = diag(s) W. kept: the moments of W."""
+        (s, *moments), W = scaling.numbers, scaling.weights
+        anew = reference.changed_inputs(weights, s, W)
+        W[anew], s[anew] = weights[anew], 1
+        for moment in moments:
+            moment[anew] = 0
+        ds, dW = reference.gradients_of_factors(s, W, gradient)
+        self._apply_rule(hyper, t, W, dW, kept)
+        faster = hyper.copy()
+        faster[codes.LR] *= self.arrays.hyper[self.arrays.spec.input_scaling]
+        self._apply_rule(faster, t, s, ds, moments)
+        scaling.weights = W
+        weights[...] = reference.product(s, W)
 
     def apply(self, gradient: Array) -> int:
         """See ``Engine``."""

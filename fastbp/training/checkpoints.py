@@ -18,6 +18,7 @@ from ..kernels.tables import arenas, settings
 from ..model import model_io
 from ..model.network import Network
 from ..storage import model_file, tree_codec
+from . import input_scaling
 from .core import TrainerCore
 
 Functions = Mapping[str, Callable[..., Any]]
@@ -71,6 +72,7 @@ def _state(core: TrainerCore) -> dict[str, Any]:
         "weighs_rows": core.weighs_rows,
         "epoch": core.epoch,
         "moments": [list(arenas.read_layers(plan, arena)) for arena in kept],
+        "input_scaling": input_scaling.state(core),
     }
 
 
@@ -106,6 +108,7 @@ class Checkpoint:
             weighs_rows=tree_codec.get(learned, "weighs_rows", bool),
             epoch=epoch,
             moments=_moments(learned, core),
+            scaling=_scaling(learned, core),
             layers=self.net.arrays.layers(),
             names=self.net.feature_names_in,
             history=self.history,
@@ -123,6 +126,7 @@ class SavedState:
     weighs_rows: bool
     epoch: int
     moments: list[list[arenas.Layer]]
+    scaling: list[Array] | None
     layers: list[arenas.Layer]
     names: Names
     history: History
@@ -134,6 +138,7 @@ class SavedState:
         core.net.keep_names(self.names or core.net.feature_names_in)
         for arena, layers in zip(core.arrays.moments, self.moments, strict=False):
             arenas.write_layers(net.plan, arena, layers)
+        input_scaling.restore(core, self.scaling)
         core.lr = core.settled_lr = self.lr
         hyper[settings.UPDATES] = self.updates
         hyper[settings.OPTIMIZER_STATE] = self.mu_product
@@ -167,6 +172,17 @@ def _moments(learned: dict[str, Any], core: TrainerCore) -> list[list[arenas.Lay
             f"'moments' are not {count} times the shapes of the parameters, or have NaN"
         )
     return [[tuple(layer) for layer in layers] for layers in found]
+
+
+def _scaling(learned: dict[str, Any], core: TrainerCore) -> list[Array] | None:
+    """The learned scaling of the inputs; ValueError unless it has the trainer's shapes."""
+    like = input_scaling.state(core)
+    if like is None:  # files of 0.1.0 do not mention it
+        return None
+    found = tree_codec.get(learned, "input_scaling", list)
+    if not _are_like([found], [tuple(like)]):
+        raise ValueError("'input_scaling' has other shapes than the trainer's, or NaN")
+    return found  # type: ignore[no-any-return]
 
 
 def _are_like(layers: Any, like: list[arenas.Layer]) -> bool:

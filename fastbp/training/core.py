@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
-from typing import Any, NoReturn, Protocol, Self
+from typing import Any, Protocol, Self
 from weakref import WeakMethod, ref
 
 import numpy as np
@@ -22,14 +22,14 @@ from ..kernels.tables import arenas, job_table, settings
 from ..model.network import Network
 from ..model.network_arrays import Fold
 from ..runtime import chunking, fast_path
-from ..runtime.arrays import Dataset, Engine, TrainingArrays, raise_invalid
+from ..runtime.arrays import Dataset, Engine, TrainingArrays
 from ..runtime.compiled_engine import CompiledEngine
 from ..runtime.compiled_model import Model
 from ..runtime.job import Job
 from ..runtime.locking import exclusive
 from ..runtime.numpy_engine import NumpyEngine
 from ..runtime.threads import maximum
-from . import learned_names, learned_state, setup
+from . import input_scaling, learned_names, learned_state, refused_batches, setup
 from .row_order import RowOrder
 from .setup import Arguments
 
@@ -129,7 +129,8 @@ class TrainerCore:
             state = {f"_{name}": getattr(self, name) for name in PICKLED}
             moments = [list(arenas.read_layers(plan, arena)) for arena in arrays.moments]
             learned = {"moments": moments, "hyper": learned_state.of(arrays)}
-            return state | learned | {"_settled_lr": self.settled_lr}
+            kept = {"_settled_lr": self.settled_lr, "_input_scaling": input_scaling.state(self)}
+            return state | learned | kept
 
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
@@ -138,6 +139,7 @@ class TrainerCore:
         for name in PICKLED:
             setattr(core, name, rest.pop(f"_{name}"))
         core.restore_arrays(rest.pop("moments"), rest.pop("hyper"))
+        input_scaling.restore(core, rest.pop("_input_scaling", None))  # 0.1.0 had none
         core.settled_lr = rest.pop("_settled_lr", core.lr)  # 0.1.0 kept none
         return core, rest
 
@@ -225,7 +227,7 @@ class TrainerCore:
             self.weigh_rows()
         waited = self.engine.train(data, job, self.arrays.moments if into is None else into)
         if job.array[job_table.STATUS] != job_table.OK:
-            self._refuse(data, job, caller)
+            refused_batches.refuse(self, data, job, caller)
         return waited
 
     def chunk(self, data: Dataset, job: Job, caller: str, into: Array | None = None) -> None:
@@ -315,31 +317,11 @@ class TrainerCore:
             count -= job.chunk
             self.chunk(data, job, "loss_and_gradients", into)
 
-    def _refuse(self, data: Dataset, job: Job, caller: str) -> NoReturn:
-        """Raise what explains why a batch was refused."""
-        start, batch = job[job_table.START], job[job_table.BATCH]
-        rows = np.arange(start, min(start + batch, job[job_table.ROWS]))
-        rows = rows if job.order is None else job.order[rows]
-        raise_invalid(job[job_table.STATUS], rows, data, self.arrays)
-        if job[job_table.TASK] == job_table.GRADIENTS:
-            raise FloatingPointError(
-                "the loss is not finite on these rows: there is no gradient. Scale the inputs, or "
-                "look for very large weights"
-            )
-        what = "loss" if not self.arrays.spec.clips_norm else "loss, or the norm of its gradient,"
-        place = "these rows"
-        if caller == "fit":
-            epoch = job.epochs_taken + job[job_table.EPOCH] - job[job_table.FIRST] + 1
-            place = f"epoch {epoch}, step {start // batch + 1}"
-        raise FloatingPointError(
-            f"the {what} is not finite in {caller} at {place}, with lr = {self.scheduled_lr:g}: "
-            "the update was not made. Lower lr, scale the inputs, or look for very large weights"
-        )
-
     def reset_optimizer(self) -> None:
         """``Trainer.reset_optimizer``."""
         with self.exclusive():
             self.arrays.moments.fill(0)
+            input_scaling.begin(self)
             self.arrays.hyper[settings.UPDATES] = 0.0
             self.arrays.hyper[settings.OPTIMIZER_STATE] = 1.0
 

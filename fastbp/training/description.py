@@ -55,6 +55,7 @@ def _options(options: Options) -> dict[str, Any]:
         "weight_decay_factors": _shortest(options.weight_decay_factors, 1.0),
         "weight_decay_schedule": options.weight_decay_schedule,
         "dropout_schedule": options.dropout_schedule,
+        "input_scaling": options.input_scaling or None,
     }
 
 

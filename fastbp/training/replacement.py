@@ -4,7 +4,7 @@ from typing import Any
 
 from ..common import signatures
 from ..kernels.tables import settings
-from . import description, inference
+from . import description, inference, input_scaling
 from .core import TrainerCore
 from .setup import Arguments
 
@@ -38,12 +38,13 @@ def _check_name(name: str, known: list[str]) -> None:
 
 
 def _keep_moments(core: TrainerCore, new: TrainerCore) -> None:
-    """Take over the moments that both have, the average and the counters."""
+    """Take over the moments that both have, the average, the scaling and the counters."""
     old, arrays = core.arrays, new.arrays
     count = min(old.spec.moments, arrays.spec.moments)
     arrays.moments[:count] = old.moments[:count]
     if arrays.spec.averages:
         known = inference.average(core) if old.spec.averages else old.parameters
         arrays.moments[arrays.spec.moments] = known
+    input_scaling.restore(new, input_scaling.state(core))
     counters = [settings.UPDATES, settings.OPTIMIZER_STATE]
     arrays.hyper[counters] = old.hyper[counters]

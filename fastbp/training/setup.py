@@ -9,7 +9,8 @@ from ..common.types import Array
 from ..components import losses, optimizers, options, schedules, user_functions
 from ..data.scaling import check_loss
 from ..kernels.base import codes
-from ..kernels.tables import arenas
+from ..kernels.tables import arenas, layout
+from ..kernels.tables.learned_scaling import LearnedScaling, length
 from ..model.network import Network
 from ..runtime.arrays import TrainingArrays
 
@@ -109,6 +110,7 @@ def new_arrays(
     custom_loss = 0
     if loss.function is not None:
         custom_loss = user_functions.loss_address(loss.function, net.dtype.itemsize)
+    hyper = wanted.hyper(optimizer, loss, net.sizes[-1])
     spec = replace(
         net.arrays.spec,
         loss=loss.code,
@@ -126,16 +128,29 @@ def new_arrays(
         ignores_nan=loss.ignores_nan,
         custom_loss=custom_loss,
         seed=seed,
+        input_scaling=len(hyper) - 1 if wanted.input_scaling else 0,
     )
+    moments, input_scaling = _new_moments(net, spec)
     return TrainingArrays(
         spec,
         net.arrays.parameters,
-        new_arenas(net, spec.arenas),
-        wanted.hyper(optimizer, loss, net.sizes[-1]),
+        moments,
+        hyper,
         loss,
         net.arrays.scales,
         net.custom_activations,
+        input_scaling,
     )
+
+
+def _new_moments(net: Network, spec: layout.PlanSpec) -> tuple[Array, Array]:
+    """The arenas beside the parameters, and the memory of a learned scaling behind them."""
+    plan, count = net.arrays.plan, len(net.arrays.parameters)
+    more = length(plan, spec.itemsize, spec.moments) if spec.input_scaling else 0
+    memory, size = arenas.allocate(spec.arenas * count + more, net.dtype), spec.arenas * count
+    if more:
+        LearnedScaling(plan, memory[size:], spec.moments).begin()
+    return memory[:size].reshape(spec.arenas, count), memory[size:]
 
 
 def new_arenas(net: Network, count: int) -> Array:

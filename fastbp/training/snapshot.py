@@ -17,7 +17,7 @@ epochs are shorter, copies take 5% of the time, and the epochs since the last on
 
 
 class Snapshot:
-    """A copy of the arrays that updates change: parameters, moments, hyperparameters.
+    """A copy of the arrays that updates change: parameters, moments, scaling, hyperparameters.
 
     Args:
         core: of the trainer.
@@ -72,7 +72,7 @@ class Snapshot:
     def arrays(self) -> tuple[Array, ...]:
         """The arrays themselves."""
         arrays = self._core.arrays
-        return arrays.parameters, arrays.moments, arrays.hyper
+        return arrays.parameters, arrays.moments, arrays.input_scaling, arrays.hyper
 
     def _repeat(self, row: int) -> None:
         """Make an epoch again from ``row`` on. None of its batches was refused the first time."""

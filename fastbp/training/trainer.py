@@ -79,6 +79,12 @@ class Trainer(TrainerState, TrainerSteps):
             lr_factors are part of that rate: with 1 / lr_factors layers decay alike.
         weight_decay_schedule: a schedule whose factor multiplies the optimizer's weight_decay.
         dropout_schedule: a schedule whose factor multiplies the shares of dropout.
+        input_scaling: learn the first layer's weights as diag(s) W, with a scale s (n_in,) of the
+            inputs that begins as 1; the number is the factor on its learning rate, 6 in RealMLP
+            (Holzmueller et al., 2024). ``net.weights`` has the product. Penalties, clipping and
+            the moving average see the product and its gradient; the optimizer updates s and W,
+            each with moments and weight decay. Where the weights of inputs are changed otherwise,
+            by ``net.set_parameters`` say, their scale starts anew from 1.
         ignore_nan: for bce: NaN in y is a target that is not known, an entry of weight 0.
             ``evaluate`` takes the mean over the others, and metrics see y as it is.
 
@@ -135,6 +141,7 @@ class Trainer(TrainerState, TrainerSteps):
         weight_decay_factors: float | Sequence[float] = 1.0,
         weight_decay_schedule: Schedule | None = None,
         dropout_schedule: Schedule | None = None,
+        input_scaling: float | None = None,
         ignore_nan: bool = False,
     ) -> None:
         self._attach(TrainerCore(net, Arguments.among(locals())))

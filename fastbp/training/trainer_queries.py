@@ -13,7 +13,7 @@ from ..components import optimizers
 from ..components.metrics import Metric, as_metrics
 from ..kernels.tables import arenas
 from ..model.network import Network
-from . import inference, lr_finder
+from . import inference, input_scaling, lr_finder
 from .core import TrainerCore
 from .datasets import as_dataset, datasets
 from .lbfgs_search import Outcome
@@ -59,6 +59,20 @@ class TrainerQueries(Guarded):
     def scheduled_lr(self) -> float:
         """The learning rate of the next update: ``lr`` times the factor of the schedule."""
         return self._core.scheduled_lr
+
+    @property
+    def input_scale(self) -> Array | None:
+        """A read-only copy of the learned scale s of the inputs, (n_in,); None without one.
+
+        The network's first weights are diag(s) W. ``net.input_scale`` is another: it standardizes.
+
+        >>> net, adam = fastbp.Network([2, 1], init="zeros"), fastbp.Adam()
+        >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=adam, input_scaling=6)
+        >>> print(trainer.input_scale)
+        [1. 1.]
+        """
+        with self._core.exclusive():
+            return input_scaling.scale(self._core)
 
     @property
     def history(self) -> History:

@@ -39,10 +39,10 @@ class TrainerState(TrainerQueries):
         """A trainer of the same network that goes on from here, with some arguments changed.
 
         arguments: those of ``Trainer``, except for the network. Unless another is given, lr stays
-        as it is now. Where the optimizer is of the same class, moments, the moving average, and the
-        number of updates stay, too, which schedules count from: a finished run goes on with a
-        longer schedule. Another optimizer begins anew. This trainer does not change; both train the
-        same network.
+        as it is now. Where the optimizer is of the same class, moments, the moving average, the
+        learned scaling of the inputs, and the number of updates stay, too, which schedules count
+        from: a finished run goes on with a longer schedule. Another optimizer begins anew. This
+        trainer does not change; both train the same network.
 
         Raises:
             ValueError, TypeError: an argument is not as ``Trainer`` takes it.
@@ -66,7 +66,8 @@ class TrainerState(TrainerQueries):
     def reset_optimizer(self) -> None:
         """Forget the moments and the moving average, and count updates from 0, as schedules do.
 
-        Parameters, lr, and the order of the next epochs stay.
+        A learned scaling of the inputs starts anew from 1. Parameters, lr, and the order of the
+        next epochs stay.
 
         >>> net = fastbp.Network([1, 1], init="zeros")
         >>> adam, one = fastbp.Adam(), [[1.0]]

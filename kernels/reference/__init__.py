@@ -6,6 +6,7 @@ and the codes of stages/update_rules.py.
 """
 
 from .activations import activation, custom_activation, derivative
+from .factors import changed_inputs, gradients_of_factors, product
 from .losses import (
     bce_of_entries,
     class_weights,
@@ -38,6 +39,7 @@ __all__ = [
     "activation",
     "backward",
     "bce_of_entries",
+    "changed_inputs",
     "class_weights",
     "clip_scale",
     "correct",
@@ -52,12 +54,14 @@ __all__ = [
     "final_gradient",
     "forward",
     "gradients",
+    "gradients_of_factors",
     "in_raw_units",
     "layer_norm",
     "layer_norm_gradients",
     "nadam_momentum",
     "output_delta",
     "penalty",
+    "product",
     "row_losses",
     "rows_of_csr",
     "scheduled",

@@ -38,6 +38,7 @@ from ..tables import layout as P
 from . import nonzeros
 from .extended_stages import gradient_arena
 from .forward import padded
+from .input_scaling import begin_chosen, end_chosen
 from .norm import linear_place
 from .regularization import WEIGHT, has_penalty, part
 from .update import (
@@ -301,11 +302,11 @@ def _clear(g, count):
 
 
 @kernel
-def _chunk(plan, coef, arenas, mode, leaves, base, panels, rows, scratch):
-    """The gradient of the inputs of a chunk, from ``base`` on, and its use.
+def _chunk(plan, coef, arenas, mode, base, panels, rows, scratch):
+    """The gradient of the inputs of a chunk, from ``base`` on, in scratch; ACCUMULATE adds it up.
 
-    leaves: whether inputs without nonzeros are left as they are. Sums are those of a dense batch:
-    a chain within SUM_ROWS rows, whose sums are added in order.
+    Sums are those of a dense batch: a chain within SUM_ROWS rows, whose sums are added in order.
+    Returns the inputs that have nonzeros, as bits.
     """
     size = panels[1] * NONZERO_CHUNK * lanes(scratch)
     cursors, total = _cursors(plan, scratch), scratch
@@ -322,8 +323,21 @@ def _chunk(plan, coef, arenas, mode, leaves, base, panels, rows, scratch):
             for i in range(0, size, lanes(g)):
                 store(total, i, load(g, i) + load(total, i))
         touched |= some
-    if mode != ACCUMULATE:
-        _use(plan, coef, arenas, mode, base, panels, touched if leaves else -1, total)
+    return touched
+
+
+@kernel
+def _update_chunk(plan, rates, arenas, mode, base, panels, chosen, g):
+    """Use the gradient g of a chunk for the inputs ``chosen``, as bits; -1 for all.
+
+    rates: (coef, hyper). The panels of a chunk come in order.
+    """
+    (coef, hyper), span = rates, (base, min(base + NONZERO_CHUNK, plan[1, P.INPUTS]))
+    if mode == UPDATE and panels[0] == 0:
+        begin_chosen(plan, arenas[0], arenas[1], span, chosen)
+    _use(plan, coef, arenas, mode, base, panels, chosen, g)
+    if mode == UPDATE and (panels[0] + panels[1]) * lanes(g) >= plan[1, P.OUTPUTS]:
+        end_chosen(plan, arenas[0], arenas[1], hyper, span, chosen)
 
 
 @kernel
@@ -362,7 +376,10 @@ def _update(plan, work, job, mode, worker, workers):
         panels, base = (panel, min(NONZERO_PANELS, count - panel)), first * NONZERO_CHUNK
         _find(plan, work, rows, base, places, nexts)
         while base < last * NONZERO_CHUNK:
-            _chunk(plan, coef, arenas, mode, leaves, base, panels, rows, scratch)
+            touched = _chunk(plan, coef, arenas, mode, base, panels, rows, scratch)
+            if mode != ACCUMULATE:
+                chosen = touched if leaves else types.int64(-1)
+                _update_chunk(plan, (coef, hyper), arenas, mode, base, panels, chosen, scratch)
             base += NONZERO_CHUNK
             if leaves:
                 base = max(base, _least(nexts, rows) // NONZERO_CHUNK * NONZERO_CHUNK)

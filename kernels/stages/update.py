@@ -20,6 +20,13 @@ from ..primitives.tile import ADD, WRITE
 from ..tables import layout as P
 from ..tables import settings as H
 from .forward import padded
+from .input_scaling import (
+    begin_update,
+    end_update,
+    inputs_of_worker,
+    scales_inputs,
+    to_factors,
+)
 from .norm import norm_gradients
 from .regularization import (
     DECAY_OF_AVERAGE,
@@ -39,7 +46,7 @@ from .update_rules import (
     update_extended,
 )
 
-_ZERO = np.int64(0)  # a Python constant would compile its callee once more
+_ZERO, _FIRST = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
 
 UPDATE, STORE, ACCUMULATE = range(3)
 """Modes: how a gradient is used. UPDATE: the optimizer takes it, tile by tile. STORE: it is
@@ -63,8 +70,11 @@ def _extended_update_tile(plan, coef, params, moments, at, g, count, is_weight):
     v = offset(m, plan[0, P.PARAMETERS]) if plan[0, P.MOMENTS] > 1 else m
     of_layer, common = coef
     final_gradient(common, w, g, count, is_weight)
+    scaled = is_weight and at < plan[1, P.BIAS] and scales_inputs(plan, _FIRST)
+    if scaled:
+        w = to_factors(plan, moments, at, g, count)
     update_extended(plan[0, P.OPTIMIZER], of_layer, w, g, m, v, count)
-    if plan[0, P.AVERAGE] >= 0:
+    if plan[0, P.AVERAGE] >= 0 and not scaled:
         place = plan[0, P.AVERAGE] * plan[0, P.PARAMETERS] + at
         move_average(common[DECAY_OF_AVERAGE], w, offset(moments, place), count)
 
@@ -73,7 +83,8 @@ update_tile = by_plan(_update_tile, _extended_update_tile)
 """One update of ``count`` elements from ``at`` on, by the gradient g.
 
 plan, params, moments: layout.py. coef: of ``_layer_coefficients``. g: may be changed. is_weight:
-whether the elements are weights and not biases. Twin: ``update``.
+whether the elements are weights and not biases. Where the layer's inputs have a learned scaling, W
+is updated, and the parameters are written by ``end_update``. Twin: ``update``.
 """
 
 
@@ -211,18 +222,17 @@ def use_gradient(plan, coef, arenas, mode, at, g, count, is_weight):
 def _weights_of_small_batch(plan, layer, arenas, scratch, coef, mode, rows, worker, workers):
     """One worker's part of W, for a small batch.
 
-    A part is some panels of outputs, which are contiguous. With fewer panels than workers it is
-    some inputs of every panel.
+    A part is some panels of outputs, which are contiguous. With fewer panels than workers, or a
+    learned scaling of the inputs, it is some inputs of every panel.
     """
     work = arenas[2]
     n_lanes = lanes(work)
     units, panels = plan[layer, P.INPUTS], -(-plan[layer, P.OUTPUTS] // n_lanes)
     first, last, low, high = 0, panels, 0, units
-    if panels >= workers:
+    if panels >= workers and not scales_inputs(plan, layer):
         first, last = part(panels, worker, workers)
     else:
-        low, high = part(-(-units // n_lanes), worker, workers)
-        low, high = low * n_lanes, min(high * n_lanes, units)
+        low, high = inputs_of_worker(plan, layer, n_lanes, worker, workers)
     for panel in range(first, last):
         deltas = delta_panel(plan, work, layer, panel)
         for i in range(low, high, P.SMALL_BATCH_VECTORS):
@@ -230,6 +240,16 @@ def _weights_of_small_batch(plan, layer, arenas, scratch, coef, mode, rows, work
             at = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE] + i * n_lanes
             _outer(offset(work, plan[layer, P.IN] + i * rows), deltas, scratch, rows, count)
             use_gradient(plan, coef, arenas, mode, at, scratch, count * n_lanes, WEIGHT)
+
+
+@kernel
+def _tiles_of_worker(plan, layer, n_lanes, worker, workers):
+    """(first, last) of a worker's tiles of input units."""
+    rows = min(ROWS, n_lanes)
+    if not scales_inputs(plan, layer):
+        return part(-(-plan[layer, P.INPUTS] // rows), worker, workers)
+    first, last = inputs_of_worker(plan, layer, n_lanes, worker, workers)
+    return first // rows, -(-last // rows)
 
 
 @kernel
@@ -276,8 +296,8 @@ def _weights_of_tiles(plan, layer, arenas, scratch, coef, mode, span, vectors):
 
 
 INPUTS_AT_A_TIME = 2**15
-"""Activations that a worker's tiles read before they go to the next outputs: 128 KiB in float32 stay
-in the second cache, a half of which another thread of the core may take."""
+"""Activations that a worker's tiles read before they go to the next outputs: 128 KiB in float32
+stay in the second cache, a half of which another thread of the core may take."""
 
 
 @kernel
@@ -338,13 +358,18 @@ def update_part(plan, arenas, hyper, mode, worker, workers, rows, first_layer):
         if mode != ACCUMULATE and is_frozen(plan, layer, hyper):
             continue
         coef = _layer_coefficients(plan, layer, hyper, common)
+        updates = mode == UPDATE and layer >= first_layer
+        if updates:
+            begin_update(plan, layer, arenas[0], arenas[1], worker, workers)
         if layer < first_layer:
             pass
         elif small:
             _weights_of_small_batch(plan, layer, arenas, scratch, coef, mode, rows, worker, workers)
         else:
-            span = part(-(-plan[layer, P.INPUTS] // min(ROWS, n_lanes)), worker, workers)
+            span = _tiles_of_worker(plan, layer, n_lanes, worker, workers)
             _weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors)
+        if updates:
+            end_update(plan, layer, arenas[0], arenas[1], hyper, worker, workers)
         span = part(-(-plan[layer, P.OUTPUTS] // n_lanes), worker, workers)
         summed = rows if small else whole
         of_biases = _bias_coefficients(plan, layer, hyper, coef)
@@ -358,8 +383,23 @@ moments."""
 
 
 @kernel
+def _apply_weights(plan, layer, coef, arenas, gradient, span, inputs):
+    """Update the inputs (first, last) of the panels span = (first, last) of W."""
+    n_lanes = lanes(gradient)
+    for panel in range(span[0], span[1]):
+        start = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE]
+        end = start + inputs[1] * n_lanes
+        for at in range(start + inputs[0] * n_lanes, end, APPLIED_AT_A_TIME):
+            count = min(APPLIED_AT_A_TIME, end - at)
+            g = offset(gradient, at)
+            update_tile(plan, coef, arenas[0], arenas[1], at, g, count, WEIGHT)
+
+
+@kernel
 def apply_part(plan, params, moments, gradient, hyper, worker, workers):
     """Update one worker's panels, and their biases, by a stored gradient.
+
+    Of a layer whose inputs have a learned scaling, some inputs of all panels.
 
     plan, params, moments, gradient: layout.py; hyper: settings.py. Twin: ``update``.
     """
@@ -370,13 +410,15 @@ def apply_part(plan, params, moments, gradient, hyper, worker, workers):
         coef = _layer_coefficients(plan, layer, hyper, common)
         of_biases = _bias_coefficients(plan, layer, hyper, coef)
         of_norms = _norm_coefficients(plan, layer, hyper, coef)
-        first, last = part(padded(plan[layer, P.OUTPUTS], n_lanes) // n_lanes, worker, workers)
+        panels = padded(plan[layer, P.OUTPUTS], n_lanes) // n_lanes
+        first, last = part(panels, worker, workers)
+        span, inputs = (first, last), (_ZERO, plan[layer, P.INPUTS])
+        if scales_inputs(plan, layer):
+            span, inputs = (_ZERO, panels), inputs_of_worker(plan, layer, n_lanes, worker, workers)
+        begin_update(plan, layer, params, moments, worker, workers)
+        _apply_weights(plan, layer, coef, (params, moments), gradient, span, inputs)
+        end_update(plan, layer, params, moments, hyper, worker, workers)
         for panel in range(first, last):
-            start = plan[layer, P.WEIGHTS] + panel * plan[layer, P.WEIGHT_STRIDE]
-            end = start + plan[layer, P.INPUTS] * n_lanes
-            for at in range(start, end, APPLIED_AT_A_TIME):
-                count = min(APPLIED_AT_A_TIME, end - at)
-                update_tile(plan, coef, params, moments, at, offset(gradient, at), count, WEIGHT)
             for kind in range(plan[layer, P.PER_UNIT]):
                 at = plan[layer, P.BIAS] + kind * plan[layer, P.PER_UNIT_STRIDE] + panel * n_lanes
                 g, of_kind = offset(gradient, at), of_biases if kind == 0 else of_norms

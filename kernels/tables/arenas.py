@@ -51,23 +51,31 @@ Layer: TypeAlias = tuple[NDArray[Any], ...]
 """(W, b) in natural shapes, (I, O) and (O,); (W, b, gains, shifts) of a normalized layer."""
 
 
+def read_weights(row: NDArray[np.int64], arena: NDArray[Any]) -> NDArray[Any]:
+    """A fresh copy of the weights (I, O) of the layer that a row of a plan describes."""
+    panels = _panels(arena, row, width.lanes(arena.itemsize))
+    wide = panels.transpose(1, 0, 2).reshape(panels.shape[1], -1)
+    return wide[:, : row[OUTPUTS]].copy()
+
+
+def write_weights(row: NDArray[np.int64], arena: NDArray[Any], weights: NDArray[Any]) -> None:
+    """Copy weights (I, O) into an arena; padding stays as it is."""
+    lanes = width.lanes(arena.itemsize)
+    for number, panel in enumerate(_panels(arena, row, lanes)):
+        columns = weights[:, number * lanes : (number + 1) * lanes]
+        panel[:, : columns.shape[1]] = columns
+
+
 def read_layers(plan: NDArray[np.int64], arena: NDArray[Any]) -> Iterator[Layer]:
     """Fresh copies of the parameters of every layer."""
-    lanes = width.lanes(arena.itemsize)
     for row in plan[1:]:
-        panels = _panels(arena, row, lanes)
-        wide = panels.transpose(1, 0, 2).reshape(panels.shape[1], -1)
-        yield wide[:, : row[OUTPUTS]].copy(), *(part.copy() for part in _per_unit(arena, row))
+        yield read_weights(row, arena), *(part.copy() for part in _per_unit(arena, row))
 
 
 def write_layers(plan: NDArray[np.int64], arena: NDArray[Any], layers: Iterable[Layer]) -> None:
     """Copy the parameters of every layer into an arena; padding stays 0."""
-    lanes = width.lanes(arena.itemsize)
     for row, (weights, *per_unit) in zip(plan[1:], layers, strict=True):
-        panels = _panels(arena, row, lanes)
-        for number, panel in enumerate(panels):
-            columns = weights[:, number * lanes : (number + 1) * lanes]
-            panel[:, : columns.shape[1]] = columns
+        write_weights(row, arena, weights)
         for place, values in zip(_per_unit(arena, row), per_unit, strict=True):
             place[:] = values
 

@@ -5,7 +5,8 @@ lanes), row by row, so that a tile of any shape reads and writes whole vectors a
 
 *Parameters.* One flat arena: for each layer W (I, O) as lane panels of outputs, then b (O,) padded
 to whole vectors, and in normalized layers (norm.py) the gains and shifts, likewise. Optimizer
-moments and gradients have the same layout.
+moments and gradients have the same layout. Behind the moments lies the state of a learned scaling
+of the inputs, where there is one (learned_scaling.py).
 
 *Work.* One flat arena. It begins with a block for each vector of batch rows: y, the activations of
 every layer as (units, lanes), the kept pre-activations, two deltas used in turn, loss and number of
@@ -90,7 +91,9 @@ from ..base.sizes import COLUMNS, NONZERO_CHUNK, NONZERO_PANELS, ROWS, WIDEST
     NEEDS_Z,  # 1: the derivative is computed from z; a custom one lies in the place of z
     TARGET_KIND,  # of the last layer, in plain plans too: UNIT_OR_NAN, or as codes.REAL, ...
     THRESHOLD,  # DROPOUT of the current batch; 0: none is dropped
-) = range(22)
+    INPUT_SCALING,  # of the first: in the moments, its learned scaling (learned_scaling.py), or -1
+    SCALING_RATE,  # of the first: the hyperparameter that is the factor on its learning rate
+) = range(24)
 
 UNIT_OR_NAN = 4
 """A kind of targets of extended plans, beside those of codes.py: in [0, 1], or NaN for a target
@@ -143,6 +146,9 @@ class PlanSpec:
     """Whether batches may go by their nonzeros, which takes more scratch (sparse_layer.py)."""
     custom_activations: tuple[int, ...] = ()
     """Address of each layer's custom activation, 0 for a built-in one; () for none."""
+    input_scaling: int = 0
+    """Place in the hyperparameters of the factor on the learning rate of a learned scaling of the
+    inputs; 0 for none."""
 
     @property
     def normalized(self) -> tuple[bool, ...]:
@@ -212,6 +218,7 @@ def make_plan(shape: PlanSpec) -> NDArray[np.int64]:
     plan[0, LAST] = len(plan) - 1
     _extend(plan, shape)
     _place_parameters(plan, shape)
+    _place_input_scaling(plan, shape)
     _place_block(plan, shape)
     _place_work(plan, shape)
     return plan
@@ -252,6 +259,13 @@ def _place_parameters(plan: NDArray[np.int64], shape: PlanSpec) -> None:
         row[PER_UNIT_STRIDE] = rounded(panels * lanes, space.line)
         row[BIAS] = space.take(row[PER_UNIT] * row[PER_UNIT_STRIDE])
     plan[0, PARAMETERS] = space.end
+
+
+def _place_input_scaling(plan: NDArray[np.int64], shape: PlanSpec) -> None:
+    plan[1:, INPUT_SCALING] = -1
+    if shape.input_scaling:
+        plan[1, INPUT_SCALING] = shape.arenas * plan[0, PARAMETERS]
+        plan[1, SCALING_RATE] = shape.input_scaling
 
 
 def _place_block(plan: NDArray[np.int64], shape: PlanSpec) -> None:

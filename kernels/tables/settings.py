@@ -3,7 +3,8 @@
 First the columns of codes.py and UPDATES, which plain kernels read. Then, for extended kernels: the
 settings of the extended features (0, and factors 1, where a feature is off), the scalars of the
 current batch, three elements for each layer, one element for each class; for bce two for each
-output, of y = 0 and 1.
+output, of y = 0 and 1. Then the factors of tables. Last, where the inputs have a learned scaling,
+the factor on its learning rate.
 """
 
 from numba.extending import register_jitable

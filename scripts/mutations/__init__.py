@@ -10,6 +10,7 @@ from .data import DATA
 from .encoders import ENCODERS
 from .estimators import ESTIMATORS
 from .export import EXPORT
+from .input_scaling import INPUT_SCALING
 from .library import LIBRARY
 from .primitives import PRIMITIVES
 from .row import Break
@@ -19,8 +20,8 @@ from .stages import STAGES
 from .table_estimators import TABLE_ESTIMATORS
 
 BREAKS = (
-    *(*PRIMITIVES, *STAGES, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT, *ESTIMATORS),
-    *(*ENCODERS, *TABLE_ESTIMATORS),
+    *(*PRIMITIVES, *STAGES, *INPUT_SCALING, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT),
+    *(*ESTIMATORS, *ENCODERS, *TABLE_ESTIMATORS),
 )
 
 __all__ = ["BREAKS", "Break"]

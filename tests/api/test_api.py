@@ -49,7 +49,7 @@ def test_the_names():
 OPTIONS = (
     "l1 l2 dropout label_smoothing clip_value clip_norm ema_decay class_weight schedule lr_factors"
     " bias_lr_factor weight_decay_on weight_decay_factors weight_decay_schedule dropout_schedule"
-    " ignore_nan"
+    " input_scaling ignore_nan"
 )
 VALIDATION = "validation_data validation_fraction metrics"
 ARGUMENTS = {

@@ -361,6 +361,7 @@ def test_there_are_no_updates_by_batches(call):
         {"weight_decay_factors": [2, 1]},
         {"weight_decay_schedule": fastbp.schedules.Cosine(9)},
         {"dropout_schedule": fastbp.schedules.Cosine(9)},
+        {"input_scaling": 6.0},
     ],
     ids=str,
 )

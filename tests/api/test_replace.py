@@ -38,6 +38,7 @@ def test_what_stays(one, engine):
     """Everything: it goes on to the bits of the one that it came from."""
     X, y = THREE_CLASSES.batch()
     options = {"ema_decay": 0.9, "class_weight": "balanced", "schedule": Cosine(100)}
+    options["input_scaling"] = 6.0
     trainer, other = (trained(engine, one, **options) for _ in range(2))
     trainer.lr = other.lr = 0.02
     twin = trainer.replace()
@@ -182,7 +183,7 @@ def test_a_trainer_is_replaced_within_a_fit():
 @pytest.mark.parametrize("one", [pair[0] for pair in OPTIMIZERS.values()], ids=OPTIMIZERS)
 def test_a_reset_optimizer_is_a_new_one(one, engine):
     X, y = THREE_CLASSES.batch()
-    options = {"ema_decay": 0.9, "schedule": Cosine(20)}
+    options = {"ema_decay": 0.9, "schedule": Cosine(20), "input_scaling": 6.0}
     trainer = trained(engine, one, **options)
     trainer.lr = 0.03
     trainer.reset_optimizer()
@@ -233,7 +234,7 @@ ARGUMENTS = [
     *("loss", "optimizer", "batch_size", "threads", "seed", "engine", "l1", "l2", "dropout"),
     *("label_smoothing", "clip_value", "clip_norm", "ema_decay", "class_weight", "schedule"),
     *("lr_factors", "bias_lr_factor", "weight_decay_on", "weight_decay_factors"),
-    *("weight_decay_schedule", "dropout_schedule"),
+    *("weight_decay_schedule", "dropout_schedule", "input_scaling"),
 ]
 
 

@@ -186,7 +186,7 @@ TRAINERS = {
     },
     "loss='cross_entropy', optimizer=fastbp.Adam(), seed=0, l1=0.1, dropout=0.5, "
     "label_smoothing=0.1, clip_value=1.0, clip_norm=2.0, ema_decay=0.9, class_weight={1: 3.0}, "
-    "schedule=fastbp.schedules.Cosine(updates=9), lr_factors=[0.0, 1.0]": {
+    "schedule=fastbp.schedules.Cosine(updates=9), lr_factors=[0.0, 1.0], input_scaling=6.0": {
         "loss": "cross_entropy",
         "optimizer": fastbp.Adam(),
         "l1": 0.1,
@@ -198,6 +198,7 @@ TRAINERS = {
         "class_weight": {1: 3, 0: 1},
         "schedule": schedules.Cosine(9),
         "lr_factors": [0, 1],
+        "input_scaling": 6,
     },
     "loss='cross_entropy', optimizer=fastbp.AdamW(), seed=0, bias_lr_factor=[0.5, 1.0], "
     "weight_decay_on='weights', weight_decay_factors=[2.0, 0.0], "

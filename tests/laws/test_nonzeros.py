@@ -111,6 +111,9 @@ OPTIONS = {
     },
     "scheduled dropout": {"dropout": 0.5, "dropout_schedule": StepDecay(2, 0.5)},
     "schedule": {"schedule": fastbp.schedules.Cosine(10**4)},
+    "input_scaling": {"input_scaling": 6.0},
+    "input_scaling, clipped": {"input_scaling": 6.0, "clip_norm": 0.1},
+    "input_scaling, l2": {"input_scaling": 6.0, "l2": 1e-3, "ema_decay": 0.9},
     "layer_norm": {"layer_norm": True},
     "deep": {"sizes": (COLUMNS, 20, 20, 3), "residual": True},
     "no hidden layer": {"sizes": (COLUMNS, 3)},
@@ -154,6 +157,28 @@ def test_columns_far_apart_are_found():
     sizes = 40 * NONZERO_CHUNK, 20, 3
     for workers in (1, 2, 3):
         assert_same(data=(X, y), sizes=sizes, optimizer=OPTIMIZERS["sgd"], workers=workers)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adagrad"])
+def test_inputs_without_nonzeros_keep_their_scale(name):
+    """Their weights are set in between: they start anew, whether an update reads them or not."""
+    X, y = new_data(columns=40 * NONZERO_CHUNK, stored=0)
+    X[5, [0, 20 * NONZERO_CHUNK - 1, 20 * NONZERO_CHUNK]] = 1, 2, 3
+    X[70, [1, 20 * NONZERO_CHUNK]] = 4
+    found = []
+    for convert in (csr_of, np.asarray):
+        options = {"sizes": (X.shape[1], 2 * NONZERO_PANELS * 16 + 1, 3), "input_scaling": 6.0}
+        trainer = new_trainer(optimizer=OPTIMIZERS[name], workers=2, **options)
+        for start in (0, BATCH):
+            trainer.step(convert(X[start : start + BATCH]), y[start : start + BATCH])
+        first = trainer.net.weights[0].copy()
+        first[:2] += 1
+        trainer.net.set_parameters([first, *trainer.net.weights[1:]], trainer.net.biases)
+        trainer.step(convert(X[:BATCH]), y[:BATCH])
+        found.append(bits(trainer))
+    assert found[0] == found[1]
+    scale = np.frombuffer(found[0][-1], np.float32)
+    assert (np.flatnonzero(scale != 1) == [0, 20 * NONZERO_CHUNK - 1, 20 * NONZERO_CHUNK]).all()
 
 
 def test_batches_with_rows_that_are_full_are_made_dense():

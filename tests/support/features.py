@@ -77,6 +77,7 @@ FEATURES = {
         }
     ),
     "dropout_schedule": Feature({"dropout": [0.3, 0.5], "dropout_schedule": StepDecay(2, 0.5)}),
+    "input_scaling": Feature({"input_scaling": 2.0}),
     "custom_activation": Feature(own=True),
 }
 

@@ -66,6 +66,7 @@ SUBJECTS = (
     Subject("cross_entropy", options=(("ema_decay", 0.9), ("dropout", 0.2), ("clip_norm", 1.0))),
     Subject("mse", options=(("l2", 0.1), ("schedule", fastbp.schedules.Cosine(10**6)))),
     Subject("mse", layer_norm=True),
+    Subject("mse", options=(("input_scaling", 6.0),)),
 )
 subjects = st.sampled_from(SUBJECTS)
 
@@ -80,7 +81,8 @@ def state_of(trainer):
     scaling = [part if part is None else part.tobytes() for part in units]
     hyper, kept = state.hyper.copy(), state.spec.moments + state.spec.averages
     hyper[settings.STEP_LR : settings.OPTIMIZER_STATE] = 0  # every batch works them out anew
-    arenas = [part.tobytes() for part in (net.arrays.parameters, state.moments[:kept], hyper)]
+    arrays = (net.arrays.parameters, state.moments[:kept], state.input_scaling, hyper)
+    arenas = [part.tobytes() for part in arrays]
     scales = [part.tobytes() for part in net.arrays.scales]
     return arenas, scaling, scales, core(trainer).epoch, trainer.lr
 

@@ -64,9 +64,12 @@ class Run:
         """Of parameters, moments, losses and predictions after two epochs and a step."""
         trainer, (X, y) = self.trainer(), self.batch()
         core(trainer).workers = workers
-        losses = [*trainer.fit(X, y, epochs=2)["loss"], trainer.step(X[:8], y[:8])]
+        rows = min(8, trainer.batch_size)
+        losses = [*trainer.fit(X, y, epochs=2)["loss"], trainer.step(X[:rows], y[:rows])]
         net = trainer.net
         arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, core(trainer).arrays.moments)
+        if trainer.input_scale is not None:
+            arrays += (trainer.input_scale,)
         digest = hashlib.sha256()
         for array in (*arrays, np.array(losses), trainer.predict(X)):
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -127,6 +130,8 @@ def many_rows(kinds=None, options=None):
     )
 
 
+SCALED = EVERY_OPTION | {"lr_factors": [0.5, 1.0, 2.0], "input_scaling": 6.0}
+FEW_ROWS = SCALED | {"batch_size": 2}
 LONG_OPTIONS = EVERY_OPTION | {"lr_factors": [0.5, 2.0]}
 
 RUNS = {
@@ -154,6 +159,16 @@ RUNS = {
     "long sums, batch 300": long_sums(300),
     "long sums, batch 37, extended": long_sums(37, {"layer_norm": True}, LONG_OPTIONS),
     "long sums, batch 300, extended": long_sums(300, {"layer_norm": True}, LONG_OPTIONS),
+    "input scaling": Run(
+        ("selu", "mish"), "mse", "identity", fastbp.Adam(0.01), options={"input_scaling": 6.0}
+    ),
+    "input scaling, few rows": Run(
+        ("mish", "selu"), "cross_entropy", "softmax", fastbp.RAdam(0.01), {}, FEW_ROWS
+    ),
+    "input scaling, options": Run(
+        ("silu", "tanh"), "cross_entropy", "softmax", fastbp.SGD(0.05, 0.9), EVERY_KIND, SCALED
+    ),
+    "long sums, input scaling": long_sums(37, {}, {"input_scaling": 6.0}),
     "many rows": many_rows(),
     "rates of parts": Run(
         ("silu", "relu"), "mse", "identity", fastbp.AdamW(0.01), EVERY_KIND, RATES

@@ -7,6 +7,7 @@ import numpy as np
 import fastbp
 from fastbp.kernels.base import codes
 from fastbp.kernels.tables import settings
+from fastbp.training import input_scaling
 from support.cases import Case
 from support.internals import core
 
@@ -44,10 +45,10 @@ def flat_parameters(net):
 
 
 def bits(trainer):
-    """Parameters and moments."""
-    net = trainer.net
+    """Parameters, moments, and the learned scale of the inputs."""
+    net, scale = trainer.net, trainer.input_scale
     arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, core(trainer).arrays.moments)
-    return [a.tobytes() for a in arrays]
+    return [a.tobytes() for a in (*arrays, *([] if scale is None else [scale]))]
 
 
 def fingerprint(trainer, X, y):
@@ -74,5 +75,6 @@ def training_state(trainer):
     state, net = core(trainer).arrays, trainer.net
     classes = state.hyper[settings.class_weights(len(net.sizes) - 1) :]
     kept = state.moments[: state.spec.moments + state.spec.averages]
-    arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, kept, classes)
+    scaling = input_scaling.state(core(trainer)) or []
+    arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, kept, classes, *scaling)
     return [a.tobytes() for a in arrays], state.hyper[LASTING].tolist(), core(trainer).epoch
