@@ -170,9 +170,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Whether a row belongs to one of three classes or more."""
         return bool(self._label_binarizer.y_type_ == "multiclass")
 
+    def _class_numbers(self, y: Array) -> Array:
+        """The place of each label in ``classes_``."""
+        return np.searchsorted(self.classes_, y)
+
     def _encoded(self, y: Array) -> Array:
         if self._is_multiclass and self.loss == "log_loss" and y.ndim == 1:
-            return np.searchsorted(self.classes_, y)
+            return self._class_numbers(y)
         flags: Array = self._label_binarizer.transform(y).astype(bool)
         return flags
 
@@ -204,7 +208,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"class_weight gives the classes {self.classes_} the weights {of_classes}, "
                 "expected finite numbers of 0 or more"
             )
-        return of_classes[np.searchsorted(self.classes_, y)]
+        return of_classes[self._class_numbers(y)]
 
     @property
     def _stratifies(self) -> bool:

@@ -122,6 +122,20 @@ ESTIMATORS = (
         FULL_BATCH,
     ),
     Break(
+        "rows_to_train_on_may_have_no_weight",
+        "fastbp/sklearn/solvers.py",
+        '        task.rows.check_weights("to train on")\n',
+        "",
+        OURS + "test_rows_without_any_weight_are_named[rows1-to train on]",
+    ),
+    Break(
+        "rows_that_are_held_out_may_have_no_weight",
+        "fastbp/sklearn/solvers.py",
+        '        held.check_weights("that is held out")\n',
+        "",
+        OURS + "test_rows_without_any_weight_are_named[rows0-held out]",
+    ),
+    Break(
         "a_single_class_may_be_wrong",
         "fastbp/sklearn/classifier.py",
         " | (len(self.classes_) == 1)",

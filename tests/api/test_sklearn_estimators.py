@@ -403,7 +403,7 @@ def test_the_average_is_what_is_scored():
 def test_shares_of_dropout_may_be_an_array():
     one = fitted(hidden_layer_sizes=(4, 4), dropout=np.array([0.1, 0.2]))
     one.set_params(dropout=np.array([0.1, 0.3])).partial_fit(X, TARGETS["multiclass"])
-    assert "dropout=(0.1, 0.3)" in repr(one.trainer_)
+    assert "dropout=[0.1, 0.3]" in repr(one.trainer_)
 
 
 def test_an_average_does_not_go_with_parts():
@@ -425,12 +425,11 @@ def test_validation_data_take_the_place_of_held_out_rows():
 @pytest.mark.parametrize("kind", ["strings", "binary"])
 def test_classes_that_only_validation_data_have_are_named(kind, early_stopping):
     """One that lies between two others, too, whose number would be that of the second."""
-    y = TARGETS[kind].astype(object)
-    others = y[:20].copy()
+    y, others = TARGETS[kind], TARGETS[kind][:20].copy()
     others[3] = "bb" if kind == "strings" else 2
     one = MLPClassifier(early_stopping=early_stopping, max_iter=2)
     with pytest.raises(ValueError, match=r"validation_data has the classes \[.+\], expected those"):
-        one.fit(X, y if kind == "strings" else y.astype(int), validation_data=(X[:20], others))
+        one.fit(X, y, validation_data=(X[:20], others))
 
 
 def test_a_callback_that_is_none_is_named_by_its_number():
@@ -547,11 +546,11 @@ def test_rows_that_are_not_finite_get_scikit_learns_text(dtype, bad):
 @pytest.mark.parametrize(("rows", "place"), [(slice(9), "held out"), (slice(9, 90), "to train on")])
 def test_rows_without_any_weight_are_named(rows, place):
     held = np.random.RandomState(0)
-    held.uniform(size=sum((5 * 2 + 2, 2 * 1 + 1)))  # what the parameters take before the split
+    held.uniform(size=5 * 2 + 2 + 2 + 1)  # what the parameters take before the split
     order = held.permutation(90)
     weights = np.ones(90)
     weights[order[rows]] = 0
-    one = MLPRegressor(2, early_stopping=True, random_state=0)
+    one = MLPRegressor(hidden_layer_sizes=2, early_stopping=True, random_state=0)
     with pytest.raises(ValueError, match=f"is 0 for every row .*{place}.*above 0"):
         one.fit(X, SCORES[:, 0], weights)
 
