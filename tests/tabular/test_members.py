@@ -89,7 +89,8 @@ def test_a_member_is_a_fit_of_the_other_rows_with_the_best_epoch(kind):
     trainer = recipe(kind).trainer(rows, EPOCHS, one.member.seed, 1)
     scores = [-loss for loss in one.history["val_loss"]]
     if kind == "classes":
-        scores = list(zip(one.history["val_accuracy"], scores, strict=True))
+        scores = one.history["val_accuracy"]
+        assert len(set(scores)) < EPOCHS  # some are equal
     best = max(range(1, EPOCHS + 1), key=lambda epoch: (scores[epoch - 1], epoch))
     assert one.best_epoch == best
     trainer.fit(data.X[kept], data.y[kept], best, sample_weight=weights, validation_data=held)
