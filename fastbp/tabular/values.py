@@ -194,7 +194,7 @@ def seconds(column: pa.ChunkedArray, form: str = "") -> Seconds:
     if pa.types.is_timestamp(kind) and kind.tz is not None:
         array = pc.local_timestamp(array)
     elif not pa.types.is_timestamp(kind) and not pa.types.is_date(kind):
-        _refuse(array, pc.is_valid(array))
+        _refuse(array, pc.invert(pc.is_null(array, nan_is_null=True)))
         return np.full(len(array), np.datetime64("NaT", "s"))
     stamps = array.cast(pa.timestamp("s"), safe=False)
     return np.asarray(stamps.to_numpy(zero_copy_only=False), "M8[s]")

@@ -243,6 +243,8 @@ def test_check_reads_what_means_the_same(schema):
 
 def test_check_has_the_learned_types(schema):
     nothing = schema.check(as_table({name: [None] for name in "nbcd"}))
+    same = schema.check(pa.table({name: [float("nan")] for name in "nbcd"}))
+    assert same.drop(["n"]) == nothing.drop(["n"])
     types = [pa.float64(), pa.bool_(), pa.large_string(), pa.timestamp("s")]
     assert nothing.schema.types == types
     assert np.isnan(nothing.column("n")[0].as_py())
