@@ -184,10 +184,13 @@ def _parameters_of(saved: Mapping[str, Any], kind: type[BaseTabular[Any]]) -> di
         raise ValueError(
             f"its {kind.__name__} has a parameter {strange[0]!r:.40}, which is unknown"
         )
-    return {
-        name: dict(get(value, "pairs", _are_pairs)) if isinstance(value, dict) else value
-        for name, value in saved.items()
-    }
+    return {name: _given(value) for name, value in saved.items()}
+
+
+def _given(value: Any) -> Any:
+    if isinstance(value, dict):
+        return dict(get(value, "pairs", _are_pairs))
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _are_pairs(value: Any) -> bool:

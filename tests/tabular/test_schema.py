@@ -235,6 +235,7 @@ def test_check_reads_what_means_the_same(schema):
         {"n": 1, "b": 1, "c": 3, "d": day},
         {"n": " 1.0", "b": "TRUE", "c": 3.0, "d": "01.02.2024"},
         {"n": True, "b": 1.0, "c": " 3 ", "d": day.date()},
+        {"n": 1, "b": 1, "c": np.float32(3), "d": day},
     ):
         table = as_table({"more": [0], **{key: [value] for key, value in values.items()}})
         assert schema.check(table).to_pylist() == [expected]
@@ -243,6 +244,8 @@ def test_check_reads_what_means_the_same(schema):
 
 def test_check_has_the_learned_types(schema):
     nothing = schema.check(as_table({name: [None] for name in "nbcd"}))
+    same = schema.check(pa.table({name: [float("nan")] for name in "nbcd"}))
+    assert same.drop(["n"]) == nothing.drop(["n"])
     types = [pa.float64(), pa.bool_(), pa.large_string(), pa.timestamp("s")]
     assert nothing.schema.types == types
     assert np.isnan(nothing.column("n")[0].as_py())
