@@ -1,0 +1,150 @@
+"""The file of an estimator: its networks, its encoder, and what else it predicts by.
+
+The tensors of a file: ``members.0.layers.0.weight`` and so on, as of ``fastbp.Ensemble``;
+``encoder.`` with those of the encoder; ``state.`` with arrays of the rest. What is no tensor is JSON
+in the metadata. Reading runs nothing of a file and imports nothing by a name in it.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..callbacks.history import History
+from ..common import checks
+from ..common.types import Array
+from ..model import ensemble
+from ..model.ensemble import Ensemble
+from ..storage import model_file, tree_codec
+from ..storage.tree_codec import get
+from .base import BaseTabular
+from .classifier import TabularClassifier
+from .encoder import TableEncoder
+from .regressor import TabularRegressor
+
+KIND = "table"
+
+ESTIMATORS: Mapping[str, type[BaseTabular]] = {
+    "TabularClassifier": TabularClassifier,
+    "TabularRegressor": TabularRegressor,
+}
+
+ENCODER, STATE = "encoder.", "state"
+
+
+def write(model: BaseTabular, path: str | os.PathLike[str]) -> None:
+    """``BaseTabular.save``."""
+    members, tensors = ensemble.to_dict(model.ensemble_)
+    encoder, arrays = model.encoder_.to_dict()
+    tensors |= {f"{ENCODER}{name}": array for name, array in arrays.items()}
+    meta = {
+        "estimator": type(model).__name__,
+        "members": members,
+        "encoder": encoder,
+        "state": tree_codec.pack(_state(model), STATE, tensors),
+    }
+    model_file.write(path, KIND, meta, tensors)
+
+
+def load(path: str | os.PathLike[str]) -> TabularClassifier | TabularRegressor:
+    """The ``TabularClassifier`` or ``TabularRegressor`` of a file that ``save`` wrote.
+
+    It predicts the same bits on the same machine. Loading runs no code from the file.
+
+    Raises:
+        ValueError: the file is none of these, or is damaged.
+        OSError: it cannot be read.
+
+    >>> from fastbp.tabular import TabularRegressor, load
+    >>> x = np.linspace(0, 1, 80)
+    >>> TabularRegressor(epochs=5, random_state=0).fit({"x": x}, x).save("model.safetensors")
+    >>> load("model.safetensors")
+    TabularRegressor(epochs=5, random_state=0)
+
+    """
+    meta, tensors = model_file.read(checks.path(path, "path"), KIND)
+    with model_file.naming(path):
+        kind = ESTIMATORS[get(meta, "estimator", ESTIMATORS.__contains__)]
+        nets = ensemble.from_dict(get(meta, "members", dict), tensors)
+        encoder = TableEncoder.from_dict(get(meta, "encoder", dict), _taken(tensors))
+        state = tree_codec.unpack(get(meta, "state", dict), tensors)
+        if tensors:
+            raise ValueError(f"tensor {min(tensors)!r:.80} is not used")
+        model = kind(**_parameters_of(get(state, "parameters", dict), kind))
+        model.encoder_, model.ensemble_ = encoder, Ensemble(nets)
+        _restore(model, state)
+        _check_sizes(model)
+    return model
+
+
+def _taken(tensors: dict[str, Array]) -> dict[str, Array]:
+    """Take the encoder's tensors out of ``tensors``."""
+    own = [name for name in tensors if name.startswith(ENCODER)]
+    return {name.removeprefix(ENCODER): tensors.pop(name) for name in own}
+
+
+def _state(model: BaseTabular) -> dict[str, Any]:
+    """What a model has besides networks and encoder."""
+    return {
+        "parameters": _parameters(model),
+        "targets": model.targets_.to_dict(),
+        "calibration": model._calibration(),
+        "histories": [{key: np.array(v) for key, v in one.items()} for one in model.histories_],
+        "validation_score": model.validation_score_,
+        "record": model.record_,
+        "columns": model.feature_names_in_.tolist(),
+    }
+
+
+def _restore(model: BaseTabular, state: Mapping[str, Any]) -> None:
+    model.targets_ = model._targets.from_dict(get(state, "targets", dict))
+    model._restore_calibration(get(state, "calibration", dict))
+    histories = get(state, "histories", list)
+    model.histories_ = [History({k: v.tolist() for k, v in one.items()}) for one in histories]
+    model.validation_score_ = get(state, "validation_score", dict)
+    model.record_ = get(state, "record", dict)
+    model.feature_names_in_ = np.array(get(state, "columns", list), object)
+    model.n_features_in_ = len(model.feature_names_in_)
+
+
+def _check_sizes(model: BaseTabular) -> None:
+    net = model.ensemble_[0]
+    wanted = model.encoder_.n_features, model.targets_.n_outputs
+    if (net.sizes[0], net.sizes[-1]) != wanted:
+        raise ValueError(
+            f"its networks have {net.sizes[0]} inputs and {net.sizes[-1]} outputs, expected "
+            f"{wanted[0]} and {wanted[1]}"
+        )
+
+
+def _parameters(model: BaseTabular) -> dict[str, Any]:
+    """The parameters as JSON. A dict becomes pairs, because JSON's keys are text.
+
+    A random_state that is no integer is None; the record has the seed that was drawn from it.
+    """
+    found = {name: _plain(value) for name, value in model.get_params().items()}
+    if not isinstance(found["random_state"], int):
+        found["random_state"] = None
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {"pairs": [[_plain(k), _plain(v)] for k, v in value.items()]}
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        return value
+    return [_plain(one) for one in value]
+
+
+def _parameters_of(saved: Mapping[str, Any], kind: type[BaseTabular]) -> dict[str, Any]:
+    """What ``_parameters`` wrote; ValueError for another parameter."""
+    strange = sorted(saved.keys() - kind().get_params().keys())
+    if strange:
+        raise ValueError(f"its {kind.__name__} has a parameter {strange[0]!r:.40}, which is unknown")
+    return {
+        name: dict(value["pairs"]) if isinstance(value, dict) else value
+        for name, value in saved.items()
+    }
