@@ -54,8 +54,9 @@ def needed(model: Any) -> list[str]:
 
 def identifiers(model: Any) -> list[str]:
     """The columns that training has left out because they identify rows."""
-    schema = model.encoder_.schema
-    return [c.name for c in schema.columns if c.kind == "dropped" and "identif" in c.why]
+    from ..tabular.inference import IDENTIFIER
+
+    return [column.name for column in model.encoder_.schema.columns if column.why == IDENTIFIER]
 
 
 def types(model: Any, names: Iterable[str]) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def _train(parser: Parser) -> None:
     parser.add_argument(
         "--drop", metavar="COL", action="append", help="a column to leave out; may be repeated"
     )
-    parser.add_argument("--seed", metavar="N", type=_seed, help="the same seed, the same model")
+    parser.add_argument("--seed", metavar="N", type=_seed, help="by default 0: the same arguments, the same model")
     parser.add_argument(
         "--config",
         metavar="FILE",

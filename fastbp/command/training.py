@@ -14,6 +14,7 @@ from .messages import count, number, pairs, say, show
 from .progress import Progress
 from .reading import TableFile, check_column, open_table
 from .remembered import Remembered
+from .shelf import Shelf
 from .target import CLASSIFICATION, Task
 
 
@@ -50,7 +51,9 @@ def run(options: Namespace) -> int:
     train, validation = _validated(data, task, file, options)
     model = _estimator(task, given)
     say(_about_columns(train.X, given))
-    interrupted = _fit(model, train, validation)
+    shelf = Shelf(path)
+    shelf.prepare(getattr(options, "resume", False))
+    interrupted = _fit(model, train, validation, shelf)
     Remembered(
         targets=names,
         columns=list(file.names),
@@ -58,9 +61,11 @@ def run(options: Namespace) -> int:
         has_header=not getattr(options, "no_header", False),
     ).keep(model)
     model.save(path)
+    if not interrupted:
+        shelf.clear()
     _show(model, path, task, options, time.perf_counter() - start)
     if interrupted:
-        say(f"stopped by Ctrl-C: {path} has the best networks so far")
+        say(f"stopped by Ctrl-C: {path} has the best networks so far; --resume goes on")
     return INTERRUPTED if interrupted else 0
 
 
@@ -83,7 +88,8 @@ def _read(file: TableFile, options: Namespace, names: list[str], given: dict[str
         check_column(file, name, "--drop")
     for name in {weight, *given.get("drop", ())} & set(names):
         raise UsageError(f"{name!r} is the target, and cannot be a weight or be dropped as well")
-    kinds = given.get("kinds") or {}
+    kinds = given.get("kinds")
+    kinds = kinds if isinstance(kinds, dict) else {}
     as_text = [name for name in file.names if kinds.get(name) == "category"]  # 007 is not 7
     table = file.table(dict.fromkeys(as_text, arrow.module("pyarrow").string()))
     shape = f"{count(table.num_rows, 'row')}, {count(table.num_columns, 'column')}"
@@ -168,7 +174,7 @@ def _about_columns(X: Any, given: dict[str, Any]) -> str:
     return "columns: " + ", ".join(f"{kinds.count(kind):,} {kind}" for kind in dict.fromkeys(kinds))
 
 
-def _fit(model: Any, train: Rows, validation: Rows | None) -> bool:
+def _fit(model: Any, train: Rows, validation: Rows | None, shelf: Shelf) -> bool:
     """Fit; returns whether Ctrl-C ended it. KeyboardInterrupt where there is nothing to keep."""
     progress = Progress()
     with CtrlC() as ctrl_c:
@@ -179,6 +185,7 @@ def _fit(model: Any, train: Rows, validation: Rows | None) -> bool:
                 train.weights,
                 validation_data=None if validation is None else validation.given,
                 on_epoch=progress,
+                keep_in=shelf.folder,
             )
         except KeyboardInterrupt:
             if not hasattr(model, "ensemble_"):
