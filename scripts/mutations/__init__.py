@@ -6,6 +6,7 @@ kernel and each promise. Choose a test that compiles little: one of a stage take
 trains 20 s for each of the two variants of the kernels.
 """
 
+from .command import COMMAND
 from .data import DATA
 from .estimators import ESTIMATORS
 from .export import EXPORT
@@ -16,6 +17,6 @@ from .runtime import RUNTIME
 from .sparse import SPARSE_DATA
 from .stages import STAGES
 
-BREAKS = (*PRIMITIVES, *STAGES, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT, *ESTIMATORS)
+BREAKS = (*PRIMITIVES, *STAGES, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT, *ESTIMATORS, *COMMAND)
 
 __all__ = ["BREAKS", "Break"]
