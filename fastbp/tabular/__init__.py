@@ -1,6 +1,7 @@
 """Tables as they are: columns of numbers, text and dates become inputs of networks.
 
-Uses every room of the library; none but the command uses it. Importing it needs ``fastbp[tabular]``.
+Uses every room of the library; none but the command uses it. Importing it needs
+``fastbp[tabular]``.
 
 =================  ==============================================================================
 tables             frames, schema, columns, values: of any package, and what each column is

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -37,6 +37,10 @@ VALIDATION = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
 """The parts of validation_data in messages."""
 
 
+Targets = TypeVar("Targets", Labels, Units)
+"""What the targets of an estimator are in terms of networks."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """Where a fit is: the argument of ``on_epoch``.
@@ -57,10 +61,10 @@ class Progress:
     values: Mapping[str, float]
 
 
-class BaseTabular(Parameters, ABC):
-    """The base of ``TabularClassifier`` and ``TabularRegressor``.
+class BaseTabular(Parameters, ABC, Generic[Targets]):
+    """The base of ``TabularClassifier`` and ``TabularRegressor``, which describe its attributes.
 
-    encoder_ to feature_names_in_: see there. targets_: what the targets are in terms of networks.
+    targets_: what the targets are in terms of networks.
     """
 
     preset: str
@@ -71,10 +75,10 @@ class BaseTabular(Parameters, ABC):
     record_: dict[str, Any]
     n_features_in_: int
     feature_names_in_: Array
-    targets_: Labels | Units
+    targets_: Targets
 
     _goal: ClassVar[Mapping[str, Any]]
-    _targets: ClassVar[type[Labels] | type[Units]]
+    _kind_of_targets: ClassVar[type[Any]]
 
     @abstractmethod
     def _calibrate(self, left_out: LeftOut) -> dict[str, float]:
@@ -84,7 +88,7 @@ class BaseTabular(Parameters, ABC):
         """The class of each row, of which each fold is to have its share; None for none."""
         return None
 
-    def _weighed(self, found: Rows, targets: Any) -> Rows:  # noqa: ARG002
+    def _weighed(self, found: Rows, targets: Targets) -> Rows:  # noqa: ARG002
         """The rows with the weights of their classes."""
         return found
 
@@ -133,7 +137,7 @@ class BaseTabular(Parameters, ABC):
             Task(data.X.shape[1], targets.n_outputs, rows.mean_square(data.X), len(found)),
             data,
             clock,
-            threads.maximum("auto" if self.n_threads is None else int(self.n_threads)),
+            min(threads.maximum("auto"), self.n_threads or threads.NO_LIMIT),
             partial(self._tell, on_epoch),
         )
         members = self._members(data, recipe.members, seed)
@@ -145,29 +149,21 @@ class BaseTabular(Parameters, ABC):
         self.record_ = records.of_fit(self, recipe, seed, trained, len(found), clock.seconds)
         return self
 
-    def _read(self, X: Any, y: Any, sample_weight: Any) -> tuple[Labels | Units, Rows]:
+    def _read(self, X: Any, y: Any, sample_weight: Any) -> tuple[Targets, Rows]:
         """(what the targets are, the rows to learn from)."""
-        targets: list[Any] = []
-
-        def learn(y: Any) -> tuple[Array, Array]:
-            kind, values, known = self._targets.of(y)
-            targets.append(kind)
-            return values, known
-
-        found = self._weighed(rows.read((X, y, sample_weight), learn), targets[0])
+        targets, *encoded = self._kind_of_targets.of(y)
+        given = rows.read(X, sample_weight, *encoded)
+        found = self._weighed(given, targets)
         if len(found) < 2:
             raise ValueError(
                 "X has 1 row that has a target and a weight above 0, expected at least 2: one to "
                 "train on and one to validate"
             )
-        return targets[0], found
+        return targets, found
 
-    def _data(self, found: Rows, encoder: TableEncoder, targets: Any, given: Any) -> Data:
+    def _data(self, found: Rows, encoder: TableEncoder, targets: Targets, given: Any) -> Data:
         """The rows as networks take them; the encoder learns from them."""
         X = encoder.fit(found.table).transform(found.table)
-        if not encoder.n_features:
-            said = "; ".join(encoder.schema.describe())
-            raise ValueError(f"X has no column to learn from: {said:.1000}")
         validation = None
         if given is not None:
             held = self._validation_rows(given, targets)
@@ -175,14 +171,16 @@ class BaseTabular(Parameters, ABC):
             validation += () if held.weights is None else (held.weights,)
         return Data(X, found.targets, found.weights, validation)
 
-    def _validation_rows(self, given: Any, targets: Any) -> Rows:
+    def _validation_rows(self, given: Any, targets: Targets) -> Rows:
         if not isinstance(given, tuple | list) or len(given) not in (2, 3):
             raise TypeError(
                 f"validation_data is a {type(given).__name__}, expected a pair (X, y) or a triple "
                 "(X, y, sample_weight)"
             )
-        encode = partial(targets.encode, name=VALIDATION[1])
-        return self._weighed(rows.read(tuple(given), encode, VALIDATION), targets)
+        X, y, *weights = given
+        encoded = targets.encode(y, VALIDATION[1])
+        found = rows.read(X, weights[0] if weights else None, *encoded, names=VALIDATION)
+        return self._weighed(found, targets)
 
     def _members(self, data: Data, count: int, seed: int) -> list[Member]:
         held: Sequence[Ints] = [np.empty(0, np.int64)] * count
@@ -207,7 +205,7 @@ class BaseTabular(Parameters, ABC):
             on_epoch(now)
 
     def _keep(
-        self, trained: Sequence[Trained], encoder: TableEncoder, targets: Any, found: Rows
+        self, trained: Sequence[Trained], encoder: TableEncoder, targets: Targets, found: Rows
     ) -> None:
         self.encoder_, self.targets_ = encoder, targets
         self.ensemble_ = Ensemble([one.net for one in trained])
@@ -220,7 +218,7 @@ class BaseTabular(Parameters, ABC):
         check_is_fitted(self)
         table = as_table(X)
         for start in range(0, max(table.num_rows, 1), AT_ONCE):
-            yield self.encoder_.transform(table.slice(start, AT_ONCE))
+            yield self.encoder_.transform(table.slice(start, AT_ONCE), first=start)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file, by custom called ``....safetensors``; its folder exists.

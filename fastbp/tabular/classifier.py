@@ -20,7 +20,7 @@ from .targets import Labels
 
 
 @dataclass(eq=False, repr=False)
-class TabularClassifier(ClassifierMixin, BaseTabular):
+class TabularClassifier(ClassifierMixin, BaseTabular[Labels]):
     """An ensemble of networks that classifies the rows of tables as they are.
 
     Columns may be numbers, booleans, text, categories and dates, with missing values. The encoder
@@ -37,8 +37,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             exceeded by a few percent and the time of an epoch.
         class_weight: a dict of weights by class, or "balanced". It multiplies ``sample_weight``.
         drop: names of columns to leave out.
-        kinds: "number", "boolean", "category", "date" or "dropped" by the name of a column, for
-            those that should not be recognized.
+        kinds: "number", "boolean", "category" or "date" by the name of a column, where its kind
+            should not be found out.
         random_state: seed of the folds, the initial weights and the order of rows. With it, and
             without time_limit, the result is the same on any number of threads.
         n_threads: the most networks that are trained at a time, or threads of fewer networks; None
@@ -73,12 +73,12 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
     _goal: ClassVar[Mapping[str, Any]] = CLASSES
-    _targets: ClassVar[type[Labels]] = Labels
+    _kind_of_targets: ClassVar[type[Labels]] = Labels
 
     @property
     def classes_(self) -> Array:
         """The classes, in ascending order: bool, integers, floats or text."""
-        return self.targets_.classes  # type: ignore[union-attr]
+        return self.targets_.classes
 
     def predict(self, X: Any) -> Array:
         """The most probable class of each row of X, (n,)."""

@@ -20,8 +20,9 @@ from .numbers import Number, NumberWay
 from .scales import SCALES
 from .schema import Schema
 
-BLOCK = 65_536
-"""Rows that are encoded at a time: what is kept besides the result is a multiple of these."""
+BLOCK, VALUES = 65_536, 2**22
+"""Rows that are encoded at a time, and values, with many columns: what is kept besides the result
+is a multiple of these."""
 
 BINS = {"quantile": "quantiles of the numbers", "tree": "a decision tree that predicts y"}
 """What the edges of bins come from."""
@@ -191,11 +192,12 @@ class TableEncoder:
         pairs = zip(used, parts, strict=True)
         return tuple(name for column, part in pairs for name in part.names(column.name))
 
-    def transform(self, table: pa.Table) -> Any:
+    def transform(self, table: pa.Table, first: int = 0) -> Any:
         """The inputs of the rows of a table.
 
         Args:
             table: has the columns that were learned, in any order; see ``Schema.check``.
+            first: the number of its first row in errors.
 
         Returns:
             float32 (rows, n_features): a C-contiguous array; where ``is_sparse``, a
@@ -207,11 +209,11 @@ class TableEncoder:
         """
         fitted = self._known
         if fitted.is_sparse:
-            blocks = (_stored(fitted, block) for block in _blocks(fitted, table))
+            blocks = (_stored(fitted, block) for block in _blocks(fitted, table, first))
             return csr_parts.stacked(blocks, fitted.starts[-1])
         out = np.zeros((table.num_rows, fitted.starts[-1]), np.float32)
         row = 0
-        for block in _blocks(fitted, table):
+        for block in _blocks(fitted, table, first):
             rows = slice(row, row + len(block[0]))
             for part, start, values in zip(fitted.parts, fitted.starts, block, strict=False):
                 part.fill(values, out[rows, start : start + part.width])
@@ -288,11 +290,15 @@ def _as_read(column: Column, array: pa.Array) -> Any:
     return np.asarray(array.to_numpy(zero_copy_only=False))
 
 
-def _blocks(fitted: Fitted, table: pa.Table) -> Iterator[list[Any]]:
-    """What the parts take, of some rows after others; of no rows where there are none."""
+def _blocks(fitted: Fitted, table: pa.Table, first: int) -> Iterator[list[Any]]:
+    """What the parts take, of some rows after others; of no rows where there are none.
+
+    first: the number of the first row in errors.
+    """
     used = fitted.schema.used
-    for first in range(0, max(table.num_rows, 1), BLOCK):
-        checked = fitted.schema.check(table.slice(first, BLOCK), first=first)
+    rows = min(BLOCK, max(1, VALUES // len(used)))
+    for start in range(0, max(table.num_rows, 1), rows):
+        checked = fitted.schema.check(table.slice(start, rows), first=first + start)
         arrays = [column.combine_chunks() for column in checked.columns]
         yield [_as_read(column, array) for column, array in zip(used, arrays, strict=True)]
 

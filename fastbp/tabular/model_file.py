@@ -1,8 +1,8 @@
 """The file of an estimator: its networks, its encoder, and what else it predicts by.
 
-The tensors of a file: ``members.0.layers.0.weight`` and so on, as of ``fastbp.Ensemble``;
-``encoder.`` with those of the encoder; ``state.`` with arrays of the rest. What is no tensor is JSON
-in the metadata. Reading runs nothing of a file and imports nothing by a name in it.
+The tensors of a file: ``members.0.layers.0.weight`` and so on, as of ``fastbp.Ensemble``; those of
+the encoder, whose names begin with ``encoder``; arrays of the rest, with ``state``. What is no
+tensor is JSON in the metadata. Reading runs nothing of a file, and imports nothing by a name in it.
 """
 
 import os
@@ -22,6 +22,8 @@ from .base import BaseTabular
 from .classifier import TabularClassifier
 from .encoder import TableEncoder
 from .regressor import TabularRegressor
+from .residuals import Residuals
+from .targets import Labels, Units
 
 KIND = "table"
 
@@ -30,14 +32,14 @@ ESTIMATORS: Mapping[str, type[BaseTabular]] = {
     "TabularRegressor": TabularRegressor,
 }
 
-ENCODER, STATE = "encoder.", "state"
+ENCODER, STATE = "encoder", "state"
 
 
 def write(model: BaseTabular, path: str | os.PathLike[str]) -> None:
     """``BaseTabular.save``."""
     members, tensors = ensemble.to_dict(model.ensemble_)
     encoder, arrays = model.encoder_.to_dict()
-    tensors |= {f"{ENCODER}{name}": array for name, array in arrays.items()}
+    tensors |= arrays
     meta = {
         "estimator": type(model).__name__,
         "members": members,
@@ -81,7 +83,7 @@ def load(path: str | os.PathLike[str]) -> TabularClassifier | TabularRegressor:
 def _taken(tensors: dict[str, Array]) -> dict[str, Array]:
     """Take the encoder's tensors out of ``tensors``."""
     own = [name for name in tensors if name.startswith(ENCODER)]
-    return {name.removeprefix(ENCODER): tensors.pop(name) for name in own}
+    return {name: tensors.pop(name) for name in own}
 
 
 def _state(model: BaseTabular) -> dict[str, Any]:
@@ -89,7 +91,7 @@ def _state(model: BaseTabular) -> dict[str, Any]:
     return {
         "parameters": _parameters(model),
         "targets": model.targets_.to_dict(),
-        "calibration": model._calibration(),
+        **_calibration(model),
         "histories": [{key: np.array(v) for key, v in one.items()} for one in model.histories_],
         "validation_score": model.validation_score_,
         "record": model.record_,
@@ -98,14 +100,42 @@ def _state(model: BaseTabular) -> dict[str, Any]:
 
 
 def _restore(model: BaseTabular, state: Mapping[str, Any]) -> None:
-    model.targets_ = model._targets.from_dict(get(state, "targets", dict))
-    model._restore_calibration(get(state, "calibration", dict))
-    histories = get(state, "histories", list)
-    model.histories_ = [History({k: v.tolist() for k, v in one.items()}) for one in histories]
+    _restore_targets(model, state)
+    model.histories_ = [_history(one) for one in get(state, "histories", list)]
     model.validation_score_ = get(state, "validation_score", dict)
     model.record_ = get(state, "record", dict)
-    model.feature_names_in_ = np.array(get(state, "columns", list), object)
+    model.feature_names_in_ = np.array(get(state, "columns", _are_names), object)
     model.n_features_in_ = len(model.feature_names_in_)
+
+
+def _history(saved: Any) -> History:
+    if not isinstance(saved, dict) or not all(map(_is_column, saved.values())):
+        raise ValueError(f"'histories' has {saved!r:.80}, expected columns of numbers")
+    return History({key: column.tolist() for key, column in saved.items()})
+
+
+def _is_column(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim == 1
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _calibration(model: Any) -> dict[str, Any]:
+    if isinstance(model, TabularClassifier):
+        return {"temperature": model.temperature_}
+    return {"residuals": model.residuals_.to_dict()}
+
+
+def _restore_targets(model: Any, state: Mapping[str, Any]) -> None:
+    targets = get(state, "targets", dict)
+    if isinstance(model, TabularClassifier):
+        model.targets_ = Labels.from_dict(targets)
+        model.temperature_ = checks.positive(get(state, "temperature", float), "temperature")
+    else:
+        model.targets_ = Units.from_dict(targets)
+        model.residuals_ = Residuals.from_dict(get(state, "residuals", dict))
 
 
 def _check_sizes(model: BaseTabular) -> None:
@@ -143,8 +173,17 @@ def _parameters_of(saved: Mapping[str, Any], kind: type[BaseTabular]) -> dict[st
     """What ``_parameters`` wrote; ValueError for another parameter."""
     strange = sorted(saved.keys() - kind().get_params().keys())
     if strange:
-        raise ValueError(f"its {kind.__name__} has a parameter {strange[0]!r:.40}, which is unknown")
+        raise ValueError(
+            f"its {kind.__name__} has a parameter {strange[0]!r:.40}, which is unknown"
+        )
     return {
-        name: dict(value["pairs"]) if isinstance(value, dict) else value
+        name: dict(get(value, "pairs", _are_pairs)) if isinstance(value, dict) else value
         for name, value in saved.items()
     }
+
+
+def _are_pairs(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and not isinstance(pair[0], list | dict)
+        for pair in value
+    )

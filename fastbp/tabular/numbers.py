@@ -98,9 +98,13 @@ class Number:
         median, low, high = (tree_codec.get(state, k, float) for k in ("median", "low", "high"))
         if not low <= median <= high:
             raise ValueError(f"'median' is {median}, which does not lie in [{low}, {high}]")
-        name = tree_codec.get(state, "scale", lambda value: value is None or value in SCALES)
+        name = tree_codec.get(state, "scale", _is_scale)
         scale = SCALES[name].of(tree_codec.get(state, "of", dict)) if name else None
         return cls(median, low, high, tree_codec.get(state, "missing", bool), scale)
+
+
+def _is_scale(value: Any) -> bool:
+    return value is None or (type(value) is str and value in SCALES)
 
 
 def _some(rows: Array, x: Floats) -> Array:

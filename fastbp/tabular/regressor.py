@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from ..common.types import Floats
+from ..common.types import Array, Floats
 from .base import BaseTabular
 from .left_out import LeftOut
 from .parameters import CONSTRAINTS
@@ -18,7 +18,7 @@ from .targets import Units
 
 
 @dataclass(eq=False, repr=False)
-class TabularRegressor(RegressorMixin, BaseTabular):
+class TabularRegressor(RegressorMixin, BaseTabular[Units]):
     """An ensemble of networks that predicts numbers from the rows of tables as they are.
 
     The parameters of ``TabularClassifier`` but for class_weight. Networks learn y in units of its
@@ -42,10 +42,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
     _goal: ClassVar[Mapping[str, Any]] = NUMBERS
-    _targets: ClassVar[type[Units]] = Units
-
-    residuals_: ClassVar[Residuals]
-    targets_: ClassVar[Units]  # type: ignore[misc]
+    _kind_of_targets: ClassVar[type[Units]] = Units
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """The predictions for the rows of X, (n,), or (n, targets) where y had two dimensions.
@@ -60,13 +57,16 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             ValueError: X lacks a column.
 
         """
-        parts = [self.ensemble_.predict(part, return_std=True) for part in self._parts(X)]
-        units = self.targets_
-        mean, std = (np.concatenate(each).astype(np.float64) for each in zip(*parts, strict=True))
-        predictions = units.shaped(units.restored(mean))
         if not return_std:
-            return predictions
-        return predictions, units.shaped(self.residuals_.deviation(std) * units.scale)
+            mean = np.concatenate([self.ensemble_.predict(part) for part in self._parts(X)])
+            return self._in_units(mean)
+        parts = [self.ensemble_.predict(part, return_std=True) for part in self._parts(X)]
+        mean, std = (np.concatenate(each) for each in zip(*parts, strict=True))
+        deviation = self.residuals_.deviation(std) * self.targets_.scale
+        return self._in_units(mean), self.targets_.shaped(deviation)
+
+    def _in_units(self, outputs: Array) -> Floats:
+        return self.targets_.shaped(self.targets_.restored(outputs))
 
     def predict_quantiles(self, X: Any, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> Floats:
         """Quantiles of y for the rows of X: (n, quantiles), or (n, targets, quantiles).

@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..common.types import Array, Floats
+from ..storage.tree_codec import get
 
 POINTS = 200
 """The errors of a member are kept as so many quantiles, at the levels (i + 1/2) / POINTS."""
@@ -65,5 +66,12 @@ class Residuals:
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
-        """What ``to_dict`` returned."""
-        return cls(**saved)
+        """What ``to_dict`` returned; ValueError for what it cannot have returned."""
+        points, squares = get(saved, "points", _is_floats), get(saved, "squares", _is_floats)
+        if points.ndim != 3 or points.shape[1:] != (POINTS, *squares.shape):
+            raise ValueError(f"its residuals have shapes {points.shape} and {squares.shape}")
+        return cls(points, squares)
+
+
+def _is_floats(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.float64

@@ -1,7 +1,6 @@
 """The rows of a call that have a target and weight: a table, targets, weights."""
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,24 +39,25 @@ class Rows:
 
 
 def read(
-    given: tuple[Any, ...],
-    encode: Callable[[Any], tuple[Array, Array]],
+    X: Any,
+    sample_weight: Any,
+    targets: Array,
+    known: Array,
     names: tuple[str, str, str] = NAMES,
 ) -> Rows:
-    """The rows of (X, y) or (X, y, weights) that have a target and weight.
+    """The rows of X that have a target and weight.
 
-    encode: gives for y (the targets of the rows that have one, whether each row has one). Rows
-    without a target are left out with a UserWarning, rows of weight 0 without. ValueError for
-    different numbers of rows, and where no row is left.
+    targets: of the rows that have one. known: whether each row has one. names: of X, y and the
+    weights in messages. Rows without a target are left out with a UserWarning, rows of weight 0
+    without. ValueError for different numbers of rows, and where no row is left.
     """
-    table = as_table(given[0], names[0])
-    targets, known = encode(given[1])
+    table = as_table(X, names[0])
     if len(known) != table.num_rows:
         raise ValueError(
             f"{names[1]} has {len(known)} rows and {names[0]} has {table.num_rows}: they must have "
             "the same"
         )
-    weights = as_row_weights(given[2] if len(given) > 2 else None, len(known), name=names[2])
+    weights = as_row_weights(sample_weight, len(known), name=names[2])
     lost = len(known) - int(known.sum())
     if lost:
         warnings.warn(

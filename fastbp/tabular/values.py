@@ -143,6 +143,8 @@ def text(column: pa.ChunkedArray) -> pa.Array:
         return clean(array)
     if pa.types.is_floating(array.type):
         return _text_of_floats(array)
+    if pa.types.is_duration(array.type):
+        array = array.cast(pa.int64())  # in its unit: Arrow has no text for durations
     return array.cast(pa.large_string())
 
 
