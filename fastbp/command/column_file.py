@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from . import arrow
-from .errors import DataError
+from .errors import DataError, check_names
 from .sources import Source
 
 ROWS = 2**16
@@ -30,16 +30,21 @@ class ColumnFile:
             ) from error
         self._schema = self._file.schema_arrow if kind == "Parquet" else self._file.schema
         self.names = tuple(self._schema.names)
+        check_names(self.names, source.name)
 
     def __str__(self) -> str:
         return self._kind
 
-    def table(self, types: Mapping[str, Any] | None = None) -> Any:  # noqa: ARG002 - the file has them
-        """All rows as a pyarrow Table."""
+    def table(self, types: Mapping[str, Any] | None = None) -> Any:  # noqa: ARG002
+        """All rows as a pyarrow Table, of the types that the file has."""
         with _Damaged(self.source, self._kind):
             return self._file.read() if self._kind == "Parquet" else self._file.read_all()
 
-    def batches(self, columns: Sequence[str], types: Mapping[str, Any]) -> Iterator[Any]:  # noqa: ARG002
+    def batches(
+        self,
+        columns: Sequence[str],
+        types: Mapping[str, Any],  # noqa: ARG002
+    ) -> Iterator[Any]:
         """These columns, some rows at a time, as pyarrow Tables."""
         pa = arrow.module("pyarrow")
         with _Damaged(self.source, self._kind):

@@ -12,6 +12,9 @@ from .parser import Parser
 ONE_OF = ("valid", "split")
 """Options of which one at most is given: the command line's replaces the file's."""
 
+REPEATED = ("target", "drop")
+"""Options that may be lists."""
+
 
 def merged(options: argparse.Namespace, parser: Parser) -> argparse.Namespace:
     """``options``, and in place of those that were not given what the file of ``--config`` has.
@@ -62,7 +65,7 @@ def _argument(place: str, action: argparse.Action, value: Any) -> list[str]:
             raise UsageError(f"{place} is {value!r}, expected true or false")
         return [option] if value else []
     values = value if isinstance(value, list) else [value]
-    if len(values) != 1 and not isinstance(action, argparse._AppendAction):  # noqa: SLF001 - no other name
+    if len(values) != 1 and action.dest not in REPEATED:
         raise UsageError(f"{place} is {value!r}, expected one value")
     if any(isinstance(one, dict | list | bool) for one in values):
         raise UsageError(f"{place} is {value!r}, expected text or a number")
@@ -73,4 +76,6 @@ def _as_json(place: str, value: Any) -> str:
     try:
         return json.dumps(value)
     except TypeError:  # a date
-        raise UsageError(f"{place} has {value!r}, expected text, numbers, lists or tables") from None
+        raise UsageError(
+            f"{place} has {value!r}, expected text, numbers, lists or tables"
+        ) from None

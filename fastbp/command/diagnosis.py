@@ -8,13 +8,15 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from types import TracebackType
 
 from .dialect import Dialect, not_of_encoding
 from .errors import DataError
-from .sources import Source
+from .sources import GZIP_ERRORS, Source
 
-CONVERSION = re.compile(r"In CSV column #(\d+): CSV conversion error to ([^:]+): invalid value '(.*)'", re.DOTALL)
+CONVERSION = re.compile(
+    r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to ([^:]+): invalid value '(.*)'",
+    re.DOTALL,
+)
 WIDTH = re.compile(r"Expected (\d+) columns, got (\d+)")
 KINDS = {"double": "a number", "int64": "a whole number", "bool": "true or false"}
 """What a type of Arrow is for a reader; the others are dates and times."""
@@ -29,18 +31,16 @@ class Explained:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, error: BaseException | None, _at: TracebackType | None
-    ) -> None:
-        if isinstance(error, UnicodeDecodeError | EOFError) or (
-            type(error).__module__.startswith("pyarrow") and isinstance(error, ValueError)
-        ):
+    def __exit__(self, _kind: object, error: BaseException | None, _at: object) -> None:
+        if error is None or not isinstance(error, (ValueError, *GZIP_ERRORS)):
+            return
+        if not isinstance(error, DataError):
             raise DataError(self._sentence(error)) from error
 
     def _sentence(self, error: BaseException) -> str:
         name, text = self._source.name, str(error)
-        if isinstance(error, EOFError):
-            return f"{name}: its gzip data end too early: it was cut off"
+        if isinstance(error, GZIP_ERRORS):
+            return f"{name} is damaged or was cut off: {error}"
         if isinstance(error, UnicodeDecodeError) or "UTF8" in text:
             return of_bytes(self._source, self._dialect, None)
         found = CONVERSION.search(text)
@@ -50,8 +50,8 @@ class Explained:
             return self._of_width(text)
         if "straddling" in text:
             return (
-                f"{name}: a record is longer than 8 MB: a quote that is opened and not closed, "
-                "or another --delimiter, may be the reason"
+                f"{name} has a record that does not end within some megabytes: a quote that is "
+                "opened and not closed may be the reason"
             )
         return f"{name} cannot be read as {self._dialect}: {text}"
 

@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections import Counter
 from dataclasses import dataclass
 
-from .errors import DataError, listed
+from .errors import DataError, check_names
 from .sources import Source
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -73,7 +73,7 @@ def sniff(source: Source, options: Namespace) -> Dialect:
         raise DataError(f"{source.name} is empty: it has no header and no rows")
     has_header = not getattr(options, "no_header", False)
     names = tuple(rows[0]) if has_header else tuple(f"c{i}" for i in range(len(rows[0])))
-    _check_names(names, source.name)
+    check_names(names, source.name)
     values = rows[1:] if has_header else rows
     decimal = getattr(options, "decimal", None) or _decimal(values, delimiter)
     if decimal == delimiter:
@@ -96,7 +96,8 @@ def decoded(source: Source, encoding: str) -> str:
         text = decoder.decode(source.head, final=source.is_whole)
     except UnicodeDecodeError as error:
         line = source.head[: error.start].count(b"\n") + 1
-        raise DataError(not_of_encoding(source.name, line, source.head[error.start], encoding)) from None
+        byte = source.head[error.start]
+        raise DataError(not_of_encoding(source.name, line, byte, encoding)) from None
     if "\0" in text:
         raise DataError(
             f"{source.name} is no text: it has zero bytes. Tables come as CSV, Parquet or Feather "
@@ -153,27 +154,11 @@ def _decimal(rows: list[list[str]], delimiter: str) -> str:
     """A comma where some column is all numbers with commas, and none has numbers with points."""
     if delimiter == ",":
         return "."
-    columns = [[v.strip() for v in column if v.strip()] for column in zip(*_even(rows), strict=True)]
-    commas = any(
-        all(NUMBER.fullmatch(v) for v in column) and any(WITH_COMMA.fullmatch(v) for v in column)
-        for column in columns
-    )
-    points = any(
-        all(NUMBER.fullmatch(v) for v in column) and any(WITH_POINT.fullmatch(v) for v in column)
-        for column in columns
+    even = [row for row in rows if len(row) == len(rows[0])]
+    columns = [[v.strip() for v in column if v.strip()] for column in zip(*even, strict=True)]
+    numbers = [column for column in columns if all(map(NUMBER.fullmatch, column))]
+    commas, points = (
+        any(mark.fullmatch(v) for column in numbers for v in column)
+        for mark in (WITH_COMMA, WITH_POINT)
     )
     return "," if commas and not points else "."
-
-
-def _even(rows: list[list[str]]) -> list[list[str]]:
-    """The rows that have as many fields as the first."""
-    return [row for row in rows if len(row) == len(rows[0])]
-
-
-def _check_names(names: tuple[str, ...], name: str) -> None:
-    twice = [one for one, count in Counter(names).items() if count > 1]
-    if twice:
-        raise DataError(
-            f"{name} has columns of the same name, {listed(twice)}: rename them, or give "
-            "--no-header if its first line is data"
-        )

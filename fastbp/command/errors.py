@@ -1,6 +1,7 @@
 """How a subcommand ends early: with a sentence, and an exit code."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from ..common import suggestions
 
@@ -33,6 +34,16 @@ def unknown(name: str, known: Iterable[str], what: str) -> str:
     if near is not None:
         return f"{name!r} is no {what}: did you mean {near!r}?"
     return f"{name!r} is no {what}: there {'is' if len(names) == 1 else 'are'} {listed(names)}"
+
+
+def check_names(names: Sequence[str], file: str) -> None:
+    """DataError where two columns of a file have the same name."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{file} has columns of the same name, {listed(twice)}: rename them, or give "
+            "--no-header if its first line is data"
+        )
 
 
 def listed(names: Iterable[str], most: int = 12) -> str:

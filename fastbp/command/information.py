@@ -92,7 +92,8 @@ def _part(tree: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
 
 def _lines(found: Mapping[str, Any]) -> list[str]:
     """A line for each value; columns and the record come last, a line for each entry."""
-    plain = {k: v for k, v in found.items() if k not in ("columns", "record") and v not in ({}, None)}
+    later = ("columns", "record")
+    plain = {k: v for k, v in found.items() if k not in later and v not in ({}, None)}
     lines = pairs({key: _text(key, value) for key, value in plain.items()})
     if "columns" in found:
         lines += ["", "columns", *(f"  {_column(column)}" for column in found["columns"])]

@@ -82,7 +82,8 @@ def _about(missing: list[str], file: TableFile, remembered: Remembered) -> str:
             "on a file without a header, so give --no-header if this one has none either"
         )
     if len(missing) == 1:
-        return f"it lacks a column that the model needs: {unknown(missing[0], file.names, 'column')}"
+        about = unknown(missing[0], file.names, "column")
+        return f"it lacks a column that the model needs: {about}"
     return (
         f"it lacks columns that the model needs: {listed(missing)}; it has {listed(file.names)}"
     )

@@ -1,7 +1,7 @@
 """Ctrl-C while a model is trained."""
 
 import signal
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 
@@ -21,9 +21,7 @@ class CtrlC:
             self._before = None
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, _error: object, _at: object) -> None:
         self.pressed = self.pressed or kind is KeyboardInterrupt
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)

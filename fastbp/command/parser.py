@@ -32,7 +32,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise a UsageError that begins with how this subcommand is called."""
-        raise UsageError(f"{self.format_usage().strip()}\n{self.prog}: {_with_a_hint(message)}")
+        usage = self.format_usage().strip()
+        raise UsageError(f"{usage}\n{self.prog}: {_with_a_hint(message)}")
 
     def options(self) -> dict[str, argparse.Action]:
         """The options by their names in a configuration file: time_limit for --time-limit."""
@@ -104,7 +105,9 @@ def _train(parser: Parser) -> None:
     parser.add_argument(
         "--drop", metavar="COL", action="append", help="a column to leave out; may be repeated"
     )
-    parser.add_argument("--seed", metavar="N", type=_seed, help="by default 0: the same arguments, the same model")
+    parser.add_argument(
+        "--seed", metavar="N", type=_seed, help="by default 0: the same arguments, the same model"
+    )
     parser.add_argument(
         "--config",
         metavar="FILE",

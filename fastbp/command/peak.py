@@ -23,7 +23,7 @@ BURSTS = 5
 
 
 @intrinsic
-def fma_chains(_typingctx, steps, factor, term):  # type: ignore[no-untyped-def]  # noqa: ARG001, numba reads the names
+def fma_chains(_typingctx, steps, factor, term):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Run x = factor * x + term in CHAINS float32 vectors ``steps`` times; returns their sum."""
     vector = ir_vector(types.float32)
 

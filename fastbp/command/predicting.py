@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from . import arrow, inputs, predictions, reading, writing
+from . import arrow, inputs, predictions, reading, target, writing
 from .errors import DataError, UsageError
 from .messages import count, say
 from .reading import TableFile
@@ -55,15 +55,18 @@ def _write(model: Any, file: TableFile, kept: list[str], output: str) -> int:
     types |= {name: pa.string() for name in kept if name not in inputs.needed(model)}
     parts = reading.parts(file, wanted, types)
     first = next(parts, None)
-    kinds = types if first is None else dict(zip(first.column_names, first.schema.types, strict=True))
-    fields = [(name, kinds.get(name, pa.string())) for name in kept]
+    fields = [
+        (name, types[name] if first is None else target.plain(first.column(name)).type)
+        for name in kept
+    ]
     schema = pa.schema([*fields, *zip(titles, predictions.types(model, titles), strict=True)])
     rows = 0
     with writing.writer(output, schema) as written:
         for part in chain(() if first is None else (first,), parts):
             with predictions.naming(file.source.name, rows):
                 found = predictions.outputs(model, part)
-            arrays = [*part.select(kept).columns, *predictions.columns(model, found)]
+            own = [target.plain(part.column(name)) for name in kept]
+            arrays = [*own, *predictions.columns(model, found)]
             written.write_table(pa.Table.from_arrays(arrays, names=schema.names).cast(schema))
             rows += part.num_rows
     return rows

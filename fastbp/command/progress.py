@@ -49,7 +49,8 @@ class Progress:
             for key, value in state.values.items()
             if key.startswith("val_") or key == "loss"
         )
-        return f"{done:,} of {total:,} epochs, {seconds:.0f} s; network {state.member + 1}: {values}"
+        network = f"network {state.member + 1}"
+        return f"{done:,} of {total:,} epochs, {seconds:.0f} s; {network}: {values}"
 
     def _write(self, line: str) -> None:
         if self._is_terminal:

@@ -65,5 +65,6 @@ def check_column(file: TableFile, name: str, option: str) -> None:
     if name not in file.names:
         hint = ""
         if not any(map(str.isalpha, "".join(file.names))):
-            hint = ". Its first line has no names: give --no-header, and c0, c1, ... are the columns"
-        raise DataError(f"{file.source.name}: {option} {unknown(name, file.names, 'column')}{hint}")
+            hint = ". Its first line has no names: give --no-header, then they are c0, c1, ..."
+        about = unknown(name, file.names, "column")
+        raise DataError(f"{file.source.name}: {option} {about}{hint}")

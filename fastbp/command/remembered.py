@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from . import arrow
+from .csv_file import CSVFile
 from .reading import TableFile
 
 KEY = "command"
@@ -42,7 +43,7 @@ class Remembered:
 
         Such a file may lack the targets.
         """
-        if not getattr(options, "no_header", False) or not hasattr(file, "rename"):
+        if not getattr(options, "no_header", False) or not isinstance(file, CSVFile):
             return
         inputs = [name for name in self.columns if name not in self.targets]
         for names in (self.columns, inputs):

@@ -3,6 +3,7 @@
 import gzip
 import io
 import sys
+import zlib
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -23,6 +24,8 @@ NOT_TABLES = {
 }
 """Files that come instead of tables, by how they begin."""
 GZIP = b"\x1f\x8b"
+GZIP_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
+"""What reading a damaged file raises."""
 
 
 class Source:
@@ -91,12 +94,10 @@ class Source:
         try:
             with self._decompressed(self._raw(peek=True)) as file:
                 head = _read_up_to(file, HEAD)
-        except EOFError as error:
-            if self._stream is not None:  # only its beginning has been decompressed
-                return self._begun(), False
-            raise DataError(f"{self.name}: its gzip data end too early: it was cut off") from error
-        except (OSError, ValueError) as error:
-            raise DataError(f"{self.name} cannot be read: {error}") from error
+        except GZIP_ERRORS as error:
+            if isinstance(error, EOFError) and self._stream is not None:
+                return self._begun(), False  # only the beginning was there to be decompressed
+            raise DataError(f"{self.name} is damaged or was cut off: {error}") from error
         if not head.strip():
             raise DataError(f"{self.name} is empty: it has no header and no rows")
         self._refuse(head)
@@ -104,8 +105,6 @@ class Source:
 
     def _begun(self) -> bytes:
         """What the beginning of a compressed stream decompresses to."""
-        import zlib
-
         return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(self._start, HEAD)
 
     def _refuse(self, start: bytes) -> None:

@@ -49,7 +49,9 @@ def choose(wish: str, table: Any, names: Sequence[str]) -> Task:
         return _of_several(wish, names, kinds)
     (column,), (kind,), (name,) = columns, kinds, names
     distinct = arrow.module("pyarrow.compute").count_distinct(column).as_py()
-    task = _inferred(kind, distinct, len(column)) if wish == "auto" else Task(wish, "as asked for")
+    task = Task(wish, "it was asked for")
+    if wish == "auto":
+        task = _inferred(kind, distinct, len(column))
     if task.name == CLASSIFICATION and kind == "fractions":
         raise DataError(
             f"target {name!r} has numbers with fractions, which are no classes: give "
@@ -92,8 +94,8 @@ def weights_of(table: Any, name: str) -> Array:
     wrong = np.flatnonzero(~(np.isfinite(found) & (found >= 0)))
     if len(wrong):
         raise DataError(
-            f"weight {name!r} is {found[wrong[0]]} in row {wrong[0] + 1:,}, expected a number of 0 "
-            "or more"
+            f"weight {name!r} is {found[wrong[0]]} in one of its rows, expected a number of 0 or "
+            "more"
         )
     return found
 
@@ -132,7 +134,9 @@ def _kind(column: Any, name: str) -> str:
         return "whole" if (numbers == np.round(numbers)).all() else "fractions"
     if types.is_null(kind):
         raise DataError(f"target {name!r} has no value in any row")
-    raise DataError(f"target {name!r} has {_called(kind)}, expected numbers, text or true and false")
+    raise DataError(
+        f"target {name!r} has {_called(kind)}, expected numbers, text or true and false"
+    )
 
 
 def _check_finite(numbers: Array, name: str) -> None:

@@ -48,7 +48,7 @@ def run(options: Namespace) -> int:
     file = open_table(options.data, options, keep=True)
     table = _read(file, options, names, given)
     task, data = _prepared(file, table, names, options)
-    train, validation = _validated(data, task, file, options)
+    train, validation = _validated(data, task, table.schema, options)
     model = _estimator(task, given)
     say(_about_columns(train.X, given))
     shelf = Shelf(path)
@@ -131,27 +131,30 @@ def _rows(table: Any, names: list[str], task: Task, weight: str | None) -> Rows:
 
 
 def _validated(
-    data: Rows, task: Task, file: TableFile, options: Namespace
+    data: Rows, task: Task, schema: Any, options: Namespace
 ) -> tuple[Rows, Rows | None]:
-    """The rows to train on, and those to validate by; None where each network holds rows out."""
+    """The rows to train on, and those to validate by; None where each network holds rows out.
+
+    schema: pyarrow's, of the training file.
+    """
     share, path = getattr(options, "split", None), getattr(options, "valid", None)
     if share is not None:
         labels = data.y if task.name == CLASSIFICATION else None
-        seed = getattr(options, "seed", None)
-        kept, held = rows.split(labels, len(data.y), share, seed)
+        kept, held = rows.split(labels, len(data.y), share, getattr(options, "seed", 0))
         return data.take(kept), data.take(held)
     if path is None:
         return data, None
     names, weight = options.target, getattr(options, "weight", None)
-    other = open_table(path, options, keep=True)
-    for name in file.names:
-        check_column(other, name, "the column of the training file:")
-    schema = data.X.schema
-    types = {name: remembered.as_read(schema.field(name).type) for name in schema.names}
-    table = other.table(types)
-    known = target.known_rows(table, names)
-    table = table.filter(arrow.module("pyarrow").array(known))
-    say(f"{other.source.name}: {other}, {count(table.num_rows, 'row')} to validate by")
+    file = open_table(path, options, keep=True)
+    for name in (*names, *([] if weight is None else [weight])):
+        check_column(file, name, "the column")
+    kinds = {name: schema.field(name).type for name in schema.names if name in file.names}
+    types = {name: remembered.as_read(kind) for name, kind in kinds.items()}
+    if task.name == CLASSIFICATION:
+        types[names[0]] = kinds[names[0]]
+    table = file.table(types)
+    table = table.filter(arrow.module("pyarrow").array(target.known_rows(table, names)))
+    say(f"{file.source.name}: {file}, {count(table.num_rows, 'row')} to validate by")
     return data, _rows(table, names, task, weight)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def test_a_model_of_tables(folder_of_models, capsys):
 def test_lines_for_a_reader(files, capsys):
     for kind in ("model", "checkpoint", "ensemble"):
         said = command.run(capsys, "info", kind)
-        assert f"kind         {kind}" in said.out or f"kind   " in said.out
+        assert re.search(rf"^kind +{kind}$", said.out, re.MULTILINE)
         assert "3-4-2" in said.out
         assert "which its content has" in said.out
 

@@ -49,7 +49,7 @@ def test_the_delimiter_is_found(delimiter, csv_file):
 
 
 def test_text_with_other_delimiters_does_not_mislead(csv_file):
-    body = [[str(i), f"some; text | with {i % 3} things"] for i in range(9)]
+    body = [[str(i), f"some; text; with | {i % 3} things"] for i in range(9)]
     assert csv_file(command.text(["number", "said what"], body)).dialect.delimiter == ","
 
 

@@ -86,14 +86,14 @@ def test_rows_to_validate_by(option, folder, capsys):
     command.write(folder / "other.csv", command.text(body=command.rows(80, seed=1)))
     trained(capsys, "table.csv", "--target", "colour", *option)
     record = tabular.load(folder / "table.safetensors").record_
-    assert record["rows"] == (225 if option[0] == "--split" else 300)
+    assert record["rows"] in ((225, 226) if option[0] == "--split" else (300,))
     assert [one["rows"] for one in record["members"]] == [record["rows"]]
 
 
 def test_validation_needs_the_columns(folder, capsys):
     command.write(folder / "other.csv", "x,town\n1,Ulm\n")
     err = command.refused(capsys, "train", "table.csv", "--target", "colour", "--valid", "other.csv")
-    assert "other.csv: the column of the training file: 'id' is no column" in err
+    assert "other.csv: the column 'colour' is no column" in err
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".feather", ".csv.gz"])
