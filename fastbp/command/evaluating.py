@@ -63,6 +63,9 @@ def wanted(model: Any, file: TableFile, options: Namespace) -> Wanted:
     names = list(getattr(options, "target", ())) or list(Remembered.of(model).targets)
     if not names:
         raise UsageError("--target is missing: the model was not trained by fastbp train")
+    expected = 1 if predictions.is_classifier(model) else model.targets_.n_outputs
+    if len(names) != expected:
+        raise UsageError(f"--target is given {len(names)} times, and the model has {expected}")
     for name in names:
         reading.check_column(file, name, "the target")
     weight = getattr(options, "weight", None)
@@ -145,4 +148,4 @@ def _lines(found: dict[str, dict[str, float]]) -> list[str]:
 
 
 def _text(value: float) -> str:
-    return "none: a class or a spread is missing" if np.isnan(value) else number(value)
+    return "undefined" if np.isnan(value) else number(value)

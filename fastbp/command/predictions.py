@@ -19,7 +19,7 @@ def naming(file: str, first: int) -> Iterator[None]:
     """Errors of the estimator as errors of the file's rows from ``first`` on."""
     try:
         yield
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, FloatingPointError) as error:
         where = f", rows from {first + 1:,} on" if first else ""
         raise DataError(f"{file}{where}: {error}") from error
 

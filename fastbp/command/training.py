@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..common.types import Array
 from ..storage import atomic
-from . import arrow, remembered, rows, settings, target
+from . import arrow, predictions, remembered, rows, settings, target
 from .errors import INTERRUPTED, DataError, UsageError
 from .interrupts import CtrlC
 from .messages import count, number, pairs, say, show
@@ -50,10 +50,11 @@ def run(options: Namespace) -> int:
     task, data = _prepared(file, table, names, options)
     train, validation = _validated(data, task, table.schema, options)
     model = _estimator(task, given)
-    say(_about_columns(train.X, given))
-    shelf = Shelf(path)
-    shelf.prepare(getattr(options, "resume", False))
-    interrupted = _fit(model, train, validation, shelf)
+    with predictions.naming(file.source.name, 0):
+        say(_about_columns(train.X, given))
+        shelf = Shelf(path)
+        shelf.prepare(getattr(options, "resume", False))
+        interrupted = _fit(model, train, validation, shelf)
     Remembered(
         targets=names,
         columns=list(file.names),
@@ -76,7 +77,7 @@ def _default_model(data: str) -> str:
 
 
 def _read(file: TableFile, options: Namespace, names: list[str], given: dict[str, Any]) -> Any:
-    """The table, without rows whose target is missing."""
+    """The table, once the columns are found that the options name."""
     for name in names:
         check_column(file, name, "--target")
     if len(set(names)) < len(names):

@@ -111,6 +111,12 @@ def test_a_file_without_the_target(models, tmp_path, capsys):
     assert "the target 'colour' is no column: did you mean 'color'?" in err
 
 
+def test_a_target_too_many(models, capsys):
+    arguments = [models / "colour.safetensors", models / "table.csv", "--target=x", "--target=price"]
+    err = command.refused(capsys, "evaluate", *arguments, code=2)
+    assert "--target is given 2 times, and the model has 1" in err
+
+
 def test_classes_of_every_type_are_matched_by_their_text():
     for labels in (["b", "a"], [3, 1], [True, False]):
         values = np.array(labels)
