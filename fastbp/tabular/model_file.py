@@ -67,7 +67,7 @@ def load(path: str | os.PathLike[str]) -> TabularClassifier | TabularRegressor:
     """
     meta, tensors = model_file.read(checks.path(path, "path"), KIND)
     with model_file.naming(path):
-        kind = ESTIMATORS[get(meta, "estimator", ESTIMATORS.__contains__)]
+        kind = ESTIMATORS[get(meta, "estimator", _is_estimator)]
         nets = ensemble.from_dict(get(meta, "members", dict), tensors)
         encoder = TableEncoder.from_dict(get(meta, "encoder", dict), _taken(tensors))
         state = tree_codec.unpack(get(meta, "state", dict), tensors)
@@ -77,7 +77,11 @@ def load(path: str | os.PathLike[str]) -> TabularClassifier | TabularRegressor:
         model.encoder_, model.ensemble_ = encoder, Ensemble(nets)
         _restore(model, state)
         _check_sizes(model)
-    return model
+    return model  # type: ignore[return-value]
+
+
+def _is_estimator(value: Any) -> bool:
+    return isinstance(value, str) and value in ESTIMATORS
 
 
 def _taken(tensors: dict[str, Array]) -> dict[str, Array]:
@@ -146,6 +150,10 @@ def _check_sizes(model: BaseTabular) -> None:
             f"its networks have {net.sizes[0]} inputs and {net.sizes[-1]} outputs, expected "
             f"{wanted[0]} and {wanted[1]}"
         )
+    if isinstance(model, TabularRegressor):
+        shape = model.residuals_.points.shape
+        if (shape[0], shape[2]) != (len(model.ensemble_), wanted[1]):
+            raise ValueError(f"its residuals have the shape {shape}, not that of its networks")
 
 
 def _parameters(model: BaseTabular) -> dict[str, Any]:

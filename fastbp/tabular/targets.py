@@ -15,7 +15,7 @@ from ..storage.tree_codec import get
 MISSING = ("NAType", "NaTType")
 """The classes of pandas' missing values."""
 
-DTYPES = {"b": np.bool_, "i": np.int64, "f": np.float64, "U": np.str_}
+DTYPES = {"b": bool, "i": int, "f": float, "U": str}
 """What labels may be, by NumPy's letters."""
 
 
@@ -89,11 +89,16 @@ class Labels:
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
         """What ``to_dict`` returned; ValueError for what it cannot have returned."""
-        dtype = get(saved, "dtype", DTYPES.__contains__)
-        classes = np.array(get(saved, "classes", list), DTYPES[dtype])
-        if classes.ndim != 1 or len(classes) < 2:
-            raise ValueError("'classes' is no list of two classes or more")
-        return cls(classes)
+        kind = DTYPES[get(saved, "dtype", lambda value: isinstance(value, str) and value in DTYPES)]
+        classes = get(saved, "classes", list)
+        if len(classes) < 2 or not all(type(one) is kind for one in classes):
+            raise ValueError(
+                f"'classes' is {classes!r:.80}, expected two or more of {kind.__name__}"
+            )
+        try:
+            return cls(np.array(classes, kind))
+        except OverflowError:
+            raise ValueError("'classes' has an integer beyond 64 bits") from None
 
 
 def _listed(classes: Array) -> str:

@@ -156,7 +156,7 @@ def test_a_column_that_is_missing_is_named(classifier):
 
 def test_parts_of_a_table_do_not_matter(monkeypatch, classifier, regressor):
     whole = [bits(model) for model in (classifier, regressor)]
-    monkeypatch.setattr("fastbp.tabular.base.AT_ONCE", 100)
+    monkeypatch.setattr("fastbp.tabular.base.AT_ONCE", 120)
     assert [bits(model) for model in (classifier, regressor)] == whole
     spoiled = X.astype({"size": object})
     spoiled.loc[201, "size"] = "large"
@@ -248,7 +248,8 @@ def test_many_levels_are_stored_and_predict():
     assert model.encoder_.is_sparse
     assert model.score(table, effect) > 0.5
     part = {name: column[:5] for name, column in table.items()}
-    assert np.array_equal(model.predict(part), model.predict(table)[:5])
+    # Few rows have another order of summation: some roundings of float32 in 3 layers of 256.
+    np.testing.assert_allclose(model.predict(part), model.predict(table)[:5], atol=1e-4)
 
 
 # Regression

@@ -154,6 +154,7 @@ def changed(path, change):
 
 
 WRONG = {
+    "a list": (lambda m, t: m.update(estimator=["Trainer"]), "'estimator' is"),
     "estimator": (lambda m, t: m.update(estimator="Trainer"), "'estimator' is 'Trainer'"),
     "no members": (lambda m, t: m.update(members={}), "nets is empty"),
     "no encoder": (lambda m, t: m.pop("encoder"), "'encoder' is missing"),
@@ -171,6 +172,17 @@ WRONG = {
     "histories": (lambda m, t: m["state"].update(histories=3), "'histories' is 3"),
     "a history": (lambda m, t: m["state"].update(histories=[3]), "histories"),
 }
+
+
+def test_residuals_of_other_networks_are_refused(path):
+    regressor(ensemble=2).save(path)
+
+    def cut(_, tensors):
+        tensors["state.residuals.points"] = tensors["state.residuals.points"][:1]
+
+    changed(path, cut)
+    with pytest.raises(ValueError, match=r"residuals have the shape \(1, 200, 1\)"):
+        load(path)
 
 
 @pytest.mark.parametrize("name", WRONG)

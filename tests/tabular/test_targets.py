@@ -108,8 +108,15 @@ def test_a_label_that_training_did_not_have():
 
 @pytest.mark.parametrize(
     "saved",
-    [{}, {"dtype": "O", "classes": ["a", "b"]}, {"dtype": "U", "classes": ["a"]}],
-    ids=["nothing", "objects", "one"],
+    [
+        {},
+        {"dtype": "O", "classes": ["a", "b"]},
+        {"dtype": ["U"], "classes": ["a", "b"]},
+        {"dtype": "U", "classes": ["a"]},
+        {"dtype": "U", "classes": ["a", 1]},
+        {"dtype": "i", "classes": [1, 2**70]},
+    ],
+    ids=["nothing", "objects", "a list", "one", "mixed", "huge"],
 )
 def test_saved_labels_that_are_none(saved):
     with pytest.raises(ValueError, match="dtype|classes"):
