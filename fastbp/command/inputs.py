@@ -84,6 +84,4 @@ def _about(missing: list[str], file: TableFile, remembered: Remembered) -> str:
     if len(missing) == 1:
         about = unknown(missing[0], file.names, "column")
         return f"it lacks a column that the model needs: {about}"
-    return (
-        f"it lacks columns that the model needs: {listed(missing)}; it has {listed(file.names)}"
-    )
+    return f"it lacks columns that the model needs: {listed(missing)}; it has {listed(file.names)}"

@@ -10,6 +10,7 @@ from . import parser
 from .errors import INTERRUPTED, CommandError
 from .messages import say, warnings_as_remarks
 
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fastbp`` and return its exit code.
 

@@ -18,9 +18,7 @@ COMMANDS = {
 }
 """The subcommands, and the module of each, which has ``run(options) -> exit code``."""
 
-ODD_NAMES = (
-    "A column whose name begins with a dash is given with an equals sign: --target=--price."
-)
+ODD_NAMES = "A column whose name begins with a dash is given with an equals sign: --target=--price."
 
 
 class Parser(argparse.ArgumentParser):

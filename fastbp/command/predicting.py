@@ -17,9 +17,9 @@ def run(options: Namespace) -> int:
     """Predict, and write as many rows as were read, in their order."""
     output = getattr(options, "output", writing.STDOUT)
     writing.format_of(output)  # before anything is read
-    if output != writing.STDOUT and Path(output).exists() and options.data != "-":
-        if Path(options.data).exists() and Path(output).samefile(options.data):
-            raise UsageError(f"--output {output!r} is the file that is read: name another one")
+    paths = Path(output), Path(options.data)
+    if all(path.exists() for path in paths) and paths[0].samefile(paths[1]):
+        raise UsageError(f"--output {output!r} is the file that is read: name another one")
     start = time.perf_counter()
     model = inputs.load(options.model)
     file = inputs.open_for(model, options)

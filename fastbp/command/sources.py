@@ -66,7 +66,7 @@ class Source:
 
     def open(self) -> BinaryIO:
         """The bytes from the beginning, decompressed."""
-        return self._decompressed(self._raw())
+        return self._decompressed(peek=False)
 
     def _take_stdin(self, keep: bool) -> None:
         if sys.stdin is None or sys.stdin.isatty():
@@ -87,12 +87,16 @@ class Source:
             return cast(BinaryIO, io.BufferedReader(_Joined(self._start, self._stream), BLOCK))
         return Path(cast(str, self.path)).open("rb")
 
-    def _decompressed(self, raw: BinaryIO) -> BinaryIO:
-        return cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if self.is_compressed else raw
+    def _decompressed(self, peek: bool) -> BinaryIO:
+        if not self.is_compressed:
+            return self._raw(peek)
+        # It closes a file that it has opened itself, and leaves others open.
+        where = {"fileobj": self._raw(peek)} if self.path is None else {"filename": self.path}
+        return cast(BinaryIO, gzip.GzipFile(mode="rb", **where))
 
     def _read_head(self) -> tuple[bytes, bool]:
         try:
-            with self._decompressed(self._raw(peek=True)) as file:
+            with self._decompressed(peek=True) as file:
                 head = _read_up_to(file, HEAD)
         except GZIP_ERRORS as error:
             if isinstance(error, EOFError) and self._stream is not None:

@@ -131,9 +131,7 @@ def _rows(table: Any, names: list[str], task: Task, weight: str | None) -> Rows:
     return Rows(table.select(inputs), target.values(table, names, task.name), weights)
 
 
-def _validated(
-    data: Rows, task: Task, schema: Any, options: Namespace
-) -> tuple[Rows, Rows | None]:
+def _validated(data: Rows, task: Task, schema: Any, options: Namespace) -> tuple[Rows, Rows | None]:
     """The rows to train on, and those to validate by; None where each network holds rows out.
 
     schema: pyarrow's, of the training file.

@@ -63,7 +63,9 @@ def test_help_and_usage_errors_come_without_numba(arguments, code):
         "assert not {'numba', 'numpy', 'pyarrow', 'sklearn'} & set(sys.modules)\n"
         "sys.exit(code)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
     assert done.returncode == code, done.stderr
 
 
@@ -81,7 +83,9 @@ def test_help_comes_at_once():
 @pytest.mark.process
 def test_importing_fastbp_imports_nothing_of_the_command():
     program = "import sys, fastbp; fastbp.Network; print('fastbp.command' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert done.stdout == "False\n"
 
 
@@ -193,7 +197,10 @@ def test_what_set_refuses(text, wanted):
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [
-        ({"ensembel": 3}, "'ensembel' is no argument of TabularClassifier: did you mean 'ensemble'"),
+        (
+            {"ensembel": 3},
+            "'ensembel' is no argument of TabularClassifier: did you mean 'ensemble'",
+        ),
         ({"ensemble": 0}, "'ensemble' parameter"),
     ],
 )

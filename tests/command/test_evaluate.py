@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
-pa = pytest.importorskip("pyarrow")
+pytest.importorskip("pyarrow")
 
+import pyarrow as pa
 import pyarrow.csv
 from sklearn import metrics
 
@@ -60,7 +61,9 @@ def test_metrics_of_a_regressor(models, capsys):
 
 def test_lines_for_a_reader(models, capsys):
     said = command.run(capsys, "evaluate", models / "colour.safetensors", models / "table.csv")
-    assert [line.split("  ")[0] for line in said.out.splitlines()] == list(scores.NAMES.values())[:4]
+    assert [line.split("  ")[0] for line in said.out.splitlines()] == list(scores.NAMES.values())[
+        :4
+    ]
 
 
 def test_weights_and_a_target_of_another_name(models, tmp_path, capsys):
@@ -73,7 +76,9 @@ def test_weights_and_a_target_of_another_name(models, tmp_path, capsys):
     table = pyarrow.csv.read_csv(data)
     p = tabular.load(models / "colour.safetensors").predict_proba(table)
     y = np.array(table.column("truth").to_pylist()) == "red"
-    expected = metrics.log_loss(y, p[:, 1].astype(float), sample_weight=table.column("w").to_numpy())
+    expected = metrics.log_loss(
+        y, p[:, 1].astype(float), sample_weight=table.column("w").to_numpy()
+    )
     assert weighted["metrics"]["log_loss"] == pytest.approx(expected, rel=1e-5)
     assert plain["metrics"]["log_loss"] != weighted["metrics"]["log_loss"]
 
@@ -112,7 +117,12 @@ def test_a_file_without_the_target(models, tmp_path, capsys):
 
 
 def test_a_target_too_many(models, capsys):
-    arguments = [models / "colour.safetensors", models / "table.csv", "--target=x", "--target=price"]
+    arguments = [
+        models / "colour.safetensors",
+        models / "table.csv",
+        "--target=x",
+        "--target=price",
+    ]
     err = command.refused(capsys, "evaluate", *arguments, code=2)
     assert "--target is given 2 times, and the model has 1" in err
 
@@ -139,11 +149,13 @@ def test_three_classes():
     p = rng.dirichlet(np.ones(3), 50).astype(np.float32)
     y = np.arange(50) % 3
     found = scores.of_classes(y, p, None)
-    expected = metrics.roc_auc_score(y, p.astype(float) / p.astype(float).sum(1, keepdims=True), multi_class="ovr")
+    expected = metrics.roc_auc_score(
+        y, p.astype(float) / p.astype(float).sum(1, keepdims=True), multi_class="ovr"
+    )
     assert found["roc_auc"] == pytest.approx(expected)
 
 
-def test_several_targets(models, tmp_path, capsys):
+def test_several_targets(models, capsys):
     arguments = ["train", models / "table.csv", "--target", "price", "--target", "x"]
     arguments += ["--epochs", "2", "--set", "ensemble=1", "--model", "both"]
     assert command.run(capsys, *arguments).code == 0

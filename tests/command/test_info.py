@@ -1,7 +1,6 @@
 """``fastbp info``, ``export`` and ``bench``."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -34,22 +33,25 @@ def info(capsys, path):
     return json.loads(said.out)
 
 
-def test_a_network(files, capsys):
+@pytest.mark.usefixtures("files")
+def test_a_network(capsys):
     found = info(capsys, "model")
     assert found["kind"] == "model"
     assert (found["sizes"], found["activations"]) == ([3, 4, 2], ["tanh", "softmax"])
     assert found["numbers"] == 3 * 4 + 4 + 4 * 2 + 2
-    assert found["bytes"] == os.path.getsize("model")
+    assert found["bytes"] == (files / "model").stat().st_size
     assert len(found["sha256"]) == 64
 
 
-def test_a_checkpoint(files, capsys):
+@pytest.mark.usefixtures("files")
+def test_a_checkpoint(capsys):
     found = info(capsys, "checkpoint")
     assert (found["loss"], found["optimizer"]["kind"]) == ("cross_entropy", "Adam")
     assert (found["epochs"], found["updates"], found["lr"]) == (2, 2, 0.01)
 
 
-def test_an_ensemble(files, capsys):
+@pytest.mark.usefixtures("files")
+def test_an_ensemble(capsys):
     found = info(capsys, "ensemble")
     assert (found["networks"], found["sizes"]) == (2, [3, 4, 2])
 
@@ -66,7 +68,8 @@ def test_a_model_of_tables(folder_of_models, capsys):
     assert "  id: dropped, every value differs: an identifier" in said.out
 
 
-def test_lines_for_a_reader(files, capsys):
+@pytest.mark.usefixtures("files")
+def test_lines_for_a_reader(capsys):
     for kind in ("model", "checkpoint", "ensemble"):
         said = command.run(capsys, "info", kind)
         assert re.search(rf"^kind +{kind}$", said.out, re.MULTILINE)
@@ -75,7 +78,8 @@ def test_lines_for_a_reader(files, capsys):
 
 
 @pytest.mark.process
-def test_it_needs_neither_numba_nor_pyarrow(files, folder_of_models):
+@pytest.mark.usefixtures("files")
+def test_it_needs_neither_numba_nor_pyarrow(folder_of_models):
     program = (
         "import sys\n"
         "sys.modules.update(pyarrow=None, sklearn=None, numba=None)\n"
@@ -83,7 +87,9 @@ def test_it_needs_neither_numba_nor_pyarrow(files, folder_of_models):
         "sys.exit(max(main(['info', path]) for path in sys.argv[1:]))"
     )
     paths = ["model", "checkpoint", "ensemble", str(folder_of_models / "price.safetensors")]
-    done = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program, *paths], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("sha256") == 4
 
@@ -112,7 +118,8 @@ def test_a_network_is_written_as_source(to, wanted, files, capsys):
     assert (files / wanted).exists()
 
 
-def test_a_checkpoint_is_written_as_onnx(files, capsys):
+@pytest.mark.usefixtures("files")
+def test_a_checkpoint_is_written_as_onnx(capsys):
     pytest.importorskip("onnx")
     said = command.run(capsys, "export", "checkpoint", "--to", "onnx", "-o", "net.onnx")
     assert (said.code, said.out, said.err) == (0, "net.onnx\n", "")

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import subprocess
 import sys
 
@@ -10,8 +9,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
-pa = pytest.importorskip("pyarrow")
+pytest.importorskip("pyarrow")
 
+import pyarrow as pa
 import pyarrow.csv
 from pyarrow import feather, parquet
 
@@ -19,7 +19,11 @@ from fastbp import tabular
 from fastbp.command import reading
 from support import command
 
-READERS = {".csv": pyarrow.csv.read_csv, ".parquet": parquet.read_table, ".feather": feather.read_table}
+READERS = {
+    ".csv": pyarrow.csv.read_csv,
+    ".parquet": parquet.read_table,
+    ".feather": feather.read_table,
+}
 
 
 @pytest.fixture
@@ -51,19 +55,30 @@ def test_rows_in_their_order_with_ids_and_names_of_classes(models, capsys):
 def test_numbers(models, capsys):
     head, *rows = predicted(capsys, models / "price.safetensors", models / "table.csv")
     assert head == ["id", "prediction"]
-    p = tabular.load(models / "price.safetensors").predict(pyarrow.csv.read_csv(models / "table.csv"))
+    p = tabular.load(models / "price.safetensors").predict(
+        pyarrow.csv.read_csv(models / "table.csv")
+    )
     np.testing.assert_allclose([float(row[1]) for row in rows], p, rtol=1e-12)
 
 
 def test_columns_to_keep(models, capsys):
-    arguments = [models / "colour.safetensors", models / "table.csv", "--keep", "colour", "--keep=x"]
+    arguments = [
+        models / "colour.safetensors",
+        models / "table.csv",
+        "--keep",
+        "colour",
+        "--keep=x",
+    ]
     head, first, *_ = predicted(capsys, *arguments)
     assert head == ["colour", "x", "prediction", "p_blue", "p_red"]
     assert first[0] == next(command.rows())[4]
 
 
 def test_what_is_kept_is_as_it_was_written(models, tmp_path, capsys):
-    body = [["007", "0.10", "Ulm", "2024-01-01", 'a "quote", and\nmore', "1"], ["", "1", "", "", "", ""]]
+    body = [
+        ["007", "0.10", "Ulm", "2024-01-01", 'a "quote", and\nmore', "1"],
+        ["", "1", "", "", "", ""],
+    ]
     data = command.write(tmp_path / "new.csv", command.text(body=body))
     arguments = [models / "colour.safetensors", data, "--keep", "id", "--keep", "colour"]
     _, first, second = predicted(capsys, *arguments)
@@ -73,7 +88,9 @@ def test_what_is_kept_is_as_it_was_written(models, tmp_path, capsys):
 
 @pytest.mark.parametrize("suffix", READERS)
 def test_formats_to_write(suffix, models, capsys):
-    said = command.run(capsys, "predict", models / "price.safetensors", models / "table.csv", "-o", f"out{suffix}")
+    said = command.run(
+        capsys, "predict", models / "price.safetensors", models / "table.csv", "-o", f"out{suffix}"
+    )
     assert (said.code, said.out) == (0, "")
     assert "300 rows predicted" in said.err
     table = READERS[suffix](f"out{suffix}")
@@ -89,7 +106,9 @@ def test_formats_to_read(suffix, models, tmp_path, capsys):
     writers = {".parquet": parquet.write_table, ".feather": feather.write_feather}
     writers[suffix](table, str(tmp_path / f"new{suffix}"))
     model = models / "colour.safetensors"
-    assert predicted(capsys, model, f"new{suffix}") == predicted(capsys, model, models / "table.csv")
+    assert predicted(capsys, model, f"new{suffix}") == predicted(
+        capsys, model, models / "table.csv"
+    )
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])
@@ -140,42 +159,54 @@ def test_one_row_and_no_rows(models, tmp_path, capsys):
         assert len(predicted(capsys, models / "colour.safetensors", data)) == 1 + len(body)
 
 
-def test_a_file_without_header_has_the_columns_of_training_but_for_the_target(tmp_path, monkeypatch, capsys):  # fmt: skip
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("models")
+def test_a_file_without_header_may_lack_the_target(tmp_path, capsys):
     body = list(command.rows())
     command.write(tmp_path / "all.csv", command.text(None, body))
     command.write(tmp_path / "new.csv", command.text(None, [row[:4] + row[5:] for row in body]))
-    arguments = ["train", "all.csv", "--target", "c4", "--no-header", "--epochs", "2", "--set", "ensemble=1"]
-    assert command.run(capsys, *arguments).code == 0
-    whole, inputs = (predicted(capsys, "all.safetensors", f"{name}.csv", "--no-header") for name in ("all", "new"))  # fmt: skip
+    arguments = ["all.csv", "--target", "c4", "--no-header", "--epochs", "2"]
+    assert command.run(capsys, "train", *arguments).code == 0
+    whole, inputs = (
+        predicted(capsys, "all.safetensors", data, "--no-header") for data in ("all.csv", "new.csv")
+    )
     assert whole == inputs
     assert whole[0][0] == "c0"
     err = command.refused(capsys, "predict", "all.safetensors", "new.csv")
     assert "give --no-header" in err
 
 
+HEADER = "x,town,day,price\n"
+
+
 @pytest.mark.parametrize(
     ("content", "wanted"),
     [
-        ("x,twon,day,price\n1,a,2024-01-01,1\n", "new.csv: it lacks a column that the model needs: 'town' is no column: did you mean 'twon'?"),
+        ("x,twon,day,price\n", "it lacks a column that the model needs: 'town' is no column: did"),
         ("x\n1\n", "it lacks columns that the model needs: 'town', 'day', 'price'; it has 'x'"),
-        ("x,town,day,price\n1,a,2024-01-01,1\nmany,a,2024-01-01,1\n", "new.csv, line 3, column 'x': 'many', expected a number"),
-        ("x,town,day,price\n1,a,01.02.2024,1\n", "new.csv, line 2, column 'day': '01.02.2024'"),
+        (HEADER + "1,a,,1\nmany,a,,1\n", "line 3, column 'x': 'many', expected a number"),
+        (HEADER + "1,a,01.02.2024,1\n", "new.csv, line 2, column 'day': '01.02.2024'"),
         ("", "new.csv is empty"),
     ],
-)  # fmt: skip
+)
 def test_files_that_do_not_fit(content, wanted, models, tmp_path, capsys):
     data = command.write(tmp_path / "new.csv", content)
-    err = command.refused(capsys, "predict", models / "colour.safetensors", "new.csv", "-o", "out.csv")
+    err = command.refused(
+        capsys, "predict", models / "colour.safetensors", "new.csv", "-o", "out.csv"
+    )
     assert wanted in err
-    assert sorted(os.listdir(tmp_path)) == ["new.csv"], data
+    assert [path.name for path in tmp_path.iterdir()] == ["new.csv"], data
 
 
-def test_a_value_of_a_parquet_file_is_named_with_file_and_row(models, tmp_path, capsys, monkeypatch):
+def test_a_value_of_a_parquet_file_is_named_with_file_and_row(
+    models, tmp_path, capsys, monkeypatch
+):
     monkeypatch.setattr(reading, "ROWS", 2)
-    table = pa.table({"x": ["1", "2", "3", "no"], "town": ["a"] * 4, "day": ["2024-01-01"] * 4, "price": [1.0] * 4})  # fmt: skip
+    same = {"town": ["a"] * 4, "day": ["2024-01-01"] * 4, "price": [1.0] * 4}
+    table = pa.table({"x": ["1", "2", "3", "no"], **same})
     parquet.write_table(table, tmp_path / "new.parquet")
-    err = command.refused(capsys, "predict", models / "colour.safetensors", "new.parquet", "-o", "o.csv")
+    err = command.refused(
+        capsys, "predict", models / "colour.safetensors", "new.parquet", "-o", "o.csv"
+    )
     assert "new.parquet, rows from 3 on: X has 'no' in column 'x' at row 1" in err
 
 
@@ -190,18 +221,24 @@ def test_an_older_file_stays_where_a_row_cannot_be_read(models, tmp_path, capsys
 
 def test_the_input_is_not_replaced(models, tmp_path, capsys):
     data = command.write(tmp_path / "new.csv", command.text())
-    err = command.refused(capsys, "predict", models / "colour.safetensors", data, "-o", "new.csv", code=2)
+    err = command.refused(
+        capsys, "predict", models / "colour.safetensors", data, "-o", "new.csv", code=2
+    )
     assert "is the file that is read" in err
 
 
 def test_a_kept_column_with_the_name_of_the_prediction(models, tmp_path, capsys):
     names = [*command.COLUMNS[:5], "price", "prediction"]
-    data = command.write(tmp_path / "new.csv", command.text(names, [[*row, 1] for row in command.rows(5)]))
-    err = command.refused(capsys, "predict", models / "colour.safetensors", data, "--keep", "prediction")
+    data = command.write(
+        tmp_path / "new.csv", command.text(names, [[*row, 1] for row in command.rows(5)])
+    )
+    err = command.refused(
+        capsys, "predict", models / "colour.safetensors", data, "--keep", "prediction"
+    )
     assert "has the name of a column of predictions" in err
 
 
-def test_other_files_are_no_models(models, tmp_path, capsys):
+def test_other_files_are_no_models(models, capsys):
     import fastbp
 
     fastbp.Network([2, 1]).save("net.safetensors")
@@ -221,7 +258,9 @@ def test_a_model_that_python_trained_predicts_files(tmp_path, capsys, monkeypatc
     model = tabular.TabularClassifier(epochs=2, ensemble=1, random_state=0)
     model.fit(X, table.column("colour").to_numpy()).save("m.safetensors")
     _, *rows = predicted(capsys, "m.safetensors", data)
-    np.testing.assert_allclose(np.array([r[2:] for r in rows], float), model.predict_proba(X), rtol=1e-6)
+    np.testing.assert_allclose(
+        np.array([r[2:] for r in rows], float), model.predict_proba(X), rtol=1e-6
+    )
 
 
 PEAK = """

@@ -7,8 +7,9 @@ from argparse import Namespace
 import numpy as np
 import pytest
 
-pa = pytest.importorskip("pyarrow")
+pytest.importorskip("pyarrow")
 
+import pyarrow as pa
 from pyarrow import feather, parquet
 
 from fastbp.command import reading
@@ -184,7 +185,9 @@ def test_a_record_of_another_width_is_named_by_its_line(csv_file):
 
 def test_a_value_of_another_type_is_named_by_line_and_column(csv_file):
     file = csv_file("a,b\n1,2\n3,x y\n")
-    with pytest.raises(DataError, match=r"line 3, column 'b': 'x y', expected a number: correct it"):
+    with pytest.raises(
+        DataError, match=r"line 3, column 'b': 'x y', expected a number: correct it"
+    ):
         file.table({"b": pa.float64()})
     with pytest.raises(DataError, match=r"line 3, column 'b'"):
         list(reading.parts(file, ["b"], {"b": pa.float64()}))

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
-pa = pytest.importorskip("pyarrow")
+pytest.importorskip("pyarrow")
+
+import pyarrow as pa
 
 from fastbp import tabular
 from fastbp.command import rows, target
@@ -92,7 +94,9 @@ def test_rows_to_validate_by(option, folder, capsys):
 
 def test_validation_needs_the_columns(folder, capsys):
     command.write(folder / "other.csv", "x,town\n1,Ulm\n")
-    err = command.refused(capsys, "train", "table.csv", "--target", "colour", "--valid", "other.csv")
+    err = command.refused(
+        capsys, "train", "table.csv", "--target", "colour", "--valid", "other.csv"
+    )
     assert "other.csv: the column 'colour' is no column" in err
 
 
@@ -115,7 +119,8 @@ def test_other_formats_train_alike(suffix, folder, capsys):
     assert np.array_equal(*results)
 
 
-def test_stdin_trains(folder, capsys, monkeypatch):
+@pytest.mark.usefixtures("folder")
+def test_stdin_trains(capsys, monkeypatch):
     command.stdin(monkeypatch, command.text(delimiter=";"))
     found, err = trained(capsys, "-", "--target", "colour")
     assert found["model"] == "model.safetensors"
@@ -131,7 +136,8 @@ def test_a_column_named_like_an_option(folder, capsys):
     assert [column.name for column in schema.used] == ["", "--help", "a,b"]
 
 
-def test_several_targets(folder, capsys):
+@pytest.mark.usefixtures("folder")
+def test_several_targets(capsys):
     found, err = trained(capsys, "table.csv", "--target", "price", "--target", "x")
     assert found["task"] == "regression"
     assert "there are 2 targets" in err
@@ -186,7 +192,8 @@ def test_what_the_data_cannot_give(arguments, wanted, folder, capsys):
         (["--target", "x", "--set", "ensemble=many"], "'ensemble' parameter"),
     ],
 )
-def test_what_the_arguments_cannot_be(arguments, wanted, folder, capsys):
+@pytest.mark.usefixtures("folder")
+def test_what_the_arguments_cannot_be(arguments, wanted, capsys):
     assert wanted in command.refused(capsys, "train", "table.csv", *arguments, code=2)
 
 
@@ -247,7 +254,9 @@ def test_a_thousand_columns_are_summed_up(folder, capsys):
 def test_the_task_is_told_by_the_values(values, task):
     found = target.choose("auto", pa.table({"y": values}), ["y"])
     assert found.name == task
-    assert target.choose("regression" if values[0] != "a" else "auto", pa.table({"y": values}), ["y"])
+    assert target.choose(
+        "regression" if values[0] != "a" else "auto", pa.table({"y": values}), ["y"]
+    )
 
 
 def test_dictionaries_decimals_and_gaps_are_targets():
@@ -256,7 +265,7 @@ def test_dictionaries_decimals_and_gaps_are_targets():
     table = pa.table(
         {
             "d": pa.array(["a", None, "b"]).dictionary_encode(),
-            "n": pa.array([Decimal("1.5"), Decimal("2"), None]),
+            "n": pa.array([Decimal("1.5"), Decimal(2), None]),
             "f": [1.0, float("nan"), 3.0],
         }
     )
@@ -304,7 +313,8 @@ def interrupted(monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no os.kill with SIGINT")
-def test_ctrl_c_leaves_the_best_networks_so_far(folder, capsys, interrupted):
+@pytest.mark.usefixtures("interrupted")
+def test_ctrl_c_leaves_the_best_networks_so_far(folder, capsys):
     arguments = ["table.csv", "--target", "colour", "--epochs", "2000", "--set", "ensemble=1"]
     said = command.run(capsys, "train", *arguments)
     assert said.code == 130
@@ -380,7 +390,8 @@ def test_a_killed_training_goes_on(folder, capsys, killed, monkeypatch):
 
 
 @pytest.mark.parametrize("more", [["--epochs", "5"], ["--seed", "3"], ["--drop", "day"]])
-def test_networks_of_another_training_are_not_taken(more, folder, capsys, killed, monkeypatch):
+@pytest.mark.usefixtures("folder")
+def test_networks_of_another_training_are_not_taken(more, capsys, killed, monkeypatch):
     arguments = ["train", *RESUMED, "--set", "n_threads=1", "--model", "m"]
     with pytest.raises(Killed):
         command.main(arguments)
@@ -390,7 +401,8 @@ def test_networks_of_another_training_are_not_taken(more, folder, capsys, killed
     assert fits == [0, 1, 2]
 
 
-def test_without_resume_the_training_begins_anew(folder, capsys, killed, monkeypatch):
+@pytest.mark.usefixtures("folder")
+def test_without_resume_the_training_begins_anew(capsys, killed, monkeypatch):
     arguments = ["train", *RESUMED, "--set", "n_threads=1", "--model", "m"]
     with pytest.raises(Killed):
         command.main(arguments)
@@ -411,13 +423,15 @@ def test_a_damaged_network_is_trained_anew(folder, capsys, killed, monkeypatch):
     assert fits == [0, 1, 2]
 
 
-def test_resuming_what_never_began(folder, capsys):
+@pytest.mark.usefixtures("folder")
+def test_resuming_what_never_began(capsys):
     said = command.run(capsys, "train", "table.csv", "--target", "colour", *FAST, "--resume")
     assert said.code == 0
     assert "no network done" in said.err
 
 
-def test_a_training_in_another_thread_needs_no_ctrl_c(folder):
+@pytest.mark.usefixtures("folder")
+def test_a_training_in_another_thread_needs_no_ctrl_c():
     codes = []
     arguments = ["train", "table.csv", "--target", "colour", *FAST]
     thread = threading.Thread(target=lambda: codes.append(command.main(arguments)))
