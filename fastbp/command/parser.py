@@ -214,7 +214,9 @@ def _reading(parser: Parser) -> None:
         "--no-header", action="store_true", help="the first line is data: columns are c0, c1, ..."
     )
     group.add_argument("--delimiter", metavar="CHAR", type=_delimiter, help="; or \\t and so on")
-    group.add_argument("--decimal", choices=(".", ","), help="what stands before the fraction")
+    group.add_argument(
+        "--decimal", metavar="MARK", choices=(".", ","), help="a point or a comma: 1.5 or 1,5"
+    )
     group.add_argument("--encoding", metavar="NAME", type=_encoding, help="by default utf-8")
 
 

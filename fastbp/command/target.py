@@ -59,7 +59,7 @@ def choose(wish: str, table: Any, names: Sequence[str]) -> Task:
         )
     if task.name == REGRESSION and kind == "text":
         raise DataError(
-            f"target {name!r} has text, expected numbers for a regression: give "
+            f"target {name!r} has text or bool, expected numbers for a regression: give "
             "--task classification"
         )
     if distinct < 2:

@@ -33,8 +33,7 @@ def info(capsys, path):
     return json.loads(said.out)
 
 
-@pytest.mark.usefixtures("files")
-def test_a_network(capsys):
+def test_a_network(files, capsys):
     found = info(capsys, "model")
     assert found["kind"] == "model"
     assert (found["sizes"], found["activations"]) == ([3, 4, 2], ["tanh", "softmax"])

@@ -169,7 +169,7 @@ def test_codes_stay_as_they_are_written_where_a_column_is_a_category(folder, cap
         (["--target", "x", "--weight", "wieght"], "--weight 'wieght' is no column"),
         (["--target", "x", "--drop", "pice"], "--drop 'pice' is no column: did you mean 'price'"),
         (["--target", "day"], "target 'day' has dates or times, expected numbers"),
-        (["--target", "town", "--task", "regression"], "'town' has text, expected numbers"),
+        (["--target", "town", "--task", "regression"], "'town' has text or bool, expected numbers"),
         (["--target", "x", "--task", "classification"], "fractions, which are no classes"),
         (["--target", "x", "--target", "town"], "which must all be numbers"),
         (["--target", "colour", "--weight", "town"], "weight 'town' has values of type string"),
@@ -254,9 +254,8 @@ def test_a_thousand_columns_are_summed_up(folder, capsys):
 def test_the_task_is_told_by_the_values(values, task):
     found = target.choose("auto", pa.table({"y": values}), ["y"])
     assert found.name == task
-    assert target.choose(
-        "regression" if values[0] != "a" else "auto", pa.table({"y": values}), ["y"]
-    )
+    if type(values[0]) in (int, float):
+        assert target.choose("regression", pa.table({"y": values}), ["y"]).name == "regression"
 
 
 def test_dictionaries_decimals_and_gaps_are_targets():
