@@ -26,7 +26,7 @@ from .kept import Kept, fingerprint
 from .left_out import LeftOut
 from .members import Data, Member, Team, Trained
 from .parameters import Parameters
-from .recipe import Recipe, Task, recipe_of
+from .recipe import Task, recipe_of
 from .rows import Rows
 from .targets import Labels, Units
 
@@ -78,7 +78,10 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
     targets_: Targets
 
     _goal: ClassVar[Mapping[str, Any]]
-    _kind_of_targets: ClassVar[type[Any]]
+
+    @abstractmethod
+    def _learn(self, y: Any, sample_weight: Any) -> tuple[Targets, Array, Array]:
+        """(what the targets are, those of the rows that have one, whether each row has one)."""
 
     @abstractmethod
     def _calibrate(self, left_out: LeftOut) -> dict[str, float]:
@@ -151,20 +154,19 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
 
     def _read(self, X: Any, y: Any, sample_weight: Any) -> tuple[Targets, Rows]:
         """(what the targets are, the rows to learn from)."""
-        targets, *encoded = self._kind_of_targets.of(y)
-        given = rows.read(X, sample_weight, *encoded)
-        found = self._weighed(given, targets)
+        targets, encoded, known = self._learn(y, sample_weight)
+        found = self._weighed(rows.read(X, sample_weight, encoded, known), targets)
         if len(found) < 2:
             raise ValueError(
-                "X has 1 row that has a target and a weight above 0, expected at least 2: one to "
-                "train on and one to validate"
+                f"X has {len(found)} row that has a target and a weight above 0, expected at least "
+                "2: one to train on and one to validate"
             )
         return targets, found
 
     def _data(self, found: Rows, encoder: TableEncoder, targets: Targets, given: Any) -> Data:
         """The rows as networks take them; the encoder learns from them."""
         X = encoder.fit(found.table).transform(found.table)
-        validation = None
+        validation: tuple[Any, ...] | None = None
         if given is not None:
             held = self._validation_rows(given, targets)
             validation = encoder.transform(held.table), held.targets
@@ -178,8 +180,8 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
                 "(X, y, sample_weight)"
             )
         X, y, *weights = given
-        encoded = targets.encode(y, VALIDATION[1])
-        found = rows.read(X, weights[0] if weights else None, *encoded, names=VALIDATION)
+        encoded, known = targets.encode(y, VALIDATION[1])
+        found = rows.read(X, weights[0] if weights else None, encoded, known, VALIDATION)
         return self._weighed(found, targets)
 
     def _members(self, data: Data, count: int, seed: int) -> list[Member]:
@@ -245,7 +247,7 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
 
         model = model_file.load(path)
         if not isinstance(model, cls):
-            raise ValueError(
+            raise ValueError(  # noqa: TRY004 - the file is another, its path is a path
                 f"{os.fspath(path)!r} holds a {type(model).__name__}: load it with "
                 f"{type(model).__name__}.load, or fastbp.tabular.load"
             )

@@ -73,7 +73,6 @@ class TabularClassifier(ClassifierMixin, BaseTabular[Labels]):
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
     _goal: ClassVar[Mapping[str, Any]] = CLASSES
-    _kind_of_targets: ClassVar[type[Labels]] = Labels
 
     @property
     def classes_(self) -> Array:
@@ -82,8 +81,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular[Labels]):
 
     def predict(self, X: Any) -> Array:
         """The most probable class of each row of X, (n,)."""
-        codes = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[codes]
+        labels: Array = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return labels
 
     def predict_proba(self, X: Any) -> Floats:
         """The probability of each class, (n, classes), in the order of ``classes_``.
@@ -93,6 +92,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular[Labels]):
         """
         p = np.concatenate([self.ensemble_.predict(part) for part in self._parts(X)])
         return calibration.scaled(p, self.temperature_)
+
+    def _learn(self, y: Any, sample_weight: Any) -> tuple[Labels, Array, Array]:  # noqa: ARG002
+        return Labels.of(y)
 
     def _strata(self, targets: Array) -> Array:
         return targets

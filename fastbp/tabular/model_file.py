@@ -27,7 +27,7 @@ from .targets import Labels, Units
 
 KIND = "table"
 
-ESTIMATORS: Mapping[str, type[BaseTabular]] = {
+ESTIMATORS: Mapping[str, type[BaseTabular[Any]]] = {
     "TabularClassifier": TabularClassifier,
     "TabularRegressor": TabularRegressor,
 }
@@ -35,7 +35,7 @@ ESTIMATORS: Mapping[str, type[BaseTabular]] = {
 ENCODER, STATE = "encoder", "state"
 
 
-def write(model: BaseTabular, path: str | os.PathLike[str]) -> None:
+def write(model: BaseTabular[Any], path: str | os.PathLike[str]) -> None:
     """``BaseTabular.save``."""
     members, tensors = ensemble.to_dict(model.ensemble_)
     encoder, arrays = model.encoder_.to_dict()
@@ -77,7 +77,7 @@ def load(path: str | os.PathLike[str]) -> TabularClassifier | TabularRegressor:
         model.encoder_, model.ensemble_ = encoder, Ensemble(nets)
         _restore(model, state)
         _check_sizes(model)
-    return model  # type: ignore[return-value]
+    return model
 
 
 def _is_estimator(value: Any) -> bool:
@@ -90,7 +90,7 @@ def _taken(tensors: dict[str, Array]) -> dict[str, Array]:
     return {name: tensors.pop(name) for name in own}
 
 
-def _state(model: BaseTabular) -> dict[str, Any]:
+def _state(model: BaseTabular[Any]) -> dict[str, Any]:
     """What a model has besides networks and encoder."""
     return {
         "parameters": _parameters(model),
@@ -103,7 +103,7 @@ def _state(model: BaseTabular) -> dict[str, Any]:
     }
 
 
-def _restore(model: BaseTabular, state: Mapping[str, Any]) -> None:
+def _restore(model: BaseTabular[Any], state: Mapping[str, Any]) -> None:
     _restore_targets(model, state)
     model.histories_ = [_history(one) for one in get(state, "histories", list)]
     model.validation_score_ = get(state, "validation_score", dict)
@@ -142,7 +142,7 @@ def _restore_targets(model: Any, state: Mapping[str, Any]) -> None:
         model.residuals_ = Residuals.from_dict(get(state, "residuals", dict))
 
 
-def _check_sizes(model: BaseTabular) -> None:
+def _check_sizes(model: BaseTabular[Any]) -> None:
     net = model.ensemble_[0]
     wanted = model.encoder_.n_features, model.targets_.n_outputs
     if (net.sizes[0], net.sizes[-1]) != wanted:
@@ -156,7 +156,7 @@ def _check_sizes(model: BaseTabular) -> None:
             raise ValueError(f"its residuals have the shape {shape}, not that of its networks")
 
 
-def _parameters(model: BaseTabular) -> dict[str, Any]:
+def _parameters(model: BaseTabular[Any]) -> dict[str, Any]:
     """The parameters as JSON. A dict becomes pairs, because JSON's keys are text.
 
     A random_state that is no integer is None; the record has the seed that was drawn from it.
@@ -177,7 +177,7 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value]
 
 
-def _parameters_of(saved: Mapping[str, Any], kind: type[BaseTabular]) -> dict[str, Any]:
+def _parameters_of(saved: Mapping[str, Any], kind: type[BaseTabular[Any]]) -> dict[str, Any]:
     """What ``_parameters`` wrote; ValueError for another parameter."""
     strange = sorted(saved.keys() - kind().get_params().keys())
     if strange:

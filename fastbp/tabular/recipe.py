@@ -59,9 +59,9 @@ class Recipe:
     members: int
     epochs: int
     dropout: float
-    activation: str
-    output: str
-    loss: str
+    activation: Any
+    output: Any
+    loss: Any
     lr: float
     label_smoothing: float
     hidden: tuple[int, ...] = (256, 256, 256)
@@ -69,9 +69,8 @@ class Recipe:
     batch_size: int = 256
 
     def given(self, members: int | None, epochs: int | None) -> Self:
-        """This recipe with the numbers of members and epochs that are not None."""
-        numbers = {"members": members, "epochs": epochs}
-        return replace(self, **{name: n for name, n in numbers.items() if n is not None})
+        """The recipe with the numbers of members and epochs that are not None."""
+        return replace(self, members=members or self.members, epochs=epochs or self.epochs)
 
     def network(self, task: Task, seed: int) -> Network:
         """A new network. Its last layer is 0: before the first update all outputs are alike."""

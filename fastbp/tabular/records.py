@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def of_fit(
-    model: "BaseTabular",
+    model: "BaseTabular[Any]",
     recipe: Recipe,
     seed: int,
     trained: Sequence[Trained],

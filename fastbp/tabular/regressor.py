@@ -42,7 +42,6 @@ class TabularRegressor(RegressorMixin, BaseTabular[Units]):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
     _goal: ClassVar[Mapping[str, Any]] = NUMBERS
-    _kind_of_targets: ClassVar[type[Units]] = Units
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """The predictions for the rows of X, (n,), or (n, targets) where y had two dimensions.
@@ -91,6 +90,9 @@ class TabularRegressor(RegressorMixin, BaseTabular[Units]):
         found = [self._quantiles(part, levels) for part in self._parts(X)]
         quantiles_of_targets: Floats = np.concatenate(found)
         return quantiles_of_targets[:, 0] if self.targets_.flat else quantiles_of_targets
+
+    def _learn(self, y: Any, sample_weight: Any) -> tuple[Units, Array, Array]:
+        return Units.of(y, sample_weight)
 
     def _quantiles(self, part: Any, levels: Floats) -> Floats:
         outputs = np.stack([net.predict(part) for net in self.ensemble_]).astype(np.float64)

@@ -77,4 +77,5 @@ def read(
 def mean_square(X: Any) -> float:
     """The mean over the rows of X, an array or CSR, of the sum of the squares of a row."""
     values = X.data if hasattr(X, "tocsr") else X.reshape(-1)
-    return float(np.einsum("i,i->", values, values, dtype=np.float64)) / X.shape[0]
+    total = float(np.einsum("i,i->", values, values, dtype=np.float64))
+    return total / int(X.shape[0])

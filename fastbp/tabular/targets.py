@@ -10,6 +10,7 @@ import numpy as np
 from ..common.types import Array, Floats, Ints
 from ..data.frames import package_of
 from ..data.sources import as_array
+from ..data.tables import as_row_weights
 from ..storage.tree_codec import get
 
 MISSING = ("NAType", "NaTType")
@@ -109,13 +110,20 @@ def _listed(classes: Array) -> str:
 def _column(y: Any, name: str) -> Array:
     """Y as an array (n,), of any dtype."""
     if isinstance(y, np.ma.MaskedArray):
-        y = y.astype(object).filled(None)
+        y = _unmasked(y)
     # NumPy would make text of a list of text and NaN.
     values = np.array(y, object) if isinstance(y, list | tuple) else _from_package(y)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
         raise ValueError(f"{name} has shape {values.shape}, expected (n,), a label for each row")
+    return values
+
+
+def _unmasked(y: "np.ma.MaskedArray[Any, Any]") -> Array:
+    """A masked array with None for what is masked."""
+    values = np.ma.getdata(y).astype(object)
+    values[np.ma.getmaskarray(y)] = None
     return values
 
 
@@ -193,12 +201,12 @@ def as_numbers(y: Any, name: str = "y") -> tuple[Floats, Array, bool]:
             f"{name} has infinity at row {endless[0]}, expected finite numbers: drop the row, or "
             "replace the value"
         )
-    return table[known], known, flat
+    return table[known], np.asarray(known), flat
 
 
 def _as_floats(y: Any, name: str) -> Floats:
     if isinstance(y, np.ma.MaskedArray):
-        y = y.astype(object).filled(None)
+        y = _unmasked(y)
     array = np.array(y, object) if isinstance(y, list | tuple) else as_array(y, name)
     if array.dtype.kind != "O":
         if array.dtype.kind not in "biuf":
@@ -237,18 +245,23 @@ class Units:
     flat: bool
 
     @classmethod
-    def of(cls, y: Any) -> tuple[Self, Floats, Array]:
+    def of(cls, y: Any, sample_weight: Any = None) -> tuple[Self, Floats, Array]:
         """(the units of y, its standardized rows that are known, whether each row is).
 
-        A constant target has the scale 1. ValueError where no row is known.
+        Rows of weight 0 have no say in the units; of others each has the same. A constant target
+        has the scale 1. ValueError where no row is known.
         """
         values, known, flat = as_numbers(y)
         if not len(values):
             raise ValueError(f"y is missing in all {len(known)} rows: there is nothing to learn")
-        scale = values.std(axis=0)
+        weights = as_row_weights(sample_weight, len(known))
+        counted = values if weights is None else values[weights[known] > 0]
+        if not len(counted):
+            raise ValueError("y has no row that is known and has a weight above 0")
+        scale = counted.std(axis=0)
         scale[scale == 0] = 1.0
-        low, high = values.min(axis=0), values.max(axis=0)
-        units = cls(values.mean(axis=0), scale, low, high, flat)
+        low, high = counted.min(axis=0), counted.max(axis=0)
+        units = cls(counted.mean(axis=0), scale, low, high, flat)
         return units, units._standardized(values), known
 
     @property
@@ -290,10 +303,10 @@ class Units:
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
         """What ``to_dict`` returned; ValueError for what it cannot have returned."""
-        arrays = [get(saved, name, _is_floats) for name in ("mean", "scale", "low", "high")]
-        if len({array.shape for array in arrays}) > 1:
+        arrays = {name: get(saved, name, _is_floats) for name in ("mean", "scale", "low", "high")}
+        if len({array.shape for array in arrays.values()}) > 1:
             raise ValueError("the units of its targets differ in number")
-        return cls(*arrays, get(saved, "flat", bool))
+        return cls(**arrays, flat=get(saved, "flat", bool))
 
 
 def _is_floats(value: Any) -> bool:

@@ -83,8 +83,8 @@ ENCODERS = (
     Break(
         "the_row_of_a_bad_value_is_counted_from_its_block",
         ROOM + "encoder.py",
-        "table.slice(first, rows), first=first)",
-        "table.slice(first, rows), first=0)",
+        "table.slice(start, rows), first=first + start)",
+        "table.slice(start, rows), first=first)",
         ENCODER + "test_bad_values_are_named_with_their_rows",
     ),
     Break(

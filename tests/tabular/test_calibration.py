@@ -51,9 +51,7 @@ def test_weights_count_as_rows():
     repeated = np.repeat(np.arange(60), weights.astype(int))
     # The prior counts as one row beside 60, and beside 120: the cost without it is the same.
     one = calibration.temperature(np.tile(p, (50, 1)), np.tile(codes, 50), np.tile(weights, 50))
-    other = calibration.temperature(
-        np.tile(p[repeated], (25, 1)), np.tile(codes[repeated], 25)
-    )
+    other = calibration.temperature(np.tile(p[repeated], (25, 1)), np.tile(codes[repeated], 25))
     np.testing.assert_allclose(one, other, rtol=1e-4)
 
 
@@ -122,5 +120,5 @@ def test_saved_residuals_that_are_none():
     saved = Residuals.of([np.ones((2, 1))]).to_dict()
     assert Residuals.from_dict(saved).squares.tolist() == [1.0]
     for wrong in ({}, saved | {"squares": np.ones(2)}, saved | {"points": 1.0}):
-        with pytest.raises(ValueError, match="points|residuals"):
+        with pytest.raises(ValueError, match=r"points|residuals"):
             Residuals.from_dict(wrong)

@@ -69,5 +69,5 @@ def test_numbers_that_are_given_take_the_place_of_the_presets():
     recipe = recipe_of("best", CLASSES, 100).given(3, None)
     assert (recipe.members, recipe.epochs) == (3, 256)
     assert recipe.given(None, 7).epochs == 7
-    with pytest.raises(ValueError, match="preset is 'bes', .* did you mean 'best'"):
+    with pytest.raises(ValueError, match=r"preset is 'bes', .* did you mean 'best'"):
         recipe_of("bes", CLASSES, 100)

@@ -5,10 +5,11 @@ import re
 import numpy as np
 import pytest
 
-pd = pytest.importorskip("pandas")
+pytest.importorskip("pandas")
 pytest.importorskip("pyarrow")
 pytest.importorskip("sklearn")
 
+import pandas as pd
 import fastbp
 from fastbp.storage import model_file
 from fastbp.tabular import TabularClassifier, TabularRegressor, load

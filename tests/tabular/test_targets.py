@@ -1,15 +1,20 @@
 """Labels of any type become codes and come back; numbers become multiples of their deviation."""
 
-import datetime
+import datetime as dt
 import decimal
 import enum
 
 import numpy as np
 import pytest
 
-pd = pytest.importorskip("pandas")
-pl = pytest.importorskip("polars")
-pa = pytest.importorskip("pyarrow")
+pytest.importorskip("pandas")
+pytest.importorskip("polars")
+pytest.importorskip("pyarrow")
+pytest.importorskip("sklearn")
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 
 from fastbp.tabular.targets import Labels, Units, as_labels, as_numbers
 
@@ -34,7 +39,7 @@ LABELS = {
     "bool and integers": ([True, 2, True], ["True", "2", "True"], "U"),
     "enum": ([Fruit.MELON, Fruit.APPLE, Fruit.MELON], None, "U"),
     "dates": (np.array(["2024-02-01", "2024-01-01", "2024-02-01"], "M8[D]"), None, "U"),
-    "days": ([datetime.date(2024, 2, 1), datetime.date(2024, 1, 1)] * 2, None, "U"),
+    "days": ([dt.date(2024, 2, 1), dt.date(2024, 1, 1)] * 2, None, "U"),
     "a column": ([["b"], ["a"], ["b"]], ["b", "a", "b"], "U"),
     "pandas": (pd.Series(["b", "a", "b"]), ["b", "a", "b"], "U"),
     "pandas' categories": (pd.Series(["b", "a", "b"], dtype="category"), ["b", "a", "b"], "U"),
@@ -119,7 +124,7 @@ def test_a_label_that_training_did_not_have():
     ids=["nothing", "objects", "a list", "one", "mixed", "huge"],
 )
 def test_saved_labels_that_are_none(saved):
-    with pytest.raises(ValueError, match="dtype|classes"):
+    with pytest.raises(ValueError, match=r"dtype|classes"):
         Labels.from_dict(saved)
 
 
