@@ -9,6 +9,7 @@ inputs             encoder, numbers, categories, dates: columns as inputs of net
 estimators         base, classifier, regressor: fit, predict, score; model_file: their file
 recipe             what the presets are: networks, learning rates, epochs, members
 members, clock     networks that are trained side by side, within a limit of time
+kept               those that are done, on disk
 calibration        and residuals: probabilities and quantiles by rows that are left out
 =================  ==============================================================================
 """

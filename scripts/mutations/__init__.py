@@ -6,6 +6,7 @@ kernel and each promise. Choose a test that compiles little: one of a stage take
 trains 20 s for each of the two variants of the kernels.
 """
 
+from .command import COMMAND
 from .data import DATA
 from .encoders import ENCODERS
 from .estimators import ESTIMATORS
@@ -20,7 +21,7 @@ from .table_estimators import TABLE_ESTIMATORS
 
 BREAKS = (
     *(*PRIMITIVES, *STAGES, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT, *ESTIMATORS),
-    *(*ENCODERS, *TABLE_ESTIMATORS),
+    *(*ENCODERS, *TABLE_ESTIMATORS, *COMMAND),
 )
 
 __all__ = ["BREAKS", "Break"]
