@@ -13,6 +13,7 @@ from ..common.optional import need
 from ..common.types import Array
 from ..storage import atomic
 from . import permutation, report_columns, report_page, report_record, report_scores
+from .remembered import Remembered
 from .report_page import Section, name, paragraph
 from .report_rows import Rows, read
 
@@ -57,7 +58,7 @@ def write(
     seconds = time.perf_counter() - begin
     sections.append(report_record.record(model, rows, source, seconds))
     page = report_page.page(
-        f"{_task(model, rows)}: {Path(source).name or source}",
+        _title(model, rows, source),
         _intro(model, rows, source),
         sections,
         paragraph("Made by fastbp. The page is complete: it loads nothing from elsewhere."),
@@ -66,9 +67,14 @@ def write(
         file.write(page.encode())
 
 
-def _task(model: Any, rows: Rows) -> str:
-    what = "Classification" if hasattr(model, "classes_") else "Regression"
-    return what if len(rows.targets) < 2 else f"{what} of {len(rows.targets):,} targets"
+def _title(model: Any, rows: Rows, source: str) -> str:
+    """The task, what is predicted where that is known, and the file."""
+    task = "Classification" if hasattr(model, "classes_") else "Regression"
+    targets = Remembered.of(model).targets
+    what = f" of {', '.join(targets)}" if 0 < len(targets) <= 3 else ""
+    if not what and len(rows.targets) > 1:
+        what = f" of {len(rows.targets):,} targets"
+    return f"{task}{what}: {Path(source).name or source}"
 
 
 def _intro(model: Any, rows: Rows, source: str) -> str:

@@ -77,7 +77,7 @@ def schema(columns: Sequence[Any], whole: Any, learned: Any) -> Section:
 def _described(column: Any, values: Any) -> tuple[str, str, str, str, str]:
     why = text(column.why or "")
     if values is None:
-        return name(column.name), text(column.kind), "–", "not in this file", why
+        return name(column.name), text(column.kind), "–", "–", why
     missing = _share_missing(values)
     return name(column.name), text(column.kind), percent(missing), _values(column.kind, values), why
 

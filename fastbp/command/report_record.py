@@ -11,6 +11,7 @@ from typing import Any
 
 import llvmlite.binding
 
+from .remembered import KEY
 from .report_page import Section, number, table, text
 from .report_rows import Rows
 
@@ -38,8 +39,8 @@ def record(model: Any, rows: Rows, source: str, seconds: float) -> Section:
         "fastbp": __version__,
         **{package: version(package) for package in PACKAGES},
     }
-    training = dict(model.record_)
-    members = training.pop("members", [])
+    training = {key: fact for key, fact in model.record_.items() if key not in (KEY, "members")}
+    members = model.record_.get("members", ())
     body = (
         _facts("The training.", _flat(training))
         + _members(members)

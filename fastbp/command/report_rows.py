@@ -9,6 +9,7 @@ import pyarrow as pa
 from ..common.types import Array, Floats
 from ..data.tables import as_row_weights
 from ..tabular import targets
+from .remembered import Remembered
 
 
 @dataclass(frozen=True)
@@ -70,5 +71,12 @@ def _numbers(model: Any, y: Any) -> tuple[Array, Array, tuple[str, ...]]:
     k = numbers.shape[1]
     if k != model.targets_.n_outputs:
         raise ValueError(f"y has {k} targets, and the model predicts {model.targets_.n_outputs}")
-    names = getattr(y, "column_names", None) or [f"target {i}" for i in range(1, k + 1)]
-    return numbers, known, tuple(map(str, names))
+    return numbers, known, _names(model, y, k)
+
+
+def _names(model: Any, y: Any, k: int) -> tuple[str, ...]:
+    """Of the targets: those of a table, those of training, or numbers."""
+    for names in (getattr(y, "column_names", ()), Remembered.of(model).targets):
+        if len(names) == k:
+            return tuple(names)
+    return tuple(f"target {i}" for i in range(1, k + 1))

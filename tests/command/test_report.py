@@ -219,6 +219,16 @@ def test_targets_have_the_names_of_their_table(written):
     assert "<b>width" in page.of("errors")
 
 
+def test_targets_have_the_names_that_the_command_learned(written):
+    table, _ = columns(50)
+    model = Regressor(table, 2)
+    model.record_["command"] = {"targets": ["<b>width", "height"]}
+    page = check_stands_alone(written(model, table, np.ones((50, 2))))
+    assert "<b>width" in page.of("errors")
+    assert "Regression of <b>width, height: rows.csv" in page.text
+    assert "targets" not in page.of("record")
+
+
 def test_pictures_of_many_targets_are_of_the_first(written, monkeypatch):
     monkeypatch.setattr("fastbp.command.report_sections.MOST_DRAWN", 1)
     table, _ = columns(50)
@@ -424,9 +434,8 @@ def test_columns_are_described(written):
     assert "near number 1.0% 0 – 2" in shown
     assert "town category 10% 2: Oslo 60%, Rome 30%" in shown
     assert "2024-01-01 00:00:00 – 2024-04-09 00:00:00" in shown
-    assert "same dropped – not in this file" in shown
+    assert "same dropped – – constant" in shown
     assert "mine dropped 0% 10: 0 10%, 1 10%, 2 10%, …" in shown
-    assert "constant" in shown
 
 
 def test_a_useful_column_is_the_most_important(classified):
