@@ -13,6 +13,7 @@ from .estimators import ESTIMATORS
 from .export import EXPORT
 from .library import LIBRARY
 from .primitives import PRIMITIVES
+from .reports import REPORTS
 from .row import Break
 from .runtime import RUNTIME
 from .sparse import SPARSE_DATA
@@ -21,7 +22,7 @@ from .table_estimators import TABLE_ESTIMATORS
 
 BREAKS = (
     *(*PRIMITIVES, *STAGES, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT, *ESTIMATORS),
-    *(*ENCODERS, *TABLE_ESTIMATORS, *COMMAND),
+    *(*ENCODERS, *TABLE_ESTIMATORS, *COMMAND, *REPORTS),
 )
 
 __all__ = ["BREAKS", "Break"]

@@ -18,6 +18,7 @@ INSTALLED = {"numpy", "numba", "llvmlite"}
 SHOWING = {
     "callbacks/progress.py": {"tqdm"},
     "callbacks/plots.py": {"matplotlib"},
+    "command/report_figures.py": {"matplotlib"},
     "callbacks/history.py": {"matplotlib"},  # for its types alone
     "training/lr_finder.py": {"matplotlib"},  # likewise
     "model/torch_modules.py": {"torch"},
