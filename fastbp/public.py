@@ -1,5 +1,8 @@
 """The public names of the package, which hands them out."""
 
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+
 from . import embed, math, schedules  # noqa: F401 - math is no name for import *
 from .callbacks.base import Callback, FitState, LambdaCallback, StopTraining
 from .callbacks.history import History
@@ -44,3 +47,8 @@ __all__ = [
     "warmup",
 ]
 __all__ += optimizers.__all__
+
+if global_compiler_lock.is_locked():
+    # Compiled code is the first to use a name: what is compiled now knows no function that came
+    # since it began.
+    cpu_target.typing_context.refresh()

@@ -89,6 +89,23 @@ def _train(parser: Parser) -> None:
         help="hold this share of DATA's rows out for that, such as 0.2; "
         "without --valid and --split each network holds out rows of its own",
     )
+    _learning(parser)
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="a TOML file with options by their names; those given here go before them",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the training of this model that was stopped or killed",
+    )
+    _reading(parser)
+    _json(parser)
+
+
+def _learning(parser: Parser) -> None:
+    """What is learned, and how."""
     parser.add_argument(
         "--task",
         choices=("auto", "classification", "regression"),
@@ -107,23 +124,11 @@ def _train(parser: Parser) -> None:
         "--seed", metavar="N", type=_seed, help="by default 0: the same arguments, the same model"
     )
     parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help="a TOML file with options by their names; those given here go before them",
-    )
-    parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
         action="append",
         help="an argument of the estimator, such as ensemble=4; the value is JSON, or text",
     )
-    parser.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on with the training of this model that was stopped or killed",
-    )
-    _reading(parser)
-    _json(parser)
 
 
 def _predict(parser: Parser) -> None:
