@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any
 from .moved import attribute, find_moved_modules
 
 if TYPE_CHECKING:
-    from .public import *  # noqa: F403 - those of its __all__
+    from .components.optimizers import *  # noqa: F403 - those of its __all__
+    from .public import *  # noqa: F403 - likewise
 
 __version__ = "0.1.0"
 

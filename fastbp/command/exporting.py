@@ -25,7 +25,11 @@ def run(options: Namespace) -> int:
         net = load(options.model)
     suffix = SUFFIXES[options.to]
     output = getattr(options, "output", None) or f"{Path(options.model).stem}{suffix}"
-    writers = {"onnx": net.to_onnx, "c": net.to_c, "fortran": net.to_fortran}
-    writers[options.to](output)
+    if options.to == "onnx":
+        net.to_onnx(output)
+    elif options.to == "c":
+        net.to_c(output)
+    else:
+        net.to_fortran(output)
     print(output)
     return 0
