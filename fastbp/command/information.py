@@ -126,11 +126,15 @@ def _text(key: str, value: Any) -> str:
     if key == "sha256":
         return f"{value}, which its content has"
     if isinstance(value, Mapping):
-        return ", ".join(f"{k} {_text('', v)}" for k, v in value.items())
+        told = {k: v for k, v in value.items() if v not in (None, [], {})}
+        return ", ".join(f"{k} {_text(k, v)}" for k, v in told.items())
+    if key == "seed":
+        return str(value)
     if isinstance(value, list) and key == "sizes":
         return "-".join(map(str, value))
     if isinstance(value, list):
-        return ", ".join(_text("", one) for one in value)
+        between = "; " if any(isinstance(one, Mapping) for one in value) else ", "
+        return between.join(_text("", one) for one in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

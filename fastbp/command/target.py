@@ -16,10 +16,11 @@ MOST_CLASSES, ROWS_OF_A_CLASS = 20, 5
 
 
 class Task(NamedTuple):
-    """What is to be learned: the task, and why it was chosen."""
+    """What is to be learned: the task, why it was chosen, and how to choose the other one."""
 
     name: str
     why: str
+    remedy: str = ""
 
 
 def known_rows(table: Any, names: Sequence[str]) -> Array:
@@ -117,8 +118,10 @@ def _inferred(kind: str, distinct: int, n: int) -> Task:
     if kind == "whole":
         few = distinct <= MOST_CLASSES and distinct * ROWS_OF_A_CLASS <= n
         if few or distinct == 2:
-            return Task(CLASSIFICATION, f"the target has {distinct} different whole numbers")
-    return Task(REGRESSION, f"the target has {count(distinct, 'different number')}")
+            why = f"the target has {distinct} different whole numbers"
+            return Task(CLASSIFICATION, why, " (--task regression for numbers)")
+    other = " (--task classification for classes)" if kind == "whole" else ""
+    return Task(REGRESSION, f"the target has {count(distinct, 'different number')}", other)
 
 
 def _kind(column: Any, name: str) -> str:

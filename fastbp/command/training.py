@@ -111,15 +111,8 @@ def _prepared(
         say(f"{count(missing, 'row')} without a target left out")
         table = table.filter(arrow.module("pyarrow").array(known))
     task = target.choose(getattr(options, "task", None) or "auto", table, names)
-    say(f"target {', '.join(names)}: {task.name}, because {task.why}{_other(task, options)}")
+    say(f"target {', '.join(names)}: {task.name}, because {task.why}{task.remedy}")
     return task, _rows(table, names, task, getattr(options, "weight", None))
-
-
-def _other(task: Task, options: Namespace) -> str:
-    if getattr(options, "task", "auto") != "auto":
-        return ""
-    other = target.REGRESSION if task.name == CLASSIFICATION else CLASSIFICATION
-    return f" (--task {other} for the other)"
 
 
 def _rows(table: Any, names: list[str], task: Task, weight: str | None) -> Rows:
