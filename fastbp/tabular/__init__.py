@@ -1,9 +1,7 @@
-"""Tables as they are: columns of numbers, text and dates become inputs of networks.
+"""Tables as they are: an encoder for columns of any kind, and estimators that need no tuning.
 
 Uses every room of the library; none but the command uses it. Importing it needs
 ``fastbp[tabular]``.
-
-=================  ==============================================================================
 tables             frames, schema, columns, values: of any package, and what each column is
 inputs             encoder, numbers, categories, dates: columns as inputs of networks
 estimators         base, classifier, regressor: fit, predict, score; model_file: their file
@@ -12,6 +10,7 @@ members, clock     networks that are trained side by side, within a limit of tim
 kept               those that are done, on disk
 calibration        and residuals: probabilities and quantiles by rows that are left out
 =================  ==============================================================================
+=======
 """
 
 from ..common.optional import need

@@ -6,6 +6,7 @@ ICML 2017). The classes keep their order, so that predictions of labels do not c
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
 
 from ..common.types import Array, Floats, Ints
 
@@ -13,21 +14,24 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 """A probability below it was rounded to 0 in float32."""
 
 WIDEST = 3.0
-"""ln T is looked for in [-3, 3]: three deviations of its prior. T lies in [0.05, 20]."""
+"""ln T is looked for in [-3, 3]: T lies in [0.05, 20]."""
 
 
 def temperature(p: Floats, codes: Ints, weights: Floats | None = None) -> float:
     """The temperature T of the lowest log loss.
 
     p: probabilities (n, classes). codes: the class of each row, (n,). weights: of the rows, or None
-    for 1. It minimizes sum_i w_i (-ln p_i) + (ln T)^2 / 2, with weights of mean 1: the normal prior
-    of ln T keeps T finite where all rows are right, and counts as little as one row beside others.
+    for 1. The loss of a row is (1 - e) (-ln p of its class) + e times the mean of -ln p over all
+    classes, with e = 1 / (n + 1): as if one row more had been of any class (Laplace's rule of
+    succession). Few rows that are all right do not make probabilities of 1.
     """
     logs = np.log(np.maximum(p, SMALLEST))
-    shares = np.ones(len(p)) if weights is None else weights / weights.mean()
+    own, share = logs[np.arange(len(p)), codes], 1 / (len(p) + 1)
+    meant = (1 - share) * own + share * logs.mean(axis=1)
 
     def cost(log_t: float) -> float:
-        return float(shares @ _losses(logs / np.exp(log_t), codes)) + log_t**2 / 2
+        t = np.exp(log_t)
+        return float(np.average(logsumexp(logs / t, axis=1) - meant / t, weights=weights))
 
     found = minimize_scalar(cost, bounds=(-WIDEST, WIDEST), method="bounded")
     return float(np.exp(found.x))
@@ -46,11 +50,3 @@ def log_loss(p: Floats, codes: Ints, weights: Floats | None = None) -> float:
     """The weighted mean of -ln p of the rows' classes."""
     own = np.maximum(p[np.arange(len(p)), codes], SMALLEST)
     return float(np.average(-np.log(own), weights=weights))
-
-
-def _losses(logits: Floats, codes: Ints) -> Floats:
-    """-ln softmax(logits) of the class of each row."""
-    largest = logits.max(axis=1)
-    sums = np.log(np.exp(logits - largest[:, None]).sum(axis=1)) + largest
-    losses: Floats = sums - logits[np.arange(len(logits)), codes]
-    return losses

@@ -81,7 +81,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular[Labels]):
 
     def predict(self, X: Any) -> Array:
         """The most probable class of each row of X, (n,)."""
-        labels: Array = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        codes = self.predict_proba(X).argmax(axis=1)
+        labels: Array = self.classes_[codes]
         return labels
 
     def predict_proba(self, X: Any) -> Floats:

@@ -91,15 +91,15 @@ class Shelf(Protocol):
 class Watch(Callback):
     """Keeps the best epoch, tells of each, and stops where it must.
 
-    The best epoch has the highest accuracy on the rows held out, then the lowest loss there; of
-    equal ones it is the last. ``is_over`` is asked ten times a second.
+    The best epoch has the highest accuracy on the rows held out, for numbers the lowest loss; of
+    equal ones it is the last, as in RealMLP. ``is_over`` is asked ten times a second.
     """
 
     def __init__(
         self, is_over: Callable[[], bool], tell: Callable[[FitState], object] | None = None
     ) -> None:
         self._is_over, self._tell = is_over, tell
-        self._best, self._layers = (np.inf, np.inf), list[Layer]()
+        self._best, self._layers = np.inf, list[Layer]()
         self.best_epoch = self.epochs = 0
         self.state: FitState
 
@@ -131,7 +131,7 @@ class Watch(Callback):
         values = state.values
         if "val_loss" not in values:
             return
-        found = -values.get("val_accuracy", 0.0), values["val_loss"]
+        found = -values["val_accuracy"] if "val_accuracy" in values else values["val_loss"]
         if found <= self._best:
             self._best, self._layers = found, state.trainer.net.arrays.layers()
             self.best_epoch = len(state.history["loss"])

@@ -1,6 +1,6 @@
 """Columns of Python's objects of several types, as text."""
 
-import datetime
+import datetime as dt
 from collections.abc import Iterable
 from decimal import Decimal
 from numbers import Real
@@ -14,7 +14,7 @@ from ..common.types import Array
 
 SINGLE = (
     *(str, bytes, bool, np.bool_, Real, Decimal, UUID),
-    *(datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64),
+    *(dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64),
 )
 """Types whose values are one value of a table."""
 

@@ -70,7 +70,9 @@ class Recipe:
 
     def given(self, members: int | None, epochs: int | None) -> Self:
         """The recipe with the numbers of members and epochs that are not None."""
-        return replace(self, members=members or self.members, epochs=epochs or self.epochs)
+        return replace(
+            self, members=int(members or self.members), epochs=int(epochs or self.epochs)
+        )
 
     def network(self, task: Task, seed: int) -> Network:
         """A new network. Its last layer is 0: before the first update all outputs are alike."""

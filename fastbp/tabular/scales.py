@@ -29,19 +29,15 @@ class Scale(Protocol):
     @property
     def width(self) -> int:
         """The number of inputs."""
-        ...
 
     def names(self, column: str) -> list[str]:
         """The names of the inputs."""
-        ...
 
     def fill(self, x: Floats, out: Array) -> None:
         """Fill out (rows, width) from x (rows,)."""
-        ...
 
     def state(self) -> dict[str, Any]:
         """All numbers of it: floats and float64 arrays by name."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,8 @@ class Schema:
     >>> from fastbp.tabular.schema import Schema
     >>> table = as_table({"age": [31, 45, 31], "site": ["a", "a", "a"], "ill": [True, False, None]})
     >>> schema = Schema.infer(table)
-    >>> print(*schema.describe(), sep="\\n")
-    age: number
-    site: dropped, constant: always 'a'
-    ill: boolean, 1 value missing
+    >>> schema.describe()
+    ['age: number', "site: dropped, constant: always 'a'", 'ill: boolean, 1 value missing']
     >>> schema.check(as_table({"ill": ["true"], "age": [50], "more": [1]})).to_pylist()
     [{'age': 50.0, 'ill': True}]
 

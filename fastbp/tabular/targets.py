@@ -255,9 +255,9 @@ class Units:
         if not len(values):
             raise ValueError(f"y is missing in all {len(known)} rows: there is nothing to learn")
         weights = as_row_weights(sample_weight, len(known))
-        counted = values if weights is None else values[weights[known] > 0]
-        if not len(counted):
-            raise ValueError("y has no row that is known and has a weight above 0")
+        counted = values
+        if weights is not None and weights[known].any():  # where all are 0, rows.read says so
+            counted = values[weights[known] > 0]
         scale = counted.std(axis=0)
         scale[scale == 0] = 1.0
         low, high = counted.min(axis=0), counted.max(axis=0)

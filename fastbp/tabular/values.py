@@ -25,10 +25,6 @@ BOOLS = {"true": True, "false": False, "1": True, "0": False}
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 """Seconds of each unit of time."""
 
-WHOLE = 2.0**53
-"""Below this every whole float64 is the integer that its text says."""
-
-
 LARGEST = 1e300
 """Numbers beyond count as infinite: the difference of two others is finite."""
 
@@ -90,9 +86,7 @@ def plain(column: pa.ChunkedArray) -> pa.Array:
     elif _is_binary(kind):
         column = _decoded(column)
     elif pa.types.is_float16(kind):
-        floats = [
-            np.asarray(c.to_numpy(zero_copy_only=False), np.float32) for c in column.chunks
-        ]
+        floats = [np.asarray(c.to_numpy(zero_copy_only=False), np.float32) for c in column.chunks]
         column = pa.chunked_array(floats, pa.float32())
     whole = column.combine_chunks()
     return pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
@@ -137,12 +131,13 @@ def is_infinite(x: Floats) -> Array:
 
 
 def text(column: pa.ChunkedArray) -> pa.Array:
-    """Text without spaces around it, null where missing; whole floats as integers."""
+    """Text without spaces around it, null where missing; 3.0 is written as 3."""
     array = plain(column)
     if is_text(array.type):
         return clean(array)
     if pa.types.is_floating(array.type):
-        return _text_of_floats(array)
+        floats = array.to_numpy(zero_copy_only=False)
+        array = pa.array(floats + 0.0, from_pandas=True)  # NaN is missing, and -0 is 0
     if pa.types.is_duration(array.type):
         array = array.cast(pa.int64())  # in its unit: Arrow has no text for durations
     return array.cast(pa.large_string())
@@ -158,15 +153,6 @@ def clean(array: pa.Array) -> pa.Array:
     is_missing = pc.is_in(words, value_set=pa.array(MISSING, words.type))
     words = pc.if_else(is_missing, pa.scalar(None, words.type), words)
     return words.take(encoded.indices)
-
-
-def _text_of_floats(array: pa.Array) -> pa.Array:
-    floats = np.asarray(array.to_numpy(zero_copy_only=False))
-    with np.errstate(invalid="ignore"):
-        whole = (np.floor(floats) == floats) & (np.abs(floats) < WHOLE)
-    integers = pa.array(np.where(whole, floats, 0).astype(np.int64)).cast(pa.large_string())
-    others = pa.array(floats, from_pandas=True).cast(pa.large_string())
-    return pc.if_else(pa.array(whole), integers, others)
 
 
 def booleans(column: pa.ChunkedArray) -> pa.Array:
@@ -196,7 +182,7 @@ def seconds(column: pa.ChunkedArray, form: str = "") -> Seconds:
     if pa.types.is_timestamp(kind) and kind.tz is not None:
         array = pc.local_timestamp(array)
     elif not pa.types.is_timestamp(kind) and not pa.types.is_date(kind):
-        _refuse(array, pc.is_valid(array))
+        _refuse(array, pc.invert(pc.is_null(array, nan_is_null=True)))
         return np.full(len(array), np.datetime64("NaT", "s"))
     stamps = array.cast(pa.timestamp("s"), safe=False)
     return np.asarray(stamps.to_numpy(zero_copy_only=False), "M8[s]")

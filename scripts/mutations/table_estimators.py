@@ -19,7 +19,7 @@ TABLE_ESTIMATORS = (
         "the_first_of_equal_epochs_stays",
         "fastbp/tabular/members.py",
         "if found <= self._best:",
-        "if found[1:] < self._best[1:]:",
+        "if found < self._best:",
         MEMBERS + "test_a_member_is_a_fit_of_the_other_rows_with_the_best_epoch",
     ),
     Break(
@@ -81,9 +81,16 @@ TABLE_ESTIMATORS = (
     Break(
         "a_temperature_that_ignores_weights",
         "fastbp/tabular/calibration.py",
-        "shares = np.ones(len(p)) if weights is None else weights / weights.mean()",
-        "shares = np.ones(len(p))",
+        "axis=1) - meant / t, weights=weights))",
+        "axis=1) - meant / t))",
         CALIBRATION + "test_no_other_temperature_is_better",
+    ),
+    Break(
+        "few_rows_that_are_right_are_sure",
+        "fastbp/tabular/calibration.py",
+        "share = logs[np.arange(len(p)), codes], 1 / (len(p) + 1)",
+        "share = logs[np.arange(len(p)), codes], 0",
+        CALIBRATION + "test_rows_that_are_all_right_give_a_finite_temperature",
     ),
     Break(
         "probabilities_to_the_power_of_t",

@@ -25,10 +25,10 @@ def drawn(sharpness, n=4000, classes=3):
 
 def cost(p, codes, t, weights):
     """What the temperature minimizes, by its formula."""
-    shares = weights / weights.mean()
-    return np.sum(shares * -np.log(calibration.scaled(p, t)[np.arange(len(p)), codes])) + (
-        np.log(t) ** 2 / 2
-    )
+    losses = -np.log(calibration.scaled(p, t))
+    share = 1 / (len(p) + 1)
+    of_rows = (1 - share) * losses[np.arange(len(p)), codes] + share * losses.mean(1)
+    return np.average(of_rows, weights=weights)
 
 
 @pytest.mark.parametrize("sharpness", [0.5, 1.0, 3.0])
@@ -49,7 +49,7 @@ def test_weights_count_as_rows():
     p, codes = drawn(2.0, 60)
     weights = np.tile([1.0, 2.0, 3.0], 20)
     repeated = np.repeat(np.arange(60), weights.astype(int))
-    # The prior counts as one row beside 60, and beside 120: the cost without it is the same.
+    # Both are 3,000 rows, beside which one more of any class counts alike.
     one = calibration.temperature(np.tile(p, (50, 1)), np.tile(codes, 50), np.tile(weights, 50))
     other = calibration.temperature(np.tile(p[repeated], (25, 1)), np.tile(codes[repeated], 25))
     np.testing.assert_allclose(one, other, rtol=1e-4)
@@ -65,9 +65,11 @@ def test_classes_keep_their_order_and_sums_are_one():
 
 
 def test_rows_that_are_all_right_give_a_finite_temperature():
-    p = np.array([[0.9, 0.1], [0.2, 0.8]])
-    t = calibration.temperature(p, np.array([0, 1]))
-    assert 0.1 < t < 1
+    """n rows that are alike and right come to (n + 1/2) / (n + 1), by Laplace's rule."""
+    for n in (1, 10, 1000):
+        p, codes = np.tile([[0.8, 0.2]], (n, 1)), np.zeros(n, int)
+        scaled = calibration.scaled(p, calibration.temperature(p, codes))
+        np.testing.assert_allclose(scaled[:, 0], (n + 0.5) / (n + 1), atol=1e-4)
     p = np.array([[1.0, 0.0], [0.0, 1.0]])
     assert np.isfinite(calibration.temperature(p, np.array([0, 0])))
     assert np.isfinite(calibration.scaled(p, 0.05)).all()

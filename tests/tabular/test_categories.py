@@ -1,13 +1,16 @@
 """Levels as inputs, against scikit-learn's OneHotEncoder; dates against Python's."""
 
-import datetime
+import datetime as dt
 import math
 
 import numpy as np
 import pytest
 
-pa = pytest.importorskip("pyarrow")
-preprocessing = pytest.importorskip("sklearn.preprocessing")
+pytest.importorskip("pyarrow")
+pytest.importorskip("sklearn")
+
+import pyarrow as pa
+from sklearn import preprocessing
 
 from fastbp.tabular import categories, date_text
 from fastbp.tabular.categories import OneHot, Pair
@@ -94,18 +97,18 @@ def test_one_level_and_missing_ones():
 
 
 MOMENTS = [
-    datetime.datetime(2023, 12, 31, 23, 59, 59),
-    datetime.datetime(2024, 1, 1),
-    datetime.datetime(2024, 2, 29, 6, 30),
-    datetime.datetime(1969, 7, 20, 20, 17, 40),
-    datetime.datetime(1600, 3, 1, 1),
+    dt.datetime(2023, 12, 31, 23, 59, 59),
+    dt.datetime(2024, 1, 1),
+    dt.datetime(2024, 2, 29, 6, 30),
+    dt.datetime(1969, 7, 20, 20, 17, 40),
+    dt.datetime(1600, 3, 1, 1),
 ]
 STAMPS = np.array([*MOMENTS, None], "M8[s]")
 
 
 def of_the_year(moment):
-    begin = datetime.datetime(moment.year, 1, 1)
-    return (moment - begin) / (datetime.datetime(moment.year + 1, 1, 1) - begin)
+    begin = dt.datetime(moment.year, 1, 1)
+    return (moment - begin) / (dt.datetime(moment.year + 1, 1, 1) - begin)
 
 
 def test_years_are_those_of_the_calendar():

@@ -1,5 +1,6 @@
 """What a user of TabularClassifier and TabularRegressor sees."""
 
+import doctest
 import io
 import pickle
 import warnings
@@ -21,7 +22,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 
 import fastbp
-from fastbp.tabular import TabularClassifier, TabularRegressor
+from fastbp.tabular import TabularClassifier, TabularRegressor, model_file
+from fastbp.tabular import classifier as classifier_module
+from fastbp.tabular import regressor as regressor_module
 from fastbp.tabular.holdouts import holdouts
 
 ROWS = 240
@@ -447,6 +450,15 @@ def test_columns_can_be_dropped_and_named_kinds():
     assert kinds["day"] == "dropped"
     assert kinds["is_new"] == "category"
     model.predict(X.drop(columns="day"))
+
+
+@pytest.mark.parametrize("module", [classifier_module, regressor_module, model_file])
+def test_the_examples_of_docstrings(module, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    result = doctest.testmod(module, extraglobs={"np": np}, optionflags=flags)
+    assert result.failed == 0
+    assert result.attempted > 2
 
 
 # Among scikit-learn's

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pyarrow")
-preprocessing = pytest.importorskip("sklearn.preprocessing")
+pytest.importorskip("sklearn")
 
+from sklearn import preprocessing
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from fastbp.tabular import bins, numbers, scales

@@ -1,13 +1,15 @@
 """What columns are, why some are dropped, and how other tables are read as they were learned."""
 
-import datetime
+import datetime as dt
 import json
 
 import numpy as np
 import pytest
 
-pa = pytest.importorskip("pyarrow")
+pytest.importorskip("pyarrow")
 pytest.importorskip("sklearn")
+
+import pyarrow as pa
 
 from fastbp.tabular.frames import as_table
 from fastbp.tabular.schema import Schema
@@ -29,7 +31,7 @@ def test_numbers():
     assert kind([1.5, np.nan, 2]) == "number"
     assert kind(pa.array([1, 2], pa.decimal128(5, 2))) == "number"
     assert kind(np.array([1, 2], "m8[s]")) == "number"
-    assert kind([datetime.time(1), datetime.time(2)]) == "number"
+    assert kind([dt.time(1), dt.time(2)]) == "number"
     assert kind(np.array([1, 2], np.float16)) == "number"
 
 
@@ -40,7 +42,7 @@ def test_other_kinds():
     assert kind(["1", "2", "1"]) == "category"
     assert kind(pa.array([1, 2, 1]).dictionary_encode()) == "category"
     assert kind(np.array([1, 2], "M8[s]")) == "date"
-    assert kind([datetime.date(2024, 1, 1), datetime.date(2024, 1, 2)]) == "date"
+    assert kind([dt.date(2024, 1, 1), dt.date(2024, 1, 2)]) == "date"
     assert kind([1, "a", 2.5, "a"]) == "category"
 
 
@@ -74,7 +76,7 @@ def test_text_with_leading_zeros_is_a_code():
         ([3.0, 3.0], "constant: always 3", 0),
         (["x", " x"], "constant: always 'x'", 0),
         ([True, True], "constant: always true", 0),
-        ([datetime.date(2024, 1, 1)] * 2, "constant: always 2024-01-01T00:00:00", 0),
+        ([dt.date(2024, 1, 1)] * 2, "constant: always 2024-01-01T00:00:00", 0),
         (["2024-01-01"] * 2, "constant: always '2024-01-01'", 0),
         (["a", "b", "c", None], "every value differs: an identifier", 1),
         (range(1000), "every value differs: an identifier", 0),
@@ -120,9 +122,9 @@ FORMS = {
     "day/month/year": ["31/01/2024", "1/2/2024 06:30", "29/02/2024 23:59:59"],
 }
 DAYS = [
-    datetime.datetime(2024, 1, 31),
-    datetime.datetime(2024, 2, 1, 6, 30),
-    datetime.datetime(2024, 2, 29, 23, 59, 59),
+    dt.datetime(2024, 1, 31),
+    dt.datetime(2024, 2, 1, 6, 30),
+    dt.datetime(2024, 2, 29, 23, 59, 59),
 ]
 
 
@@ -163,7 +165,7 @@ def test_kinds_are_as_asked_for():
         ([0, 2], "boolean", "2 in column 'a' at row 1, expected bool, 0 and 1"),
         (["2024-01-31", "soon"], "date", "'soon' in column 'a' at row 1, expected dates written"),
         ([1.5, 2.5], "date", "1.5 in column 'a' at row 0, expected dates"),
-        ([datetime.date(2024, 1, 1)], "number", r"datetime.date\(2024, 1, 1\) in column 'a'"),
+        ([dt.date(2024, 1, 1)], "number", r"datetime.date\(2024, 1, 1\) in column 'a'"),
     ],
 )
 def test_what_is_not_as_asked_for(values, asked, row):
@@ -181,7 +183,9 @@ NESTED = {
 
 @pytest.mark.parametrize("values", NESTED.values(), ids=NESTED)
 def test_nested_columns_are_refused_unless_they_are_dropped(values):
-    with pytest.raises(TypeError, match=r"'a', which holds several values in a row: .*drop=\['a'\]"):
+    with pytest.raises(
+        TypeError, match=r"'a', which holds several values in a row: .*drop=\['a'\]"
+    ):
         column(values)
     assert column(values, drop=["a"]).why == "left out by drop"
 
@@ -225,12 +229,13 @@ def schema():
 
 
 def test_check_reads_what_means_the_same(schema):
-    day = datetime.datetime(2024, 2, 1)
+    day = dt.datetime(2024, 2, 1)
     expected = {"n": 1.0, "b": True, "c": "3", "d": day}
     for values in (
         {"n": 1, "b": 1, "c": 3, "d": day},
         {"n": " 1.0", "b": "TRUE", "c": 3.0, "d": "01.02.2024"},
         {"n": True, "b": 1.0, "c": " 3 ", "d": day.date()},
+        {"n": 1, "b": 1, "c": np.float32(3), "d": day},
     ):
         table = as_table({"more": [0], **{key: [value] for key, value in values.items()}})
         assert schema.check(table).to_pylist() == [expected]
@@ -239,6 +244,8 @@ def test_check_reads_what_means_the_same(schema):
 
 def test_check_has_the_learned_types(schema):
     nothing = schema.check(as_table({name: [None] for name in "nbcd"}))
+    same = schema.check(pa.table({name: [float("nan")] for name in "nbcd"}))
+    assert same.drop(["n"]) == nothing.drop(["n"])
     types = [pa.float64(), pa.bool_(), pa.large_string(), pa.timestamp("s")]
     assert nothing.schema.types == types
     assert np.isnan(nothing.column("n")[0].as_py())
@@ -251,7 +258,10 @@ def test_check_has_the_learned_types(schema):
         ({"n": ["1", "2", "x"]}, "T has 'x' in column 'n' at row 7, expected numbers"),
         ({"b": [0, 1, 0.5]}, "T has 0.5 in column 'b' at row 7, expected bool"),
         ({"c": [[1], [2], [3]]}, r"T has \[1\] in column 'c' at row 5, expected text"),
-        ({"d": ["1.2.2024", None, "2024-02-01"]}, "'2024-02-01' in column 'd' at row 7, .*day.month"),
+        (
+            {"d": ["1.2.2024", None, "2024-02-01"]},
+            "'2024-02-01' in column 'd' at row 7, .*day.month",
+        ),
         ({"d": [1, 2, 3]}, "T has 1 in column 'd' at row 5, expected dates"),
     ],
 )
@@ -276,9 +286,12 @@ def test_bytes_that_are_no_text_are_refused(schema):
 
 def test_the_clock_of_a_time_zone_counts():
     zone = pa.timestamp("us", "Europe/Berlin")
-    noon = pa.array([datetime.datetime(2024, 7, 1, 10), datetime.datetime(2024, 1, 1, 11)]).cast(zone)
+    noon = pa.array([dt.datetime(2024, 7, 1, 10), dt.datetime(2024, 1, 1, 11)]).cast(zone)
     table = as_table({"a": noon})
-    assert [day.hour for day in Schema.infer(table).check(table).column("a").to_pylist()] == [12, 12]
+    assert [day.hour for day in Schema.infer(table).check(table).column("a").to_pylist()] == [
+        12,
+        12,
+    ]
 
 
 def test_a_schema_is_json(schema):

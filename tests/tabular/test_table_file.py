@@ -10,6 +10,7 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("sklearn")
 
 import pandas as pd
+
 import fastbp
 from fastbp.storage import model_file
 from fastbp.tabular import TabularClassifier, TabularRegressor, load
@@ -155,23 +156,29 @@ def changed(path, change):
 
 
 WRONG = {
-    "a list": (lambda m, t: m.update(estimator=["Trainer"]), "'estimator' is"),
-    "estimator": (lambda m, t: m.update(estimator="Trainer"), "'estimator' is 'Trainer'"),
-    "no members": (lambda m, t: m.update(members={}), "nets is empty"),
-    "no encoder": (lambda m, t: m.pop("encoder"), "'encoder' is missing"),
-    "a tensor more": (lambda m, t: t.update(more=np.zeros(1)), "tensor 'more' is not used"),
+    "a list": (lambda m, _: m.update(estimator=["Trainer"]), "'estimator' is"),
+    "estimator": (lambda m, _: m.update(estimator="Trainer"), "'estimator' is 'Trainer'"),
+    "no members": (lambda m, _: m.update(members={}), "tensor 'members.* is not used"),
+    "no encoder": (lambda m, _: m.pop("encoder"), "'encoder' is missing"),
+    "a tensor more": (lambda _, t: t.update(more=np.zeros(1)), "tensor 'more' is not used"),
     "a parameter": (
-        lambda m, t: m["state"]["parameters"].update(depth=3),
+        lambda m, _: m["state"]["parameters"].update(depth=3),
         "has a parameter 'depth', which is unknown",
     ),
-    "no classes": (lambda m, t: m["state"]["targets"].pop("classes"), "'classes' is missing"),
+    "no classes": (lambda m, _: m["state"]["targets"].pop("classes"), "'classes' is missing"),
     "three classes": (
-        lambda m, t: m["state"]["targets"].update(classes=["a", "b", "c"]),
+        lambda m, _: m["state"]["targets"].update(classes=["a", "b", "c"]),
         "have .* inputs and 2 outputs, expected .* and 3",
     ),
-    "temperature": (lambda m, t: m["state"].update(temperature=-1.0), "temperature is -1.0"),
-    "histories": (lambda m, t: m["state"].update(histories=3), "'histories' is 3"),
-    "a history": (lambda m, t: m["state"].update(histories=[3]), "histories"),
+    "temperature": (lambda m, _: m["state"].update(temperature=-1.0), "temperature is -1.0"),
+    "histories": (
+        lambda m, _: m["state"].update(histories=3),
+        "tensor 'state.histories.* is not used",
+    ),
+    "a history": (
+        lambda m, _: m["state"].update(histories=[3]),
+        "tensor 'state.histories.* is not used",
+    ),
 }
 
 

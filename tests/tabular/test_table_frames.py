@@ -1,13 +1,15 @@
 """Tables of any package become the same table of pyarrow."""
 
-import datetime
+import datetime as dt
 from decimal import Decimal
 
 import numpy as np
 import pytest
 
-pa = pytest.importorskip("pyarrow")
+pytest.importorskip("pyarrow")
 pytest.importorskip("sklearn")
+
+import pyarrow as pa
 
 from fastbp.tabular.frames import as_table
 
@@ -59,7 +61,7 @@ def test_any_package(make):
 
 @pytest.mark.parametrize("make", [of_pandas, of_polars], ids=["pandas", "polars"])
 def test_dates_and_categories_keep_their_types(make):
-    days = [datetime.datetime(2024, 2, 29), None]
+    days = [dt.datetime(2024, 2, 29), None]
     table = as_table(make({"day": days, "ill": [True, False]}))
     assert pa.types.is_timestamp(table.schema.field("day").type)
     assert pa.types.is_boolean(table.schema.field("ill").type)
@@ -122,7 +124,7 @@ def test_rows_of_dicts_may_lack_a_key():
 
 MIXED = [
     *(1, 2.0, 2.5, "x", True, None, float("nan"), Decimal("1.50"), b"\xc3\xa9"),
-    *(datetime.date(2024, 2, 29), datetime.datetime(2024, 2, 29, 6, 30), np.int64(7)),
+    *(dt.date(2024, 2, 29), dt.datetime(2024, 2, 29, 6, 30), np.int64(7)),
 ]
 TEXT = [
     *("1", "2", "2.5", "x", "true", None, None, "1.50", "é"),
