@@ -33,10 +33,9 @@ def importance(found: Sequence[Importance], what: str, n_rows: int, repeats: int
         for one in shown
     )
     sentences = [
-        f"How much the {text(what)} rises where a column is shuffled, so that it no longer tells "
-        f"anything: mean and standard deviation of {repeats} shuffles of {n_rows:,} rows.",
-        "Columns that tell the same share their importance: each looks small while the other is "
-        "there.",
+        f"How much the {text(what)} rises where a column is shuffled and tells nothing any more.",
+        f"Mean and standard deviation of {repeats} shuffles of {n_rows:,} rows.",
+        "Columns that tell the same share their importance: each looks small beside the other.",
     ]
     if len(found) > len(shown):
         rest = found[len(shown)].mean
@@ -77,7 +76,7 @@ def schema(columns: Sequence[Any], whole: Any, learned: Any) -> Section:
 def _described(column: Any, values: Any) -> tuple[str, str, str, str, str]:
     why = text(column.why or "")
     if values is None:
-        return name(column.name), text(column.kind), "–", "–", why
+        return name(column.name), text(column.kind), "-", "-", why
     missing = _share_missing(values)
     return name(column.name), text(column.kind), percent(missing), _values(column.kind, values), why
 
@@ -101,7 +100,7 @@ def _values(kind: str, values: Any) -> str:
     if kind in ("number", "date"):
         ends = pc.min_max(there).as_py()
         shown = number if kind == "number" else text
-        return f"{shown(ends['min'])} – {shown(ends['max'])}"
+        return f"{shown(ends['min'])} to {shown(ends['max'])}"
     try:
         return _levels(there.cast(pa.large_string()), len(values))
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # lists and bytes, which are dropped

@@ -124,10 +124,10 @@ def number(value: float | None) -> str:
 
     >>> from fastbp.command.report_page import number
     >>> [number(x) for x in (12345.678, 0.98765432, 3, 1.5e-7, None)]
-    ['12,346', '0.9877', '3', '1.5e-07', '–']
+    ['12,346', '0.9877', '3', '1.5e-07', '-']
     """
     if value is None or math.isnan(value):
-        return "–"
+        return "-"
     size = abs(value)
     if size < 1e15 and (size >= 1e4 or value == int(value)):
         return f"{value:,.0f}"
@@ -144,7 +144,7 @@ def percent(share: float) -> str:
     ['50%', '1.2%', '0%', '100%', '>99.9%']
     """
     if math.isnan(share):
-        return "–"
+        return "-"
     if 0.999 < share < 1:
         return ">99.9%"
     if 0 < share < 0.001:
