@@ -28,7 +28,7 @@ def importance(found: Sequence[Importance], what: str, n_rows: int, repeats: int
             name(one.column),
             bar(one.mean - one.std, one.mean, one.mean + one.std, ends),
             number(one.mean),
-            f"± {number(one.std)}",
+            f"± {number(one.std, 2)}",
         )
         for one in shown
     )
@@ -99,12 +99,17 @@ def _values(kind: str, values: Any) -> str:
         return "none"
     if kind in ("number", "date"):
         ends = pc.min_max(there).as_py()
-        shown = number if kind == "number" else text
+        shown = number if kind == "number" else _date
         return f"{shown(ends['min'])} to {shown(ends['max'])}"
     try:
         return _levels(there.cast(pa.large_string()), len(values))
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # lists and bytes, which are dropped
         return ""
+
+
+def _date(value: Any) -> str:
+    """As in ISO 8601, the time of day where it is not midnight."""
+    return text(value).removesuffix(" 00:00:00")
 
 
 def _levels(values: Any, n_rows: int) -> str:

@@ -42,7 +42,7 @@ def headline(found: Sequence[Score], rows: Rows, validation: dict[str, float]) -
         (
             text(one.name),
             number(one.value),
-            "-" if one.error is None else f"± {number(one.error)}",
+            "-" if one.error is None else f"± {number(one.error, 2)}",
             number(one.baseline),
             text(one.meaning),
         )
@@ -61,7 +61,7 @@ def headline(found: Sequence[Score], rows: Rows, validation: dict[str, float]) -
 
 
 def _remark(one: Score) -> str:
-    error = "" if one.error is None else f"± {number(one.error)}"
+    error = "" if one.error is None else f"± {number(one.error, 2)}"
     constant = "" if one.baseline is None else f"constant prediction: {number(one.baseline)}"
     return "<br>".join(filter(None, (error, constant)))
 

@@ -452,7 +452,7 @@ def test_columns_are_described(written):
     shown = Page(written(model, fewer, np.zeros(n, int))).of("columns")
     assert "near number 1.0% 0 to 2" in shown
     assert "town category 10% 2: Oslo 60%, Rome 30%" in shown
-    assert "2024-01-01 00:00:00 to 2024-04-09 00:00:00" in shown
+    assert "2024-01-01 to 2024-04-09" in shown
     assert "same dropped - - constant" in shown
     assert "mine dropped 0% 10: 0 10%, 1 10%, 2 10%, …" in shown
 
