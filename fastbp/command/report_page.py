@@ -65,11 +65,11 @@ thead th, tbody th { max-width: 14rem; white-space: normal; }
 th bdi {
   display: inline-block; width: max-content; max-width: 9rem; overflow-wrap: anywhere;
 }
-thead th bdi { max-width: 7rem; }
+thead th bdi { max-width: 5.5rem; }
 th:first-child { text-align: left; position: sticky; left: 0; background: var(--paper); }
 tbody th { font-weight: 500; min-width: 5rem; }
 th.words, td.words { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-td.words { min-width: 11rem; max-width: 34rem; }
+td.words { min-width: 14rem; max-width: 34rem; }
 td small { color: var(--faint); }
 td.shade {
   text-align: center;
@@ -80,7 +80,7 @@ td.right { font-weight: 600; }
 td.bar { width: 45%; min-width: 9rem; vertical-align: middle; }
 td.bar svg { display: block; width: 100%; height: 1rem; }
 .pictures {
-  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr));
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr));
   gap: 1.25rem; margin: 1rem 0;
 }
 .pair {
