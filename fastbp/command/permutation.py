@@ -62,7 +62,9 @@ def importances(
     return sorted(found, key=lambda one: -one.mean)
 
 
-def _shuffled(table: Any, column: str, repeats: int, random: np.random.RandomState) -> Iterator[Any]:
+def _shuffled(
+    table: Any, column: str, repeats: int, random: np.random.RandomState
+) -> Iterator[Any]:
     """The table with one column shuffled, and shuffled again: as scikit-learn does."""
     place = table.column_names.index(column)
     order = np.arange(table.num_rows)

@@ -59,7 +59,7 @@ def write(
     sections.append(report_record.record(model, rows, source, seconds))
     page = report_page.page(
         _title(model, rows, source),
-        _intro(model, rows, source),
+        _intro(model, source),
         sections,
         paragraph("Made by fastbp. The page is complete: it loads nothing from elsewhere."),
     )
@@ -77,7 +77,7 @@ def _title(model: Any, rows: Rows, source: str) -> str:
     return f"{task}{what}: {Path(source).name or source}"
 
 
-def _intro(model: Any, rows: Rows, source: str) -> str:
+def _intro(model: Any, source: str) -> str:
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     sentences = [f"A model of {len(model.ensemble_):,} networks on {name(source)}, {now}."]
     if hasattr(model, "classes_"):

@@ -28,15 +28,14 @@ def importance(found: Sequence[Importance], what: str, n_rows: int, repeats: int
             name(one.column),
             bar(one.mean - one.std, one.mean, one.mean + one.std, ends),
             number(one.mean),
-            f"± {number(one.std)}",
+            f"± {number(one.std, 2)}",
         )
         for one in shown
     )
     sentences = [
-        f"How much the {text(what)} rises where a column is shuffled, so that it no longer tells "
-        f"anything: mean and standard deviation of {repeats} shuffles of {n_rows:,} rows.",
-        "Columns that tell the same share their importance: each looks small while the other is "
-        "there.",
+        f"How much the {text(what)} rises where a column is shuffled and tells nothing any more.",
+        f"Mean and standard deviation of {repeats} shuffles of {n_rows:,} rows.",
+        "Columns that tell the same share their importance: each looks small beside the other.",
     ]
     if len(found) > len(shown):
         rest = found[len(shown)].mean
@@ -77,7 +76,7 @@ def schema(columns: Sequence[Any], whole: Any, learned: Any) -> Section:
 def _described(column: Any, values: Any) -> tuple[str, str, str, str, str]:
     why = text(column.why or "")
     if values is None:
-        return name(column.name), text(column.kind), "–", "–", why
+        return name(column.name), text(column.kind), "-", "-", why
     missing = _share_missing(values)
     return name(column.name), text(column.kind), percent(missing), _values(column.kind, values), why
 
@@ -100,12 +99,17 @@ def _values(kind: str, values: Any) -> str:
         return "none"
     if kind in ("number", "date"):
         ends = pc.min_max(there).as_py()
-        shown = number if kind == "number" else text
-        return f"{shown(ends['min'])} – {shown(ends['max'])}"
+        shown = number if kind == "number" else _date
+        return f"{shown(ends['min'])} to {shown(ends['max'])}"
     try:
         return _levels(there.cast(pa.large_string()), len(values))
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # lists and bytes, which are dropped
         return ""
+
+
+def _date(value: Any) -> str:
+    """As in ISO 8601, the time of day where it is not midnight."""
+    return text(value).removesuffix(" 00:00:00")
 
 
 def _levels(values: Any, n_rows: int) -> str:

@@ -124,8 +124,8 @@ def _curves(lines: Sequence[Floats], title: str, kept: Sequence[int]) -> Picture
 
     count = f"{len(lines)} network{'s' if len(lines) > 1 else ''}"
     alt = (
-        f"The {title} of {count} over {max(map(len, lines))} epochs: from {_range(lines, 0)} at "
-        f"the first to {_range(lines, -1)} at the last."
+        f"The {title} of {count} over {max(map(len, lines))} epochs: {_range(lines, 0)} at "
+        f"the first and {_range(lines, -1)} at the last."
     )
     caption = f"{title[0].upper()}{title[1:]} of {count}" + ("; dots: epochs kept" if kept else "")
     return Picture(_drawn(draw), alt, caption)
@@ -138,7 +138,7 @@ def _alpha(lines: Sequence[object]) -> float:
 def _range(lines: Sequence[Floats], epoch: int) -> str:
     values = [value for value in (line[epoch] for line in lines) if math.isfinite(value)]
     low, high = number(min(values, default=None)), number(max(values, default=None))
-    return low if low == high else f"{low}–{high}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _scale(axes: Axes, values: Floats, title: str) -> None:
@@ -189,13 +189,13 @@ def regression(y: Floats, p: Floats) -> list[Picture]:
         ),
         Picture(
             _drawn(lambda figure: _errors(figure, p[some], error[some])),
-            f"Predicted − true against predicted values; the errors go {spread}.",
+            f"Predicted - true against predicted values; the errors go {spread}.",
             f"Error against predicted{sample}; dashed: none",
         ),
         Picture(
             _drawn(lambda figure: _histogram(figure, error)),
-            f"Histogram of predicted − true: {spread}.",
-            "Rows by their error; dashed: none",
+            f"Histogram of predicted - true: {spread}.",
+            "Rows by their error, but for the lowest and the highest 0.5%; dashed: none",
         ),
     ]
 
@@ -212,7 +212,7 @@ def _errors(figure: Figure, p: Floats, error: Floats) -> None:
     axes = figure.add_subplot()
     _cloud(axes, p, error)
     axes.axhline(0, color=INK, lw=0.8, ls="--")
-    axes.set(xlabel="predicted", ylabel="predicted − true")
+    axes.set(xlabel="predicted", ylabel="predicted - true")
 
 
 def _cloud(axes: Axes, x: Floats, y: Floats) -> None:
@@ -223,9 +223,10 @@ def _cloud(axes: Axes, x: Floats, y: Floats) -> None:
 
 def _histogram(figure: Figure, error: Floats) -> None:
     axes = figure.add_subplot()
-    axes.hist(error, bins=40, color=MARK)
+    low, high = np.quantile(error, (0.005, 0.995))  # one outlier would leave a single bar
+    axes.hist(error[(low <= error) & (error <= high)], bins=40, color=MARK)
     axes.axvline(0, color=INK, lw=0.8, ls="--")
-    axes.set(xlabel="predicted − true", ylabel="rows")
+    axes.set(xlabel="predicted - true", ylabel="rows")
     axes.locator_params(nbins=6)
 
 

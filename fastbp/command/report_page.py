@@ -61,11 +61,15 @@ th, td {
   border-bottom: 1px solid var(--line);
 }
 thead th { vertical-align: bottom; font-weight: 600; }
-thead th, tbody th { max-width: 14rem; overflow-wrap: anywhere; white-space: normal; }
+thead th, tbody th { max-width: 14rem; white-space: normal; }
+th bdi {
+  display: inline-block; width: max-content; max-width: 9rem; overflow-wrap: anywhere;
+}
+thead th bdi { max-width: 5.5rem; }
 th:first-child { text-align: left; position: sticky; left: 0; background: var(--paper); }
 tbody th { font-weight: 500; min-width: 5rem; }
 th.words, td.words { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-td.words { min-width: 9rem; max-width: 34rem; }
+td.words { min-width: 14rem; max-width: 34rem; }
 td small { color: var(--faint); }
 td.shade {
   text-align: center;
@@ -76,7 +80,7 @@ td.right { font-weight: 600; }
 td.bar { width: 45%; min-width: 9rem; vertical-align: middle; }
 td.bar svg { display: block; width: 100%; height: 1rem; }
 .pictures {
-  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr));
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr));
   gap: 1.25rem; margin: 1rem 0;
 }
 .pair {
@@ -119,20 +123,22 @@ def name(value: Any) -> str:
     return f"<bdi>{text(shown)}</bdi>"
 
 
-def number(value: float | None) -> str:
-    """Four digits, without an exponent where that is readable; a dash for None and NaN.
+def number(value: float | None, digits: int = 4) -> str:
+    """So many digits, without an exponent where that is readable; a dash for None and NaN.
 
     >>> from fastbp.command.report_page import number
     >>> [number(x) for x in (12345.678, 0.98765432, 3, 1.5e-7, None)]
-    ['12,346', '0.9877', '3', '1.5e-07', '–']
+    ['12,346', '0.9877', '3', '1.5e-07', '-']
+    >>> number(0.012345, digits=2)
+    '0.012'
     """
     if value is None or math.isnan(value):
-        return "–"
+        return "-"
     size = abs(value)
     if size < 1e15 and (size >= 1e4 or value == int(value)):
         return f"{value:,.0f}"
     if 1e-4 <= size < 1e4:
-        return f"{value:.{max(0, 3 - math.floor(math.log10(size)))}f}"
+        return f"{value:.{max(0, digits - 1 - math.floor(math.log10(size)))}f}"
     return f"{value:.3g}"
 
 
@@ -144,7 +150,7 @@ def percent(share: float) -> str:
     ['50%', '1.2%', '0%', '100%', '>99.9%']
     """
     if math.isnan(share):
-        return "–"
+        return "-"
     if 0.999 < share < 1:
         return ">99.9%"
     if 0 < share < 0.001:

@@ -49,7 +49,9 @@ def read(model: Any, table: Any, y: Any, weights: Any) -> Rows:
     known_y, known, names = (_labels if hasattr(model, "classes_") else _numbers)(model, y)
     n = len(known)
     if n != table.num_rows:
-        raise ValueError(f"y has {n} rows and the table has {table.num_rows}: it needs one for each")
+        raise ValueError(
+            f"y has {n} rows and the table has {table.num_rows}: it needs one for each"
+        )
     given = as_row_weights(weights, n, name="weights")
     w = np.ones(n) if given is None else given
     kept = known & (w > 0)

@@ -82,8 +82,10 @@ def mean(values: Array, w: Floats) -> tuple[float, float | None]:
 
 
 def surprise(y: Ints, p: Floats) -> Floats:
-    """-ln of the probability (n,) of each row's true class, which is taken as float64's epsilon at
-    least: as in scikit-learn's ``log_loss``."""
+    """-ln of the probability of each row's true class, (n,).
+
+    As in scikit-learn's ``log_loss``, the probability is taken as float64's epsilon at least.
+    """
     true = np.take_along_axis(p, y[:, None], axis=1)[:, 0].astype(np.float64)
     return -np.log(np.maximum(true, np.finfo(np.float64).eps))
 
@@ -118,14 +120,14 @@ def of_classes(y: Ints, p: Floats, w: Floats) -> list[Score]:
             loss,
             loss_error,
             float(-(shares * np.log(shares)).sum()),
-            "mean of −ln(probability of the true class): 0 is perfect, confident mistakes cost most",
+            "mean of -ln(probability of the true class): confident mistakes cost most",
         ),
         Score(
             "calibration error",
             calibration_error(reliability(y, p, w)),
             None,
             None,
-            "mean distance between the probability stated and the share that came true: 0 is perfect",
+            "mean distance between the probability stated and the share that came true",
         ),
     ]
 
@@ -137,7 +139,9 @@ def _area(y: Ints, p: Floats, w: Floats) -> list[Score]:
     from sklearn.metrics import roc_auc_score
 
     area = float(roc_auc_score(y, p[:, 1], sample_weight=w))
-    meaning = "chance that a row of the second class gets more of it than one of the first: 1 is perfect"
+    meaning = (
+        "chance that a row of the second class gets more of it than one of the first: 1 is perfect"
+    )
     return [Score("ROC AUC", area, None, 0.5, meaning)]
 
 
@@ -178,7 +182,9 @@ def reliability(y: Ints, p: Floats, w: Floats) -> list[Bin]:
     else:
         stated, came = p.max(axis=1), p.argmax(axis=1) == y
     places = np.minimum((stated * N_BINS).astype(np.int64), N_BINS - 1)
-    sums = [np.bincount(places, weights=v, minlength=N_BINS) for v in (w, w * stated, w * came, w * w)]
+    sums = [
+        np.bincount(places, weights=v, minlength=N_BINS) for v in (w, w * stated, w * came, w * w)
+    ]
     return [_bin(*of_bin, w.sum()) for of_bin in zip(*sums, strict=True) if of_bin[0] > 0]
 
 
@@ -232,7 +238,7 @@ def of_numbers(y: Floats, p: Floats, w: Floats) -> list[Score]:
             bias,
             bias_error,
             None,
-            "mean of predicted − true, in units of the target: 0 is none",
+            "mean of predicted - true, in units of the target: 0 is none",
         ),
     ]
 
@@ -242,9 +248,7 @@ def below(y: Floats, quantiles: Floats, w: Floats) -> list[float]:
     return [mean((y <= q).astype(np.float64), w)[0] for q in quantiles.T]
 
 
-def intervals(
-    y: Floats, quantiles: Floats, w: Floats, levels: Sequence[float]
-) -> list[Interval]:
+def intervals(y: Floats, quantiles: Floats, w: Floats, levels: Sequence[float]) -> list[Interval]:
     """The central intervals, the widest first. quantiles: (n, q) at ascending symmetric levels."""
     found = []
     for low in range(len(levels) // 2):

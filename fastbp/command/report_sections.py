@@ -42,7 +42,7 @@ def headline(found: Sequence[Score], rows: Rows, validation: dict[str, float]) -
         (
             text(one.name),
             number(one.value),
-            "–" if one.error is None else f"± {number(one.error)}",
+            "-" if one.error is None else f"± {number(one.error, 2)}",
             number(one.baseline),
             text(one.meaning),
         )
@@ -61,7 +61,7 @@ def headline(found: Sequence[Score], rows: Rows, validation: dict[str, float]) -
 
 
 def _remark(one: Score) -> str:
-    error = "" if one.error is None else f"± {number(one.error)}"
+    error = "" if one.error is None else f"± {number(one.error, 2)}"
     constant = "" if one.baseline is None else f"constant prediction: {number(one.baseline)}"
     return "<br>".join(filter(None, (error, constant)))
 
@@ -69,8 +69,8 @@ def _remark(one: Score) -> str:
 def _caution(rows: Rows, validation: dict[str, float]) -> str:
     """What these scores are of, and those of validation beside them."""
     sentences = [
-        f"These are of the {len(rows.y):,} row{'s' if len(rows.y) > 1 else ''} of this file. Rows "
-        "that the model was trained on flatter it."
+        f"These are of the {len(rows.y):,} row{'s' if len(rows.y) > 1 else ''} of this file.",
+        "Rows that the model was trained on flatter it.",
     ]
     if rows.is_weighted:
         sentences.append("Rows count by their weights, here and in the importance of columns.")
@@ -96,7 +96,13 @@ def confusion(y: Ints, predicted: Ints, classes: Array) -> Section:
     head = ("true \N{RIGHTWARDS ARROW} predicted", *labels)
     totals = matrix.counts.sum(axis=1)
     lines = (
-        (label, *(_shade(n, totals[i], i == j < len(matrix.codes)) for j, n in enumerate(matrix.counts[i])))
+        (
+            label,
+            *(
+                _shade(n, totals[i], i == j < len(matrix.codes))
+                for j, n in enumerate(matrix.counts[i])
+            ),
+        )
         for i, label in enumerate(labels)
     )
     body = table(caption, head, lines) + _per_class(y, predicted, classes)
@@ -106,7 +112,7 @@ def confusion(y: Ints, predicted: Ints, classes: Array) -> Section:
 def _shade(n: int, total: int, is_right: bool) -> str:
     share = n / total if total else 0.0
     kind = "shade right" if is_right else "shade"
-    told = percent(share) if total else "–"
+    told = percent(share) if total else "-"
     return f'<td class="{kind}" style="--share:{share:.3f}">{n:,} <small>{told}</small></td>'
 
 
@@ -153,7 +159,7 @@ def calibration(y: Ints, p: Floats, w: Floats, classes: Array, temperature: Any)
         (
             number(one.stated),
             number(one.came),
-            f"{number(one.low)} – {number(one.high)}",
+            f"{number(one.low)} to {number(one.high)}",
             percent(one.share),
         )
         for one in bins

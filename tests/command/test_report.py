@@ -1,6 +1,7 @@
 """Reports: what is on the page, that it stands alone, and that its numbers are right."""
 
 import base64
+import datetime as dt
 import re
 import sys
 from html.parser import HTMLParser
@@ -85,7 +86,11 @@ class Model:
         self.ensemble_ = fastbp.Ensemble([fastbp.Network([2, n_out]) for _ in range(2)])
         self.histories_ = histories()
         self.validation_score_ = {"accuracy": 0.75}
-        self.record_ = {"rows": 12345, "settings": {"preset": "fast", "drop": ["a"]}, "cpu": "znver4"}
+        self.record_ = {
+            "rows": 12345,
+            "settings": {"preset": "fast", "drop": ["a"]},
+            "cpu": "znver4",
+        }
         self.record_["members"] = [{"number": i, "best_epoch": 10 + i} for i in range(3)]
 
 
@@ -149,7 +154,9 @@ def written(tmp_path):
 @pytest.fixture
 def classified(written):
     table, codes = columns(300)
-    return written(Classifier(table, ["ant", "bee", "cat"]), table, np.array(["ant", "bee", "cat"])[codes])
+    return written(
+        Classifier(table, ["ant", "bee", "cat"]), table, np.array(["ant", "bee", "cat"])[codes]
+    )
 
 
 def images(page):
@@ -189,7 +196,13 @@ def test_a_classifier_has_every_section(classified):
     order = ["scores", "confusion", "calibration", "training", "importance", "columns", "record"]
     assert list(page.sections) == order
     assert len(images(page)) == 4
-    for phrase in ("accuracy", "log loss", "rows.csv", "3 classes: ant , bee , cat", "accuracy 0.75"):
+    for phrase in (
+        "accuracy",
+        "log loss",
+        "rows.csv",
+        "3 classes: ant , bee , cat",
+        "accuracy 0.75",
+    ):
         assert phrase in page.text
     assert "temperature 1.25" in page.of("calibration")
     assert "settings: preset fast" in page.of("record")
@@ -206,7 +219,14 @@ def test_a_regressor_has_every_section(written, n_targets):
         (300,) if n_targets == 1 else (300, n_targets)
     )
     page = check_stands_alone(written(model, table, y))
-    assert list(page.sections) == ["scores", "errors", "training", "importance", "columns", "record"]
+    assert list(page.sections) == [
+        "scores",
+        "errors",
+        "training",
+        "importance",
+        "columns",
+        "record",
+    ]
     assert len(images(page)) == 3 + 4 * n_targets
     expected = ["R²", "RMSE", "bias"] if n_targets == 1 else ["mean R²", "target 2"]
     assert all(phrase in page.text for phrase in expected)
@@ -278,11 +298,12 @@ def test_of_many_classes_the_largest_are_shown(written):
 
 @pytest.mark.parametrize("task", ["classes", "numbers"])
 def test_one_row(written, task):
-    table, codes = columns(1)
+    whole, codes = columns(20)
+    table = whole.slice(3, 1)
     if task == "classes":
-        page = check_stands_alone(written(Classifier(table, [0, 1, 2]), table, codes))
+        page = check_stands_alone(written(Classifier(whole, [0, 1, 2]), table, codes[3:4]))
     else:
-        page = check_stands_alone(written(Regressor(table), table, [1.0]))
+        page = check_stands_alone(written(Regressor(whole), table, [1.0]))
     assert "1 row of this file" in page.text
 
 
@@ -290,7 +311,7 @@ def test_one_row(written, task):
 def test_a_constant_target(written, value):
     table, _ = columns(20)
     page = check_stands_alone(written(Regressor(table), table, np.full(20, value)))
-    assert "R² –" in page.of("scores")
+    assert "R² -" in page.of("scores")
 
 
 def test_a_constant_target_beside_another(written):
@@ -374,8 +395,8 @@ def test_curves_are_of_every_member(written):
         "The learning rate",
     ]
     assert alts[0] == (
-        "The training loss of 3 networks over 12 epochs: from 2–6 at the first to 0.01–0.03 at "
-        "the last."
+        "The training loss of 3 networks over 12 epochs: 2 to 6 at the first and 0.01000 to "
+        "0.03000 at the last."
     )
 
 
@@ -416,14 +437,12 @@ def test_page_and_pictures_follow_light_and_dark(classified):
 
 
 def test_columns_are_described(written):
-    import datetime
-
     n = 100
     table = pa.table(
         {
             "near": pa.array([None, *np.linspace(0, 2, n - 1)]),
             "town": ["Oslo"] * 60 + ["Rome"] * 30 + [None] * 10,
-            "day": [datetime.date(2024, 1, 1) + datetime.timedelta(days=i) for i in range(n)],
+            "day": [dt.date(2024, 1, 1) + dt.timedelta(days=i) for i in range(n)],
             "same": [1.0] * n,
             "mine": np.arange(n) % 10,
         }
@@ -431,10 +450,10 @@ def test_columns_are_described(written):
     model = Classifier(table, [0, 1, 2], drop=("mine",))
     fewer = table.drop_columns(["same"])
     shown = Page(written(model, fewer, np.zeros(n, int))).of("columns")
-    assert "near number 1.0% 0 – 2" in shown
+    assert "near number 1.0% 0 to 2" in shown
     assert "town category 10% 2: Oslo 60%, Rome 30%" in shown
-    assert "2024-01-01 00:00:00 – 2024-04-09 00:00:00" in shown
-    assert "same dropped – – constant" in shown
+    assert "2024-01-01 to 2024-04-09" in shown
+    assert "same dropped - - constant" in shown
     assert "mine dropped 0% 10: 0 10%, 1 10%, 2 10%, …" in shown
 
 
