@@ -276,13 +276,13 @@ sys.exit(code)
 @pytest.mark.process
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the unit of ru_maxrss")
 def test_memory_does_not_grow_with_the_file(models, tmp_path):
-    """200 MB more of rows take less than 64 MB more of memory."""
+    """54 MB more of rows, 100 MB and more as a table, take less than 48 MB more of memory."""
     line = "".join(",".join(map(str, row)) + "\n" for row in command.rows())
     peaks = []
-    for count in (1, 18):
+    for count in (1500, 6000):
         with (tmp_path / "big.csv").open("w", encoding="utf-8") as file:
             file.write(",".join(command.COLUMNS) + "\n")
-            for _ in range(count * 1000):
+            for _ in range(count):
                 file.write(line)
         arguments = [str(models / "colour.safetensors"), "big.csv", "-o", "out.csv"]
         done = subprocess.run(
@@ -290,5 +290,5 @@ def test_memory_does_not_grow_with_the_file(models, tmp_path):
             cwd=tmp_path, capture_output=True, text=True, check=True,
         )  # fmt: skip
         peaks.append(int(done.stderr.splitlines()[-1]))
-    assert (tmp_path / "big.csv").stat().st_size > 2e8
-    assert peaks[1] - peaks[0] < 64 * 1024
+    assert (tmp_path / "big.csv").stat().st_size > 7e7
+    assert peaks[1] - peaks[0] < 48 * 1024

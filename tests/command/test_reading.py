@@ -51,8 +51,9 @@ def test_the_delimiter_is_found(delimiter, csv_file):
 
 def test_text_with_other_delimiters_does_not_mislead(csv_file):
     body = [[str(i), f"some; text; with | {i % 3} things"] for i in range(9)]
-    for names in (["number", "said what"], ["number; of; all", "said what"]):
-        assert csv_file(command.text(names, body)).dialect.delimiter == ","
+    assert csv_file(command.text(["number", "said what"], body)).dialect.delimiter == ","
+    body = [[str(i), "text" + ";" * (i % 3)] for i in range(9)]
+    assert csv_file(command.text(["number; of; all", "text"], body)).dialect.delimiter == ","
 
 
 @pytest.mark.parametrize("content", ["x\n1\n2\n", "a b c\n1\n2\n"])
