@@ -18,10 +18,16 @@ def show_config() -> None:
     vector width: ...
     threads: ...
     """
+    for key, value in describe().items():
+        print(f"{key + ':':17}{value}")
+
+
+def describe() -> dict[str, str]:
+    """What ``show_config`` prints, by what it is."""
     from . import __version__
 
     _, cpu, _ = numba.core.registry.cpu_target.target_context.codegen().magic_tuple()
-    lines = {
+    return {
         "fastbp": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -34,8 +40,6 @@ def show_config() -> None:
         "tile": _tile(),
         "kernel cache": str(code_stamp.cache_folder() or "none: set NUMBA_CACHE_DIR"),
     }
-    for key, value in lines.items():
-        print(f"{key + ':':17}{value}")
 
 
 def _tile() -> str:

@@ -22,6 +22,7 @@ from .clock import Clock
 from .encoder import TableEncoder
 from .frames import as_table
 from .holdouts import holdouts
+from .kept import Kept, fingerprint
 from .left_out import LeftOut
 from .members import Data, Member, Team, Trained
 from .parameters import Parameters
@@ -103,6 +104,7 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
         *,
         validation_data: Any = None,
         on_epoch: Callable[[Progress], object] | None = None,
+        keep_in: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Fit the ensemble to the rows of a table.
 
@@ -116,6 +118,8 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
                 calibrate by, in place of folds of X: every member is then trained on all rows.
             on_epoch: called with a ``Progress`` after each epoch of each member, by one thread at a
                 time. ``fastbp.StopTraining`` from it ends the training; the best weights stay.
+            keep_in: a folder in which each network is kept when it is done. A fit of the same data
+                and parameters takes those that are there, after this one was killed.
 
         Returns:
             The estimator.
@@ -139,7 +143,10 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
             min(threads.maximum("auto"), self.n_threads or threads.NO_LIMIT),
             partial(self._tell, on_epoch),
         )
-        trained = team.train(self._members(data, recipe.members, seed))
+        members = self._members(data, recipe.members, seed)
+        if keep_in is not None:
+            team.kept = Kept(keep_in, fingerprint(recipe, data, members))
+        trained = team.train(members)
         self._keep(trained, encoder, targets, found)
         self.validation_score_ = self._calibrate(LeftOut.of(trained, data))
         self.record_ = records.of_fit(self, recipe, seed, trained, len(found), clock.seconds)

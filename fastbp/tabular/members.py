@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -78,6 +78,16 @@ class Trained:
         return self.error is not None, self.epochs == 0
 
 
+class Shelf(Protocol):
+    """Where members are kept."""
+
+    def find(self, member: Member) -> Trained | None:
+        """The member, where it is done."""
+
+    def put(self, one: Trained) -> None:
+        """Keep it."""
+
+
 class Watch(Callback):
     """Keeps the best epoch, tells of each, and stops where it must.
 
@@ -133,7 +143,8 @@ class Team:
 
     recipe, task: what they are; the task's rows are those of ``data``. threads: the most at a time.
     tell: is called after each epoch of any member, by one thread at a time, with the member and the
-    state of its fit. StopTraining from it ends all.
+    state of its fit. StopTraining from it ends all. kept: where members are kept that are done,
+    and taken from; None for nowhere.
     """
 
     recipe: Recipe
@@ -142,6 +153,7 @@ class Team:
     clock: Clock
     threads: int
     tell: Callable[[Member, int, FitState], object]
+    kept: Shelf | None = None
     was_interrupted: bool = False
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -174,6 +186,9 @@ class Team:
         may_wait = member.number >= self.clock.at_once
         if self._stop.is_set() or (may_wait and self.clock.is_over):
             return None
+        done = None if self.kept is None else self.kept.find(member)
+        if done is not None:
+            return done
         epochs = self.clock.epochs(member.number, members, self.recipe.epochs)
         watch = Watch(
             lambda: self._stop.is_set() or self.clock.is_over,
@@ -181,7 +196,10 @@ class Team:
         )
         net, error = self._fit(member, self.data, epochs, watch)
         history = watch.state.history
-        return Trained(member, net, history, watch.epochs, watch.best_epoch, error)
+        trained = Trained(member, net, history, watch.epochs, watch.best_epoch, error)
+        if self.kept is not None and error is None and watch.epochs == epochs:
+            self.kept.put(trained)
+        return trained
 
     def _fit(
         self, member: Member, data: Data, epochs: int, watch: Watch

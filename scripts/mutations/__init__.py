@@ -6,6 +6,7 @@ kernel and each promise. Choose a test that compiles little: one of a stage take
 trains 20 s for each of the two variants of the kernels.
 """
 
+from .command import COMMAND
 from .data import DATA
 from .encoders import ENCODERS
 from .estimators import ESTIMATORS
@@ -13,6 +14,7 @@ from .export import EXPORT
 from .input_scaling import INPUT_SCALING
 from .library import LIBRARY
 from .primitives import PRIMITIVES
+from .reports import REPORTS
 from .row import Break
 from .runtime import RUNTIME
 from .sparse import SPARSE_DATA
@@ -21,7 +23,7 @@ from .table_estimators import TABLE_ESTIMATORS
 
 BREAKS = (
     *(*PRIMITIVES, *STAGES, *INPUT_SCALING, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT),
-    *(*ESTIMATORS, *ENCODERS, *TABLE_ESTIMATORS),
+    *(*ESTIMATORS, *ENCODERS, *TABLE_ESTIMATORS, *COMMAND, *REPORTS),
 )
 
 __all__ = ["BREAKS", "Break"]

@@ -117,3 +117,50 @@ def test_warmup_leaves_out_what_was_not_asked_for():
 def test_extended_is_a_flag():
     with pytest.raises(TypeError, match="extended is 1"):
         fastbp.warmup("float32", extended=1)
+
+
+LAZY = """
+import sys, threading, fastbp
+assert not {"numba", "numpy"} & set(sys.modules)
+assert fastbp.__version__ and fastbp.__doc__
+assert not hasattr(fastbp, "__wrapped__")
+assert "numpy" not in sys.modules, "what inspects a module has loaded the library"
+found = []
+threads = [threading.Thread(target=lambda: found.append(fastbp.Network)) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(found), len(set(found)), "numba" in sys.modules)
+"""
+
+
+@pytest.mark.process
+def test_the_library_is_loaded_when_a_name_is_first_used():
+    assert processes.run(LAZY) == "8 1 True\n"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "first",
+    [
+        "from fastbp import *; Network",
+        "from fastbp import embed; embed.step",
+        "import fastbp; fastbp.embed.step",
+        "import fastbp; fastbp.__all__.index('Network')",
+        "import fastbp; dir(fastbp).index('Network')",
+        "import fastbp; fastbp.training.trainer",
+        "import fastbp; fastbp.optimizers.Adam",
+        "import fastbp.model.network as network; network.Network",
+        "from fastbp.schedules import Cosine; Cosine(3)",
+    ],
+)
+def test_whatever_is_used_first(first):
+    then = "import fastbp; print(fastbp.Network([1, 1]).n_parameters)"
+    assert processes.run(f"{first}\n{then}") == "2\n"
+
+
+@pytest.mark.process
+def test_a_name_that_is_not_there():
+    program = "import fastbp\ntry: fastbp.Netwrok\nexcept AttributeError as e: print(e)"
+    assert processes.run(program) == "module 'fastbp' has no attribute 'Netwrok'\n"

@@ -1,0 +1,85 @@
+"""Tables in Parquet and Feather files, whole or some rows at a time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from . import arrow
+from .errors import DataError, check_names
+from .sources import Source
+
+ROWS = 2**16
+"""Rows that are read at a time of a Parquet file."""
+
+
+class ColumnFile:
+    """A table in a file that knows the types of its columns.
+
+    Attributes:
+        source: where its bytes come from.
+        names: of its columns.
+
+    """
+
+    def __init__(self, source: Source, kind: str) -> None:
+        self.source, self._kind = source, kind
+        try:
+            self._file = self._opened()
+        except (ValueError, OSError) as error:
+            raise DataError(
+                f"{source.name} is a damaged {kind} file, or was cut off: {error}"
+            ) from error
+        self._schema = self._file.schema_arrow if kind == "Parquet" else self._file.schema
+        self.names = tuple(self._schema.names)
+        check_names(self.names, source.name)
+
+    def __str__(self) -> str:
+        return self._kind
+
+    def table(self, types: Mapping[str, Any] | None = None) -> Any:  # noqa: ARG002
+        """All rows as a pyarrow Table, of the types that the file has."""
+        with _Damaged(self.source, self._kind):
+            return self._file.read() if self._kind == "Parquet" else self._file.read_all()
+
+    def batches(
+        self,
+        columns: Sequence[str],
+        types: Mapping[str, Any],  # noqa: ARG002
+    ) -> Iterator[Any]:
+        """These columns, some rows at a time, as pyarrow Tables."""
+        pa = arrow.module("pyarrow")
+        with _Damaged(self.source, self._kind):
+            for batch in self._parts(columns):
+                yield pa.Table.from_batches([batch], batch.schema).select(list(columns))
+
+    def _parts(self, columns: Sequence[str]) -> Iterator[Any]:
+        if self._kind == "Parquet":
+            yield from self._file.iter_batches(ROWS, columns=list(columns))
+        else:
+            yield from map(self._file.get_batch, range(self._file.num_record_batches))
+
+    def _opened(self) -> Any:
+        path = self.source.path
+        if path is None or self.source.is_compressed:  # both kinds end with what begins them
+            with self.source.open() as file:
+                data: Any = arrow.module("pyarrow").BufferReader(file.read())
+        else:
+            data = arrow.module("pyarrow").memory_map(path)
+        if self._kind == "Parquet":
+            return arrow.module("pyarrow.parquet").ParquetFile(data)
+        return arrow.module("pyarrow.ipc").open_file(data)
+
+
+class _Damaged:
+    """A context that turns pyarrow's errors into a DataError."""
+
+    def __init__(self, source: Source, kind: str) -> None:
+        self._source, self._kind = source, kind
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _at: object) -> None:
+        if error is not None and type(error).__module__.startswith("pyarrow"):
+            raise DataError(
+                f"{self._source.name} is a damaged {self._kind} file: {error}"
+            ) from error
