@@ -82,8 +82,8 @@ def _intro(model: Any, source: str) -> str:
     sentences = [f"A model of {len(model.ensemble_):,} networks on {name(source)}, {now}."]
     if hasattr(model, "classes_"):
         shown = ", ".join(name(one) for one in model.classes_[:10].tolist())
-        more = ", …" if len(model.classes_) > 10 else ""
-        sentences.append(f"{len(model.classes_):,} classes: {shown}{more}.")
+        more = ", …" if len(model.classes_) > 10 else "."
+        sentences.append(f"{len(model.classes_):,} classes: {shown}{more}")
     return paragraph(*sentences)
 
 

@@ -80,7 +80,7 @@ td.right { font-weight: 600; }
 td.bar { width: 45%; min-width: 9rem; vertical-align: middle; }
 td.bar svg { display: block; width: 100%; height: 1rem; }
 .pictures {
-  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr));
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr));
   gap: 1.25rem; margin: 1rem 0;
 }
 .pair {

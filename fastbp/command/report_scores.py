@@ -185,7 +185,9 @@ def reliability(y: Ints, p: Floats, w: Floats) -> list[Bin]:
     sums = [
         np.bincount(places, weights=v, minlength=N_BINS) for v in (w, w * stated, w * came, w * w)
     ]
-    return [_bin(*of_bin, w.sum()) for of_bin in zip(*sums, strict=True) if of_bin[0] > 0]
+    total = float(w.sum())
+    bins = zip(*(each.tolist() for each in sums), strict=True)
+    return [_bin(n, p_sum, hits, squares, total) for n, p_sum, hits, squares in bins if n > 0]
 
 
 def _bin(weight: float, stated: float, came: float, squares: float, total: float) -> Bin:

@@ -20,6 +20,7 @@ import fastbp  # noqa: E402
 from fastbp.command import report  # noqa: E402
 from fastbp.tabular.schema import Schema  # noqa: E402
 from fastbp.tabular.targets import Labels  # noqa: E402
+from support import command  # noqa: E402
 
 VOID = {"meta", "img", "br", "rect", "path"}
 LOADING = {"src", "href", "srcset", "data", "action", "poster", "background", "cite"}
@@ -462,3 +463,17 @@ def test_a_useful_column_is_the_most_important(classified):
     assert shown.index("near") < shown.index("noise")
     assert "town 0 ± 0" in shown
     assert "5 shuffles of 300 rows" in shown
+
+
+@pytest.mark.parametrize("target", ["colour", "price"])
+def test_the_command_writes_the_page(folder_of_models, tmp_path, capsys, target):
+    path = tmp_path / "page.html"
+    model, data = folder_of_models / f"{target}.safetensors", folder_of_models / "table.csv"
+    said = command.run(capsys, "report", model, data, "-o", path)
+    assert (said.code, said.out) == (0, f"{path}\n"), said.err
+    page = check_stands_alone(path.read_text(encoding="utf-8"))
+    assert f" of {target}: table.csv" in page.text
+    assert "300 rows of this file" in page.text
+    assert "id dropped - - every value differs" in page.of("columns")
+    assert "The training loss of 2 networks over 12 epochs" in " ".join(page.values("alt"))
+    assert "SHA-256 of the source" in page.of("record")
