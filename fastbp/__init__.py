@@ -22,44 +22,57 @@ the machine    show_config, warmup
 Examples in docstrings assume ``import numpy as np`` and ``import fastbp``.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-from .moved import attribute, find_moved_modules
-
-if TYPE_CHECKING:
-    from .components.optimizers import *  # noqa: F403 - those of its __all__
-    from .public import *  # noqa: F403 - likewise
+from . import embed, math, schedules  # noqa: F401 - math is no name for import *
+from .callbacks.base import Callback, FitState, LambdaCallback, StopTraining
+from .callbacks.history import History
+from .callbacks.loggers import CSVLogger, TimeLimit
+from .callbacks.model_checkpoint import ModelCheckpoint
+from .callbacks.monitors import EarlyStopping, ReduceLROnPlateau
+from .components import optimizers
+from .components.lbfgs import LBFGS
+from .components.losses import Huber, Quantile
+from .components.optimizers import *  # noqa: F403 - those of its __all__
+from .config import show_config
+from .model.ensemble import Ensemble
+from .model.model_io import load
+from .model.network import Network
+from .model.network_export import from_onnx, from_torch
+from .moved import attribute as __getattr__  # noqa: F401 - of names that no longer are here
+from .moved import find_moved_modules
+from .startup import warmup
+from .training.trainer import Trainer
 
 __version__ = "0.1.0"
 
 find_moved_modules(__name__)
 
-
-def _load() -> list[str]:
-    """Load the library, and have its public names here; returns them.
-
-    Numba takes most of a second to import, which ``fastbp --help`` does without. While the library
-    is being loaded there are none yet.
-    """
-    public = import_module(".public", __name__)
-    names: list[str] = getattr(public, "__all__", [])
-    globals().update({name: getattr(public, name) for name in names})
-    return names
-
-
-if not TYPE_CHECKING:  # to which every name would be one
-
-    def __getattr__(name: str) -> Any:
-        """A public name, a room, or a module that has moved: the first one loads the library."""
-        if name == "__all__":
-            return _load()
-        if not name.startswith("__"):
-            _load()
-            if name in globals():
-                return globals()[name]
-        return attribute(name)
+__all__ = [
+    "LBFGS",
+    "CSVLogger",
+    "Callback",
+    "EarlyStopping",
+    "Ensemble",
+    "FitState",
+    "History",
+    "Huber",
+    "LambdaCallback",
+    "ModelCheckpoint",
+    "Network",
+    "Quantile",
+    "ReduceLROnPlateau",
+    "StopTraining",
+    "TimeLimit",
+    "Trainer",
+    "embed",
+    "from_onnx",
+    "from_torch",
+    "load",
+    "schedules",
+    "show_config",
+    "warmup",
+]
+__all__ += optimizers.__all__
 
 
 def __dir__() -> list[str]:
-    return _load()
+    return __all__

@@ -1,4 +1,4 @@
-"""The arguments of every subcommand. Nothing here needs NumPy or Numba: help comes at once."""
+"""The arguments of every subcommand. Nothing here loads more than ``import fastbp`` does."""
 
 import argparse
 from collections.abc import Callable

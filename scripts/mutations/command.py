@@ -9,16 +9,7 @@ PREDICT = "tests/command/test_predict.py::"
 EVALUATE = "tests/command/test_evaluate.py::"
 INFO = "tests/command/test_info.py::"
 
-STARTUP = "tests/runtime/test_startup.py::"
-
 COMMAND = (
-    Break(
-        "whatever_inspects_the_package_loads_the_library",
-        "fastbp/__init__.py",
-        'if not name.startswith("__"):',
-        'if name != "__path__":',
-        STARTUP + "test_the_library_is_loaded_when_a_name_is_first_used",
-    ),
     Break(
         "the_file_of_options_goes_before_the_command_line",
         "fastbp/command/config.py",

@@ -78,10 +78,10 @@ def test_lines_for_a_reader(capsys):
 
 @pytest.mark.process
 @pytest.mark.usefixtures("files")
-def test_it_needs_neither_numba_nor_pyarrow(folder_of_models):
+def test_it_needs_neither_pyarrow_nor_scikit_learn(folder_of_models):
     program = (
         "import sys\n"
-        "sys.modules.update(pyarrow=None, sklearn=None, numba=None)\n"
+        "sys.modules.update(pyarrow=None, sklearn=None)\n"
         "from fastbp.command.main import main\n"
         "sys.exit(max(main(['info', path]) for path in sys.argv[1:]))"
     )

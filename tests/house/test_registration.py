@@ -223,7 +223,7 @@ def test_a_callback_is_known_everywhere(kind):
     forgotten(
         f"callback {name}",
         **{
-            "fastbp/public.py": name in fastbp.__all__,
+            "fastbp/__init__.py": name in fastbp.__all__,
             "the callbacks of fastbp/README.md": in_guide(name),
         },
     )
