@@ -178,7 +178,8 @@ def test_inputs_without_nonzeros_keep_their_scale(name):
         found.append(bits(trainer))
     assert found[0] == found[1]
     scale = np.frombuffer(found[0][-1], np.float32)
-    assert (np.flatnonzero(scale != 1) == [0, 20 * NONZERO_CHUNK - 1, 20 * NONZERO_CHUNK]).all()
+    used = np.flatnonzero(X.any(axis=0))
+    assert np.flatnonzero(scale != 1).tolist() == [i for i in used if i != 1]
 
 
 def test_batches_with_rows_that_are_full_are_made_dense():
