@@ -43,7 +43,8 @@ def read(texts: pa.Array, form: str) -> npt.NDArray[np.datetime64]:
     """
     encoded = texts.dictionary_encode()
     places = np.asarray(pc.fill_null(encoded.indices, len(encoded.dictionary)))
-    return np.append(_read(encoded.dictionary, form), np.datetime64("NaT", "s"))[places]
+    found = _read(encoded.dictionary, form)
+    return np.asarray(np.append(found, np.datetime64("NaT", "s"))[places])
 
 
 def _read(texts: pa.Array, form: str) -> npt.NDArray[np.datetime64]:

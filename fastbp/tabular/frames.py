@@ -59,9 +59,10 @@ def _table_of(X: Any, name: str) -> pa.Table:
         return pa.Table.from_batches([X])
     _refuse(X, name)
     if _is_of("pandas", X):
-        return _joined({j: X.iloc[:, j] for j in range(X.shape[1])}, map(str, X.columns), name)
+        series = {j: _with_text(X.iloc[:, j]) for j in range(X.shape[1])}
+        return _joined(series, map(str, X.columns), name)
     if _is_of("polars", X):
-        return X.to_arrow()
+        return _table_of_polars(X, name)
     if isinstance(X, Mapping):
         return _joined(X, map(str, X), name)
     if hasattr(X, "__arrow_c_stream__"):
@@ -74,6 +75,26 @@ def _table_of(X: Any, name: str) -> pa.Table:
         f"{name} is a {type(X).__name__}, expected a table: a DataFrame of pandas or polars, a "
         "table of pyarrow, a dict of columns, a two-dimensional array, or a list of rows"
     )
+
+
+def _with_text(series: Any) -> Any:
+    """A column of pandas; the levels of pandas.cut are intervals, which are categories as text."""
+    levels = series.cat.categories if series.dtype == "category" else None
+    if levels is None or type(levels.dtype).__name__ != "IntervalDtype":
+        return series
+    return series.cat.rename_categories(levels.astype(str))
+
+
+def _table_of_polars(X: Any, name: str) -> pa.Table:
+    """Of columns of objects polars would hand out the addresses."""
+    if not any(str(dtype) == "Object" for dtype in X.dtypes):
+        return X.to_arrow()
+    series = {one.name: one for one in X.get_columns()}
+    columns = {
+        key: one.to_list() if str(one.dtype) == "Object" else one.to_arrow()
+        for key, one in series.items()
+    }
+    return _joined(columns, columns, name)
 
 
 def _is_of(package: str, data: Any) -> bool:
@@ -159,6 +180,8 @@ def _as_column(values: Any, name: str, title: str) -> Arrow:
     try:
         return pa.array(values, mask=mask, from_pandas=True)
     except CANNOT_CONVERT:
+        if hasattr(values, "dtype") and np.asarray(values).dtype != object:  # sparse, of pandas
+            return _as_column(np.asarray(values), name, title)
         return text_of_objects(values, mask, f"{name} has column {title!r}")
 
 

@@ -137,6 +137,27 @@ def test_objects_of_several_types_are_text(make):
     assert as_table(make({"a": MIXED})).column("a").to_pylist() == TEXT
 
 
+def test_objects_of_polars():
+    polars = pytest.importorskip("polars")
+    series = polars.Series("a", [1, "x", None], dtype=polars.Object)
+    table = as_table(polars.DataFrame([series, polars.Series("b", [1, 2, 3])]))
+    assert table.to_pylist() == [{"a": "1", "b": 1}, {"a": "x", "b": 2}, {"a": None, "b": 3}]
+    strange = polars.DataFrame([polars.Series("a", [object()], dtype=polars.Object)])
+    with pytest.raises(TypeError, match="column 'a' with <object"):
+        as_table(strange)
+
+
+def test_sparse_columns_and_intervals_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    sparse = pandas.arrays.SparseArray([0.0, 1.5, np.nan])
+    parts = pandas.cut([1.0, 2.0, np.nan], [0, 1, 2])
+    table = as_table(pandas.DataFrame({"a": sparse, "b": parts}))
+    assert table.column("a").to_pylist() == [0, 1.5, None]
+    assert table.column("b").to_pylist() == ["(0, 1]", "(1, 2]", None]
+    with pytest.raises(TypeError, match="complex128 in column 'a'"):
+        as_table(pandas.DataFrame({"a": [1j, 2]}))
+
+
 def test_missing_objects_of_pandas_are_null():
     pandas = pytest.importorskip("pandas")
     values = [pandas.NA, pandas.NaT, None, np.nan, np.datetime64("NaT"), 1, "x"]
