@@ -2,8 +2,6 @@
 
 import csv
 import io
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -261,34 +259,3 @@ def test_a_model_that_python_trained_predicts_files(tmp_path, capsys, monkeypatc
     np.testing.assert_allclose(
         np.array([r[2:] for r in rows], float), model.predict_proba(X), rtol=1e-6
     )
-
-
-PEAK = """
-import resource, sys
-from fastbp.command.main import main
-code = main(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
-sys.exit(code)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.process
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the unit of ru_maxrss")
-def test_memory_does_not_grow_with_the_file(models, tmp_path):
-    """54 MB more of rows, 100 MB and more as a table, take less than 48 MB more of memory."""
-    line = "".join(",".join(map(str, row)) + "\n" for row in command.rows())
-    peaks = []
-    for count in (1500, 6000):
-        with (tmp_path / "big.csv").open("w", encoding="utf-8") as file:
-            file.write(",".join(command.COLUMNS) + "\n")
-            for _ in range(count):
-                file.write(line)
-        arguments = [str(models / "colour.safetensors"), "big.csv", "-o", "out.csv"]
-        done = subprocess.run(
-            [sys.executable, "-c", PEAK, "predict", *arguments],
-            cwd=tmp_path, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        peaks.append(int(done.stderr.splitlines()[-1]))
-    assert (tmp_path / "big.csv").stat().st_size > 7e7
-    assert peaks[1] - peaks[0] < 48 * 1024
