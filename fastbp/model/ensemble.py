@@ -1,7 +1,7 @@
 """An ensemble: networks whose predictions are averaged, in one file."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Literal, Self, overload
 
 import numpy as np
@@ -159,14 +159,7 @@ class Ensemble(Guarded):
         fastbp.Ensemble(<2 networks of 3 inputs and 2 outputs>)  # 16 parameters
 
         """
-        functions = [f for net in self._nets for f in net.custom_activations if f is not None]
-        model_io.check_names(functions)
-        tensors = {
-            f"{_prefix(i)}{name}": array
-            for i, net in enumerate(self._nets)
-            for name, array in model_io.tensors(net).items()
-        }
-        members = {str(i): model_io.to_dict(net) for i, net in enumerate(self._nets)}
+        members, tensors = to_dict(self)
         model_file.write(path, KIND, {MEMBERS: members}, tensors)
 
     @classmethod
@@ -180,16 +173,36 @@ class Ensemble(Guarded):
         model_io.check_functions(functions)
         meta, tensors = model_file.read(path, KIND, verify)
         with model_file.naming(path):
-            members = tree_codec.get(meta, MEMBERS, dict)
-            nets = [
-                model_io.from_dict(
-                    tree_codec.get(members, str(i), dict), _taken(tensors, _prefix(i)), functions
-                )
-                for i in range(len(members))
-            ]
+            nets = from_dict(tree_codec.get(meta, MEMBERS, dict), tensors, functions)
             if tensors:
                 raise ValueError(f"tensor {min(tensors)!r:.80} is not used")
             return cls(nets)
+
+
+def to_dict(ensemble: Ensemble) -> tuple[dict[str, Any], dict[str, Array]]:
+    """(what the networks are besides tensors, for JSON, by their numbers; their tensors)."""
+    nets = ensemble.nets
+    model_io.check_names([f for net in nets for f in net.custom_activations if f is not None])
+    tensors = {
+        f"{_prefix(i)}{name}": array
+        for i, net in enumerate(nets)
+        for name, array in model_io.tensors(net).items()
+    }
+    return {str(i): model_io.to_dict(net) for i, net in enumerate(nets)}, tensors
+
+
+def from_dict(
+    members: Mapping[str, Any],
+    tensors: dict[str, Array],
+    functions: model_io.Functions | None = None,
+) -> list[Network]:
+    """The networks that ``to_dict`` described; it takes their tensors out of ``tensors``."""
+    return [
+        model_io.from_dict(
+            tree_codec.get(members, str(i), dict), _taken(tensors, _prefix(i)), functions
+        )
+        for i in range(len(members))
+    ]
 
 
 def _prefix(number: int) -> str:

@@ -3,7 +3,7 @@
 The metadata of the file are strings:
 
     format   "fastbp"
-    kind     "model", "checkpoint" or "ensemble"
+    kind     "model", "checkpoint", "ensemble" or "table"
     version  of the format: "1"
     fastbp   everything that is not a tensor, as JSON
     sha256   a hash of the other metadata as JSON; of name, dtype and shape of every tensor; and of
@@ -34,6 +34,7 @@ KINDS = {
     "model": "fastbp.load",
     "checkpoint": "fastbp.Trainer.load",
     "ensemble": "fastbp.Ensemble.load",
+    "table": "fastbp.tabular.load",
 }
 """The kinds of files, and the function that loads each."""
 

@@ -13,7 +13,13 @@ from ..data.tables import as_inputs, as_row_weights, as_targets
 from ..runtime.arrays import Dataset
 from .core import TrainerCore
 from .row_order import RowOrder
-from .validation import check_fraction, check_some_weight, check_values, hold_out, known_shares
+from .validation import (
+    check_some_weight,
+    check_values,
+    hold_out,
+    known_shares,
+    rows_to_hold_out,
+)
 
 Names: TypeAlias = tuple[str, str, str]
 
@@ -136,14 +142,24 @@ def _check_some_known(core: TrainerCore, data: Dataset) -> None:
         )
 
 
-def as_held_out(core: TrainerCore, order: RowOrder, given: Any, fraction: Any) -> Dataset | None:
-    """``validation_data``, or the rows that ``validation_fraction`` takes out of ``order``."""
-    if fraction is None:
+def as_held_out(
+    core: TrainerCore, order: RowOrder, given: Any, fraction: Any, rows: Any
+) -> Dataset | None:
+    """``validation_data``, or the rows that one of the other arguments takes out of ``order``.
+
+    fraction: ``validation_fraction``. rows: ``validation_rows``.
+    """
+    if fraction is None and rows is None:
         held_out = as_validation(core, given)
         if held_out is not None:
             check_names(order.data.x.columns, held_out.x.columns, held_out.names[0])
         return held_out
-    fraction = check_fraction(fraction, given, order.data.rows)
-    order.chosen, held_out = hold_out(order.data, fraction, core.seed, core.arrays)
+    wanted = {
+        "validation_fraction": fraction,
+        "validation_rows": rows,
+        "validation_data": given,
+    }
+    others = rows_to_hold_out(order.data, wanted, core.seed, core.arrays)
+    order.chosen, held_out = hold_out(order.data, others, core.arrays)
     _check_some_known(core, held_out)
     return held_out

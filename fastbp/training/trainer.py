@@ -188,6 +188,7 @@ class Trainer(TrainerState, TrainerSteps):
         sample_weight: Any = None,
         validation_data: tuple[Any, Any] | tuple[Any, Any, Any] | None = None,
         validation_fraction: float | None = None,
+        validation_rows: Any = None,
         metrics: Mapping[str, Metric] | None = None,
         callbacks: Iterable[Callback] = (),
         shuffle: bool = True,
@@ -214,6 +215,8 @@ class Trainer(TrainerState, TrainerSteps):
                 bce). The choice of rows depends only on the trainer's seed, n and the classes: the
                 next fit holds out the same rows. Held-out rows are copied into memory, with their
                 weights.
+            validation_rows: the numbers of the rows to hold out instead, as of a fold; each counts
+                once.
             metrics: functions of (y, p) to evaluate with: see ``evaluate``.
             callbacks: the callbacks: see ``Callback``.
             shuffle: take the rows of each epoch in an order that depends only on (seed, epoch).
@@ -259,7 +262,7 @@ class Trainer(TrainerState, TrainerSteps):
         data = as_dataset(core, X, y, sample_weight, takes_mean=True)
         order = RowOrder(data, checks.flag(shuffle, "shuffle"))
         epochs = checks.integer(epochs, "epochs", 1)
-        held_out = as_held_out(core, order, validation_data, validation_fraction)
+        held_out = as_held_out(core, order, validation_data, validation_fraction, validation_rows)
         fit = self._fit_of(
             held_out, metrics, callbacks, progress, FitState(self, epochs, order.rows)
         )

@@ -22,21 +22,41 @@ MOST_CHECKED = 2**31
 overlap may have any number. They take some seconds."""
 
 
-def hold_out(
-    data: Dataset, fraction: float, seed: int, arrays: TrainingArrays
-) -> tuple[Ints, Dataset]:
-    """The numbers of the rows to train on, and a copy of the other rows.
+def rows_to_hold_out(
+    data: Dataset, wanted: Mapping[str, Any], seed: int, arrays: TrainingArrays
+) -> Ints:
+    """The numbers of the rows to hold out, ascending.
+
+    wanted: the arguments of fit by name, of which one is to be given: validation_fraction,
+    validation_rows, validation_data. ValueError or TypeError where they are not as in ``fit``.
+    """
+    given = [name for name, value in wanted.items() if value is not None]
+    if len(given) > 1:
+        raise ValueError(
+            f"{given[0]} is {wanted[given[0]]!s:.40} and {given[1]} is given, too: pass one of them"
+        )
+    rows = wanted["validation_rows"]
+    if rows is not None:
+        return _checked_rows(rows, data.rows)
+    fraction = check_fraction(wanted["validation_fraction"], data.rows)
+    return split(data.rows, fraction, seed, _classes(data, arrays))[1]
+
+
+def hold_out(data: Dataset, others: Ints, arrays: TrainingArrays) -> tuple[Ints, Dataset]:
+    """The numbers of the rows to train on, and a copy of the others, which are held out.
 
     ValueError for a value of the other rows that does not fit, with its row number in the data, and
     where none of them has weight.
     """
-    rows, others = split(data.rows, fraction, seed, _classes(data, arrays))
     for part in _parts(others, _stored_columns(data.x)):
         _check_inputs(data, part, arrays)
         _check_targets(data, part, arrays)
     weights = None if data.weights is None else data.weights[others]
-    check_some_weight(weights, "sample_weight", "row that validation_fraction holds out")
-    return rows, Dataset(data.x.take(others), data.y and data.y.take(others), data.names, weights)
+    check_some_weight(weights, "sample_weight", "row that is held out")
+    trained = np.ones(data.rows, bool)
+    trained[others] = False
+    held_out = Dataset(data.x.take(others), data.y and data.y.take(others), data.names, weights)
+    return np.flatnonzero(trained), held_out
 
 
 def check_values(data: Dataset, arrays: TrainingArrays) -> None:
@@ -153,13 +173,28 @@ def _classes(data: Dataset, arrays: TrainingArrays) -> Array | None:
     return y[:, 0] if labels else None
 
 
-def check_fraction(fraction: Any, validation_data: object, n: int) -> float:
+def _checked_rows(rows: Any, n: int) -> Ints:
+    """``validation_rows`` ascending, each once; TypeError or ValueError unless some of n rows."""
+    array = np.asarray(rows)
+    if array.ndim != 1 or (len(array) and array.dtype.kind not in "iu"):
+        raise TypeError(
+            f"validation_rows is {rows!r:.80}, expected a sequence of integers, the numbers of rows"
+        )
+    found = np.unique(array).astype(np.int64)
+    if not 0 < len(found) < n:
+        raise ValueError(
+            f"validation_rows has {len(found)} of the {n} rows of X, expected at least one to "
+            "validate, and to leave at least one to train on"
+        )
+    if found[0] < 0 or found[-1] >= n:
+        wrong = found[0] if found[0] < 0 else found[-1]
+        raise ValueError(f"validation_rows has {wrong}, expected numbers of rows, in [0, {n})")
+    return found
+
+
+def check_fraction(fraction: Any, n: int) -> float:
     """``fraction`` as a float in (0, 1); ValueError where it is not, or cannot be used."""
     number = checks.between_zero_and_one(fraction, "validation_fraction")
-    if validation_data is not None:
-        raise ValueError(
-            f"validation_fraction is {number} and validation_data is given, too: pass one of them"
-        )
     if n < 2:
         raise ValueError(
             f"validation_fraction is {number}, but X has {n} row: it takes at least 2 rows, one to "

@@ -7,6 +7,7 @@ trains 20 s for each of the two variants of the kernels.
 """
 
 from .data import DATA
+from .encoders import ENCODERS
 from .estimators import ESTIMATORS
 from .export import EXPORT
 from .library import LIBRARY
@@ -15,7 +16,11 @@ from .row import Break
 from .runtime import RUNTIME
 from .sparse import SPARSE_DATA
 from .stages import STAGES
+from .table_estimators import TABLE_ESTIMATORS
 
-BREAKS = (*PRIMITIVES, *STAGES, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT, *ESTIMATORS)
+BREAKS = (
+    *(*PRIMITIVES, *STAGES, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT, *ESTIMATORS),
+    *(*ENCODERS, *TABLE_ESTIMATORS),
+)
 
 __all__ = ["BREAKS", "Break"]

@@ -176,6 +176,13 @@ LIBRARY = (
         VALIDATION + "test_shares_are_rounded_by_the_largest_remainder",
     ),
     Break(
+        "rows_that_validate_are_trained_on",
+        "fastbp/training/validation.py",
+        "    trained[others] = False\n",
+        "    trained[others[1:]] = False\n",
+        VALIDATION + "test_a_fit_without_given_rows_is_that_of_the_rows_apart",
+    ),
+    Break(
         "a_split_that_ignores_the_seed",
         "fastbp/training/validation.py",
         "np.random.Philox(key=seed)",

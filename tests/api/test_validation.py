@@ -167,6 +167,26 @@ def test_a_fit_with_weights_is_that_of_the_rows_apart(engine):
 
 
 @each_engine
+@either_order
+def test_a_fit_without_given_rows_is_that_of_the_rows_apart(shuffle, engine):
+    X, y = CLASSES.batch()
+    weights = np.linspace(0, 3, len(X))
+    held = np.array([40, 3, 3, 17])
+    kept = np.setdiff1d(np.arange(len(X)), held)
+    one, other = (adam_trainer(CLASSES, engine, 8) for _ in range(2))
+    options = {"epochs": 3, "shuffle": shuffle}
+    together = one.fit(X, y, sample_weight=weights, validation_rows=held, **options)
+    rows = np.unique(held)
+    validation = X[rows], y[rows], weights[rows]
+    options |= {"sample_weight": weights[kept], "validation_data": validation}
+    apart = other.fit(X[kept], y[kept], **options)
+    assert bits(one) == bits(other)
+    for history in (together, apart):
+        history.pop("samples_per_second")
+    assert together == apart
+
+
+@each_engine
 def test_every_kind_of_data_is_split_alike(engine, tmp_path):
     X, y = (np.round(4 * part) for part in NUMBERS.batch())
     kinds = (
@@ -263,6 +283,26 @@ BAD = {
         ValueError,
         r"validation_fraction is 0.1 and validation_data is given, too: pass one",
     ),
+    "rows and a share": (
+        {"validation_rows": [3, 4], "validation_fraction": 0.5},
+        ValueError,
+        r"validation_fraction is 0.5 and validation_rows is given, too: pass one",
+    ),
+    "rows and data": (
+        {"validation_rows": [3, 4], "validation_data": (X, Y)},
+        ValueError,
+        r"validation_rows is \[3, 4\] and validation_data is given, too: pass one",
+    ),
+    "no rows": ({"validation_rows": []}, ValueError, r"validation_rows has 0 of the 50 rows"),
+    "all rows": (
+        {"validation_rows": range(50)},
+        ValueError,
+        r"validation_rows has 50 of the 50 rows of X, .* leave at least one to train on",
+    ),
+    "a row too far": ({"validation_rows": [0, 50]}, ValueError, r"validation_rows has 50, .* 50\)"),
+    "a row below 0": ({"validation_rows": [0, -1]}, ValueError, r"validation_rows has -1, "),
+    "a mask": ({"validation_rows": [True] * 50}, TypeError, r"expected a sequence of integers"),
+    "rows of rows": ({"validation_rows": [[1], [2]]}, TypeError, r"expected a sequence of int"),
 }
 
 
@@ -350,7 +390,7 @@ def test_validation_data_may_have_weights(engine):
     [
         ({"validation_data": (0, 0, -1)}, r"validation_data\[2\] has -1.0 at row 0"),
         ({"validation_data": (0, 0, 0)}, r"validation_data\[2\] is 0 for every row"),
-        ({"validation_fraction": 0.2}, "is 0 for every row that validation_fraction holds out"),
+        ({"validation_fraction": 0.2}, "is 0 for every row that is held out"),
     ],
 )
 def test_weights_that_validate_nothing_are_refused_before_training(options, message):

@@ -79,6 +79,19 @@ def test_the_page_from_scikit_learn_runs(folder):
     assert (folder / "model.safetensors").exists()
 
 
+def test_the_page_of_tables_runs(folder):
+    for package in ("sklearn", "pyarrow", "pandas"):
+        pytest.importorskip(package)
+    titles = ("An example", "Numbers, with their uncertainty", "Files")
+    names = run(ROOT / "fastbp" / "tabular" / "README.md", *titles)
+    table, model = names["table"][1500:], names["model"]
+    assert model.score(table, names["bought"][1500:]) > 0.8
+    assert np.array_equal(names["p"], names["same"].predict_proba(table))
+    inside = (names["low"] <= names["price"][1500:]) & (names["price"][1500:] <= names["high"])
+    assert 0.8 < inside.mean() < 1
+    assert (folder / "buyers.safetensors").exists()
+
+
 NEED = {"To and from ONNX": ("onnx", "onnxruntime")}
 """What else the code of a section needs, and may be missing."""
 

@@ -1,0 +1,28 @@
+"""Which rows each member does not learn from: its fold, by which its best epoch is known."""
+
+import numpy as np
+
+from ..common.types import Array, Ints
+
+FEWEST, MOST = 5, 10
+"""Folds: a fifth of the rows validates one to five members; a tenth at least validates many."""
+
+
+def holdouts(n: int, members: int, seed: int, classes: Array | None = None) -> list[Ints]:
+    """The rows that each member holds out, ascending; empty where none can be spared.
+
+    n: the number of rows. classes: the class of each row, (n,): each fold has its share of every
+    class, and the row of a class of one is always trained on. Once all folds are in use, the rows
+    are dealt anew.
+    """
+    if classes is None:
+        classes = np.zeros(n, np.int64)
+    _, kind, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    spare = np.flatnonzero(counts[kind] > 1)
+    folds = min(max(members, FEWEST), MOST, max(len(spare), 1))
+    found: list[Ints] = []
+    while len(found) < members:
+        generator = np.random.default_rng([seed, len(found)])
+        order = spare[np.lexsort((generator.random(len(spare)), kind[spare]))]
+        found += [np.sort(order[fold::folds]) for fold in range(folds)]
+    return found[:members]

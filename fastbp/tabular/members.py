@@ -1,0 +1,281 @@
+"""Networks that are trained side by side: a Python thread each, on the same rows in memory.
+
+A fit runs compiled code without the GIL, so that threads train at the same time. Each network has a
+seed of its own and holds out a fold of its own; nothing else decides what it becomes, so that the
+result does not depend on the number of threads.
+"""
+
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..callbacks.base import Callback, FitState, StopTraining
+from ..callbacks.history import History
+from ..common.types import Array, Floats, Ints
+from ..kernels.tables.arenas import Layer
+from ..model.network import Network
+from .clock import Clock
+from .recipe import Recipe, Task
+
+POLL = 0.1
+"""Seconds after which the calling thread looks for Ctrl-C, which Windows does not show a thread
+that waits."""
+
+PILOT_EPOCHS, PILOT_SHARE = 4, 0.05
+"""Epochs that are timed where there is a limit of time, and the most of it that they may take."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Data:
+    """What all members learn from, shared by their threads.
+
+    X: (n, inputs), an array or CSR. y: codes (n,), or numbers (n, targets). weights: above 0, (n,),
+    or None. validation: (X, y) or (X, y, weights) of rows besides, or None.
+    """
+
+    X: Any
+    y: Array
+    weights: Floats | None = None
+    validation: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Member:
+    """A network to train: its number, its seed, and the rows that it holds out."""
+
+    number: int
+    seed: int
+    held: Ints
+
+
+@dataclass
+class Trained:
+    """A member after its training, with the parameters of its best epoch.
+
+    epochs: complete ones. best_epoch: from 1; 0 where no epoch was evaluated. error: why it ended
+    early, or None.
+    """
+
+    member: Member
+    net: Network
+    history: History
+    epochs: int
+    best_epoch: int
+    error: str | None
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """What is worse about it: that it has diverged, that it has no complete epoch."""
+        return self.error is not None, self.epochs == 0
+
+
+class Watch(Callback):
+    """Keeps the best epoch, tells of each, and stops where it must.
+
+    The best epoch has the highest accuracy on the rows held out, then the lowest loss there; of
+    equal ones it is the last. ``is_over`` is asked ten times a second.
+    """
+
+    def __init__(
+        self, is_over: Callable[[], bool], tell: Callable[[FitState], object] | None = None
+    ) -> None:
+        self._is_over, self._tell = is_over, tell
+        self._best, self._layers = (np.inf, np.inf), list[Layer]()
+        self.best_epoch = self.epochs = 0
+        self.state: FitState
+
+    def on_fit_begin(self, state: FitState) -> None:
+        """Keep the state, which has the history even where fit raises."""
+        self.state = state
+
+    def on_epoch_end(self, state: FitState) -> None:
+        """Keep the parameters if they are the best so far; stop where the time is over."""
+        self.epochs = state.epoch
+        self._consider(state)
+        if self._tell is not None:
+            self._tell(state)
+        self.between_calls(state)
+
+    def between_calls(self, state: FitState) -> None:  # noqa: ARG002 - as fit calls it
+        """Stop where the time is over."""
+        if self._is_over():
+            raise StopTraining
+
+    def on_fit_end(self, state: FitState) -> None:
+        """Bring the best parameters back."""
+        if state.is_cut:
+            self._consider(state)
+        if self._layers:
+            state.trainer.net.arrays.set_layers(self._layers)
+
+    def _consider(self, state: FitState) -> None:
+        values = state.values
+        if "val_loss" not in values:
+            return
+        found = -values.get("val_accuracy", 0.0), values["val_loss"]
+        if found <= self._best:
+            self._best, self._layers = found, state.trainer.net.arrays.layers()
+            self.best_epoch = len(state.history["loss"])
+
+
+@dataclass
+class Team:
+    """Trains members side by side.
+
+    recipe, task: what they are; the task's rows are those of ``data``. threads: the most at a time.
+    tell: is called after each epoch of any member, by one thread at a time, with the member and the
+    state of its fit. StopTraining from it ends all.
+    """
+
+    recipe: Recipe
+    task: Task
+    data: Data
+    clock: Clock
+    threads: int
+    tell: Callable[[Member, int, FitState], object]
+    was_interrupted: bool = False
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def train(self, members: Sequence[Member]) -> list[Trained]:
+        """The members after their training, those that are fit for use.
+
+        Where a limit of time does not allow all, the first ones. Ctrl-C ends the training of all
+        with a UserWarning. A member that diverges is left out, with a UserWarning, unless all do.
+
+        Raises:
+            FloatingPointError: all have diverged in their first epoch.
+            KeyboardInterrupt: Ctrl-C came before any update.
+
+        """
+        self.clock.at_once = min(self.threads, len(members))
+        if self.clock.limit is not None:
+            self._measure(members[: self.clock.at_once])
+            members = members[: self.clock.members(len(members), self.recipe.epochs)]
+            self.clock.at_once = min(self.threads, len(members))
+        found = self._run([partial(self._train, member, len(members)) for member in members])
+        return self._usable([one for one in found if one is not None], len(members))
+
+    @property
+    def _threads_of_each(self) -> int:
+        return max(1, self.threads // self.clock.at_once)
+
+    def _train(self, member: Member, members: int) -> Trained | None:
+        """Train a member; None where there is no time left to begin."""
+        may_wait = member.number >= self.clock.at_once
+        if self._stop.is_set() or (may_wait and self.clock.is_over):
+            return None
+        epochs = self.clock.epochs(member.number, members, self.recipe.epochs)
+        watch = Watch(
+            lambda: self._stop.is_set() or self.clock.is_over,
+            partial(self._tell_of, member, members),
+        )
+        net, error = self._fit(member, self.data, epochs, watch)
+        history = watch.state.history
+        return Trained(member, net, history, watch.epochs, watch.best_epoch, error)
+
+    def _fit(
+        self, member: Member, data: Data, epochs: int, watch: Watch
+    ) -> tuple[Network, str | None]:
+        """The network after a fit, and why it diverged, or None."""
+        held = member.held if len(member.held) else None
+        task = replace(self.task, rows=len(data.y) - len(member.held))
+        trainer = self.recipe.trainer(task, epochs, member.seed, self._threads_of_each)
+        try:
+            trainer.fit(
+                data.X,
+                data.y,
+                epochs,
+                sample_weight=data.weights,
+                validation_data=data.validation,
+                validation_rows=held,
+                callbacks=[watch],
+                progress=False,
+                snapshot=False,
+            )
+        except FloatingPointError as error:
+            return trainer.net, str(error)
+        return trainer.net, None
+
+    def _tell_of(self, member: Member, members: int, state: FitState) -> None:
+        try:
+            with self._lock:
+                self.tell(member, members, state)
+        except StopTraining:
+            self._stop.set()
+
+    def _measure(self, members: Sequence[Member]) -> None:
+        """Time some epochs of networks that are thrown away, beside one another."""
+        rows = slice(0, self.recipe.batch_size)
+        few = self.data.X[rows], self.data.y[rows]
+        nobody = Member(0, 0, np.empty(0, np.int64))
+        # What is compiled now is not timed.
+        self._fit(nobody, Data(*few, validation=few), 1, Watch(lambda: False))
+        seconds = self._run([partial(self._time, member) for member in members])
+        if self.was_interrupted:
+            raise KeyboardInterrupt
+        self.clock.seconds_per_epoch = max(seconds)
+
+    def _time(self, member: Member) -> float:
+        """The seconds of an epoch."""
+        began = time.perf_counter()
+        end = began + PILOT_SHARE * self.clock.left
+        watch = Watch(lambda: self._stop.is_set() or time.perf_counter() > end)
+        self._fit(member, self.data, PILOT_EPOCHS, watch)
+        rows = max(watch.state.samples, 1)
+        return (time.perf_counter() - began) * watch.state.rows / rows
+
+    def _run(self, jobs: Sequence[Callable[[], Result]]) -> list[Result]:
+        """Call the jobs in threads; the results in the order of the jobs.
+
+        Ctrl-C stops them, and only those that have begun give a result. The first exception of a
+        job stops the others, and is raised.
+        """
+        with ThreadPoolExecutor(self.clock.at_once, "fastbp-member") as pool:
+            futures = [pool.submit(job) for job in jobs]
+            try:
+                self._wait(futures)
+            except KeyboardInterrupt:
+                self.was_interrupted = True
+            finally:
+                if self.was_interrupted or not all(future.done() for future in futures):
+                    self._stop.set()
+                    pool.shutdown(cancel_futures=True)
+        return [future.result() for future in futures if not future.cancelled()]
+
+    def _wait(self, futures: "Sequence[Future[Any]]") -> None:
+        """Wait for all, or for the first exception."""
+        left = set(futures)
+        while left:
+            done, left = wait(left, POLL, FIRST_EXCEPTION)
+            if any(future.exception() for future in done):
+                return
+
+    def _usable(self, found: list[Trained], wanted: int) -> list[Trained]:
+        """Those of the best rank."""
+        if not found:
+            raise KeyboardInterrupt
+        best = min(one.rank for one in found)
+        if best == (True, True):
+            raise FloatingPointError(f"no member could be trained: {found[0].error}")
+        if self.was_interrupted:
+            warnings.warn(
+                "the training was interrupted: the model has the best weights so far", stacklevel=5
+            )
+        for one in found:
+            if one.rank > best and one.error is not None:
+                warnings.warn(
+                    f"member {one.member.number + 1} of {wanted} has diverged and is left out: "
+                    f"{one.error}",
+                    stacklevel=5,
+                )
+        return [one for one in found if one.rank == best]

@@ -1,0 +1,403 @@
+"""Networks trained side by side: what each becomes, when they stop, what becomes of the others."""
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+pytest.importorskip("pyarrow")
+
+from scipy import sparse
+
+import fastbp
+from fastbp.tabular import clock as clocks
+from fastbp.tabular.clock import Clock
+from fastbp.tabular.holdouts import holdouts
+from fastbp.tabular.members import Data, Member, Team
+from fastbp.tabular.recipe import CLASSES, NUMBERS, Task, recipe_of
+from fastbp.tabular.rows import mean_square
+
+ROWS, COLUMNS, COUNT, EPOCHS = 90, 5, 3, 6
+
+
+def data_of(kind="classes", n=ROWS):
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(n, COLUMNS)).astype(np.float32)
+    signal = X[:, 0] * X[:, 1] + 0.3 * rng.normal(size=n)
+    if kind == "classes":
+        return Data(X, (signal > 0).astype(np.int64) + (X[:, 2] > 1))
+    return Data(X, signal[:, None], np.linspace(0.5, 2, n))
+
+
+def recipe(kind="classes"):
+    goal = CLASSES if kind == "classes" else NUMBERS
+    small = {"hidden": (16, 16), "epochs": EPOCHS, "batch_size": 16}
+    return replace(recipe_of("best", goal, ROWS), **small)
+
+
+def task(data):
+    outputs = 3 if data.y.ndim == 1 else data.y.shape[1]
+    return Task(data.X.shape[1], outputs, mean_square(data.X), len(data.y))
+
+
+def team(data, threads=2, tell=lambda *_: None, limit=None, how=None):
+    kind = "classes" if data.y.ndim == 1 else "numbers"
+    return Team(how or recipe(kind), task(data), data, Clock(limit), threads, tell)
+
+
+def members(count=COUNT, n=ROWS):
+    held = holdouts(n, count, 7)
+    return [Member(i, 11 + i, rows) for i, rows in enumerate(held)]
+
+
+def bits(trained):
+    return [
+        (one.net.weights[0].tobytes(), one.net.biases[-1].tobytes(), one.history["val_loss"])
+        for one in trained
+    ]
+
+
+# What a member becomes
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_the_result_does_not_depend_on_the_threads(kind):
+    data = data_of(kind)
+    found = [bits(team(data, threads).train(members())) for threads in (1, 2, 3)]
+    assert found[0] == found[1] == found[2]
+    assert len({weights for weights, _, _ in found[0]}) == COUNT
+
+
+def test_a_member_alone_is_what_it_is_beside_others():
+    data, all_ = data_of(), members()
+    assert bits(team(data).train(all_))[:1] == bits(team(data).train(all_[:1]))
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_a_member_is_a_fit_of_the_other_rows_with_the_best_epoch(kind):
+    data = data_of(kind)
+    (one,) = team(data).train(members(1))
+    kept = np.setdiff1d(np.arange(ROWS), one.member.held)
+    weights = None if data.weights is None else data.weights[kept]
+    held = data.X[one.member.held], data.y[one.member.held]
+    held += () if data.weights is None else (data.weights[one.member.held],)
+    rows = replace(task(data), rows=len(kept))
+    trainer = recipe(kind).trainer(rows, EPOCHS, one.member.seed, 1)
+    scores = [-loss for loss in one.history["val_loss"]]
+    if kind == "classes":
+        scores = list(zip(one.history["val_accuracy"], scores, strict=True))
+    best = max(range(1, EPOCHS + 1), key=lambda epoch: (scores[epoch - 1], epoch))
+    assert one.best_epoch == best
+    trainer.fit(data.X[kept], data.y[kept], best, sample_weight=weights, validation_data=held)
+    assert trainer.net.allclose(one.net, 0, 0)
+    assert (one.epochs, one.error) == (EPOCHS, None)
+
+
+def test_rows_that_are_held_out_teach_nothing():
+    data, some = data_of(), members(1)
+    (one,) = team(data, how=replace(recipe(), epochs=1)).train(some)
+    X = data.X.copy()
+    X[some[0].held] = 9
+    other = Data(X, data.y)
+    small = replace(recipe(), epochs=1)
+    changed = Team(small, task(data), other, Clock(None), 1, lambda *_: None).train(some)[0]
+    assert one.net.allclose(changed.net, 0, 0)
+    assert one.history["val_loss"] != changed.history["val_loss"]
+
+
+def test_sparse_rows_train_as_dense_ones():
+    data = data_of()
+    X = np.where(np.abs(data.X) > 1, data.X, 0).astype(np.float32)
+    stored = sparse.csr_array(X)
+    dense, thin = (Data(rows, data.y) for rows in (X, stored))
+    assert mean_square(X) == pytest.approx(mean_square(stored), rel=1e-12)
+    same = task(dense)
+    both = [
+        Team(recipe(), same, each, Clock(None), 2, lambda *_: None).train(members())
+        for each in (dense, thin)
+    ]
+    assert bits(both[0]) == bits(both[1])
+
+
+def test_validation_data_take_the_place_of_folds():
+    data = data_of()
+    whole = replace(data, validation=(data.X[:20], data.y[:20]))
+    nothing = [Member(i, i, np.empty(0, np.int64)) for i in range(2)]
+    found = team(whole).train(nothing)
+    for one in found:
+        p = one.net.predict(data.X[:20])
+        best = one.history["val_accuracy"][one.best_epoch - 1]
+        assert np.mean(p.argmax(1) == data.y[:20]) == best
+
+
+def test_without_rows_to_validate_the_last_epoch_stays():
+    data = data_of()
+    nothing = [Member(0, 5, np.empty(0, np.int64))]
+    (one,) = team(data).train(nothing)
+    trainer = recipe().trainer(task(data), EPOCHS, 5, 1)
+    trainer.fit(data.X, data.y, EPOCHS)
+    assert one.best_epoch == 0
+    assert trainer.net.allclose(one.net, 0, 0)
+
+
+def test_rows_are_not_copied():
+    """A member copies its fold, and trains where the rows lie."""
+    seen, data = [], data_of()
+
+    @dataclass(frozen=True)
+    class Watching(type(recipe())):
+        def trainer(self, *arguments):
+            made = super().trainer(*arguments)
+            fit = made.fit
+            made.fit = lambda X, *rest, **more: seen.append(X) or fit(X, *rest, **more)
+            return made
+
+    team(data, how=Watching(**vars(recipe()))).train(members())
+    assert len(seen) == COUNT
+    assert all(X is data.X for X in seen)
+
+
+# Telling, stopping, failing
+
+
+def test_each_epoch_of_each_member_is_told():
+    told = []
+
+    def tell(member, count, state):
+        told.append((member.number, count, state.epoch))
+
+    team(data_of(), tell=tell).train(members())
+    assert sorted(told) == [(i, COUNT, e) for i in range(COUNT) for e in range(1, EPOCHS + 1)]
+
+
+def test_one_thread_at_a_time_is_told():
+    inside, most = [], []
+
+    def tell(*_):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.001)
+        inside.pop()
+
+    team(data_of(), threads=3, tell=tell).train(members())
+    assert max(most) == 1
+
+
+def test_stop_training_ends_all_and_keeps_the_best():
+    def tell(member, _, state):
+        if (member.number, state.epoch) == (0, 2):
+            raise fastbp.StopTraining
+
+    found = team(data_of(), threads=1, tell=tell).train(members())
+    assert [(one.member.number, one.epochs) for one in found] == [(0, 2)]
+
+
+def test_another_exception_ends_all_and_is_raised():
+    def tell(member, _, state):
+        if state.epoch == 2:
+            raise RuntimeError(f"from {member.number}")
+
+    made = team(data_of(), tell=tell, how=replace(recipe(), epochs=10_000))
+    with pytest.raises(RuntimeError, match="from"):
+        made.train(members())
+    assert threading.active_count() < 10
+
+
+@dataclass(frozen=True)
+class Diverging(type(recipe())):
+    """The networks of these seeds diverge."""
+
+    seeds: ClassVar[set[int]] = set()
+
+    def trainer(self, task, epochs, seed, threads):
+        made = super().trainer(task, epochs, seed, threads)
+        if seed in self.seeds:
+            made.lr = 1e30
+        return made
+
+
+@pytest.fixture
+def diverging():
+    yield Diverging(**vars(recipe("numbers")))
+    Diverging.seeds.clear()
+
+
+def test_one_that_diverges_does_not_stop_the_others(diverging):
+    data = data_of("numbers")
+    expected = bits(team(data, how=diverging).train(members()))
+    diverging.seeds.add(12)
+    with pytest.warns(UserWarning, match="member 2 of 3 has diverged and is left out: the loss"):
+        found = team(data, how=diverging).train(members())
+    assert bits(found) == [expected[0], expected[2]]
+
+
+def test_where_all_diverge_it_is_said(diverging):
+    diverging.seeds.update({11, 12, 13})
+    with pytest.raises(FloatingPointError, match="no member could be trained: the loss"):
+        team(data_of("numbers"), how=diverging).train(members())
+
+
+def test_ctrl_c_keeps_the_best_weights(monkeypatch):
+    reached, both = {0: 0, 1: 0}, threading.Event()
+
+    def tell(member, _, state):
+        reached[member.number] = state.epoch
+        if min(reached.values()) >= 3:
+            both.set()
+
+    def interrupt(_):
+        both.wait(60)
+        raise KeyboardInterrupt
+
+    made = team(data_of(), threads=2, tell=tell, how=replace(recipe(), epochs=10_000))
+    monkeypatch.setattr(made, "_wait", interrupt)
+    with pytest.warns(UserWarning, match="the training was interrupted"):
+        found = made.train(members())
+    assert sorted(one.member.number for one in found) == [0, 1]
+    assert all(3 <= one.epochs < 10_000 for one in found)
+
+
+def test_ctrl_c_before_anything_is_raised():
+    made = team(data_of())
+    made.was_interrupted = True
+    with pytest.raises(KeyboardInterrupt):
+        made._usable([], 3)
+
+
+# Time
+
+
+class Hands:
+    """A clock that is set by hand."""
+
+    now = 100.0
+
+    def perf_counter(self):
+        return self.now
+
+
+@pytest.fixture
+def hands(monkeypatch):
+    made = Hands()
+    monkeypatch.setattr(clocks, "time", made)
+    return made
+
+
+def test_without_a_limit_all_is_made(hands):
+    clock = Clock(None)
+    hands.now += 1e9
+    assert clock.members(8, 200) == 8
+    assert clock.epochs(0, 8, 200) == 200
+    assert not clock.is_over
+
+
+@pytest.mark.parametrize(
+    ("per_epoch", "at_once", "members", "epochs"),
+    [
+        # 0.85 of 9.5 s are 8.075 s.
+        (0.001, 2, 8, 200),  # 4 rounds of 0.2 s
+        (0.1, 2, 8, 20),  # 4 rounds of 2 s
+        (0.5, 2, 2, 16),  # of two rounds each would have 8 epochs
+        (5.0, 1, 1, 1),
+    ],
+)
+@pytest.mark.usefixtures("hands")
+def test_epochs_and_members_are_planned(per_epoch, at_once, members, epochs):
+    clock = Clock(10.0)
+    clock.at_once, clock.seconds_per_epoch = at_once, per_epoch
+    found = clock.members(8, 200)
+    assert (found, clock.epochs(0, found, 200)) == (members, epochs)
+
+
+def test_later_members_are_planned_by_the_time_that_is_left(hands):
+    clock = Clock(10.0)
+    clock.at_once, clock.seconds_per_epoch = 2, 0.1
+    assert clock.epochs(0, 4, 500) == int(clocks.PACE * 9.5 / 2 / 0.1)
+    hands.now += 5.6
+    assert clock.epochs(2, 4, 500) == int(clocks.PACE * 3.9 / 0.1)
+    hands.now += 4.0
+    assert clock.is_over
+    assert clock.epochs(3, 4, 500) == 1
+
+
+def test_a_limit_makes_the_schedule_shorter(monkeypatch):
+    """As many epochs as fit in, of a schedule of that length."""
+    monkeypatch.setattr(Team, "_time", lambda *_: 0.75)
+    made = team(data_of(), threads=1, limit=60.0, how=replace(recipe(), epochs=1000))
+    found = made.train(members(2))
+    assert [one.member.number for one in found] == [0, 1]
+    first = found[0]
+    assert 16 <= first.epochs <= int(clocks.PACE * 57 / 2 / 0.75)
+    rows = replace(task(data_of()), rows=ROWS - len(first.member.held))
+    trainer = replace(recipe(), epochs=1000).trainer(rows, first.epochs, 11, 1)
+    history = trainer.fit(data_of().X, data_of().y, first.epochs, validation_rows=first.member.held)
+    assert history["loss"] == first.history["loss"]
+
+
+def test_a_fit_is_cut_where_the_time_is_over(monkeypatch):
+    team(data_of()).train(members(1))  # compiles
+    monkeypatch.setattr(Team, "_measure", lambda *_: None)
+    made = team(data_of(), limit=0.5, how=replace(recipe(), epochs=5000))
+    found = made.train(members())
+    assert made.clock.seconds < 2  # without the cut it would be several
+    assert [one.member.number for one in found] == [0, 1]
+    assert all(0 < one.epochs < 5000 for one in found)
+
+
+def test_time_is_measured():
+    made = team(data_of(), limit=60.0)
+    made.clock.at_once = 2
+    made._measure(members(2))
+    assert 0 < made.clock.seconds_per_epoch < 1
+    assert made.clock.seconds < 30
+
+
+def test_a_member_that_has_no_time_is_left_out():
+    made = team(data_of(), threads=1, limit=1e-6)
+    found = made.train(members())
+    assert len(found) == 1
+    assert found[0].member.number == 0
+
+
+# Folds
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8, 10])
+def test_folds_are_disjoint_and_stratified(count):
+    classes = np.repeat([0, 1, 2], [40, 37, 4])
+    held = holdouts(81, count, 0, classes)
+    folds = max(count, 5)
+    assert len(held) == count
+    for rows in held:
+        assert (np.diff(rows) > 0).all()
+        for kind, size in ((0, 40), (1, 37), (2, 4)):
+            assert abs(np.sum(classes[rows] == kind) - size / folds) < 1
+    if count >= 5:
+        assert sorted(np.concatenate(held)) == list(range(81))
+
+
+def test_more_members_than_folds_deal_anew():
+    held = holdouts(100, 23, 0)
+    assert len(held) == 23
+    for first in (0, 10):
+        assert sorted(np.concatenate(held[first : first + 10])) == list(range(100))
+    assert held[0].tolist() != held[10].tolist()
+
+
+def test_few_rows():
+    assert [rows.tolist() for rows in holdouts(2, 1, 0)] in ([[0]], [[1]])
+    assert sorted(np.concatenate(holdouts(2, 2, 0))) == [0, 1]
+    assert all(len(rows) == 0 for rows in holdouts(3, 2, 0, np.array([0, 1, 2])))
+    held = holdouts(5, 4, 0, np.array([0, 0, 1, 1, 2]))
+    assert all(4 not in rows for rows in held)
+    assert all(0 < len(rows) < 4 for rows in held)
+
+
+def test_folds_depend_on_the_seed():
+    one, again, other = (holdouts(50, 5, seed)[0].tolist() for seed in (1, 1, 2))
+    assert one == again
+    assert one != other
