@@ -177,6 +177,7 @@ def of_many(classifies):
 
 
 PACKAGES = {
+    "fastbp fast": "pyarrow",
     "sklearn MLP": "sklearn",
     "HistGradientBoosting": "sklearn",
     "LightGBM": "lightgbm",
