@@ -309,7 +309,9 @@ def test_a_run_goes_on_where_it_stopped(tried):
 def test_what_is_there_is_measured_again_when_told(tried):
     assert again(tried) == ALL
     assert again(tried, "--again", answers={ALL[0]: FOUND | {"bytes": 10}}) == ALL
-    sizes = {r.key: r.bytes for r in tables_results.load()}
+    results = tables_results.load()
+    assert len(results) == len(ALL)
+    sizes = {r.key: r.bytes for r in results}
     assert sizes == dict.fromkeys(ALL, 9) | {ALL[0]: 10}
 
 
