@@ -26,7 +26,7 @@ class Imputer:
 
     def fit(self, X):
         self.numbers, self.categories = numbers_and_categories(X)
-        self.medians = X[self.numbers].median()
+        self.medians = X[self.numbers].median().fillna(0.0)  # 0 where there is none
         self.gaps = [name for name in self.numbers if X[name].isna().any()]
         return self
 
@@ -41,7 +41,10 @@ class Imputer:
 
 
 class RealMLPSmall(Model):
-    """RealMLP-TD-S; it refuses missing numbers, which are imputed."""
+    """RealMLP-TD-S; it refuses missing numbers, which are imputed.
+
+    Levels are numbered: pytabkit 1.8 refuses categories of text from pandas 3.
+    """
 
     kinds = ("RealMLP_TD_S_Regressor", "RealMLP_TD_S_Classifier")
 
@@ -53,7 +56,13 @@ class RealMLPSmall(Model):
         self.imputer = Imputer()
 
     def frame(self, X):
-        return self.imputer.transform(X)
+        X = self.imputer.transform(X)
+        levels = {name: X[name].cat for name in numbers_and_categories(X)[1]}
+        numbered = {
+            name: each.rename_categories(list(range(len(each.categories))))
+            for name, each in levels.items()
+        }
+        return X.assign(**numbered)
 
     def fit(self, X, y):
         self.imputer.fit(X)
