@@ -177,7 +177,6 @@ def of_many(classifies):
 
 
 PACKAGES = {
-    "fastbp fast": "pyarrow",
     "sklearn MLP": "sklearn",
     "HistGradientBoosting": "sklearn",
     "LightGBM": "lightgbm",
