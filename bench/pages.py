@@ -1,6 +1,6 @@
 """Writes every page and figure from the files of results, and measures nothing."""
 
-from bench import reached, report, results, side_by_side, sweep, table
+from bench import reached, report, results, side_by_side, sweep, table, tables_page
 
 FIGURES = table.PAGE.parent / "figures"
 
@@ -17,6 +17,7 @@ def texts(everything):
         (table.PAGE, table.STAGES): side_by_side.stages(everything),
         (table.PAGE, table.COMPANY): side_by_side.in_company(everything),
         (table.PAGE, table.REACHED): reached.page(),
+        (table.PAGE, table.TABLES): tables_page.page(),
         (table.FRONT, table.SUMMARY): side_by_side.summary(everything, FIGURES),
     }
     for name, (r, points) in everything.items():

@@ -8,7 +8,7 @@ from pathlib import Path
 PAGE = Path(__file__).with_name("README.md")
 FRONT = Path(__file__).parents[1] / "README.md"
 
-BENCH, STAGES, COMPANY, REACHED = "bench", "stages", "company", "reached"
+BENCH, STAGES, COMPANY, REACHED, TABLES = "bench", "stages", "company", "reached", "tables"
 """The sections of PAGE."""
 
 SUMMARY = "summary"

