@@ -51,7 +51,7 @@ OPTIONS = (
     " bias_lr_factor weight_decay_on weight_decay_factors weight_decay_schedule dropout_schedule"
     " input_scaling ignore_nan"
 )
-VALIDATION = "validation_data validation_fraction metrics"
+VALIDATION = "validation_data validation_fraction validation_rows metrics"
 ARGUMENTS = {
     "Network": (fastbp.Network, "sizes activation output init seed dtype layer_norm residual"),
     "Trainer": (fastbp.Trainer, f"net loss optimizer batch_size threads seed engine {OPTIONS}"),

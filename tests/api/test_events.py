@@ -22,7 +22,7 @@ from support.trainers import training_state
 NAME = "run.safetensors"
 LONGEST = 17
 """Batches of a compiled call, at most: more than two epochs."""
-ENDLESS = {key: value for key, value in EVERY.items() if key != "schedule"}
+ENDLESS = {key: value for key, value in EVERY.items() if "schedule" not in key}
 
 
 class Saver(fastbp.Callback):

@@ -7,7 +7,7 @@ import fastbp
 from fastbp import embed
 from fastbp.kernels import reference
 from fastbp.training import checkpoints
-from fastbp.training.validation import hold_out
+from fastbp.training.validation import hold_out, rows_to_hold_out
 from support.cases import Case, each_dtype, each_engine, flat
 from support.features import FEW, MANY, ROUTES
 from support.internals import core, dataset
@@ -207,8 +207,9 @@ def test_rows_without_any_weight_are_nothing_to_train_on(optimizer):
     X, y = MANY.batch()
     trainer = MANY.trainer(optimizer=optimizer, class_weight={0: 0.0})
     before, held_out = bits(trainer), np.ones(MANY.rows)
-    trained, _ = hold_out(dataset(trainer, X, y), 0.3, trainer.seed, core(trainer).arrays)
-    held_out[trained] = 0
+    wanted = {"validation_fraction": 0.3, "validation_rows": None, "validation_data": None}
+    data, arrays = dataset(trainer, X, y), core(trainer).arrays
+    held_out[hold_out(data, rows_to_hold_out(data, wanted, trainer.seed, arrays), arrays)[0]] = 0
     for options in (
         {"sample_weight": np.zeros(MANY.rows)},
         {"sample_weight": held_out, "validation_fraction": 0.3},
