@@ -1,31 +1,36 @@
 """What the presets are: the networks, their training, how many there are.
 
 From RealMLP-TD and RealMLP-TD-S (Holzmüller et al., Better by default, NeurIPS 2024), which were
-tuned on 118 tables: three layers of 256, selu or mish, weights in NTK parametrization, Adam with
-four cosine cycles, label smoothing, the best epoch kept.
+tuned on 118 tables: three layers of 256, selu or mish, weights in NTK parametrization, a learned
+scale of each input, Adam with four cosine cycles, label smoothing, the best epoch kept; and with
+"best" dropout and weight decay that end with the training.
 
 NTK parametrization means z = x W / sqrt(m) + b with W and b of variance 1. Here the weights are
 W / sqrt(m) themselves: their variance is 1 / m, and their learning rate that of W over sqrt(m). For
 the other layers m is the number of units before. For the first one it is the mean square of a row
-of inputs, so that z has variance 1 for columns of any kind, one-hot ones too.
+of inputs, so that z has variance 1 for columns of any kind, one-hot ones too. Biases, the scales of
+inputs and weight decay go by the learning rate itself, not over sqrt(m).
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 
 from ..common import registry
-from ..components.optimizers import Adam
-from ..components.schedules import Table
+from ..components.annealing import FlatCosine, LogCosine
+from ..components.optimizers import AdamW
 from ..model.network import Network
 from ..training.trainer import Trainer
 
 CYCLES = 4
+"""Of the learning rate: no fit has fewer epochs."""
+
+BIAS_RATE, SCALE_RATE = 0.1, 6.0
+"""Factors on the learning rate of biases, and of the scales of inputs."""
 
 ROWS, MOST_EPOCHS = 20_000, 256
 """A preset's epochs are those for so many rows. They go with the inverse square root of the rows,
@@ -51,14 +56,15 @@ class Recipe:
     """How the networks of an estimator are made and trained.
 
     numbers: the encoding of numbers (``TableEncoder``). members: how many networks. epochs: of
-    each. activation: of the hidden layers. output, loss: of the networks. lr: the learning rate of
-    weights of variance 1.
+    each. dropout, weight_decay: in the first half of the training. activation: of the hidden
+    layers. output, loss: of the networks. lr: the learning rate of weights of variance 1.
     """
 
     numbers: str
     members: int
     epochs: int
     dropout: float
+    weight_decay: float
     activation: Any
     output: Any
     loss: Any
@@ -90,32 +96,30 @@ class Recipe:
     def trainer(self, task: Task, epochs: int, seed: int, threads: int) -> Trainer:
         """A trainer of a new network, with a schedule for so many epochs."""
         updates = epochs * -(-task.rows // self.batch_size)
+        roots = [math.sqrt(m) for m in self._fan_ins(task)]
+        flat = FlatCosine(updates)
         return Trainer(
             self.network(task, seed),
             loss=self.loss,
-            optimizer=Adam(self.lr, self.betas),
+            optimizer=AdamW(self.lr, self.betas, weight_decay=self.weight_decay),
             batch_size=self.batch_size,
             threads=threads,
             seed=seed,
             dropout=self.dropout,
+            dropout_schedule=flat,
             label_smoothing=self.label_smoothing,
-            schedule=cycles(updates),
-            lr_factors=[1 / math.sqrt(m) for m in self._fan_ins(task)],
+            schedule=LogCosine(updates, CYCLES),
+            lr_factors=[1 / root for root in roots],
+            bias_lr_factor=[BIAS_RATE * root for root in roots],
+            input_scaling=SCALE_RATE * roots[0],
+            weight_decay_on="weights",
+            weight_decay_factors=roots,
+            weight_decay_schedule=flat,
         )
 
     def _fan_ins(self, task: Task) -> list[float]:
         """The m of each layer."""
         return [max(1.0, task.square), *map(float, self.hidden)]
-
-
-def cycles(updates: int) -> Table:
-    """RealMLP's coslog4: 1/2 (1 - cos(2 pi log2(1 + 15 t))), where t goes from 0 to 1."""
-    return Table.of(partial(_factor, updates), updates)
-
-
-def _factor(updates: int, made: int) -> float:
-    turns = math.log2(1 + (2**CYCLES - 1) * made / updates)
-    return (1 - math.cos(2 * math.pi * turns)) / 2
 
 
 CLASSES: Mapping[str, Any] = {
@@ -133,8 +137,14 @@ NUMBERS: Mapping[str, Any] = {
     "label_smoothing": 0.0,
 }
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "fast": {"numbers": "robust", "members": 2, "epochs": 64, "dropout": 0.0},
-    "best": {"numbers": "piecewise", "members": 8, "epochs": 128, "dropout": 0.15},
+    "fast": {"numbers": "robust", "members": 2, "epochs": 64, "dropout": 0.0, "weight_decay": 0.0},
+    "best": {
+        "numbers": "piecewise",
+        "members": 8,
+        "epochs": 128,
+        "dropout": 0.15,
+        "weight_decay": 0.02,
+    },
 }
 
 

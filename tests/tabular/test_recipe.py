@@ -3,22 +3,14 @@
 import numpy as np
 import pytest
 
+import fastbp
+from fastbp.schedules import FlatCosine, LogCosine
+
 pytest.importorskip("sklearn")
 pytest.importorskip("pyarrow")
 
-from fastbp.tabular.recipe import CLASSES, NUMBERS, Task, cycles, recipe_of
+from fastbp.tabular.recipe import CLASSES, NUMBERS, Task, recipe_of
 from fastbp.tabular.rows import mean_square
-
-
-def test_the_schedule_is_four_cycles_that_become_longer():
-    factors = np.array(cycles(1500).factors)
-    t = np.arange(1500) / 1500
-    expected = 0.5 * (1 - np.cos(2 * np.pi * np.log2(1 + 15 * t)))
-    np.testing.assert_allclose(factors, expected, atol=1e-12)
-    # log2(1 + 15 t) is 0, 1, 2, 3 where t is 0, 1/15, 3/15, 7/15.
-    assert factors[[0, 100, 300, 700]] == pytest.approx([0, 0, 0, 0], abs=1e-12)
-    peaks = (factors[1:-1] > factors[:-2]) & (factors[1:-1] > factors[2:])
-    assert peaks.sum() == 4
 
 
 @pytest.mark.parametrize("goal", [CLASSES, NUMBERS], ids=["classes", "numbers"])
@@ -46,18 +38,31 @@ def test_networks_differ_by_seed_alone():
     assert not one.allclose(other)
 
 
-def test_learning_rates_are_those_of_weights_of_variance_one():
+def test_rates_are_those_of_weights_of_variance_one():
+    """Of biases 0.1, of the scales of inputs 6, of weight decay 1 times the learning rate."""
     task = Task(6, 2, 25.0, 1000)
-    trainer = recipe_of("fast", CLASSES, 1000).trainer(task, 10, 0, 1)
-    options = trainer._core.options
+    trainer = recipe_of("best", CLASSES, 1000).trainer(task, 10, 0, 1)
+    options, flat = trainer._core.options, FlatCosine(40)
     assert options.lr_factors == (1 / 5, 1 / 16, 1 / 16, 1 / 16)
-    assert options.schedule.total_updates == 10 * 4
+    rates = zip(options.lr_factors, options.bias_lr_factor, strict=True)
+    assert [weights * biases for weights, biases in rates] == pytest.approx([0.1] * 4)
+    assert options.lr_factors[0] * options.input_scaling == pytest.approx(6)
+    decays = zip(options.lr_factors, options.weight_decay_factors, strict=True)
+    assert [rate * decay for rate, decay in decays] == pytest.approx([1] * 4)
+    assert options.weight_decay_on == "weights"
+    assert options.schedule == LogCosine(40, 4)
+    assert options.dropout_schedule == options.weight_decay_schedule == flat
     assert options.label_smoothing == 0.1
-    assert trainer.lr == 0.04
-    tiny = recipe_of("best", NUMBERS, 100).trainer(Task(1, 1, 0.01, 100), 3, 0, 1)
-    assert tiny._core.options.lr_factors[0] == 1
-    assert tiny._core.options.schedule.total_updates == 3
-    assert tiny._core.options.dropout == (0.15, 0.15, 0.15, 0.0)
+    assert options.dropout == (0.15, 0.15, 0.15, 0.0)
+    assert trainer._core.optimizer == fastbp.AdamW(0.04, (0.9, 0.95), weight_decay=0.02)
+
+
+def test_little_data():
+    trainer = recipe_of("fast", NUMBERS, 100).trainer(Task(1, 1, 0.01, 100), 3, 0, 1)
+    options = trainer._core.options
+    assert options.lr_factors[0] == 1
+    assert options.schedule.total_updates == 3
+    assert not any(options.dropout)
 
 
 @pytest.mark.parametrize(("rows", "epochs"), [(2, 256), (20_000, 64), (80_000, 32), (10**8, 4)])
