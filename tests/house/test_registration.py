@@ -212,7 +212,7 @@ def test_every_schedule_class_is_in_the_table():
 CALLBACKS = [
     kind
     for kind in base.Callback.__subclasses__()
-    if kind.__module__.startswith("fastbp.") and kind.__name__ != "Bar"
+    if kind.__module__.startswith("fastbp.callbacks.") and kind.__name__ != "Bar"
 ]
 """All but the bar of ``progress=True``."""
 
