@@ -427,8 +427,8 @@ class Network(NetworkData, NetworkExport, Guarded):
                 return None
             if out is None:
                 out = empty((len(X), self._sizes[-1]), self._dtype)
-            elif type(out) is not ndarray:
-                return None
+            elif type(out) is not ndarray or out.dtype is not self._dtype:
+                return None  # Numba may take swapped bytes for the native dtype
             return out if code(header, X, out) else None
         except TypeError:  # not an array of two dimensions
             return None
