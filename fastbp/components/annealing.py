@@ -16,8 +16,19 @@ MOST_CYCLES = 32
 ANNEALING = {"cos": codes.COSINE, "linear": codes.LINEAR}
 
 
+class _Ending(Schedule):
+    """A schedule that is for so many updates."""
+
+    updates: int
+
+    @property
+    def total_updates(self) -> int:
+        """``updates``."""
+        return self.updates
+
+
 @dataclass(frozen=True, repr=False)
-class Cosine(Schedule):
+class Cosine(_Ending):
     """Half a cosine from 1 down to end_factor (Loshchilov and Hutter, 2017).
 
     end_factor + (1 - end_factor) (1 + cos(pi t / updates)) / 2, as torch's CosineAnnealingLR with
@@ -33,11 +44,6 @@ class Cosine(Schedule):
     def __post_init__(self) -> None:
         check_fields(self, updates=checks.count, end_factor=checks.from_zero_below_one)
 
-    @property
-    def total_updates(self) -> int:
-        """``updates``."""
-        return self.updates
-
     def encoded(self) -> Floats:
         """See ``Schedule``."""
         return encode(
@@ -50,7 +56,7 @@ class Cosine(Schedule):
 
 
 @dataclass(frozen=True, repr=False)
-class FlatCosine(Schedule):
+class FlatCosine(_Ending):
     """1 for a share of the updates, then half a cosine down to 0.
 
     1 while t < flat updates, then (1 + cos(pi (t - flat updates) / ((1 - flat) updates))) / 2. flat
@@ -67,11 +73,6 @@ class FlatCosine(Schedule):
     def __post_init__(self) -> None:
         check_fields(self, updates=checks.count, flat=checks.from_zero_below_one)
 
-    @property
-    def total_updates(self) -> int:
-        """``updates``."""
-        return self.updates
-
     def encoded(self) -> Floats:
         """See ``Schedule``."""
         return encode(
@@ -85,7 +86,7 @@ class FlatCosine(Schedule):
 
 
 @dataclass(frozen=True, repr=False)
-class LogCosine(Schedule):
+class LogCosine(_Ending):
     """Whole cosines from 0 to 1 and back to 0, each twice as long as the one before.
 
     (1 - cos(2 pi log2(1 + (2^cycles - 1) t / updates))) / 2. cycles lies in [1, 32]. The first
@@ -102,11 +103,6 @@ class LogCosine(Schedule):
     def __post_init__(self) -> None:
         check_fields(self, updates=checks.count, cycles=_cycles)
 
-    @property
-    def total_updates(self) -> int:
-        """``updates``."""
-        return self.updates
-
     def encoded(self) -> Floats:
         """See ``Schedule``."""
         scale = self.updates / (2**self.cycles - 1)
@@ -114,7 +110,7 @@ class LogCosine(Schedule):
 
 
 @dataclass(frozen=True, repr=False)
-class OneCycle(Schedule):
+class OneCycle(_Ending):
     """Up to the optimizer's lr, then far down, and momentum the other way (Smith, 2018).
 
     torch's OneCycleLR with max_lr = lr, total_steps = updates and two phases. The factor rises from
@@ -157,11 +153,6 @@ class OneCycle(Schedule):
     @property
     def _peak(self) -> float:
         return self.pct_start * self.updates - 1
-
-    @property
-    def total_updates(self) -> int:
-        """``updates``."""
-        return self.updates
 
     @property
     def largest_factor(self) -> float:

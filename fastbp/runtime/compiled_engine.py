@@ -23,9 +23,8 @@ BLOCKS, BLOCKS_FROM_MEMORY = (3, 12) if width.BITS == 512 else (12, 24)
 """Vectors of rows that a worker of an inference takes through the network at a time: multiples of
 the widest tile's. Fewer stay in a nearer cache, more read the weights less often. On a Zen 4
 784-1024-1024-1024-10 ran at 90% of the FMA peak with 3, and at 86% with 12; 2048-2048-2048, whose
-weights come from memory, at 65% with 3 and 80% with 12. On a Zen 3, whose second cache is half as
-large, the first takes 0.77 times as long with 12 vectors (of half the rows) as with 3, and
-1024-4096-4096-1000 0.94 times as long with 24 as with 12."""
+weights come from memory, at 65% with 3 and 80% with 12. A Zen 3, whose second cache is half as
+large and whose vectors have half the rows, is faster with 12 and with 24."""
 
 CACHED_WEIGHTS = 3 * 2**19
 """The largest number of weights of a layer that counts as cached."""

@@ -29,8 +29,8 @@ AHEAD = 16
 """Steps between a prefetch and its use."""
 
 UNROLLED = 4
-"""Steps between two branches. On a Zen 3 whose cores are shared, tiles of 256 bits take 0.9 times
-as long as with 1, and with 8 no less: a loop of 25 instructions a step has 6 of its own."""
+"""Steps between two branches. Of the 25 instructions of a step of 256 bits, 6 are the loop's own:
+where another program's thread shares the core, a tile waits for its instructions."""
 
 WRITE, ADD, ADD_BIAS, CONTINUE = map(np.int64, (0, 1, 2, 4))
 """The modes of a tile, by its sum s: C = s, C = C + s, C = s + bias of the row. CONTINUE, which can
