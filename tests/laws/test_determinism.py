@@ -47,7 +47,7 @@ regions.run_exclusive = watched
 for threads in (1, 2, 3, 4):
     counts.clear()
     bits = t.fingerprint(t.trainer_in_thirds(t.LARGE, threads=threads), *t.LARGE.batch())
-    print(*set(counts) or {1}, bits)
+    print(max(counts, default=1), bits)  # a trial of fewer workers may be among them
 """
 
 
