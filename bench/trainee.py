@@ -2,10 +2,11 @@
 
 Its process, ``python -m bench.trainee SIDE THREADS``, reads one order a line: a number of seconds
 to train for, answered by the updates a second, or ``pin``, which confines it to one CPU. It ends
-with its input.
+with its input. The process of "fastbp after torch" imports torch first.
 """
 
 import argparse
+import importlib
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from bench.peers import load
 
 CASE, OPTIMIZER, BATCHES = "medium", "adam", 16
 READY, PIN = "ready", "pin"
+AFTER = " after "
 
 
 class Trainee:
@@ -99,7 +101,10 @@ def main():
     parser.add_argument("side")
     parser.add_argument("threads", type=int)
     options = parser.parse_args()
-    side = load(options.side)(CASES[CASE], OPTIMIZER, options.threads)
+    name, _, first = options.side.partition(AFTER)
+    if first:
+        importlib.import_module(first)
+    side = load(name)(CASES[CASE], OPTIMIZER, options.threads)
     serve(side, sys.stdin, lambda text: print(text, flush=True))
 
 

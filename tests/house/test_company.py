@@ -97,6 +97,11 @@ def test_a_busy_core_is_there_for_every_number_of_threads(pretenders, monkeypatc
     assert log[-2:] == ["idle", "end"]
 
 
+def test_a_side_needs_all_that_its_processes_import():
+    assert company.is_installed("fastbp after json")
+    assert not company.is_installed("fastbp after nothing_of_this_name")
+
+
 def test_trainees_are_pinned_before_they_train(pretenders):
     asked, log = pretenders
     assert company.pinned("fastbp", 1, 0.1) == {"default": [1.0], "1": [1.0]}
