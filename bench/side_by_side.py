@@ -136,7 +136,9 @@ def summary(everything, folder):
     parts += figure(folder, "bench/figures")
     parts.append(markdown(measure_rows(mine, "step")))
     for name, (results, points) in mine.items():
-        parts.append(f"Where fastbp loses on `{name}`:\n\n{report.losses_of(results, points)}")
+        lines = report.losses_of(results, points).splitlines()
+        lost = ". ".join(line.removeprefix("- ").removesuffix(".") for line in lines)
+        parts.append(f"Where fastbp loses on `{name}`: {lost}.")
     return "\n\n".join(parts)
 
 

@@ -78,14 +78,12 @@ def test_every_processor_has_a_line_of_its_facts(everything):
 
 
 def test_losses_are_told_for_each_processor_that_raced(everything, tmp_path):
-    for text in (
-        side_by_side.page(everything, tmp_path),
-        side_by_side.summary(everything, tmp_path),
-    ):
-        losses_of_one = text.partition("`one`:\n\n")[2]
-        assert losses_of_one.startswith("- step, tiny sgd: slower than numpy (0.50x)")
-        assert text.endswith("`two`:\n\nNowhere in these tables.")
-        assert "`third`:\n" not in text
+    for make, begin in ((side_by_side.page, "\n\n- "), (side_by_side.summary, " ")):
+        text = make(everything, tmp_path)
+        losses_of_one = text.partition(f"`one`:{begin}")[2]
+        assert losses_of_one.startswith("step, tiny sgd: slower than numpy (0.50x)")
+        assert text.endswith(f"`two`:{begin.removesuffix('- ')}Nowhere in these tables.")
+        assert f"`third`:{begin}" not in text
 
 
 def test_front_page_has_steps_alone_and_says_on_what(everything, tmp_path):
