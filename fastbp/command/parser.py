@@ -175,14 +175,19 @@ def _report(parser: Parser) -> None:
 
 
 def _export(parser: Parser) -> None:
-    """Write a network for other programs: as ONNX, C or Fortran."""
+    """Write a model for other programs: as ONNX, C, Fortran or a module of torch."""
     _model(parser)
-    parser.add_argument("--to", choices=("onnx", "c", "fortran"), required=True, help="the form")
+    parser.add_argument(
+        "--to",
+        choices=("onnx", "c", "fortran", "torch"),
+        required=True,
+        help="onnx, c and fortran have the encoder of a model of tables; torch takes its inputs",
+    )
     parser.add_argument(
         "-o",
         "--output",
         metavar="FILE",
-        help="the file to write; by default the name of MODEL with .onnx, .c or .f90, "
+        help="the file to write; by default the name of MODEL with .onnx, .c, .f90 or .pt2, "
         "in this folder",
     )
 

@@ -2,13 +2,14 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..common import checks, registry
 from ..model.network import Network
 from ..storage.atomic import in_a_folder, replacing
-from . import c_header, c_numbers, c_source, content, fortran_module, self_test
+from . import c_ensemble, c_header, c_numbers, c_source, content, fortran_module, self_test
 from .design import Design, design
 
 LONGEST_NAME = 40
@@ -26,13 +27,30 @@ WEIGHTS = {"source": False, "file": True}
 
 def to_c(net: Network, path: str | os.PathLike[str], derivatives: bool, weights: Any) -> None:
     """``Network.to_c``."""
-    _write(path, c_files(_design(net, path, ".c", derivatives, weights)))
+    write(path, c_files(_design(net, path, ".c", derivatives, weights)))
 
 
 def to_fortran(net: Network, path: str | os.PathLike[str], derivatives: bool, weights: Any) -> None:
     """``Network.to_fortran``."""
     of_net = _design(net, path, ".f90", derivatives, weights)
-    _write(path, c_files(of_net) | {".f90": fortran_module.text(of_net).encode("ascii")})
+    write(path, c_files(of_net) | {".f90": fortran_module.text(of_net).encode("ascii")})
+
+
+def mean_to_c(nets: Sequence[Network], path: str | os.PathLike[str]) -> None:
+    """``Ensemble.to_c``."""
+    name = checked_name(path, ".c")
+    in_a_folder(path)
+    of = c_ensemble.members(name, nets)
+    write(path, c_ensemble.files(of) | c_ensemble.self_test_files(of))
+
+
+def mean_to_fortran(nets: Sequence[Network], path: str | os.PathLike[str]) -> None:
+    """``Ensemble.to_fortran``."""
+    name = checked_name(path, ".f90")
+    in_a_folder(path)
+    of = c_ensemble.members(name, nets)
+    module = fortran_module.text_of_mean(of).encode("ascii")
+    write(path, c_ensemble.files(of) | c_ensemble.self_test_files(of) | {".f90": module})
 
 
 def c_files(of_net: Design) -> dict[str, bytes]:
@@ -47,14 +65,14 @@ def c_files(of_net: Design) -> dict[str, bytes]:
 
 
 def _design(net: Network, path: Any, ending: str, derivatives: Any, weights: Any) -> Design:
-    name = _name(path, ending)
+    name = checked_name(path, ending)
     derivatives = checks.flag(derivatives, "derivatives")
     in_file = registry.lookup(WEIGHTS, weights, "weights")
     in_a_folder(path)
     return design(name, content.of_network(net), derivatives, in_file)
 
 
-def _name(path: Any, ending: str) -> str:
+def checked_name(path: Any, ending: str) -> str:
     """The name with which public names begin: that of the file. ValueError where it cannot."""
     place = Path(path)
     if place.suffix != ending:
@@ -82,7 +100,7 @@ def _name(path: Any, ending: str) -> str:
     return name
 
 
-def _write(path: str | os.PathLike[str], files: dict[str, bytes]) -> None:
+def write(path: str | os.PathLike[str], files: dict[str, bytes]) -> None:
     """Write the files beside ``path``, each in one go."""
     stem = Path(path).with_suffix("")
     for ending, content_ in files.items():

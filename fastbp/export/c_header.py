@@ -16,9 +16,9 @@ STATUSES = {
 """What the functions return, in the order of the codes; those after OVERLAP by files of numbers."""
 
 
-def statuses(design: Design) -> dict[str, str]:
+def statuses(in_file: bool) -> dict[str, str]:
     """The codes that a network's functions return, and what each means."""
-    count = len(STATUSES) if design.in_file else list(STATUSES).index("OVERLAP") + 1
+    count = len(STATUSES) if in_file else list(STATUSES).index("OVERLAP") + 1
     return dict(list(STATUSES.items())[:count])
 
 
@@ -43,7 +43,7 @@ extern "C" {{
 /* The layout of numbers and contexts, for init. */
 #define {upper}_MODEL {design.model:#x}u
 
-{_enum(design)}
+{enum(design.upper, design.in_file)}
 {_structs(design)}
 {_functions(design)}
 #ifdef __cplusplus
@@ -81,11 +81,10 @@ def _about(design: Design) -> str:
  */"""
 
 
-def _enum(design: Design) -> str:
-    found = statuses(design).items()
-    lines = [
-        f"    {design.upper}_{code} = {i}, /* {what} */" for i, (code, what) in enumerate(found)
-    ]
+def enum(upper: str, in_file: bool) -> str:
+    """The definition of the codes."""
+    found = statuses(in_file).items()
+    lines = [f"    {upper}_{code} = {i}, /* {what} */" for i, (code, what) in enumerate(found)]
     lines[-1] = lines[-1].replace(", /*", " /*")
     return "/* What all functions return. */\nenum {\n" + "\n".join(lines) + "\n};\n"
 

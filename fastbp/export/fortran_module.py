@@ -4,42 +4,85 @@ Private names have two underscores, and no name of a file has, so that none is a
 """
 
 from . import c_header
+from .c_ensemble import Members
 from .design import Design
 
-INTRINSICS = {"any", "shape", "size", "trim", "iso_c_binding", "c_sizeof", "c_loc", "c_ptr"}
+INTRINSICS = {"any", "shape", "size", "trim", "transfer", "iso_c_binding", "c_sizeof", "c_loc"}
+INTRINSICS |= {"c_ptr"}
 INTRINSICS |= {"c_null_ptr", "c_null_char", "c_char", "c_size_t", "c_int64_t", "c_int"}
 INTRINSICS |= {"c_float", "c_double"}
 """Names of Fortran that the module uses, so that it cannot have them itself."""
 
 
 def text(design: Design) -> str:
-    """The .f90 file."""
+    """The .f90 file of a network."""
+    return _module(design, _about(design), _types(design))
+
+
+def text_of_mean(members: Members) -> str:
+    """The .f90 file of the mean of networks."""
+    context = f"{members.name}_context"
+    types = f"""\
+{contexts(members, context)}
+    public :: {context}
+"""
+    return _module(members, _about_mean(members), types)
+
+
+def _module(of: Design | Members, about: str, types: str) -> str:
+    """types: the definitions of types, of which one is that of contexts."""
     return "".join(
-        [_head(design), _interfaces(design), "contains\n", *_procedures(design), _end(design)]
+        [
+            _head(of, about, types),
+            _interfaces(of),
+            "contains\n",
+            *_procedures(of),
+            f"\nend module {of.name}\n",
+        ]
     )
 
 
-def _end(design: Design) -> str:
-    return f"\nend module {design.name}\n"
+def _kind(of: Design | Members) -> str:
+    return {"float": "c_float", "double": "c_double"}[of.real]
 
 
-def _kind(design: Design) -> str:
-    return {"float": "c_float", "double": "c_double"}[design.real]
+def _head(of: Design | Members, about: str, types: str) -> str:
+    name, kind = of.name, _kind(of)
+    names = ["init", "predict"] + ["load"] * of.in_file
+    names += ["input_gradient", "jacobian"] * of.derivatives
+    public = "".join(f"    public :: {name}_{each}\n" for each in names)
+    return f"""\
+{about}
+module {name}
+    use, intrinsic :: iso_c_binding
+    implicit none
+    private
+
+    integer, parameter, public :: {name}_real = {kind}
+    integer, parameter, public :: {name}_inputs = {of.inputs}
+    integer, parameter, public :: {name}_outputs = {of.outputs}
+
+    ! What the functions return; wrong_shape: an array has other extents than expected.
+{statuses(name, of.in_file)}\
+{types}
+    integer(c_int64_t), parameter :: layout__ = {of.model}_c_int64_t
+{public}"""
 
 
-def _head(design: Design) -> str:
-    name, kind = design.name, _kind(design)
-    codes = [*c_header.statuses(design), "WRONG_SHAPE"]
-    statuses = "".join(
+def statuses(name: str, in_file: bool) -> str:
+    """The definitions of the codes."""
+    codes = [*c_header.statuses(in_file), "WRONG_SHAPE"]
+    return "".join(
         f"    integer(c_int), parameter, public :: {name}_{code.lower()} = {value}\n"
         for code, value in zip(codes, [*range(len(codes) - 1), -1], strict=True)
     )
+
+
+def _types(design: Design) -> str:
+    name, kind = design.name, _kind(design)
     pointer = "        type(c_ptr) :: weights = c_null_ptr\n" if design.in_file else ""
     arrays = c_header.arrays_of_context(design).items()
     fields = "".join(f"        real({kind}) :: {array}({count}) = 0\n" for array, count in arrays)
-    names = ["init", "predict"] + ["load"] * design.in_file
-    names += ["input_gradient", "jacobian"] * design.derivatives
-    public = "".join(f"    public :: {name}_{each}\n" for each in names)
     weights = f"""
     type, bind(c), public :: {name}_weights
         private
@@ -48,18 +91,6 @@ def _head(design: Design) -> str:
     end type
 """
     return f"""\
-{_about(design)}
-module {name}
-    use, intrinsic :: iso_c_binding
-    implicit none
-    private
-
-    integer, parameter, public :: {name}_real = {kind}
-    integer, parameter, public :: {name}_inputs = {design.inputs}
-    integer, parameter, public :: {name}_outputs = {design.outputs}
-
-    ! What the functions return; wrong_shape: an array has other extents than expected.
-{statuses}\
 {weights if design.in_file else ""}
     ! Scratch memory of one thread.
     type, bind(c), public :: {name}_context
@@ -67,9 +98,44 @@ module {name}
         integer(c_int64_t) :: model = 0
 {pointer}{fields}\
     end type
+"""
 
-    integer(c_int64_t), parameter :: layout__ = {design.model}_c_int64_t
-{public}"""
+
+def contexts(members: Members, name: str) -> str:
+    """The types of the contexts of networks, and the type ``name`` of that of their mean."""
+    kind, numbers = _kind(members), range(1, len(members.designs) + 1)
+    parts = []
+    for i, one in zip(numbers, members.designs, strict=True):
+        arrays = c_header.arrays_of_context(one).items()
+        fields = "".join(f"        real({kind}) :: {array}({count})\n" for array, count in arrays)
+        parts.append(_context(f"member_{i}__", fields))
+    fields = "".join(f"        type(member_{i}__) :: member_{i}\n" for i in numbers)
+    outputs = f"        real({kind}) :: outputs({members.outputs})\n"
+    return "".join([*parts, _context(name, fields + outputs)])
+
+
+def _context(name: str, fields: str) -> str:
+    return f"""
+    type, bind(c) :: {name}
+        private
+        integer(c_int64_t) :: model = 0
+{fields}\
+    end type
+"""
+
+
+def _about_mean(members: Members) -> str:
+    name, count = members.name, len(members.designs)
+    return f"""\
+! The mean of {count} multilayer perceptrons, over {name}.c. Written by fastbp.
+!
+!     type({name}_context) :: context
+!     real({name}_real) :: X({members.inputs}, rows), out({members.outputs}, rows)
+!     status = {name}_init(context)
+!     status = {name}_predict(context, X, out)
+!
+! Each thread has a context of its own. X and out may also be one row, of rank 1. Compile {name}.c,
+! {name}_1.c to {name}_{count}.c and this file, and link them with -lm."""
 
 
 def _about(design: Design) -> str:
@@ -115,11 +181,11 @@ _JACOBIAN = _Call("jacobian", ("X", False, ("inputs",)), ("out", True, ("inputs"
 """Each array: its name, whether it is written, and its extents without that of the rows."""
 
 
-def _calls(design: Design) -> list[_Call]:
+def _calls(design: Design | Members) -> list[_Call]:
     return [_PREDICT] + [_GRADIENT, _JACOBIAN] * design.derivatives
 
 
-def _interfaces(design: Design) -> str:
+def _interfaces(design: Design | Members) -> str:
     name = design.name
     generics = "".join(
         f"""
@@ -133,7 +199,7 @@ def _interfaces(design: Design) -> str:
     return f"{generics}\n    interface\n{_bind_init(design)}{binds}    end interface\n\n"
 
 
-def _bind_init(design: Design) -> str:
+def _bind_init(design: Design | Members) -> str:
     name, more = design.name, ", weights" if design.in_file else ""
     load = f"""\
         integer(c_int) function load__c(weights, size, path) bind(c, name='{name}_load')
@@ -156,7 +222,7 @@ def _bind_init(design: Design) -> str:
 """
 
 
-def _bind(design: Design, call: _Call) -> str:
+def _bind(design: Design | Members, call: _Call) -> str:
     name, kind = design.name, _kind(design)
     arrays = "".join(
         f"            real({kind}), intent({'out' if written else 'in'}) :: {array}(*)\n"
@@ -174,14 +240,14 @@ def _bind(design: Design, call: _Call) -> str:
 """
 
 
-def _procedures(design: Design) -> list[str]:
+def _procedures(design: Design | Members) -> list[str]:
     found = [_init(design)]
     for call in _calls(design):
         found += [_procedure(design, call, "row"), _procedure(design, call, "rows")]
     return found
 
 
-def _init(design: Design) -> str:
+def _init(design: Design | Members) -> str:
     name = design.name
     load = f"""
     ! Read the numbers of the network from a file.
@@ -204,7 +270,7 @@ def _init(design: Design) -> str:
 """
 
 
-def _procedure(design: Design, call: _Call, rows: str) -> str:
+def _procedure(design: Design | Members, call: _Call, rows: str) -> str:
     """The function for arrays with rows in their last dimension, or for one row."""
     name, kind, many = design.name, _kind(design), rows == "rows"
     names = ", ".join(array for array, _, _ in call.arrays)

@@ -1,11 +1,12 @@
 """Networks as ONNX files. Needs onnx."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import onnx
-from onnx import GraphProto, ModelProto, helper
+from onnx import ModelProto, ValueInfoProto, helper
 
 from .. import __version__
 from ..common import checks
@@ -15,12 +16,24 @@ from ..model.network import Network
 from ..storage import atomic
 from ..storage.safetensors_format import canonical
 from . import onnx_outputs
-from .onnx_formulas import FORMULAS, INPUT_UNITS, LINEAR, NORM, OUTPUT_UNITS, RESIDUAL
+from .onnx_formulas import (
+    FORMULAS,
+    INPUT_UNITS,
+    LINEAR,
+    NORM,
+    OUTPUT_UNITS,
+    RESIDUAL,
+    Named,
+    Op,
+    op,
+)
 from .onnx_nodes import Nodes
 from .onnx_outputs import Output
 from .onnx_units import COLUMNS, UNITS, units_in_graph
 
 LOWEST_OPSET = 18
+ML_OPSET = 3
+"""The version of ai.onnx.ml in files that have operators of it, as opset 18 of the others."""
 ROWS = "N"
 """The name of the number of rows."""
 VERSION = "fastbp_version"
@@ -34,6 +47,18 @@ def to_onnx(net: Network, path: str | os.PathLike[str], opset: int) -> None:
     write(model_of(net, opset, onnx_outputs.values(net.sizes[-1])), path)
 
 
+def mean_to_onnx(nets: Sequence[Network], path: str | os.PathLike[str], opset: int) -> None:
+    """``Ensemble.to_onnx``."""
+    version, (width, *_, count) = checked_opset(opset), nets[0].sizes
+    check(nets)
+    nodes = Nodes(nets[0].dtype, ["X"])
+    made = onnx_outputs.values(count)
+    names = next((net.feature_names_in for net in nets if net.feature_names_in), None)
+    columns = {COLUMNS: canonical(names)} if names else {}
+    value = add_mean(nodes, nets, "X")
+    write(finished(nodes, [rows_of("X", nodes.dtype, width)], value, made, version, columns), path)
+
+
 def write(model: ModelProto, path: str | os.PathLike[str]) -> None:
     """Write a file, which replaces an older one atomically."""
     content = model.SerializeToString(deterministic=True)
@@ -41,31 +66,64 @@ def write(model: ModelProto, path: str | os.PathLike[str]) -> None:
         file.write(content)
 
 
-def model_of(net: Network, opset: int, outputs: Sequence[Output]) -> ModelProto:
-    """The model with these outputs; ValueError and TypeError as ``Network.to_onnx``."""
-    version = _checked_opset(opset)
-    _check(net)
+def model_of(
+    net: Network, opset: int, outputs: Sequence[Output], columns: Iterable[str] | None = None
+) -> ModelProto:
+    """The model with these outputs; ValueError and TypeError as ``Network.to_onnx``.
+
+    columns: the names of those of X, for the metadata; None for the network's.
+    """
+    version = checked_opset(opset)
+    check([net])
+    nodes = Nodes(net.dtype, ["X"])
     tensors = model_io.tensors(net)
-    nodes = Nodes(net.dtype)
-    value = _add_network(nodes, net, tensors)
-    made = {
-        nodes.add(one.formula, value, one.name, nodes.arrays(one.name, one.arrays)): one.name
-        for one in outputs
-    }
+    value = _add_network(nodes, net, tensors, "X")
+    inputs = [rows_of("X", net.dtype, net.sizes[0])]
+    metadata = _metadata(tensors, columns or net.feature_names_in)
+    return finished(nodes, inputs, value, outputs, version, metadata)
+
+
+def rows_of(name: str, dtype: Any, width: int, about: str = "") -> ValueInfoProto:
+    """An input (N, width). about: what its doc_string says."""
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    return helper.make_tensor_value_info(name, kind, [ROWS, width], about)
+
+
+def finished(
+    nodes: Nodes,
+    inputs: Sequence[ValueInfoProto],
+    value: str,
+    outputs: Sequence[Output],
+    version: int,
+    metadata: Mapping[str, str],
+) -> ModelProto:
+    """The model of these nodes. outputs: of ``value``, in the dtype of ``nodes``."""
+    made = {}
+    for one in outputs:
+        name = nodes.add(one.formula, value, one.name, nodes.arrays(one.name, one.arrays))
+        made[name] = nodes.free(one.name)
     nodes.rename(made)
+    kind = helper.np_dtype_to_tensor_dtype(nodes.dtype)
+    ends = [
+        helper.make_tensor_value_info(name, one.kind or kind, [ROWS, *one.shape])
+        for name, one in zip(made.values(), outputs, strict=True)
+    ]
     opsets = [helper.make_opsetid("", version)]
+    if any(node.domain for node in nodes.nodes):
+        opsets.append(helper.make_opsetid("ai.onnx.ml", ML_OPSET))
     model = helper.make_model(
-        _graph(nodes, net, outputs),
+        helper.make_graph(nodes.nodes, "perceptron", inputs, ends, nodes.constants),
         producer_name="fastbp",
         producer_version=__version__,
         opset_imports=opsets,
         ir_version=helper.find_min_ir_version_for(opsets),
     )
-    helper.set_model_props(model, _metadata(net, tensors))
+    helper.set_model_props(model, {VERSION: __version__, **metadata})
     return model
 
 
-def _checked_opset(opset: Any) -> int:
+def checked_opset(opset: Any) -> int:
+    """The version of operators; ValueError or TypeError for one that there is not."""
     version, newest = checks.integer(opset, "opset", LOWEST_OPSET), onnx.defs.onnx_opset_version()
     if version > newest:
         raise ValueError(
@@ -75,32 +133,56 @@ def _checked_opset(opset: Any) -> int:
     return version
 
 
-def _check(net: Network) -> None:
-    """ValueError where no ONNX file can hold the network."""
-    for name, function in zip(net.activations, net.custom_activations, strict=True):
+def check(nets: Sequence[Network]) -> None:
+    """ValueError where no ONNX file can hold the networks."""
+    for name, function in (
+        pair for net in nets for pair in zip(net.activations, net.custom_activations, strict=True)
+    ):
         if function is not None:
             raise ValueError(
                 f"activation {name!r} is your own, and ONNX has no operator for it: make the "
                 "network with one of fastbp's activations"
             )
-    size = net.n_parameters * net.dtype.itemsize
+    size, dtype = sum(net.n_parameters * net.dtype.itemsize for net in nets), nets[0].dtype
     if size > LIMIT:
         raise ValueError(
-            f"the parameters take {size:,} bytes as {net.dtype}, and an ONNX file holds 2 GiB: "
+            f"the parameters take {size:,} bytes as {dtype}, and an ONNX file holds 2 GiB: "
             "make the network smaller, or of float32"
         )
 
 
-def _add_network(nodes: Nodes, net: Network, tensors: Mapping[str, Array]) -> str:
-    """Add the nodes of the network, from X on; returns the name of its outputs."""
-    value, spec, formulas = "X", net.arrays.spec, FORMULAS[net.dtype.name]
+def add_mean(nodes: Nodes, nets: Sequence[Network], value: str) -> str:
+    """Add the nodes of networks on ``value``; returns the name of the mean of their outputs."""
+    found = [
+        _add_network(nodes, net, model_io.tensors(net), value, f"members.{i}.")
+        for i, net in enumerate(nets)
+    ]
+    if len(found) == 1:
+        return found[0]
+    total: Named | Op = Named("0")
+    for i in range(1, len(found)):
+        total = op("Add", total, Named(str(i)))
+    names = {str(i): name for i, name in enumerate(found)}
+    return nodes.add(op("Div", total, float(len(found))), value, "mean", names)
+
+
+def _add_network(
+    nodes: Nodes, net: Network, tensors: Mapping[str, Array], value: str, prefix: str = ""
+) -> str:
+    """Add the nodes of the network on ``value``; returns the name of its outputs.
+
+    prefix: what the names of its nodes and constants begin with.
+    """
+    spec, formulas = net.arrays.spec, FORMULAS[net.dtype.name]
     units = units_in_graph(net.arrays.scaling, net.sizes[-1], net.dtype)
     if "inputs" in units:
-        value = nodes.add(INPUT_UNITS, value, "inputs", nodes.arrays("inputs", units["inputs"]))
+        place = f"{prefix}inputs"
+        value = nodes.add(INPUT_UNITS, value, place, nodes.arrays(place, units["inputs"]))
     for i, name in enumerate(net.activations):
-        place, given = f"layers.{i}", value
-        parts = [part for part in model_io.PARTS if f"{place}.{part}" in tensors]
-        names = nodes.arrays(place, {part: tensors[f"{place}.{part}"] for part in parts})
+        layer, given = f"layers.{i}", value
+        place = f"{prefix}{layer}"
+        parts = [part for part in model_io.PARTS if f"{layer}.{part}" in tensors]
+        names = nodes.arrays(place, {part: tensors[f"{layer}.{part}"] for part in parts})
         value = nodes.add(LINEAR, value, place, names)
         if spec.normalized[i]:
             value = nodes.add(NORM[net.dtype.name], value, place, names)
@@ -109,29 +191,14 @@ def _add_network(nodes: Nodes, net: Network, tensors: Mapping[str, Array]) -> st
         if spec.adds_inputs[i]:
             value = nodes.add(RESIDUAL, value, place, {"inputs": given})
     if "outputs" in units:
-        value = nodes.add(OUTPUT_UNITS, value, "outputs", nodes.arrays("outputs", units["outputs"]))
+        place = f"{prefix}outputs"
+        value = nodes.add(OUTPUT_UNITS, value, place, nodes.arrays(place, units["outputs"]))
     return value
 
 
-def _graph(nodes: Nodes, net: Network, outputs: Sequence[Output]) -> GraphProto:
-    kind = helper.np_dtype_to_tensor_dtype(net.dtype)
-    return helper.make_graph(
-        nodes.nodes,
-        "perceptron",
-        [helper.make_tensor_value_info("X", kind, [ROWS, net.sizes[0]])],
-        [
-            helper.make_tensor_value_info(one.name, one.kind or kind, [ROWS, *one.shape])
-            for one in outputs
-        ],
-        nodes.constants,
-    )
-
-
-def _metadata(net: Network, tensors: Mapping[str, Array]) -> dict[str, str]:
+def _metadata(tensors: Mapping[str, Array], columns: Iterable[str] | None) -> dict[str, str]:
     units = {name: tensors[name].tolist() for name in model_io.UNITS if name in tensors}
-    names = net.feature_names_in
     return {
-        VERSION: __version__,
-        **({COLUMNS: canonical(names)} if names else {}),
+        **({COLUMNS: canonical(list(columns))} if columns else {}),
         **({UNITS: canonical(units)} if units else {}),
     }

@@ -59,13 +59,17 @@ def roundoff(content: Content) -> float:
     return float(np.finfo(content.dtype).eps) / 2
 
 
-def forward(content: Content, X: Array) -> tuple[Sized, list[Pass]]:
-    """The outputs of X (rows, inputs), of the network's dtype, and what backward needs."""
-    u, x, passed = roundoff(content), Sized(double(X), np.zeros(X.shape)), list[Pass]()
+def forward(content: Content, X: Array, error: Floats | None = None) -> tuple[Sized, list[Pass]]:
+    """The outputs of X (rows, inputs), of the network's dtype, and what backward needs.
+
+    error: of X, like it; None for 0.
+    """
+    x = Sized(double(X), np.zeros(X.shape) if error is None else error)
+    u, passed = roundoff(content), list[Pass]()
     if content.inputs is not None:
         mean, factor = map(double, content.inputs)
         value = (x.value - mean) * factor
-        x = Sized(value, 2 * u * np.abs(value))
+        x = Sized(value, x.error * np.abs(factor) + 2 * u * np.abs(value))
     for layer in content.layers:
         passed.append(_layer(layer, x, u))
         x = passed[-1].outputs

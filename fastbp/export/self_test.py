@@ -88,7 +88,7 @@ enum {{ ROWS = {ROWS}, INPUTS = {upper}_INPUTS, OUTPUTS = {upper}_OUTPUTS }};
 typedef {design.real} real;
 
 {_arrays(design, found)}
-{_CLOSE}
+{CLOSE}
 {_main(design)}"""
 
 
@@ -106,7 +106,7 @@ def _arrays(design: Design, found: Expected) -> str:
     )
 
 
-_CLOSE = """\
+CLOSE = """\
 static real out[ROWS * OUTPUTS], alone[OUTPUTS];
 static double worst;
 static int failures;

@@ -13,12 +13,13 @@ from ..data.tables import Table, as_input_parts
 from ..storage import model_file, tree_codec
 from . import model_io, network_checks
 from .network import Network
+from .network_export import EnsembleExport
 
 KIND, MEMBERS = "ensemble", "members"
 """The kind of the file, and the key of the networks in it."""
 
 
-class Ensemble(Guarded):
+class Ensemble(Guarded, EnsembleExport):
     """Networks for the same inputs and outputs, whose predictions are averaged.
 
     Probabilities are averaged as they are, not their logits. The networks are not copied: where one

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from ..common.optional import need
 
 if TYPE_CHECKING:
+    from .ensemble import Ensemble
     from .network import Network
 
 
@@ -133,6 +134,78 @@ class NetworkExport:
         from ..export import c_files
 
         c_files.to_fortran(cast("Network", self), path, derivatives, weights)
+
+
+class EnsembleExport:
+    """The base of ``Ensemble``: the mean of its networks for torch, ONNX, C and Fortran."""
+
+    def to_torch(self) -> Any:
+        """A torch.nn.Module of the networks' modules, which predicts their mean.
+
+        ``Network.to_torch`` says what these are and what is raised.
+
+        >>> module = fastbp.Ensemble([fastbp.Network([3, 2], seed=0)] * 2).to_torch()
+        >>> len(module.members)
+        2
+        """
+        need("torch", "torch", "to_torch")
+        from ..export import torch_file
+
+        return torch_file.Mean([net.to_torch() for net in cast("Ensemble", self).nets])
+
+    def to_onnx(self, path: str | os.PathLike[str], opset: int = 18) -> None:
+        """Write all networks to one ONNX file, whose output Y (N, n_out) is their mean.
+
+        Arguments, errors and the graph are those of ``Network.to_onnx``.
+        ``fastbp.from_onnx`` does not read it: it reads single networks.
+
+        >>> nets = [fastbp.Network([3, 8, 2], output="softmax", seed=seed) for seed in range(5)]
+        >>> fastbp.Ensemble(nets).to_onnx("ensemble.onnx")
+
+        """
+        need("onnx", "onnx", "to_onnx")
+        from ..export import onnx_writer
+
+        onnx_writer.mean_to_onnx(cast("Ensemble", self).nets, path, opset)
+
+    def to_c(self, path: str | os.PathLike[str]) -> None:
+        """Write the networks as C99, with a function for the mean of their outputs.
+
+        For ``surrogate.c`` there are ``surrogate.h``, which says how to call it,
+        ``surrogate_test.c``, a program that tests it, and the files of each network,
+        ``surrogate_1.c`` and ``surrogate_1.h`` and so on. What ``Network.to_c`` says holds here.
+
+        Args:
+            path: the .c file, as for ``Network.to_c``.
+
+        Raises:
+            ValueError, TypeError, OSError: as ``Network.to_c``.
+
+        >>> fastbp.Ensemble([fastbp.Network([3, 2], seed=0)] * 2).to_c("surrogate.c")
+        >>> import pathlib
+        >>> sorted(path.name for path in pathlib.Path().glob("surrogate*.c"))
+        ['surrogate.c', 'surrogate_1.c', 'surrogate_2.c', 'surrogate_test.c']
+
+        """
+        from ..export import c_files
+
+        c_files.mean_to_c(cast("Ensemble", self).nets, path)
+
+    def to_fortran(self, path: str | os.PathLike[str]) -> None:
+        """Write the networks as a Fortran module over the files of ``to_c``, which come, too.
+
+        Args:
+            path: the .f90 file, as for ``Network.to_fortran``, which says how it is called.
+
+        Raises:
+            ValueError, TypeError, OSError: as ``to_c``.
+
+        >>> fastbp.Ensemble([fastbp.Network([3, 2], seed=0)] * 2).to_fortran("surrogate.f90")
+
+        """
+        from ..export import c_files
+
+        c_files.mean_to_fortran(cast("Ensemble", self).nets, path)
 
 
 def from_torch(module: Any) -> "Network":

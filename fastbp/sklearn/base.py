@@ -1,6 +1,8 @@
 """What both estimators do: check their data, fit, predict."""
 
+import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -8,6 +10,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ..common.optional import need
 from ..common.types import Array, Floats
 from ..training.datasets import validation_parts
 from . import parts
@@ -31,6 +34,10 @@ class BaseMLP(Solvers, ABC):
     @abstractmethod
     def _count_outputs(self, targets: Array) -> int:
         """The number of outputs."""
+
+    @abstractmethod
+    def _onnx_outputs(self) -> Sequence[Any]:
+        """What an ONNX file gives."""
 
     def _check_validation_targets(self, y: Array) -> None:
         """ValueError for targets of ``validation_data`` that are none of those in y of ``fit``."""
@@ -141,6 +148,39 @@ class BaseMLP(Solvers, ABC):
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", reset=False)
         return self.trainer_.predict(readable(X))
+
+    def to_onnx(self, path: str | os.PathLike[str], opset: int = 18) -> None:
+        """Write the estimator to an ONNX file, with the outputs that sklearn-onnx gives it.
+
+        Its input is X (N, n_in), of the network's dtype. Outputs of a classifier are ``label``
+        (N,), integers, bool, floats or text as in ``classes_``, and ``probabilities`` (N, classes),
+        as ``predict_proba`` has them; with multilabel y both are (N, classes). The output of a
+        regressor is ``Y`` (N, outputs), what ``predict`` returns; with loss "poisson", rates.
+        ``fastbp.from_onnx`` reads the network of the file, but where it gives rates.
+
+        Args:
+            path: the file, by custom called ``....onnx``; its folder exists.
+            opset: as for ``fastbp.Network.to_onnx``.
+
+        Raises:
+            ValueError, TypeError, OSError: as ``fastbp.Network.to_onnx``; labels are of a type that
+                ONNX lacks.
+            ModuleNotFoundError: onnx is not installed.
+
+        >>> from fastbp.sklearn import MLPRegressor
+        >>> X = np.linspace(-1, 1, 20)[:, None]
+        >>> model = MLPRegressor(hidden_layer_sizes=8, random_state=0, solver="lbfgs")
+        >>> model.fit(X, 2 * X[:, 0]).to_onnx("line.onnx")
+        >>> fastbp.from_onnx("line.onnx").sizes
+        (1, 8, 1)
+
+        """
+        check_is_fitted(self)
+        self._push()
+        need("onnx", "onnx", "to_onnx")
+        from . import onnx_file
+
+        onnx_file.write(self, self._onnx_outputs(), path, opset)
 
     def __sklearn_tags__(self) -> Any:
         """See ``BaseEstimator``."""

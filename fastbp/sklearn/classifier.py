@@ -210,6 +210,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             )
         return of_classes[self._class_numbers(y)]
 
+    def _onnx_outputs(self) -> Sequence[Any]:
+        from . import onnx_file
+
+        is_multilabel = self._label_binarizer.y_type_.startswith("multilabel")
+        return onnx_file.of_classes(self.net_, self.classes_, is_multilabel)
+
     @property
     def _stratifies(self) -> bool:
         return self.n_outputs_ == 1

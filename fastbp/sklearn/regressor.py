@@ -1,5 +1,6 @@
 """``MLPRegressor``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -85,6 +86,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _objective(self, rows: Rows) -> Objective:
         return of_numbers(self.loss, self.n_outputs_, rows.targets, rows.weights)
+
+    def _onnx_outputs(self) -> Sequence[Any]:
+        from . import onnx_file
+
+        return onnx_file.of_numbers(self.net_, self.out_activation_ == "exp")
 
     def _predictions(self, p: Array) -> Array:
         if self.out_activation_ == "exp":

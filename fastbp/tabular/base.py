@@ -20,6 +20,7 @@ from ..runtime import threads
 from . import records, rows
 from .clock import Clock
 from .encoder import TableEncoder
+from .exports import TableExport
 from .frames import as_table
 from .holdouts import holdouts
 from .kept import Kept, fingerprint
@@ -61,7 +62,7 @@ class Progress:
     values: Mapping[str, float]
 
 
-class BaseTabular(Parameters, ABC, Generic[Targets]):
+class BaseTabular(Parameters, TableExport, ABC, Generic[Targets]):
     """The base of ``TabularClassifier`` and ``TabularRegressor``, which describe its attributes.
 
     targets_: what the targets are in terms of networks.

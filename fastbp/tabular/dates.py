@@ -14,6 +14,9 @@ DAY = 86_400
 THURSDAY = 3
 """The first day of 1970, counted from Monday."""
 
+FIRST_DAY = 719_162
+"""The first day of 1970, counted from that of the year 1: the origin of dates in exports."""
+
 
 def years(dates: Seconds) -> Floats:
     """The year of each date with the fraction that has passed, NaN where missing.

@@ -176,6 +176,11 @@ class TableEncoder:
         return self._known.schema
 
     @property
+    def parts(self) -> tuple[Part, ...]:
+        """The inputs of each column of ``schema.used``, in their order."""
+        return self._known.parts
+
+    @property
     def n_features(self) -> int:
         """The number of inputs."""
         return self._known.starts[-1]

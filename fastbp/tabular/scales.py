@@ -16,6 +16,9 @@ from ..storage import tree_codec
 SMOOTH_CLIP = 3.0
 """What robust values approach: RealMLP's."""
 
+LARGEST_SCALED = 1e30
+"""Larger numbers count as it: hypot of infinity is infinite, and their ratio would be NaN."""
+
 TAIL = 1e-7
 """The least probability of the quantile transform, as scikit-learn's: 5.2 standard deviations."""
 
@@ -68,7 +71,7 @@ class Robust:
         """The number of each row in (-3, 3)."""
         with np.errstate(over="ignore"):
             s = (x - self.median) / self.divisor
-        s = np.clip(s, -1e30, 1e30)  # hypot of infinity is infinite: their ratio would be NaN
+        s = np.clip(s, -LARGEST_SCALED, LARGEST_SCALED)
         return np.asarray(s / np.hypot(1.0, s / SMOOTH_CLIP))
 
     def fill(self, x: Floats, out: Array) -> None:

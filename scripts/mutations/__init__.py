@@ -11,6 +11,7 @@ from .data import DATA
 from .encoders import ENCODERS
 from .estimators import ESTIMATORS
 from .export import EXPORT
+from .exported_tables import EXPORTED_TABLES
 from .input_scaling import INPUT_SCALING
 from .library import LIBRARY
 from .primitives import PRIMITIVES
@@ -23,7 +24,7 @@ from .table_estimators import TABLE_ESTIMATORS
 
 BREAKS = (
     *(*PRIMITIVES, *STAGES, *INPUT_SCALING, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT),
-    *(*ESTIMATORS, *ENCODERS, *TABLE_ESTIMATORS, *COMMAND, *REPORTS),
+    *(*ESTIMATORS, *ENCODERS, *TABLE_ESTIMATORS, *COMMAND, *REPORTS, *EXPORTED_TABLES),
 )
 
 __all__ = ["BREAKS", "Break"]

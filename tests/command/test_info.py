@@ -125,9 +125,42 @@ def test_a_checkpoint_is_written_as_onnx(capsys):
     assert fastbp.from_onnx("net.onnx").sizes == (3, 4, 2)
 
 
-def test_a_model_of_tables_is_not_exported_yet(folder_of_models, capsys):
+@pytest.mark.usefixtures("files")
+def test_an_ensemble_is_written(capsys):
+    for to, wanted in (("c", "ensemble.c"), ("fortran", "ensemble.f90")):
+        said = command.run(capsys, "export", "ensemble", "--to", to)
+        assert (said.code, said.out, said.err) == (0, f"{wanted}\n", "")
+    pytest.importorskip("onnx")
+    assert command.run(capsys, "export", "ensemble", "--to", "onnx").out == "ensemble.onnx\n"
+
+
+@pytest.mark.parametrize("name", ["price", "colour"])
+def test_a_model_of_tables_is_written_with_its_encoder(name, folder_of_models, files, capsys):
+    onnx = pytest.importorskip("onnx")
+    path = folder_of_models / f"{name}.safetensors"
+    for to, suffix in (("onnx", ".onnx"), ("c", ".c"), ("fortran", ".f90")):
+        said = command.run(capsys, "export", path, "--to", to)
+        assert (said.code, said.out, said.err) == (0, f"{name}{suffix}\n", "")
+        assert (files / f"{name}{suffix}").exists()
+    inputs = [one.name for one in onnx.load(files / f"{name}.onnx").graph.input]
+    assert {"x", "town", "day"} <= set(inputs)
+
+
+@pytest.mark.parametrize("name", ["price", "model"])
+def test_a_module_of_torch_is_written(name, folder_of_models, files, capsys):
+    torch = pytest.importorskip("torch")
+    path = files / "model" if name == "model" else folder_of_models / "price.safetensors"
+    said = command.run(capsys, "export", path, "--to", "torch")
+    assert (said.code, said.out) == (0, f"{name}.pt2\n")
+    assert ("torch has no text" in said.err) == (name == "price")
+    assert torch.export.load(files / f"{name}.pt2").module() is not None
+
+
+def test_a_name_that_is_none_of_c_is_refused(folder_of_models, files, capsys):
     path = folder_of_models / "price.safetensors"
-    assert "is of kind 'table'" in command.refused(capsys, "export", path, "--to", "c")
+    said = command.refused(capsys, "export", path, "--to", "c", "-o", "my prices.c")
+    assert "with which the names of its functions begin" in said
+    assert not list(files.glob("my*"))
 
 
 # Bench

@@ -29,6 +29,10 @@ SHOWING = {
     "export/onnx_sides.py": {"onnx"},
     "export/onnx_tensors.py": {"onnx"},
     "export/onnx_writer.py": {"onnx"},
+    "export/torch_file.py": {"torch"},
+    "tabular/export/onnx_columns.py": {"onnx"},
+    "tabular/export/onnx_table.py": {"onnx"},
+    "tabular/export/torch_table.py": {"torch"},
 }
 """What else a file of fastbp may need."""
 

@@ -92,6 +92,15 @@ def test_the_page_of_tables_runs(folder):
     assert (folder / "buyers.safetensors").exists()
 
 
+def test_the_page_of_tables_exports(folder):
+    for package in ("sklearn", "pyarrow", "pandas", "onnx", "onnxruntime"):
+        pytest.importorskip(package)
+    names = run(ROOT / "fastbp" / "tabular" / "README.md", "An example", "For other programs")
+    p = names["model"].predict_proba(names["rows"])
+    assert np.abs(names["probabilities"] - p).max() < 1e-4
+    assert (folder / "buyers_net_1.c").exists()
+
+
 NEED = {"To and from ONNX": ("onnx", "onnxruntime")}
 """What else the code of a section needs, and may be missing."""
 
