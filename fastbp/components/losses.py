@@ -126,7 +126,7 @@ class BetaNLL(CallRepr):
     (n, n_out / 2). The loss is the mean over rows and targets of [s + (m - y)^2 e^-s] / 2, without
     its constant ln(2 pi) / 2, as for "gaussian_nll". The gradient of each entry is multiplied by
     e^(beta s), which is held constant (Seitzer et al., On the pitfalls of heteroscedastic
-    uncertainty estimation, ICLR 2022, equation 4). Without it, beta 0, entries with a large
+    uncertainty estimation, ICLR 2022). Without it, beta 0, entries with a large
     predicted variance hardly train the mean, and may keep it for ever; with beta 1 the means are
     trained as by "mse", up to a factor. The paper advises 0.5. Variances have units: standardize
     targets.

@@ -160,7 +160,7 @@ LOSSES = {
   and Weigend, 1994)
 - beta_nll: that of gaussian_nll, whose gradient by m and s is multiplied by e^(beta s), the
   variance to the power beta: rows with a large variance do not lose their part in the mean (Seitzer
-  et al., ICLR 2022, equation 4; they multiply the value, too, which is then no likelihood)
+  et al., ICLR 2022; their code multiplies the value, too, which is then no likelihood)
 """
 
 CUSTOM_LOSS_FACTS = LossFacts(CUSTOM_LOSS, outputs=tuple(ACTIVATIONS))
