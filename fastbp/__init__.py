@@ -10,19 +10,20 @@
 make           Network, Ensemble, load, from_onnx, from_torch
 train          Trainer (fit, step, fit_batches, evaluate, find_lr, save), History
 optimizers     SGD, Adam, AdamW, RMSprop, Adagrad, NAdam, RAdam, LBFGS
-losses         names such as "mse", "bce", "cross_entropy"; Huber, Quantile; your own
+losses         names such as "mse", "bce", "cross_entropy"; Huber, Quantile, BetaNLL; your own
 schedules      fastbp.schedules: Cosine, OneCycle, StepDecay, Warmup, Table, and more
 callbacks      EarlyStopping, ReduceLROnPlateau, ModelCheckpoint, CSVLogger, TimeLimit,
                LambdaCallback, Callback, FitState, StopTraining
 in njit code   fastbp.embed: predict, step, gradients, input_gradient, step_from, copy;
                fastbp.math: exp, tanh, for activations of your own
+how sure       Ensemble of loss BetaNLL, fastbp.calibration: picp, crps_gaussian, ence, and more
 the machine    show_config, warmup
 =============  ==================================================================================
 
 Examples in docstrings assume ``import numpy as np`` and ``import fastbp``.
 """
 
-from . import embed, math, schedules  # noqa: F401 - math is no name for import *
+from . import calibration, embed, math, schedules  # noqa: F401 - math is no name for import *
 from .callbacks.base import Callback, FitState, LambdaCallback, StopTraining
 from .callbacks.history import History
 from .callbacks.loggers import CSVLogger, TimeLimit
@@ -30,7 +31,7 @@ from .callbacks.model_checkpoint import ModelCheckpoint
 from .callbacks.monitors import EarlyStopping, ReduceLROnPlateau
 from .components import optimizers
 from .components.lbfgs import LBFGS
-from .components.losses import Huber, Quantile
+from .components.losses import BetaNLL, Huber, Quantile
 from .components.optimizers import *  # noqa: F403 - those of its __all__
 from .config import show_config
 from .model.ensemble import Ensemble
@@ -48,6 +49,7 @@ find_moved_modules(__name__)
 
 __all__ = [
     "LBFGS",
+    "BetaNLL",
     "CSVLogger",
     "Callback",
     "EarlyStopping",
@@ -63,6 +65,7 @@ __all__ = [
     "StopTraining",
     "TimeLimit",
     "Trainer",
+    "calibration",
     "embed",
     "from_onnx",
     "from_torch",

@@ -41,7 +41,7 @@ from numba.core.errors import TypingError
 
 from .common.types import Array
 from .kernels.entry import embed_calls
-from .runtime.compiled_model import Model
+from .runtime.compiled_model import EnsembleModel, Model
 
 LR = 0
 """Index in ``model.hyper`` of the learning rate of the next update; it can be set."""
@@ -52,7 +52,7 @@ def _call(operation: Any, model: Any, *arrays: Any, name: str = "model") -> Any:
     try:
         return operation(model, *arrays)
     except TypingError as error:
-        if not isinstance(model, Model):
+        if not isinstance(model, Model | EnsembleModel):
             said = (
                 f"{name} is a {type(model).__name__}, expected what trainer.compiled() returns: "
                 f"{name} = trainer.compiled()"
@@ -64,13 +64,17 @@ def _call(operation: Any, model: Any, *arrays: Any, name: str = "model") -> Any:
 
 
 @embed_calls.PREDICT.here
-def predict(model: Model, X: Array, out: Array) -> None:
+def predict(model: Model | EnsembleModel, X: Array, out: Array, std: Array | None = None) -> None:
     """Fill out (B, outputs) with the outputs of the rows of X.
 
     Safe from many threads at once. All of out becomes NaN if X has NaN or Inf.
 
+    Of an ensemble out (B, targets) becomes the mean, and std, which may be left out, the standard
+    deviation: what ``Ensemble.predict`` returns.
+
     Raises:
-        ValueError: X or out has another shape, or they share memory.
+        ValueError: X, out or std has another shape, or they share memory.
+        TypingError: std is given, and the model is no ensemble's; an argument is of another type.
 
     >>> from numba import njit, prange
     >>> net = fastbp.Network([3, 8, 2], seed=0)
@@ -85,7 +89,7 @@ def predict(model: Model, X: Array, out: Array) -> None:
     True
 
     """
-    _call(embed_calls.predict, model, X, out)
+    _call(embed_calls.predict, model, X, out, std)
 
 
 @embed_calls.STEP.here

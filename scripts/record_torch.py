@@ -223,6 +223,15 @@ def gaussian(z, y):
     return F.gaussian_nll_loss(mean, y, log_variance.exp(), eps=1e-300)
 
 
+def beta(z, y, beta=0.5):
+    """The value of ``gaussian``, with the gradient of Seitzer et al.'s beta_nll_loss."""
+    mean, log_variance = z.chunk(2, dim=1)
+    variance = log_variance.exp()
+    each = 0.5 * ((y - mean) ** 2 / variance + log_variance)
+    weighted = (each * variance.detach() ** beta).mean()
+    return weighted + (each.mean() - weighted).detach()
+
+
 def loss_values(rng):
     z = np.concatenate([rng.normal(0, 2, (7, 4)), [[150, -150, 40, -40.0], [0, 0, 0, 0]]])
     n = len(z)
@@ -257,6 +266,7 @@ def loss_values(rng):
         "poisson/identity": partial(F.poisson_nll_loss, target=counts),
         "poisson/softplus": lambda z: F.poisson_nll_loss(F.softplus(z), counts, log_input=False),
         "gaussian_nll/identity": partial(gaussian, y=two),
+        "beta_nll/identity": partial(beta, y=two),
     }
     for pair, function in (pairs | small).items():
         at = record["losses/small"] if pair in small else z

@@ -70,6 +70,11 @@ def between_zero_and_one(value: Any, name: str) -> float:
     return _in_range(value, name, "above 0 and below 1", lambda number: 0 < number < 1)
 
 
+def from_zero_to_one(value: Any, name: str) -> float:
+    """``value`` as a float in [0, 1]."""
+    return _in_range(value, name, "in [0, 1]", lambda number: 0 <= number <= 1)
+
+
 def above_zero_to_one(value: Any, name: str) -> float:
     """``value`` as a float above 0 and at most 1."""
     return _in_range(value, name, "above 0 and at most 1", lambda number: 0 < number <= 1)

@@ -27,6 +27,7 @@ LossName: TypeAlias = Literal[
     "log_cosh",
     "poisson",
     "gaussian_nll",
+    "beta_nll",
 ]
 InitName: TypeAlias = Literal[
     "auto",

@@ -57,8 +57,10 @@ class Loss(codes.LossFacts):
         return self.n_class_weights(n_out) if weighs else self.n_classes(n_out)
 
     def weighs_entries(self, n_out: int) -> bool:
-        """Whether classes weigh each entry of y, and not each row."""
-        return self.has_classes and not self.takes_labels and (n_out > 1 or self.ignores_nan)
+        """Whether each entry of y has a weight, and not each row: of its class, 0 for NaN."""
+        if not self.has_classes:
+            return self.ignores_nan
+        return not self.takes_labels and (n_out > 1 or self.ignores_nan)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the facts from the table: a pickle of another version has other codes."""
@@ -116,11 +118,47 @@ class Quantile(CallRepr):
         check_fields(self, q=checks.between_zero_and_one)
 
 
-LossLike: TypeAlias = LossName | Huber | Quantile | Callable[..., float]
+@dataclass(frozen=True, repr=False)
+class BetaNLL(CallRepr):
+    """The Gaussian likelihood with gradients weighted by the variance to the power ``beta``.
+
+    The first half of the outputs are means m, the second logarithms s of variances, for targets y
+    (n, n_out / 2). The loss is the mean over rows and targets of [s + (m - y)^2 e^-s] / 2, without
+    its constant ln(2 pi) / 2, as for "gaussian_nll". The gradient of each entry is multiplied by
+    e^(beta s), which is held constant (Seitzer et al., On the pitfalls of heteroscedastic
+    uncertainty estimation, ICLR 2022). Without it, beta 0, entries with a large
+    predicted variance hardly train the mean, and may keep it for ever; with beta 1 the means are
+    trained as by "mse", up to a factor. The paper advises 0.5. Variances have units: standardize
+    targets.
+
+    ValueError or TypeError unless beta is a number in [0, 1].
+
+    >>> net = fastbp.Network([1, 2], init="zeros")
+    >>> net.set_parameters(net.weights, [[0.0, np.log(4.0)]])
+    >>> beta_nll = fastbp.BetaNLL(beta=0.5)
+    >>> trainer = fastbp.Trainer(net, loss=beta_nll, optimizer=fastbp.Adam(), engine="numpy")
+    >>> loss, [(dW, db)] = trainer.loss_and_gradients([[1.0]], [[3.0]])
+    >>> print(round(loss, 4), db)  # 1/2 [ln 4 + 9/4]; 2 (0 - 3) / 4, 2 (1 - 9/4) / 2
+    1.8181 [-1.5  -1.25]
+    """
+
+    beta: float = LOSSES["beta_nll"].parameter
+
+    loss: ClassVar[str] = "beta_nll"
+
+    def __post_init__(self) -> None:
+        check_fields(self, beta=checks.from_zero_to_one)
+
+
+LossLike: TypeAlias = LossName | Huber | Quantile | BetaNLL | Callable[..., float]
 """What a user passes for a loss: a name, a specification, or their own njit function."""
 
 
-NUMBERED: dict[str, type[Huber | Quantile]] = {"Huber": Huber, "Quantile": Quantile}
+NUMBERED: dict[str, type[Huber | Quantile | BetaNLL]] = {
+    "Huber": Huber,
+    "Quantile": Quantile,
+    "BetaNLL": BetaNLL,
+}
 """Specifications of the losses with a number, by their own names."""
 
 explain_constructors("fastbp", NUMBERED)
@@ -128,7 +166,7 @@ explain_constructors("fastbp", NUMBERED)
 
 def lookup(loss: Any, argument: str = "loss") -> Loss:
     """The loss that the user names. ValueError for an unknown name, TypeError for another type."""
-    if isinstance(loss, Huber | Quantile):
+    if isinstance(loss, Huber | Quantile | BetaNLL):
         (number,) = astuple(loss)
         return replace(LOSSES[loss.loss], parameter=number)
     if user_functions.is_compiled(loss):
@@ -139,13 +177,23 @@ def lookup(loss: Any, argument: str = "loss") -> Loss:
 
 
 def that_ignores_nan(loss: Loss) -> Loss:
-    """The loss, with NaN for targets that are not known; ValueError unless it is bce."""
-    if loss.targets != codes.UNIT:
+    """The loss, with NaN for targets that are not known; ValueError where it needs them all."""
+    if not loss.has_unknown:
+        able = _or([repr(name) for name, known in LOSSES.items() if known.has_unknown])
         raise ValueError(
-            f"ignore_nan is True, but loss {loss.name!r} needs every target: it goes with 'bce'; "
+            f"ignore_nan is True, but loss {loss.name!r} needs every target: it goes with {able}; "
             "for others leave rows out, or replace NaN and give the rows a sample_weight of 0"
         )
     return replace(loss, ignores_nan=True, extended=True)
+
+
+def check_has_objective(loss: Loss) -> None:
+    """ValueError for a loss whose gradient is not that of its value: L-BFGS searches by both."""
+    if loss.weighs_gradient:
+        raise ValueError(
+            f"loss {loss.name!r} multiplies its gradient by weights, and LBFGS searches by value "
+            "and gradient together: use loss='gaussian_nll', or another optimizer"
+        )
 
 
 def _custom(function: Callable[..., float]) -> Loss:

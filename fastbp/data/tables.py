@@ -328,7 +328,7 @@ def _check_targets(
     values = _read(table, rows, dtype)
     known = np.where(np.isnan(values), 0, values) if loss.ignores_nan else values
     remedy = DROP
-    if loss.targets == codes.UNIT and not loss.ignores_nan:
+    if loss.has_unknown and not loss.ignores_nan:
         remedy += ", or make the Trainer with ignore_nan=True if NaN is a target not known"
     _check_finite(table, rows, known, name, remedy)
     if loss.targets == codes.COUNT:

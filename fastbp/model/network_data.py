@@ -67,8 +67,8 @@ class NetworkData:
 
         Args:
             X: (n, n_in), numbers of any real dtype, order and strides: the training data.
-            y: (n, n_out), (n,) for one column, or (n, n_out / 2) for loss "gaussian_nll", whose
-                outputs become means and log-variances in units of y.
+            y: (n, n_out), (n,) for one column, or (n, n_out / 2) for losses "gaussian_nll" and
+                "beta_nll", whose outputs become means and log-variances in units of y.
 
         Raises:
             ValueError, TypeError: X or y is not as above, has less than two rows, or has NaN or

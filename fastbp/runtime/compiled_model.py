@@ -9,7 +9,7 @@ from numba.extending import typeof_impl
 
 from ..common.types import Array, Floats, Ints
 from ..kernels.base import codes
-from ..kernels.entry import embed_server
+from ..kernels.entry import embed_server, ensemble_server
 
 
 class Model(NamedTuple):
@@ -42,8 +42,31 @@ class Model(NamedTuple):
         )
 
 
+class EnsembleModel(NamedTuple):
+    """The arrays of an ensemble for compiled code. Its networks own the parameters.
+
+    It belongs to its process, and can be neither copied nor pickled.
+    """
+
+    header: Ints
+    """int64: what is known of the ensemble, and the addresses of its networks."""
+    scratch: Array
+    """Memory of predictions, a part for each thread."""
+
+    def __repr__(self) -> str:
+        rows, nets = self.header[[embed_server.MOST_ROWS, ensemble_server.MEMBERS]]
+        return f"<fastbp ensemble: {self.scratch.dtype}, {nets} networks, at most {rows} rows>"
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError(
+            "a compiled ensemble holds addresses of this process and cannot be copied or pickled: "
+            "save the ensemble, and call compiled() of the one that is loaded"
+        )
+
+
+@typeof_impl.register(EnsembleModel)  # type: ignore[untyped-decorator]
 @typeof_impl.register(Model)  # type: ignore[untyped-decorator]
-def _type_of(model: Model, context: Any) -> Any:
+def _type_of(model: Model | EnsembleModel, context: Any) -> Any:
     """The type that Numba gives a named tuple. It would freeze the arrays of a global one."""
     if context.purpose is Purpose.constant:
         raise TypingError(
@@ -51,4 +74,4 @@ def _type_of(model: Model, context: Any) -> Any:
             "argument: globals are frozen when a function is compiled"
         )
     parts = [typeof_impl(part, context) for part in model]
-    return types.BaseTuple.from_types(parts, Model)
+    return types.BaseTuple.from_types(parts, type(model))

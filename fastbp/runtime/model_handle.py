@@ -104,6 +104,11 @@ def _set(array: Ints, start: int, elements: dict[int, int]) -> None:
         array[start + element] = value
 
 
+def enroll(array: Ints) -> None:
+    """Know a header, whose slots a forked process frees."""
+    _ALL[address(array)] = array
+
+
 def free_slots() -> None:
     """Free all slots, in a forked process: the threads that held them are in its parent."""
     for array in _ALL.values():

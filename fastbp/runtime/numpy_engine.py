@@ -201,7 +201,8 @@ class NumpyEngine:
     ) -> tuple[Array, Array]:
         """Row losses, and dLoss/dz of their sum over n. table: weights of classes, for entries."""
         loss, output = self.arrays.loss, self._activations[-1]
-        if loss.weighs_entries(self._outputs) and (loss.ignores_nan or table is not None):
+        weighs = loss.has_classes and loss.weighs_entries(self._outputs)
+        if weighs and (loss.ignores_nan or table is not None):
             weights = reference.entry_weights(y, table)
             of_entries: tuple[Array, Array] = reference.bce_of_entries(
                 z, p, y, n, weights, smoothing

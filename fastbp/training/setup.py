@@ -79,6 +79,7 @@ def as_options(
     """The checked options; ValueError for an option that the optimizer does not have."""
     checked = options.check(len(net.sizes) - 1, net.sizes[-1], loss, given)
     if not optimizer.makes_updates:
+        losses.check_has_objective(loss)
         options.check_full_batch(checked)
     elif checked.schedule is not None:
         schedules.check_momentum(checked.schedule, optimizer)

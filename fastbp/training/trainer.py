@@ -40,10 +40,10 @@ class Trainer(TrainerState, TrainerSteps):
 
     Args:
         net: the network; its parameters are changed in place.
-        loss: a name, a ``Huber`` or ``Quantile`` (the guide, fastbp/README.md, has the names, the
-            formulas, and the output activations of each in "Losses"), or your own loss: an njit
-            function ``loss(p, y, dloss_dp) -> float`` of one row's outputs and targets that fills
-            in the derivative.
+        loss: a name, a ``Huber``, ``Quantile`` or ``BetaNLL`` (the guide, fastbp/README.md, has the
+            names, the formulas, and the output activations of each in "Losses"), or your own: an
+            njit function ``loss(p, y, dloss_dp) -> float`` of one row's outputs and targets that
+            fills in the derivative.
         optimizer: a specification such as ``fastbp.Adam(lr=1e-3)`` or ``fastbp.LBFGS()``.
         batch_size: rows of an update, >= 1; a larger number than there are rows means all rows.
         threads: the most threads to use, or "auto".
@@ -85,7 +85,8 @@ class Trainer(TrainerState, TrainerSteps):
             the moving average see the product and its gradient; the optimizer updates s and W,
             each with moments and weight decay. Where the weights of inputs are changed otherwise,
             by ``net.set_parameters`` say, their scale starts anew from 1.
-        ignore_nan: for bce: NaN in y is a target that is not known, an entry of weight 0.
+        ignore_nan: for bce, gaussian_nll and beta_nll: NaN in y is a target that is not known, an
+            entry of weight 0.
             ``evaluate`` takes the mean over the others, and metrics see y as it is.
 
     The loss of a batch is sum(w l) / rows + penalties, where rows have weights w: that of the row

@@ -77,6 +77,7 @@ POISSON = 6
 GAUSSIAN_NLL = 7
 QUANTILE = 8
 LOG_COSH = 9
+BETA_NLL = 10
 
 REAL = 0
 COUNT = 1
@@ -106,13 +107,18 @@ class LossFacts:
     extended: bool = True
     """It takes the extended kernels (extended_losses.py), not the plain ones (losses.py)."""
     parameter: float = 0.0
-    """Default of its one number: huber's delta, the quantile."""
+    """Default of its one number: huber's delta, the quantile, beta."""
+    has_unknown: bool = False
+    """A target may be NaN, where the trainer ignores it: each target has a loss by itself."""
+    weighs_gradient: bool = False
+    """Its gradient is that of its value times weights that depend on the outputs, and so the
+    gradient of no function: no line search."""
 
 
 LOSSES = {
     "mse": LossFacts(MSE, scalable=True, extended=False),
     "squared_error": LossFacts(SQUARED_ERROR, scalable=True, extended=False),
-    "bce": LossFacts(BCE, ("sigmoid",), UNIT, has_classes=True, extended=False),
+    "bce": LossFacts(BCE, ("sigmoid",), UNIT, has_classes=True, has_unknown=True, extended=False),
     "cross_entropy": LossFacts(
         CROSS_ENTROPY, ("softmax",), CLASS, has_classes=True, extended=False
     ),
@@ -121,7 +127,18 @@ LOSSES = {
     "quantile": LossFacts(QUANTILE, scalable=True, parameter=0.5),
     "log_cosh": LossFacts(LOG_COSH, scalable=True),
     "poisson": LossFacts(POISSON, ("identity", "softplus"), COUNT),
-    "gaussian_nll": LossFacts(GAUSSIAN_NLL, ("identity",), outputs_per_target=2, scalable=True),
+    "gaussian_nll": LossFacts(
+        GAUSSIAN_NLL, ("identity",), outputs_per_target=2, scalable=True, has_unknown=True
+    ),
+    "beta_nll": LossFacts(
+        BETA_NLL,
+        ("identity",),
+        outputs_per_target=2,
+        scalable=True,
+        parameter=0.5,
+        has_unknown=True,
+        weighs_gradient=True,
+    ),
 }
 """With p the output, z its logit, y the target, and n rows of O outputs:
 
@@ -141,6 +158,9 @@ LOSSES = {
 - gaussian_nll: mean over rows and targets of 1/2 [s + (m - y)^2 e^-s], for outputs that are first
   the means m and then the logarithms s of the variances, twice as many as there are targets (Nix
   and Weigend, 1994)
+- beta_nll: that of gaussian_nll, whose gradient by m and s is multiplied by e^(beta s), the
+  variance to the power beta: rows with a large variance do not lose their part in the mean (Seitzer
+  et al., ICLR 2022; their code multiplies the value, too, which is then no likelihood)
 """
 
 CUSTOM_LOSS_FACTS = LossFacts(CUSTOM_LOSS, outputs=tuple(ACTIVATIONS))

@@ -29,6 +29,7 @@ from .embed_types import (
     check_out,
     check_targets,
     element,
+    is_ensemble,
     refuse_type,
 )
 
@@ -39,8 +40,8 @@ _COMMON = {
     "batch_size rows, or (inputs,) for one row",
     SHARED_OUT: "out lies in the memory of another argument: pass memory of its own",
     NO_MODEL: "model is a copy or older than its network's scaling, or the compiled function was "
-    "cached with other kernels of fastbp: call trainer.compiled() in this process, and delete the "
-    "function's cache",
+    "cached with other kernels of fastbp: call trainer.compiled(), or ensemble.compiled(), in this "
+    "process, and delete the function's cache",
 }
 """Messages of the statuses that every operation can have."""
 
@@ -128,6 +129,34 @@ class Operation:
         return Template
 
 
+class _Predict(Operation):
+    """``embed.predict(model, X, out, std=None)``: std, of an ensemble alone, in the place of y."""
+
+    def parameters(self) -> list[Parameter]:
+        std = Parameter("std", Parameter.POSITIONAL_OR_KEYWORD, default=None)
+        return [*super().parameters(), std]
+
+    def slots(self, values: Any, nothing: Any) -> list[Any]:
+        X, out, std = (*values, nothing)[:3]
+        return [X, std, out]
+
+    def type_of(self, args: Any, kws: Any, pysig: Any) -> Any:
+        model, X, out, *given = map(types.unliteral, pysig.bind(*args, **kws).args)
+        std = given[0] if given else types.none
+        if isinstance(std, types.Omitted):
+            std = types.none
+        if not is_ensemble(model):
+            check_model(model)
+            if std != types.none:
+                refuse_type("std", std, "none: what ensemble.compiled() returns has deviations")
+        dtype = model.types[1].dtype
+        check_array("X", X, dtype)
+        check_out(out, dtype, 2)
+        if std != types.none:
+            check_out(std, dtype, 2, "std")
+        return signature(self.result, model, X, out, std).replace(pysig=pysig)
+
+
 class _Copy(Operation):
     """``embed.copy(a, b, tau)``: the handle of a stands in the place of X, tau in that of y."""
 
@@ -178,12 +207,15 @@ _TARGETS = {
     "output; for loss 'cross_entropy', and for no other, also integer labels (rows,)"
 }
 
-PREDICT = Operation(
+PREDICT = _Predict(
     J.INFER,
     ("X", "out"),
     _check_predict,
     types.none,
-    {BAD_OUT: _FLAT.format("out", "outputs", "output")},
+    {
+        BAD_OUT: _FLAT.format("out", "outputs", "output"),
+        BAD_Y: _FLAT.format("std", "targets", "target"),
+    },
 )
 STEP = Operation(J.TRAIN, ("X", "y"), _check_step, types.float64, _TARGETS)
 LOSS_AND_GRADIENTS = Operation(
@@ -227,9 +259,9 @@ COPY = _Copy(
 
 
 @entry
-def predict(model, X, out):
-    """Fill out with the outputs of X."""
-    PREDICT(model, X, out)
+def predict(model, X, out, std):
+    """Fill out with the outputs of X, or the means of an ensemble; then std may be an array."""
+    PREDICT(model, X, out, std)
 
 
 @entry

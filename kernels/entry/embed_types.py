@@ -9,6 +9,9 @@ FIELDS = ("header", "parameters", "moments", "hyper", "work", "scratch")
 """Fields of the named tuple that a model is: the handle first, then an array of the element
 type."""
 
+ENSEMBLE_FIELDS = ("header", "scratch")
+"""Fields of the named tuple that the model of an ensemble is."""
+
 
 def element(itemsize: int) -> Any:
     """The Numba type of elements of 4 or 8 bytes."""
@@ -22,11 +25,21 @@ def refuse_type(name: str, kind: Any, expected: str) -> None:
 
 def check_model(model: Any, name: str = "model") -> None:
     """Refuse what ``trainer.compiled()`` did not return."""
-    known = isinstance(model, types.BaseNamedTuple) and tuple(model.fields) == FIELDS
+    if not _has(model, FIELDS):
+        refuse_type(name, model, "what trainer.compiled() returns")
+
+
+def is_ensemble(model: Any) -> bool:
+    """Whether ``ensemble.compiled()`` returned it."""
+    return _has(model, ENSEMBLE_FIELDS)
+
+
+def _has(model: Any, fields: tuple[str, ...]) -> bool:
+    """Whether it is a named tuple of these fields: a handle, and then an array of elements."""
+    known = isinstance(model, types.BaseNamedTuple) and tuple(model.fields) == fields
     # The emitted code reads the handle before it can check it.
     known = known and is_array(model.types[0], types.int64, 1)
-    if not (known and any(is_array(model.types[1], element(size), 1) for size in (4, 8))):
-        refuse_type(name, model, "what trainer.compiled() returns")
+    return known and any(is_array(model.types[1], element(size), 1) for size in (4, 8))
 
 
 def is_array(kind: Any, dtype: Any, most: int) -> bool:
@@ -43,11 +56,11 @@ def check_array(name: str, kind: Any, dtype: Any, most: int = 2) -> None:
         refuse_type(name, kind, f"a C-contiguous array of {dtype} with {shapes}: {remedy}")
 
 
-def check_out(kind: Any, dtype: Any, most: int) -> None:
+def check_out(kind: Any, dtype: Any, most: int, name: str = "out") -> None:
     """Refuse an ``out`` that is no array, or is read-only."""
-    check_array("out", kind, dtype, most)
+    check_array(name, kind, dtype, most)
     if not kind.mutable:
-        refuse_type("out", kind, "an array that can be written")
+        refuse_type(name, kind, "an array that can be written")
 
 
 def is_label(kind: Any) -> bool:

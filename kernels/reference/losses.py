@@ -12,7 +12,8 @@ def row_losses(loss, z, p, y, output=codes.IDENTITY, parameter=0.0, smoothing=0.
     """Loss of each row (B,); the loss of a batch is their mean.
 
     z and p (B, O) are the last layer before and after its activation, whose code is ``output``.
-    y (B, O), or for cross_entropy also integer labels (B,). parameter: huber's delta, the quantile.
+    y (B, O), or for cross_entropy also integer labels (B,). parameter: huber's delta, the
+    quantile, beta.
     """
     y = smoothed(loss, _target_rows(y, z), smoothing)
     if loss in _MORE_LOSSES:
@@ -159,11 +160,14 @@ def _poisson(p, y, _parameter, output):
     return p - y * np.log(rate), 1 - y / rate
 
 
-def _gaussian_nll(p, y, _parameter, _output):
+def _gaussian_nll(p, y, beta, _output):
     mean, s = np.split(p, 2, axis=1)
-    d, precision = mean - y, np.exp(-s)
-    value = 0.5 * (s + d * d * precision)
-    return value, np.concatenate([d * precision, 0.5 * (1 - d * d * precision)], axis=1)
+    known = ~np.isnan(y)
+    d = np.where(known, mean - y, mean * 0)
+    excess, weight = d * d * np.exp(-s), np.exp(s * p.dtype.type(beta))
+    value = np.where(known, 0.5 * (s + excess), (s + d) * 0) + (weight * 0 if beta else 0)
+    rates = d * np.exp(-s) * weight, np.where(known, 0.5 * (1 - excess) * weight, 0)
+    return value.astype(p.dtype), np.concatenate(rates, axis=1).astype(p.dtype)
 
 
 def _log_cosh(p, y, _parameter, _output):
@@ -181,8 +185,10 @@ _MORE_LOSSES = {
     codes.LOG_COSH: _log_cosh,
     codes.POISSON: _poisson,
     codes.GAUSSIAN_NLL: _gaussian_nll,
+    codes.BETA_NLL: _gaussian_nll,
 }
-"""(values, dvalue/dp) of p and y; the mean over the columns of values is the loss of a row."""
+"""(values, dvalue/dp) of p and y; the mean over the columns of values is the loss of a row. The
+dvalue/dp of beta_nll has weights: gaussian_nll is that with beta 0."""
 
 
 def custom_losses(function, p, y):

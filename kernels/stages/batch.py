@@ -22,7 +22,7 @@ from ..tables import job_table as J
 from ..tables import layout as P
 from .custom_activation import fill_lanes
 from .forward import activate_outputs, padded
-from .losses import invalid_target
+from .losses import allows_nan, invalid_target
 from .nonzeros import GATHER, ask, mark
 from .scaling import (
     scale_output_gradient,
@@ -81,7 +81,7 @@ def _gather_targets(plan, job, order, first, valid, block, scratch):
         y, outputs = offset(block, plan[0, P.TARGET]), plan[0, P.TARGETS]
         kind = plan[plan[0, P.LAST], P.TARGET_KIND]
         if gather(job, _Y, order, first, valid, y, scratch) and (
-            kind != P.UNIT_OR_NAN or has_output_gradient(job)
+            not allows_nan(kind) or has_output_gradient(job)
         ):
             return J.BAD_TARGET
         if has_output_gradient(job):

@@ -82,17 +82,27 @@ def _by_output(loss, parameter, code, z, p, y, delta, units, scale):
 
 
 @kernel
-def _gaussian(p, y, delta, units, scale):
-    """1/2 mean of s + (m - y)^2 e^-s; m the first half of the outputs, s the second."""
+def _gaussian(p, y, delta, units, scale, beta):
+    """1/2 mean of s + (m - y)^2 e^-s, and its delta times e^(beta s).
+
+    m: the first half of the outputs, s the second. A target that is NaN has no loss.
+    """
     n_lanes, half = lanes(p), units // 2
     total, scale = splat(p, 0.0), scale / half
     for i in range(0, half * n_lanes, n_lanes):
-        s, d = load(p, half * n_lanes + i), load(p, i) - load(y, i)
-        precision = exp(-s)
+        s, m, t = load(p, half * n_lanes + i), load(p, i), load(y, i)
+        unknown = differs(t, t)
+        d = select(unknown, m * 0.0, m - t)  # a NaN of m stays
+        precision, weight = exp(-s), splat(p, 1.0)
         excess = d * d * precision
-        total = total + (s + excess)
-        store(delta, i, d * precision * scale)
-        store(delta, half * n_lanes + i, (1.0 - excess) * (0.5 * scale))
+        value = select(unknown, (s + d) * 0.0, s + excess)
+        if beta > 0.0:
+            weight = exp(s * beta)
+            value = value + weight * 0.0  # NaN, where the gradient is not finite
+        total = total + value
+        store(delta, i, select(unknown, 0.0, d * precision * scale * weight))
+        by_s = (1.0 - excess) * (0.5 * scale) * weight
+        store(delta, half * n_lanes + i, select(unknown, 0.0, by_s))
     return total * (0.5 / half)
 
 
@@ -212,7 +222,9 @@ def extended_loss_and_delta(plan, work, job, vector, valid, rows):
         loss_and_delta(loss, code, places, labels, counts, rows, smooth)
         return
     if loss == codes.GAUSSIAN_NLL:
-        value = _gaussian(p, y, delta, units, 1.0 / rows)
+        value = _gaussian(p, y, delta, units, 1.0 / rows, 0.0)
+    elif loss == codes.BETA_NLL:
+        value = _gaussian(p, y, delta, units, 1.0 / rows, hyper[H.LOSS_PARAMETER])
     else:
         value = _by_output(loss, hyper[H.LOSS_PARAMETER], code, z, p, y, delta, units, 1.0 / rows)
     clear_padding(value, delta, units, whole, valid, row_loss)

@@ -3,6 +3,8 @@
 Lanes are rows, so a sum or a maximum over outputs is a chain of plain vector operations.
 """
 
+import math
+
 import numpy as np
 
 from ..base import codes
@@ -20,7 +22,7 @@ from ..ir.simd import (
     store,
 )
 from ..primitives.elementwise import derivative, exp, log, log1p
-from ..tables.layout import UNIT_OR_NAN
+from ..tables.layout import REAL_OR_NAN, UNIT_OR_NAN
 
 _ZERO = np.int64(0)  # a Python constant would compile its callee once more
 
@@ -246,10 +248,16 @@ def n_correct(loss, p, y, labels, units):
 
 
 @kernel
+def allows_nan(kind):
+    """Whether NaN is a target of this kind: one that is not known."""
+    return kind == UNIT_OR_NAN or kind == REAL_OR_NAN
+
+
+@kernel
 def invalid_target(kind, y, labels, valid, outputs):
     """Whether one of the first ``valid`` lanes of y lies outside what the loss allows.
 
-    kind: of targets (codes.REAL, ..., or UNIT_OR_NAN, which allows NaN). y: (outputs, lanes), or
+    kind: of targets: codes.REAL, ..., or of layout.OR_NAN, which allow NaN. y: (outputs, lanes), or
     (1, lanes) of labels. The gather checks that other numbers are finite.
     """
     n_lanes = lanes(y)
@@ -262,6 +270,9 @@ def invalid_target(kind, y, labels, valid, outputs):
     bad = zero < zero
     for i in range(0, outputs * n_lanes, n_lanes):
         t = load(y, i)
+        if kind == REAL_OR_NAN:
+            bad = bad | (fabs(t) >= math.inf)
+            continue
         bad = bad | (t < 0.0)
         if kind == codes.UNIT or kind == UNIT_OR_NAN:
             bad = bad | (t > 1.0)

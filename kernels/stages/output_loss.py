@@ -24,7 +24,7 @@ from .backward import delta_of
 from .batch import has_labels, has_output_gradient
 from .extended_losses import extended_loss_and_delta, weighs_entries, weight_unit
 from .forward import padded
-from .losses import loss_and_delta
+from .losses import allows_nan, loss_and_delta
 
 
 @kernel
@@ -75,7 +75,7 @@ def _class_weight(plan, job, block, lane):
 def _is_known(plan, block, lane):
     """Whether some target of a row is not NaN."""
     n_lanes, y = lanes(block), offset(block, plan[0, P.TARGET])
-    for u in range(plan[plan[0, P.LAST], P.OUTPUTS]):
+    for u in range(plan[0, P.TARGETS]):
         if not math.isnan(get(y, u * n_lanes + lane)):
             return True
     return False
@@ -121,7 +121,7 @@ def _apply_row_weights(plan, work, job, vector, valid):
     store(weight, 0, splat(weight, 0.0))
     for lane in range(valid):
         put(weight, lane, _row_weight(plan, job, block, first + lane, lane, by_class))
-        if not own and plan[last, P.TARGET_KIND] == P.UNIT_OR_NAN:
+        if not own and allows_nan(plan[last, P.TARGET_KIND]):
             put(weight, lane, get(weight, lane) if _is_known(plan, block, lane) else 0.0)
     if job[J.ROW_WEIGHTS] != 0 or by_class or job[J.MEAN_WEIGHT] != 0:
         delta = delta_of(plan, work, vector, last)

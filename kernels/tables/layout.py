@@ -89,15 +89,18 @@ from ..base.sizes import COLUMNS, NONZERO_CHUNK, NONZERO_PANELS, ROWS, WIDEST
     RESIDUAL,  # 1: a of the layer before is added to a
     FUNCTION,  # address of the custom activation
     NEEDS_Z,  # 1: the derivative is computed from z; a custom one lies in the place of z
-    TARGET_KIND,  # of the last layer, in plain plans too: UNIT_OR_NAN, or as codes.REAL, ...
+    TARGET_KIND,  # of the last layer, in plain plans too: one of codes.REAL, ..., or of OR_NAN
     THRESHOLD,  # DROPOUT of the current batch; 0: none is dropped
     INPUT_SCALING,  # of the first: in the moments, its learned scaling (learned_scaling.py), or -1
     SCALING_RATE,  # of the first: the hyperparameter that is the factor on its learning rate
 ) = range(24)
 
-UNIT_OR_NAN = 4
-"""A kind of targets of extended plans, beside those of codes.py: in [0, 1], or NaN for a target
+UNIT_OR_NAN, REAL_OR_NAN = 4, 5
+"""Kinds of targets of extended plans, beside those of codes.py: UNIT or REAL, or NaN for a target
 that is not known."""
+
+OR_NAN = {codes.UNIT: UNIT_OR_NAN, codes.REAL: REAL_OR_NAN}
+"""The kind that allows NaN, for each kind of codes.py that has one."""
 
 SMALL_BATCH_VECTORS = 64
 """Vectors of a weight gradient that a small batch holds in scratch at a time."""
@@ -243,7 +246,7 @@ def _extend(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     plan[1:, NEEDS_Z] = [codes.ACTIVATION_OF[code].needs_z for code in shape.activations]
     plan[-1, TARGET_KIND] = codes.LOSS_OF[shape.loss].targets
     if shape.ignores_nan:
-        plan[-1, TARGET_KIND] = UNIT_OR_NAN
+        plan[-1, TARGET_KIND] = OR_NAN[codes.LOSS_OF[shape.loss].targets]
     plan_globals[ROWS_ONLY] = any(shape.normalized + shape.adds_inputs)
 
 

@@ -177,13 +177,31 @@ def ticks_per_second(loop, model, ticks):
     return ticks / (perf_counter() - start)
 
 
+def draw(falls, path):
+    """Draw the falls in each tenth of the loop; falls: by whether the model learns."""
+    import pictures
+
+    ax = pictures.axes("The motor is wired the other way round at half time", "tenth", "falls")
+    tenths = np.arange(1, 11)
+    for learns, found in falls.items():
+        label = "the model learns" if learns else "the model never learns"
+        place = tenths + (0.2 if learns else -0.2)
+        ax.bar(place, found, 0.4, color=pictures.COLORS[int(learns)], label=label)
+    pictures.keep(ax, path)
+
+
 def main():
     parser = argparse.ArgumentParser(description="A dynamics model that learns in a control loop.")
+    parser.add_argument("--picture", metavar="PATH", help="draw it, too, as a PNG file")
     parser.add_argument("--torch", action="store_true", help="run the loop in torch, too")
     options = parser.parse_args()
+    falls = {}
     for learns in (False, True):
-        falls, loss = control(new_trainer().compiled(), 20_000, np.random.default_rng(0), learns)
-        print(f"learning: {learns}; falls in each tenth of 20000 ticks: {falls.tolist()}")
+        rng = np.random.default_rng(0)
+        falls[learns], loss = control(new_trainer().compiled(), 20_000, rng, learns)
+        print(f"learning: {learns}; falls in each tenth of 20000 ticks: {falls[learns].tolist()}")
+    if options.picture:
+        draw(falls, options.picture)
     print(f"mean loss of the last tenth: {loss:.1e}")
     net = new_trainer().net
     sides = {

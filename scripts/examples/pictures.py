@@ -1,79 +1,81 @@
-"""Draws the gallery's pictures from the examples: ``python scripts/examples/pictures.py``.
+"""The gallery's pictures: those of the classics, and what the simulations draw theirs with.
 
-Needs matplotlib (``pip install 'fastbp[plot]'``), writes pictures/*.png, and takes some seconds.
+``python scripts/examples/pictures.py`` draws those of xor.py and overfitting.py. A simulation draws
+its own: ``--picture PATH``. Both need matplotlib (``pip install 'fastbp[plot]'``).
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-import numpy as np
-import overfitting
-import reinforce
-import surrogate
-import xor
-from matplotlib import pyplot as plt
+if TYPE_CHECKING:
+    from matplotlib.pyplot import Axes
 
 FOLDER = Path(__file__).with_name("pictures")
 COLORS = ["#c0392b", "#4878a8", "#5ba37a", "#e39a3b"]
 
 
-def axes(title: str, x: str, y: str) -> plt.Axes:
+def figure(count: int, height: float = 3) -> "list[Axes]":
+    """Return the axes of a new figure, side by side."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    size = (6 if count == 1 else 4 * count, height)
+    _, found = plt.subplots(1, count, figsize=size, layout="constrained", squeeze=False)
+    for ax in found[0]:
+        ax.spines[["top", "right"]].set_visible(False)
+    return list(found[0])
+
+
+def axes(title: str, x: str, y: str) -> "Axes":
     """Return the axes of a new figure."""
-    _, ax = plt.subplots(figsize=(6, 3), layout="constrained")
-    ax.set_title(title, loc="left", fontsize=10)
-    ax.set(xlabel=x, ylabel=y)
-    ax.spines[["top", "right"]].set_visible(False)
+    (ax,) = figure(1)
+    entitle(ax, title, x, y)
     return ax
 
 
-def keep(ax: plt.Axes, name: str) -> None:
+def entitle(ax: "Axes", title: str, x: str, y: str) -> None:
+    """Give axes their title and names."""
+    ax.set_title(title, loc="left", fontsize=10)
+    ax.set(xlabel=x, ylabel=y)
+
+
+def keep(ax: "Axes", path: Path | str) -> None:
     """Write a figure, without date and version: the same data make the same bytes."""
-    ax.figure.savefig(FOLDER / f"{name}.png", dpi=100, metadata={"Software": None})
+    from matplotlib import pyplot as plt
+
+    for one in ax.figure.axes:
+        if one.get_legend_handles_labels()[1]:
+            one.legend(frameon=False, fontsize=8)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    ax.figure.savefig(path, dpi=100, metadata={"Software": None})
     plt.close(ax.figure)
 
 
 def draw_xor() -> None:
+    """The loss of five seeds."""
+    import xor
+
     ax = axes("XOR: loss of five seeds, learning rate 5", "epoch", "loss")
     for seed in range(5):
         ax.plot(xor.train(lr=5.0, epochs=2000, seed=seed)[1], linewidth=1)
     ax.set_yscale("log")
-    keep(ax, "xor")
+    keep(ax, FOLDER / "xor.png")
 
 
 def draw_overfitting() -> None:
+    """The validation loss of each remedy."""
+    import overfitting
+
     ax = axes("Validation loss of a network that overfits", "epoch", "val_loss")
     for remedy, color in zip(overfitting.REMEDIES, COLORS, strict=True):
         history, _ = overfitting.train(remedy)
         ax.plot(history["val_loss"], color=color, linewidth=1, label=remedy)
     ax.set_ylim(0.3, 1.5)
-    ax.legend(frameon=False, fontsize=8)
-    keep(ax, "overfitting")
-
-
-def draw_surrogate() -> None:
-    model = surrogate.train()[0].compiled()
-    ax = axes("Van der Pol oscillator by RK4, 1000 steps of 0.01", "x", "dx/dt")
-    for exact, style in ((True, "-"), (False, "--")):
-        path = surrogate.integrate(model, 1.0, 0.0, 0.01, 1000, exact)
-        label = "true right-hand side" if exact else "network"
-        ax.plot(*path.T, style, color=COLORS[not exact], label=label)
-    ax.legend(frameon=False, fontsize=8)
-    keep(ax, "surrogate")
-
-
-def draw_reinforce() -> None:
-    ax = axes("REINFORCE: mean return of the episodes, at most 200", "update", "return")
-    for seed, color in enumerate(COLORS[:3]):
-        model = reinforce.new_trainer(seed).compiled()
-        returns = reinforce.learn(model, 100, np.random.default_rng(seed))
-        ax.plot(returns, color=color, linewidth=1, label=f"seed {seed}")
-    ax.legend(frameon=False, fontsize=8)
-    keep(ax, "reinforce")
+    keep(ax, FOLDER / "overfitting.png")
 
 
 if __name__ == "__main__":
-    FOLDER.mkdir(exist_ok=True)
-    for draw in (draw_xor, draw_overfitting, draw_surrogate, draw_reinforce):
-        draw()
+    draw_xor()
+    draw_overfitting()

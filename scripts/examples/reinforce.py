@@ -6,6 +6,7 @@ is -G / (B p(action)) at the action that was taken and 0 elsewhere (Williams, 19
 when the pole or the cart is lost, or after 200 ticks; each tick is a reward of 1.
 """
 
+import argparse
 import math
 from time import perf_counter
 
@@ -86,7 +87,21 @@ def new_trainer(seed=0):
     return fastbp.Trainer(net, loss="cross_entropy", optimizer=optimizer, batch_size=BATCH)
 
 
+def draw(path, seeds=3, updates=100):
+    """Draw the mean return by update."""
+    import pictures
+
+    ax = pictures.axes("REINFORCE: mean return of the episodes, at most 200", "update", "return")
+    for seed in range(seeds):
+        returns = learn(new_trainer(seed).compiled(), updates, np.random.default_rng(seed))
+        ax.plot(returns, color=pictures.COLORS[seed], linewidth=1, label=f"seed {seed}")
+    pictures.keep(ax, path)
+
+
 def main():
+    parser = argparse.ArgumentParser(description="A policy gradient on a cart-pole.")
+    parser.add_argument("--picture", metavar="PATH", help="draw it, too, as a PNG file")
+    picture = parser.parse_args().picture
     learn(new_trainer().compiled(), 1, np.random.default_rng(0))
     start = perf_counter()
     returns = learn(new_trainer().compiled(), 100, np.random.default_rng(0))
@@ -94,6 +109,8 @@ def main():
     for i in range(0, 100, 10):
         print(f"updates {i:3} to {i + 10:3}: mean return {returns[i : i + 10].mean():6.1f}")
     print(f"100 updates in {seconds:.2f} s")
+    if picture:
+        draw(picture)
 
 
 if __name__ == "__main__":

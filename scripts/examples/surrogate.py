@@ -5,6 +5,7 @@ integrator runs on the surrogate, four calls of `predict` a time step, and its t
 compared with the true one.
 """
 
+import argparse
 from time import perf_counter
 
 import numpy as np
@@ -71,7 +72,22 @@ def trajectory_error(model, count=1000, step=0.01):
     return np.abs(found - true).max(), np.abs(true).max()
 
 
+def draw(model, path):
+    """Draw the trajectories of the network and of the true equation."""
+    import pictures
+
+    ax = pictures.axes("Van der Pol oscillator by RK4, 1000 steps of 0.01", "x", "dx/dt")
+    for exact, style in ((True, "-"), (False, "--")):
+        states = integrate(model, 1.0, 0.0, 0.01, 1000, exact)
+        label = "true right-hand side" if exact else "network"
+        ax.plot(*states.T, style, color=pictures.COLORS[not exact], label=label)
+    pictures.keep(ax, path)
+
+
 def main():
+    parser = argparse.ArgumentParser(description="A surrogate of an ODE inside an integrator.")
+    parser.add_argument("--picture", metavar="PATH", help="draw it, too, as a PNG file")
+    picture = parser.parse_args().picture
     trainer, error = train()
     print(f"relative error of the right-hand side: {error:.2e}")
     model = trainer.compiled()
@@ -80,6 +96,8 @@ def main():
     start = perf_counter()
     integrate(model, 1.0, 0.0, 0.01, 100_000, False)
     print(f"{100_000 / (perf_counter() - start):,.0f} RK4 steps/s, four predictions each")
+    if picture:
+        draw(model, picture)
 
 
 if __name__ == "__main__":

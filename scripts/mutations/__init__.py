@@ -21,10 +21,12 @@ from .runtime import RUNTIME
 from .sparse import SPARSE_DATA
 from .stages import STAGES
 from .table_estimators import TABLE_ESTIMATORS
+from .uncertainty import UNCERTAINTY
 
 BREAKS = (
     *(*PRIMITIVES, *STAGES, *INPUT_SCALING, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT),
     *(*ESTIMATORS, *ENCODERS, *TABLE_ESTIMATORS, *COMMAND, *REPORTS, *EXPORTED_TABLES),
+    *(*UNCERTAINTY,),
 )
 
 __all__ = ["BREAKS", "Break"]

@@ -36,9 +36,9 @@ def parameters_after(case, X, y, engine="numba", **options):
 @pytest.mark.quick
 def test_the_names():
     optimizers = {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam", "RAdam", "LBFGS"}
-    losses = {"Huber", "Quantile"}
+    losses = {"Huber", "Quantile", "BetaNLL"}
     names = {"Network", "Trainer", "History", "embed", "schedules", "show_config", "warmup"}
-    names |= {"Ensemble", "from_onnx", "from_torch", "load"}
+    names |= {"Ensemble", "calibration", "from_onnx", "from_torch", "load"}
     callbacks = {"Callback", "FitState", "StopTraining", "LambdaCallback", "EarlyStopping",
                  "ReduceLROnPlateau", "ModelCheckpoint", "CSVLogger", "TimeLimit"}  # fmt: skip
     assert set(fastbp.__all__) == names | optimizers | losses | callbacks

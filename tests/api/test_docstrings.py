@@ -27,11 +27,13 @@ FINDER = doctest.DocTestFinder(recurse=False)
 def public_names():
     """The object of every public name that can have a docstring."""
     modules = {"fastbp": fastbp, "fastbp.math": fastbp.math, "fastbp.schedules": schedules}
+    modules["fastbp.calibration"] = fastbp.calibration
     for prefix, module in modules.items():
         yield from ((f"{prefix}.{name}", vars(module)[name]) for name in module.__all__)
     yield "fastbp", fastbp
     yield "fastbp.math", fastbp.math
-    for owner in (embed, fastbp.Network, fastbp.Trainer, fastbp.History, LRCurve):
+    yield "fastbp.calibration", fastbp.calibration
+    for owner in (embed, fastbp.Network, fastbp.Ensemble, fastbp.Trainer, fastbp.History, LRCurve):
         yield from functions_of(owner)
 
 

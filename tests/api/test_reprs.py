@@ -25,6 +25,7 @@ SPECS = {
     "fastbp.LBFGS(history=3)": fastbp.LBFGS(3),
     "fastbp.Huber(delta=0.5)": fastbp.Huber(0.5),
     "fastbp.Quantile(q=0.25)": fastbp.Quantile(0.25),
+    "fastbp.BetaNLL(beta=0.25)": fastbp.BetaNLL(0.25),
     "fastbp.schedules.Constant()": schedules.Constant(),
     "fastbp.schedules.StepDecay(every=2)": schedules.StepDecay(2),
     "fastbp.schedules.ExponentialDecay(gamma=0.5)": schedules.ExponentialDecay(0.5),

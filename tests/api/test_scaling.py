@@ -27,7 +27,9 @@ ADAM = fastbp.Adam(lr=0.01, eps=1e-4)  # see features.OPTIMIZERS
 
 def numbers(case, loss="mse"):
     """The same sizes with a loss of numbers; twice as many outputs where there are variances."""
-    sizes = (*case.sizes[:-1], 4) if loss == "gaussian_nll" else case.sizes
+    sizes = case.sizes
+    if losses.LOSSES[loss].outputs_per_target == 2:
+        sizes = (*case.sizes[:-1], 4)
     return replace(case, sizes=sizes, loss=loss, output="identity", labels=False)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastbp.components import losses
 from support.cases import flat
 
 H = 2.0**-17
@@ -24,6 +25,7 @@ class Probe:
         layers = list(zip(net.weights, net.biases, strict=True))
         self.shapes = [part.shape for layer in layers for part in layer]
         self.start = flat(layers)
+        self.weights = self._weights()
 
     def loss(self, parameters):
         ends = np.cumsum([np.prod(shape) for shape in self.shapes])[:-1]
@@ -32,7 +34,21 @@ class Probe:
             for part, shape in zip(np.split(parameters, ends), self.shapes, strict=True)
         ]
         self.trainer.net.set_parameters(parts[0::2], parts[1::2])
-        return self.trainer.evaluate(*self.batch)["loss"]
+        if self.weights is None:
+            return self.trainer.evaluate(*self.batch)["loss"]
+        mean, s, y = self._means_and_logarithms()
+        return float((self.weights * (s + (mean - y) ** 2 * np.exp(-s)) / 2).mean())
+
+    def _weights(self):
+        """Those of beta_nll, which stay what they are at the start; None for other losses."""
+        loss = losses.lookup(self.trainer.loss)
+        if not loss.weighs_gradient:
+            return None
+        return np.exp(loss.parameter * self._means_and_logarithms()[1])
+
+    def _means_and_logarithms(self):
+        X, y = self.batch
+        return *np.split(self.trainer.predict(X), 2, axis=1), y
 
     def directions(self, each=3):
         """Unit vectors: along some entries of every weight matrix and bias, and across them all."""
@@ -49,7 +65,7 @@ class Probe:
         loss, layers = self.trainer.loss_and_gradients(*self.batch)
         assert all(dW.any() for dW, _ in layers)
         gradient = flat(layers)
-        assert loss == pytest.approx(self.loss(self.start), rel=1e-14)
+        assert loss == pytest.approx(self.trainer.evaluate(*self.batch)["loss"], rel=1e-14)
         for direction in self.directions():
             above, below = (self.loss(self.start + step * direction) for step in (H, -H))
             difference = (above - below) / (2 * H)

@@ -155,6 +155,7 @@ RUNS = {
     "mish": Run(("mish", "tanh"), "mae", "mish", fastbp.Adam(0.01)),
     "radam": Run(("relu", "tanh"), "cross_entropy", "softmax", fastbp.RAdam(0.01)),
     "log_cosh": Run(("tanh", "elu"), "log_cosh", "identity", fastbp.SGD(0.05)),
+    "beta_nll": Run(("tanh", "silu"), "beta_nll", "identity", fastbp.Adam(0.01)),
     "long sums, batch 37": long_sums(37),
     "long sums, batch 300": long_sums(300),
     "long sums, batch 37, extended": long_sums(37, {"layer_norm": True}, LONG_OPTIONS),

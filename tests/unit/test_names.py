@@ -118,6 +118,7 @@ def test_softmax_is_for_the_output_only():
 SOME = {
     "bce": ["sigmoid"],
     "cross_entropy": ["softmax"],
+    "beta_nll": ["identity"],
     "gaussian_nll": ["identity"],
     "poisson": ["identity", "softplus"],
 }

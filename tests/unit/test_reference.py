@@ -40,7 +40,9 @@ class Net:
         self.loss_name, output = pair
         loss = losses.lookup(self.loss_name)
         self.loss, self.parameter, self.output = loss.code, loss.parameter, code(output)
-        if self.loss == codes.GAUSSIAN_NLL:
+        if loss.weighs_gradient:
+            self.parameter = 0.0  # where its gradient is that of its value
+        if loss.outputs_per_target == 2:
             sizes = [*sizes[:-1], 2 * sizes[-1]]
         self.codes = [code(hidden)] * (len(sizes) - 2) + [code(output)]
         self.weights = [
@@ -129,11 +131,15 @@ def test_softmax_equals_torch(dtype):
     np.testing.assert_allclose(p, RECORD["softmax/a"], **CLOSE[dtype])
 
 
+SMALL = {"poisson", "gaussian_nll", "beta_nll"}
+"""Losses with e^p, which are recorded at small p."""
+
 TARGETS = {
     "bce": "rows",
     "cross_entropy": "probabilities",
     "poisson": "counts",
     "gaussian_nll": "two",
+    "beta_nll": "two",
 }
 
 
@@ -143,7 +149,7 @@ TARGETS = {
     [(*pair, "") for pair in PAIRS] + [("cross_entropy", "softmax", "_labels")],
 )
 def test_loss_and_delta_equal_torch(loss, output, suffix, dtype):
-    z = RECORD["losses/small" if loss in ("poisson", "gaussian_nll") else "losses/z"].astype(dtype)
+    z = RECORD["losses/small" if loss in SMALL else "losses/z"].astype(dtype)
     y = RECORD["losses/labels"] if suffix else RECORD[f"losses/{TARGETS.get(loss, 'y')}"]
     known, activation = losses.lookup(loss), code(output)
     p = reference.activation(activation, z)
