@@ -7,15 +7,19 @@ GIL, in a thread of a pool.
 """
 
 import os
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cache
+from typing import Any, TypeAlias
 
 import numba
 
 from ..kernels.entry import run as entry
 from ..kernels.tables import job_table
 from . import forks
+
+Call: TypeAlias = Callable[[int, int, int, int], int]
 
 
 @cache
@@ -36,14 +40,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=forks.wait, after_in_parent=forks.go_on, after_in_child=_begin)
 
 
-def run(address: int, kind: tuple[int, bool], workers: int) -> None:
+def run(address: int, kind: tuple[int, bool], workers: int, program: Any = entry) -> None:
     """Run the job at an address as ``kernels.entry.run.parallel`` does, to the same bits.
 
-    kind: the item size and variant of ``kernels.entry.run.code``.
+    kind: the item size and variant of ``kernels.entry.run.code``. program: whose code runs it.
     """
     done: Future[None] = Future()
     try:  # Ctrl-C may come at any time: no batch is left half made, or running
-        _submit(done, address, kind, workers)
+        _submit(done, program.serial(*kind), address, workers)
         done.result()
     except BaseException:
         while not done.cancel() and not done.done():
@@ -52,25 +56,24 @@ def run(address: int, kind: tuple[int, bool], workers: int) -> None:
         raise
 
 
-def _submit(done: Future[None], address: int, kind: tuple[int, bool], workers: int) -> None:
+def _submit(done: Future[None], call: Call, address: int, workers: int) -> None:
     try:
-        _threads().submit(_lead, done, address, kind, workers)
+        _threads().submit(_lead, done, call, address, workers)
     except RuntimeError:  # the interpreter is shutting down
-        _lead(done, address, kind, 1)
+        _lead(done, call, address, 1)
 
 
-def _lead(done: Future[None], address: int, kind: tuple[int, bool], workers: int) -> None:
+def _lead(done: Future[None], call: Call, address: int, workers: int) -> None:
     """Run the stages, unless ``done`` has been cancelled."""
     if not done.set_running_or_notify_cancel():
         return
     try:
-        _stages(address, kind, workers)
+        _stages(call, address, workers)
     finally:
         done.set_result(None)
 
 
-def _stages(address: int, kind: tuple[int, bool], workers: int) -> None:
-    call = entry.serial(*kind)
+def _stages(call: Call, address: int, workers: int) -> None:
     stage = call(address, job_table.ADVANCE, int(job_table.NOTHING), workers)
     while stage != job_table.NOTHING:
         others: list[Future[int]] = []

@@ -56,8 +56,9 @@ from .embed_copy import mix, same_layers, same_scaling
     LOSS_SUM,  # a float64: the sum of the row losses of the last call
     WEIGHT_SUM,  # a float64: the sum of the weights of the rows, for extended plans
     SLOTS,  # number of slots
+    DERIVATIVES,  # address of a record (jacobian_server.py), or 0 before derivatives are asked for
     TRAINING,  # from here, the job of training
-) = range(13)
+) = range(14)
 
 FIRST_SLOT = -(-(TRAINING + J.JOB) // 8) * 8
 """From here, the slots. A slot is a job and two elements, its status and whether it is busy."""
@@ -68,7 +69,7 @@ SLOT_STRIDE = -(-(J.JOB + 2) // 8) * 8
 """Elements between two slots: whole cache lines, because each slot is used by another thread."""
 
 # Elements of a request. An array has address, dimensions, rows, columns; X and y, where they are a
-# TABLE, also bytes between rows, bytes between columns, type code.
+# TABLE, also bytes between rows, bytes between columns, type code. out may have a third axis.
 (
     REQUEST_HANDLE,  # address of the model handle
     REQUEST_TASK,  # TRAIN_IF_SERIAL, or one of job_table.py
@@ -79,10 +80,13 @@ SLOT_STRIDE = -(-(J.JOB + 2) // 8) * 8
     REQUEST_WEIGHTS,  # address of the weights of the rows, float64 (rows,), or 0 for none
     REQUEST_OUT,  # from here, out
     REQUEST,  # length of a request
-) = (*range(5), 11, 18, 19, 23)
+) = (*range(5), 11, 18, 19, 24)
 
 # Elements of an array, after its address.
-_NDIM, _ROWS, _COLUMNS, _ROW_BYTES, _COLUMN_BYTES, _DTYPE = range(1, 7)
+NDIM, ROWS, COLUMNS, _ROW_BYTES, _COLUMN_BYTES, _DTYPE = range(1, 7)
+
+DEPTH = COLUMNS + 1
+"""Of an out of three dimensions, the last."""
 
 TABLE = 3
 """In place of dimensions: a table of any strides and type, which Python has checked: its width, and
@@ -95,9 +99,9 @@ COPY = 101
 """A task beside those of job_table.py: move the parameters of the model whose handle is in the
 place of X to those of REQUEST_HANDLE, by the share, a float64, in the place of y."""
 
-OK, REFUSED, NO_MODEL, BAD_X, BAD_Y, BAD_OUT, SHARED_OUT = range(7)
+OK, REFUSED, NO_MODEL, BAD_X, BAD_Y, BAD_OUT, SHARED_OUT, NO_CODE = range(8)
 """Statuses of a request. REFUSED: a value of X or y is invalid, or the loss is not finite; nothing
-has changed."""
+has changed. NO_CODE: the model has no DERIVATIVES."""
 
 
 WORD = 4
@@ -111,32 +115,32 @@ _F32, _F64, _I64 = map(np.int64, (F32, F64, I64))
 
 
 @kernel
-def _rows_of_x(request, inputs):
+def rows_of_x(request, inputs):
     """Rows of X (rows, inputs) or (inputs,); 0 if it has another shape."""
-    if request[REQUEST_X + _NDIM] == 1:
-        return 1 if request[REQUEST_X + _ROWS] == inputs else 0
-    return request[REQUEST_X + _ROWS] if request[REQUEST_X + _COLUMNS] == inputs else 0
+    if request[REQUEST_X + NDIM] == 1:
+        return 1 if request[REQUEST_X + ROWS] == inputs else 0
+    return request[REQUEST_X + ROWS] if request[REQUEST_X + COLUMNS] == inputs else 0
 
 
 @kernel
-def _fits(request, array, rows, columns):
+def has_shape(request, array, rows, columns):
     """Whether an array is (rows, columns); it may be flat where rows or columns is 1."""
-    if request[array + _NDIM] == 2:
-        return request[array + _ROWS] == rows and request[array + _COLUMNS] == columns
-    return request[array + _ROWS] == rows * columns and (rows == 1 or columns == 1)
+    if request[array + NDIM] == 2:
+        return request[array + ROWS] == rows and request[array + COLUMNS] == columns
+    return request[array + ROWS] == rows * columns and (rows == 1 or columns == 1)
 
 
 @kernel
 def _targets_fit(request, plan, rows, outputs):
-    if request[REQUEST_Y + _NDIM] == TABLE:
+    if request[REQUEST_Y + NDIM] == TABLE:
         return True
     if request[REQUEST_LABELS] == 1:
         known = plan[plan[0, P.LAST], P.TARGET_KIND] == CLASS
-        return known and request[REQUEST_Y + _NDIM] < 2 and request[REQUEST_Y + _ROWS] == rows
+        return known and request[REQUEST_Y + NDIM] < 2 and request[REQUEST_Y + ROWS] == rows
     is_gradient = (
         request[REQUEST_TASK] == J.FROM_OUTPUT or request[REQUEST_TASK] == J.INPUT_GRADIENT
     )
-    return _fits(request, _Y, rows, outputs if is_gradient else plan[0, P.TARGETS])
+    return has_shape(request, _Y, rows, outputs if is_gradient else plan[0, P.TARGETS])
 
 
 @kernel
@@ -149,15 +153,15 @@ def _n_parameters(plan):
 
 
 @kernel
-def _bytes(request, array, itemsize):
-    return request[array + _ROWS] * request[array + _COLUMNS] * itemsize
+def size_of(request, array, itemsize):
+    return request[array + ROWS] * request[array + COLUMNS] * itemsize
 
 
 @kernel
-def _overlap(request, array, itemsize):
+def overlap(request, array, itemsize):
     """Whether an array and out have memory in common."""
     start, out = request[array], request[REQUEST_OUT]
-    size, out_size = _bytes(request, array, itemsize), _bytes(request, _OUT, itemsize)
+    size, out_size = size_of(request, array, itemsize), size_of(request, _OUT, itemsize)
     return start < out + out_size and out < start + size
 
 
@@ -165,14 +169,14 @@ def _overlap(request, array, itemsize):
 def _out_status(request, plan, rows, inputs, outputs, itemsize):
     task, fits = request[REQUEST_TASK], True
     if task == J.INFER:
-        fits = _fits(request, _OUT, rows, outputs)
+        fits = has_shape(request, _OUT, rows, outputs)
     elif task == J.INPUT_GRADIENT:
-        fits = _fits(request, _OUT, rows, inputs)
+        fits = has_shape(request, _OUT, rows, inputs)
     elif task == J.GRADIENTS:
-        fits = _fits(request, _OUT, _ONE, _n_parameters(plan))
+        fits = has_shape(request, _OUT, _ONE, _n_parameters(plan))
     if not fits:
         return BAD_OUT
-    if _overlap(request, _X, itemsize) or _overlap(request, _Y, itemsize):
+    if overlap(request, _X, itemsize) or overlap(request, _Y, itemsize):
         return SHARED_OUT
     return OK
 
@@ -184,7 +188,7 @@ def _is_for_one_thread(request, handle, plan, rows, outputs):
     ``Trainer`` takes flat targets for one output alone.
     """
     single = outputs == 1 and plan[plan[0, P.LAST], P.TARGET_KIND] != CLASS
-    shaped = request[REQUEST_LABELS] == 1 or request[REQUEST_Y + _NDIM] >= 2 or single
+    shaped = request[REQUEST_LABELS] == 1 or request[REQUEST_Y + NDIM] >= 2 or single
     return shaped and rows <= handle[SINGLE_THREAD_ROWS]
 
 
@@ -204,13 +208,13 @@ def _check(request, handle, plan, rows, inputs):
 
 
 @kernel
-def _fill_descriptor(job, data, request, array, shape, itemsize, code):
+def fill_descriptor(job, data, request, array, shape, itemsize, code):
     """Describe an array for the gather. shape, itemsize, code: of one that is no TABLE."""
     rows, columns = shape
     job[data + ADDRESS] = request[array]
     job[data + N_ROWS] = rows
     job[data + N_COLUMNS] = columns
-    if request[array + _NDIM] == TABLE:
+    if request[array + NDIM] == TABLE:
         job[data + ROW_BYTES] = request[array + _ROW_BYTES]
         job[data + COLUMN_BYTES] = request[array + _COLUMN_BYTES]
         job[data + DTYPE] = request[array + _DTYPE]
@@ -221,12 +225,12 @@ def _fill_descriptor(job, data, request, array, shape, itemsize, code):
 
 
 @kernel
-def _code_of(itemsize):
+def code_of(itemsize):
     return _F32 if itemsize == 4 else _F64
 
 
 @kernel
-def _fill_job(job, task, request, itemsize, rows, inputs):
+def fill_job(job, task, request, itemsize, rows, inputs):
     """Fill in a job: one batch of these rows, in order."""
     job[J.TASK] = task
     job[J.ROWS] = rows
@@ -239,11 +243,11 @@ def _fill_job(job, task, request, itemsize, rows, inputs):
     job[J.STATUS] = J.OK
     job[J.OUT] = request[REQUEST_OUT]
     job[J.ROW_WEIGHTS] = request[REQUEST_WEIGHTS]
-    _fill_descriptor(job, _JOB_X, request, _X, (rows, inputs), itemsize, _code_of(itemsize))
+    fill_descriptor(job, _JOB_X, request, _X, (rows, inputs), itemsize, code_of(itemsize))
 
 
 @kernel
-def _thread(here):
+def thread(here):
     """A number >= 0 that differs between most threads, from a place on the caller's stack."""
     page = types.uint64(here) >> types.uint64(12)
     return types.int64((page * types.uint64(GOLDEN)) >> types.uint64(33))
@@ -253,16 +257,16 @@ def _thread(here):
 def _predict(here, request, handle, rows, inputs):
     """Run an inference in a free slot."""
     flags = pointer_to(handle[HERE] + 8 * (FIRST_SLOT + BUSY), types.int64)
-    slot = acquire(flags, SLOT_STRIDE, handle[SLOTS], _thread(here))
+    slot = acquire(flags, SLOT_STRIDE, handle[SLOTS], thread(here))
     place = handle[HERE] + 8 * (FIRST_SLOT + slot * SLOT_STRIDE)
     job = typed_pointer_at(place, types.int64)
     job[SLOT_STATUS] = J.OK
-    _fill_job(job, _INFER, request, handle[ITEMSIZE], rows, inputs)
+    fill_job(job, _INFER, request, handle[ITEMSIZE], rows, inputs)
     call_code(handle[CODE], place, J.RUN, 0, 1)
     status = OK
     if job[SLOT_STATUS] != J.OK:
         status = REFUSED
-        _fill(job[J.OUT], _bytes(request, _OUT, _ONE), handle[ITEMSIZE], math.nan)
+        fill(job[J.OUT], size_of(request, _OUT, _ONE), handle[ITEMSIZE], math.nan)
     release(offset(flags, slot * SLOT_STRIDE))
     return status
 
@@ -297,7 +301,7 @@ def _words(address):
 
 
 @kernel
-def _fill(address, count, itemsize, value):
+def fill(address, count, itemsize, value):
     if itemsize == 4:
         single = pointer_to(address, types.float32)
         for i in range(count):
@@ -314,22 +318,22 @@ def _train(request, handle, plan, rows, inputs):
     task, itemsize = request[REQUEST_TASK], handle[ITEMSIZE]
     place = handle[HERE] + 8 * TRAINING
     job = typed_pointer_at(place, types.int64)
-    _fill_job(job, J.TRAIN if task == TRAIN_IF_SERIAL else task, request, itemsize, rows, inputs)
+    fill_job(job, J.TRAIN if task == TRAIN_IF_SERIAL else task, request, itemsize, rows, inputs)
     if request[REQUEST_LABELS] == 1:
-        _fill_descriptor(job, _JOB_Y, request, _Y, (rows, _ONE), _ITEM, _I64)
+        fill_descriptor(job, _JOB_Y, request, _Y, (rows, _ONE), _ITEM, _I64)
     else:
-        columns = request[REQUEST_Y + _ROWS] * request[REQUEST_Y + _COLUMNS] // rows
+        columns = request[REQUEST_Y + ROWS] * request[REQUEST_Y + COLUMNS] // rows
         shape = rows, columns
-        _fill_descriptor(job, _JOB_Y, request, _Y, shape, itemsize, _code_of(itemsize))
+        fill_descriptor(job, _JOB_Y, request, _Y, shape, itemsize, code_of(itemsize))
     handle[LOSS_SUM] = handle[WEIGHT_SUM] = 0  # and 0.0
     job[J.MOMENTS] = handle[OPTIMIZER_MOMENTS]
     if task == J.GRADIENTS:
         job[J.MOMENTS] = handle[GRADIENT_ARENA]
-        _fill(job[J.MOMENTS], plan[0, P.PARAMETERS], itemsize, 0.0)
+        fill(job[J.MOMENTS], plan[0, P.PARAMETERS], itemsize, 0.0)
     call_code(handle[CODE], place, J.RUN, 0, 1)
     if job[J.STATUS] != J.OK:
         if task == J.INPUT_GRADIENT:
-            _fill(job[J.OUT], rows * inputs, itemsize, math.nan)
+            fill(job[J.OUT], rows * inputs, itemsize, math.nan)
         return REFUSED
     if task == J.GRADIENTS:
         arena, out = _words(handle[GRADIENT_ARENA]), _words(request[REQUEST_OUT])
@@ -340,7 +344,7 @@ def _train(request, handle, plan, rows, inputs):
 @kernel
 def _copy(request, handle, plan):
     """Serve a COPY. BAD_X: other layers. BAD_Y: no share. BAD_OUT: another scaling."""
-    if request[REQUEST_X + _ROWS] < FIRST_SLOT:
+    if request[REQUEST_X + ROWS] < FIRST_SLOT:
         return NO_MODEL
     source = typed_pointer_at(request[REQUEST_X], types.int64)
     if source[HERE] != request[REQUEST_X] or source[STAMP] != handle[STAMP]:
@@ -371,7 +375,7 @@ def _serve(place):
         request[REQUEST_STATUS] = _copy(request, handle, plan)
         return 0.0
     inputs = plan[1, P.INPUTS]
-    rows = _rows_of_x(request, inputs)
+    rows = rows_of_x(request, inputs)
     status = _check(request, handle, plan, rows, inputs)
     if status == OK:
         if request[REQUEST_TASK] == J.INFER:

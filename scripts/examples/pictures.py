@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib as mpl
 
 mpl.use("Agg")
+import flame
 import numpy as np
 import overfitting
 import reinforce
@@ -63,6 +64,19 @@ def draw_surrogate() -> None:
     keep(ax, "surrogate")
 
 
+def draw_flame() -> None:
+    model = flame.train()[0].compiled()
+    ax = axes("A flame front at times 5, 10, 15 and 20", "place", "temperature")
+    for exact, style in ((True, "-"), (False, "--")):
+        label = "true reaction rate" if exact else "network"
+        for u in flame.burn(model, exact)[0]:
+            x = flame.WIDTH * np.arange(flame.CELLS)
+            ax.plot(x, u[:, 0], style, color=COLORS[not exact], linewidth=1.5, label=label)
+            label = None
+    ax.legend(frameon=False, fontsize=8)
+    keep(ax, "flame")
+
+
 def draw_reinforce() -> None:
     ax = axes("REINFORCE: mean return of the episodes, at most 200", "update", "return")
     for seed, color in enumerate(COLORS[:3]):
@@ -75,5 +89,5 @@ def draw_reinforce() -> None:
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    for draw in (draw_xor, draw_overfitting, draw_surrogate, draw_reinforce):
+    for draw in (draw_xor, draw_overfitting, draw_surrogate, draw_flame, draw_reinforce):
         draw()

@@ -12,6 +12,7 @@ from .encoders import ENCODERS
 from .estimators import ESTIMATORS
 from .export import EXPORT
 from .input_scaling import INPUT_SCALING
+from .jacobian import JACOBIANS
 from .library import LIBRARY
 from .primitives import PRIMITIVES
 from .reports import REPORTS
@@ -23,6 +24,7 @@ from .table_estimators import TABLE_ESTIMATORS
 
 BREAKS = (
     *(*PRIMITIVES, *STAGES, *INPUT_SCALING, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT),
+    *JACOBIANS,
     *(*ESTIMATORS, *ENCODERS, *TABLE_ESTIMATORS, *COMMAND, *REPORTS),
 )
 

@@ -8,6 +8,7 @@ from support.examples import load
 cart_pole = load("cart_pole")
 surrogate = load("surrogate")
 reinforce = load("reinforce")
+flame = load("flame")
 
 
 @pytest.mark.slow
@@ -50,3 +51,24 @@ def test_the_return_rises():
         )
         assert returns[:5].mean() < 60
         assert returns[-10:].mean() > 150
+
+
+@pytest.mark.slow
+def test_the_flame_burns_as_with_the_true_rate(capsys):
+    trainer, (of_rate, of_slope) = flame.train()
+    assert of_rate < 0.01
+    assert of_slope < 0.1
+    model = trainer.compiled()
+    (true, _, _), (found, iterations, changes) = (flame.burn(model, exact) for exact in (True, False))
+    assert abs(flame.speed(found) - flame.speed(true)) < 0.01 * flame.speed(true)
+    assert iterations < 5
+    assert changes[-1] < flame.TOLERANCE < changes[-2] ** 1.5 * 10  # each is near the square before
+    assert max(np.abs(a - b).max() for a, b in zip(true, found, strict=True)) < 0.1
+    flame.main()
+    assert "Newton iterations a step" in capsys.readouterr().out
+
+
+def test_the_flames_derivative_is_its_rates():
+    u, h = np.linspace(0, 1, 21), 1e-6
+    difference = (flame.rate(u + h) - flame.rate(u - h)) / (2 * h)
+    np.testing.assert_allclose(flame.rate_slope(u), difference, atol=1e-8)
