@@ -154,9 +154,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m bench.jacobian", description=__doc__)
     parser.add_argument("--rounds", type=int, default=15, help="of all sides in turns")
     options = parser.parse_args(arguments)
-    environment.run_in(
-        environment.fair(os.environ, environment.available_cpus()), "bench.jacobian"
-    )
+    environment.run_in(environment.fair(os.environ, environment.available_cpus()), "bench.jacobian")
     found = [["Jacobians", "fastbp µs", "torch jacrev over it", "JAX jacrev over it"]]
     for title, sides in contests():
         found.append(line(title, race(sides, options.rounds)))

@@ -18,8 +18,9 @@ gradients of ``gradients``. A model from before the network's first scaling rais
 Past the end of the trainer's schedule, where ``Trainer.step`` raises, ``step`` and ``step_from`` go
 on with its last factor on the learning rate: 0 for ``Cosine``. ``trainer.updates`` counts them.
 
-One thread at a time uses a model; only ``predict``, ``jacobian`` and ``jvp`` can be called from many
-threads at once, such as those of a ``prange``. Models of several trainers are independent, unless they share a network.
+One thread at a time uses a model; only ``predict``, ``jacobian`` and ``jvp`` can be called from
+many threads at once, such as those of a ``prange``. Models of several trainers are independent,
+unless they share a network.
 
 >>> from numba import njit
 >>> net = fastbp.Network([1, 1], init="zeros")
@@ -41,7 +42,7 @@ from numba.core.errors import TypingError
 
 from .common.types import Array
 from .kernels.entry import embed_calls, embed_derivatives
-from .runtime import derivatives_handle
+from .runtime import jacobians_handle
 from .runtime.compiled_model import Model
 
 LR = 0
@@ -189,7 +190,7 @@ def jacobian(model: Model, X: Array, out: Array) -> None:
     True
 
     """
-    derivatives_handle.begin()
+    jacobians_handle.begin()
     _call(embed_derivatives.jacobian, model, X, out)
 
 
@@ -215,7 +216,7 @@ def jvp(model: Model, X: Array, v: Array, out: Array) -> None:
     [2.]
 
     """
-    derivatives_handle.begin()
+    jacobians_handle.begin()
     _call(embed_derivatives.jvp, model, X, v, out)
 
 

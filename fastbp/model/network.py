@@ -269,7 +269,11 @@ class Network(NetworkData, NetworkPredictions, NetworkExport, Guarded):
 
     @overload
     def predict(
-        self, X: Any, out: Array | None = ..., layer: int | None = ..., jacobian: Literal[False] = ...
+        self,
+        X: Any,
+        out: Array | None = ...,
+        layer: int | None = ...,
+        jacobian: Literal[False] = ...,
     ) -> Array: ...
 
     @overload

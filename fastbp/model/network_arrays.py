@@ -23,7 +23,7 @@ from .folding import folded
 from .network_checks import as_layers, as_parameters
 
 if TYPE_CHECKING:
-    from ..runtime.derivatives import Derivatives
+    from ..runtime.jacobians import Derivatives
 
 _NOTHING = np.empty(0)
 
@@ -192,7 +192,7 @@ class NetworkArrays:
         """What differentiates with these arrays, made anew once the network scales."""
         made = self._derivatives
         if made is None or made.arrays.spec is not self.spec:
-            from ..runtime.derivatives import Derivatives  # few need it
+            from ..runtime.jacobians import Derivatives  # few need it
 
             self._derivatives = made = Derivatives(self.for_inference())
         return made

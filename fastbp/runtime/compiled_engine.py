@@ -1,11 +1,10 @@
 """The compiled engine: gives the kernels their arrays and a number of workers."""
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from ..data.tables import address
 from ..kernels.base import width
 from ..kernels.entry import run
 from ..kernels.tables import arenas, job_table, layout
-from . import chunking, derivatives_handle, forks, layer, limits, nonzeros, threads
+from . import chunking, forks, jacobians_handle, layer, limits, nonzeros, threads
 from .arrays import Dataset, TrainingArrays
 from .job import Job
 from .model_handle import ModelHandle, training_handle
@@ -125,10 +124,9 @@ class CompiledEngine:
                 "make the Trainer with a smaller one"
             ) from error
         plans = inference_plan(self.arrays.spec, batch_size, 1), self._plan
-        made = training_handle(
-            self.arrays, batch_size, self.max_single_thread_rows(), plans, self._work
-        )
-        derivatives_handle.follow(made.array)
+        rows = self.max_single_thread_rows()
+        made = training_handle(self.arrays, batch_size, rows, plans, self._work)
+        jacobians_handle.follow(made.array)
         return made
 
     def max_single_thread_rows(self) -> int:
@@ -183,7 +181,7 @@ def _plan_of_vectors(spec: layout.PlanSpec, vectors: int, workers: int) -> Ints:
     return _plan(replace(spec, capacity=capacity, workers=workers, dropout=()))
 
 
-class Room:
+class _Room:
     """What one inference at a time writes in: an arena, a job, and a status for each worker."""
 
     def __init__(self, size: int, workers: int) -> None:
@@ -198,7 +196,7 @@ class Room:
         return self.work.nbytes >= size and len(self.statuses) >= workers
 
 
-_SPARE: list[Room] = []
+_SPARE: list[_Room] = []
 """The room of the last inference, reused by the next: a job takes longer to make than a row to
 predict, and the page faults of a fresh arena cost about 25% of a small batch."""
 
@@ -206,17 +204,16 @@ MOST_SPARE_BYTES = 2**26
 """A larger arena is freed: its inference takes much longer than its page faults."""
 
 
-def borrow(size: int, workers: int) -> Room:
+def _borrow(size: int, workers: int) -> _Room:
     """A room of at least ``size`` bytes with any content: the spare one, or a new one."""
     try:
         spare = _SPARE.pop()
     except IndexError:
-        return Room(size, workers)
-    return spare if spare.has_space(size, workers) else Room(size, workers)
+        return _Room(size, workers)
+    return spare if spare.has_space(size, workers) else _Room(size, workers)
 
 
-def give_back(room: Room) -> None:
-    """Keep a room for the next call, unless it is large."""
+def _give_back(room: _Room) -> None:
     if room.work.nbytes <= MOST_SPARE_BYTES:
         _SPARE[:] = [room]
 
@@ -290,11 +287,11 @@ class Inference:
         code: int,
     ) -> int:
         plan = self._plan(data.rows, workers, code != 0)
-        room = borrow(plan.work_bytes, workers)
+        room = _borrow(plan.work_bytes, workers)
         try:
             return self._run_in(room, plan, workers, data, results, code)
         finally:
-            give_back(room)
+            _give_back(room)
 
     def _way(self, data: Dataset) -> nonzeros.Way:
         return nonzeros.way(data.x, self.arrays.spec, data.rows)
@@ -312,7 +309,7 @@ class Inference:
 
     def _run_in(
         self,
-        room: Room,
+        room: _Room,
         plan: _InferencePlan,
         workers: int,
         data: Dataset,
@@ -329,7 +326,7 @@ class Inference:
             part = data.part(start, stop)
             job.begin(job_table.INFER, part.rows, part.rows)
             job.point(pointers, part.x, part.y, None, code)
-            job.write_to(*(row_address(array, start) for array in results))
+            job.write_to(*(_row_address(array, start) for array in results))
             room.statuses.fill(job_table.OK)
             waited = _run(job, self.arrays, workers)
             status = next(filter(None, room.statuses.tolist()), job_table.OK)
@@ -341,38 +338,21 @@ class Inference:
             start = stop
 
 
-def row_address(array: Array | None, row: int) -> int:
-    """The address of a row, 0 for no array."""
+def _row_address(array: Array | None, row: int) -> int:
     return 0 if array is None else address(array) + row * array.strides[0]
 
 
-class Program(Protocol):
-    """Code that runs jobs, as kernels/entry/run.py has it."""
-
-    @staticmethod
-    def code(itemsize: int, extended: bool) -> int:
-        """Its address."""
-
-    @staticmethod
-    def serial(itemsize: int, extended: bool) -> Callable[[int, int, int, int], int]:
-        """It as a Python function."""
-
-
-def run_job(job: Job, arrays: TrainingArrays, workers: int, program: Program) -> float:
+def _run(job: Job, arrays: TrainingArrays, workers: int) -> float:
     """Run a job. Returns the seconds that it waited for other threads."""
     kind = arrays.parameters.itemsize, arrays.spec.extended
     if workers == 1 or not forks.can_split():
-        program.serial(*kind)(job.address, job_table.RUN, 0, 1)
+        run.serial(*kind)(job.address, job_table.RUN, 0, 1)
         return 0.0
     if layer.start() == "workqueue":
         from . import pool
 
-        return threads.run_exclusive(workers, pool.run, job.address, kind, workers, program)
-    return threads.run_exclusive(workers, run.parallel, job.array, program.code(*kind), workers)
-
-
-def _run(job: Job, arrays: TrainingArrays, workers: int) -> float:
-    return run_job(job, arrays, workers, run)
+        return threads.run_exclusive(workers, pool.run, job.address, kind, workers)
+    return threads.run_exclusive(workers, run.parallel, job.array, run.code(*kind), workers)
 
 
 def _pointers(arrays: TrainingArrays, plan: Ints, work: Array) -> tuple[int, ...]:

@@ -11,15 +11,12 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cache
-from typing import Any, TypeAlias
 
 import numba
 
 from ..kernels.entry import run as entry
 from ..kernels.tables import job_table
 from . import forks
-
-Call: TypeAlias = Callable[[int, int, int, int], int]
 
 
 @cache
@@ -40,14 +37,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=forks.wait, after_in_parent=forks.go_on, after_in_child=_begin)
 
 
-def run(address: int, kind: tuple[int, bool], workers: int, program: Any = entry) -> None:
+def run(address: int, kind: tuple[int, bool], workers: int) -> None:
     """Run the job at an address as ``kernels.entry.run.parallel`` does, to the same bits.
 
-    kind: the item size and variant of ``kernels.entry.run.code``. program: whose code runs it.
+    kind: the item size and variant of ``kernels.entry.run.code``.
     """
     done: Future[None] = Future()
     try:  # Ctrl-C may come at any time: no batch is left half made, or running
-        _submit(done, program.serial(*kind), address, workers)
+        _submit(done, address, kind, workers)
         done.result()
     except BaseException:
         while not done.cancel() and not done.done():
@@ -56,24 +53,25 @@ def run(address: int, kind: tuple[int, bool], workers: int, program: Any = entry
         raise
 
 
-def _submit(done: Future[None], call: Call, address: int, workers: int) -> None:
+def _submit(done: Future[None], address: int, kind: tuple[int, bool], workers: int) -> None:
     try:
-        _threads().submit(_lead, done, call, address, workers)
+        _threads().submit(_lead, done, address, kind, workers)
     except RuntimeError:  # the interpreter is shutting down
-        _lead(done, call, address, 1)
+        _lead(done, address, kind, 1)
 
 
-def _lead(done: Future[None], call: Call, address: int, workers: int) -> None:
+def _lead(done: Future[None], address: int, kind: tuple[int, bool], workers: int) -> None:
     """Run the stages, unless ``done`` has been cancelled."""
     if not done.set_running_or_notify_cancel():
         return
     try:
-        _stages(call, address, workers)
+        _stages(address, kind, workers)
     finally:
         done.set_result(None)
 
 
-def _stages(call: Call, address: int, workers: int) -> None:
+def _stages(address: int, kind: tuple[int, bool], workers: int) -> None:
+    call = entry.serial(*kind)
     stage = call(address, job_table.ADVANCE, int(job_table.NOTHING), workers)
     while stage != job_table.NOTHING:
         others: list[Future[int]] = []
@@ -84,3 +82,18 @@ def _stages(call: Call, address: int, workers: int) -> None:
             call(address, stage, worker, workers)
         wait(others)
         stage = call(address, job_table.ADVANCE, stage, workers)
+
+
+def run_stage(call: Callable[[int, int, int, int], int], address: int, stage: int, n: int) -> None:
+    """Run one stage of the job at an address by ``n`` workers: call(address, stage, worker, n)."""
+    others: list[Future[int]] = []
+    with suppress(RuntimeError):  # the interpreter is shutting down: the rest is done here
+        for worker in range(1, n):
+            others += [_threads().submit(call, address, stage, worker, n)]
+    try:
+        for worker in (0, *range(1 + len(others), n)):
+            call(address, stage, worker, n)
+    finally:  # Ctrl-C may come at any time: nobody writes on in memory that is free
+        while not all(other.done() for other in others):
+            with suppress(KeyboardInterrupt):
+                wait(others)

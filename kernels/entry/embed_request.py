@@ -108,7 +108,13 @@ RESULT = types.Tuple((types.int64, types.float64))
 
 
 def emit(
-    context: Any, builder: Any, sig: Any, args: Any, task: Any, dtype: Any, derivatives: bool = False
+    context: Any,
+    builder: Any,
+    sig: Any,
+    args: Any,
+    task: Any,
+    dtype: Any,
+    derivatives: bool = False,
 ) -> Any:
     """(status, value) of a request: a handle or its address, X, y, out."""
     kinds = sig.args
@@ -153,5 +159,5 @@ def _request(derivatives: bool) -> Any:
 request, derivatives_request = _request(False), _request(True)
 """(status, value) of a request (embed_server.py, jacobian_server.py): (task, handle, X, y, out).
 
-X and y: arrays, or descriptors of tables as ``_facts`` takes them. The caller has checked the types.
+X and y: arrays, or descriptors of tables as ``_facts`` takes them. The caller has checked types.
 """

@@ -154,6 +154,7 @@ def _n_parameters(plan):
 
 @kernel
 def size_of(request, array, itemsize):
+    """Bytes, or for an itemsize of 1 elements, of an array of at most two dimensions."""
     return request[array + ROWS] * request[array + COLUMNS] * itemsize
 
 
@@ -226,6 +227,7 @@ def fill_descriptor(job, data, request, array, shape, itemsize, code):
 
 @kernel
 def code_of(itemsize):
+    """The type code of elements of 4 or 8 bytes."""
     return _F32 if itemsize == 4 else _F64
 
 
@@ -302,6 +304,7 @@ def _words(address):
 
 @kernel
 def fill(address, count, itemsize, value):
+    """Set ``count`` elements of 4 or 8 bytes at an address to a value."""
     if itemsize == 4:
         single = pointer_to(address, types.float32)
         for i in range(count):

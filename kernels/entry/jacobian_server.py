@@ -1,7 +1,7 @@
 """Serves one call of an embedded model about derivatives: a Jacobian, or a JVP.
 
 It is a C function of its own. A handle whose DERIVATIVES is 0 has no code for it yet;
-``fastbp.runtime.derivatives_handle`` compiles the code, gives each slot memory of directions, and
+``fastbp.runtime.jacobians_handle`` compiles the code, gives each slot memory of directions, and
 writes the address of a *record*, int64 (RECORD,), there. The slots are those of predictions.
 """
 
@@ -40,7 +40,7 @@ _JOB_Y = np.int64(J.Y)
 
 prepare_by: list[Callable[[], None]] = []
 """Called when compiled code first asks for derivatives: gives every model of the process its record
-(``fastbp.runtime.derivatives_handle``)."""
+(``fastbp.runtime.jacobians_handle``)."""
 
 
 @kernel

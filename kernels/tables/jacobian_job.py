@@ -1,6 +1,6 @@
 """The tasks of a job about derivatives by the inputs, and what its elements mean there.
 
-``fastbp.runtime.derivatives`` fills it in, or for njit code entry/jacobian_server.py.
+``fastbp.runtime.jacobians`` fills it in, or for njit code entry/jacobian_server.py.
 """
 
 import numpy as np

@@ -143,23 +143,23 @@ JACOBIANS = (
     ),
     Break(
         "new_models_have_no_code_for_derivatives",
-        "fastbp/runtime/derivatives_handle.py",
+        "fastbp/runtime/jacobians_handle.py",
         "    if _asked_for.is_set() or jacobian_server",
         "    if jacobian_server",
         API + "test_who_does_not_ask_for_derivatives_loads_and_compiles_none",
     ),
     Break(
         "memory_of_directions_is_never_freed",
-        "fastbp/runtime/derivatives_handle.py",
+        "fastbp/runtime/jacobians_handle.py",
         "            finalize(handle, _KEPT.pop, here, None).atexit = False\n",
         "",
         API + "test_memory_goes_with_the_model",
     ),
     Break(
         "rows_of_a_part_are_written_to_the_first",
-        "fastbp/runtime/derivatives.py",
-        "compiled_engine.row_address(array, start)",
-        "compiled_engine.row_address(array, 0)",
+        "fastbp/runtime/jacobians.py",
+        "_row_address(array, start) for array",
+        "_row_address(array, 0) for array",
         API + "test_many_rows_go_in_parts",
     ),
 )

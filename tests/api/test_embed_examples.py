@@ -59,7 +59,9 @@ def test_the_flame_burns_as_with_the_true_rate(capsys):
     assert of_rate < 0.01
     assert of_slope < 0.1
     model = trainer.compiled()
-    (true, _, _), (found, iterations, changes) = (flame.burn(model, exact) for exact in (True, False))
+    (true, _, _), (found, iterations, changes) = (
+        flame.burn(model, exact) for exact in (True, False)
+    )
     assert abs(flame.speed(found) - flame.speed(true)) < 0.01 * flame.speed(true)
     assert iterations < 5
     assert changes[-1] < flame.TOLERANCE < changes[-2] ** 1.5 * 10  # each is near the square before

@@ -1,4 +1,4 @@
-"""``Network.jacobian``, ``predict(jacobian=True)``, ``embed.jacobian`` and ``jvp`` as users call them."""
+"""Jacobians and their products with vectors, as users ask for them: Network and embed."""
 
 import gc
 import threading
@@ -9,14 +9,13 @@ import pytest
 from numba import njit, prange
 from numba.core import event
 
-import fastbp
 from fastbp import embed
 from fastbp.kernels.base import jit
 from fastbp.kernels.entry import embed_server, jacobian_run, jacobian_server
 from fastbp.kernels.ir.typed_pointers import plan_at
 from fastbp.kernels.stages.jacobian_blocks import goes_backward
-from fastbp.runtime import chunking, derivatives_handle
-from fastbp.runtime.derivatives import directions
+from fastbp.runtime import chunking, jacobians_handle
+from fastbp.runtime.jacobians import directions
 from support import allocation, processes
 from support.cases import DTYPES, LAYER_KINDS, Case, each_dtype
 from support.embed_ways import each_way
@@ -124,6 +123,21 @@ def test_many_rows_go_in_parts(monkeypatch):
     monkeypatch.setattr(chunking, "next_count", lambda count, _: counts.append(count) or count)
     np.testing.assert_array_equal(net.jacobian(X), expected)
     assert len(counts) > 2
+
+
+WORKQUEUE = """
+import numpy as np, test_jacobian as t
+net, X = t.BACK.network(), np.random.default_rng(1).normal(size=(999, 9))
+print(*(np.array_equal(t.jacobian_by(net, X, n), net.jacobian(X)) for n in (1, 2, 3)))
+from fastbp.runtime import layer
+print(layer.start())
+"""
+
+
+@pytest.mark.process
+def test_on_workqueue_the_stage_runs_in_a_pool():
+    found = processes.run(WORKQUEUE, NUMBA_THREADING_LAYER="workqueue", NUMBA_NUM_THREADS="3")
+    assert found == "True True True\nworkqueue\n"
 
 
 # From njit code
@@ -303,10 +317,11 @@ jacobian_server.is_at_hand = lambda *_: False  # whatever other tests have left 
 X, y = np.ones((4, 3), "f4"), np.ones((4, 2), "f4")
 trainer.step(X, y); net.predict(X); model = trainer.compiled()
 fastbp.embed.step(model, X, y)
-print("fastbp.kernels.entry.jacobian_run" in sys.modules, jacobian_server.serve.cache_info().currsize,
-      model.header[embed_server.DERIVATIVES])
+print("fastbp.kernels.entry.jacobian_run" in sys.modules, end=" ")
+print(jacobian_server.serve.cache_info().currsize, model.header[embed_server.DERIVATIVES])
 fastbp.embed.jacobian(model, X, np.empty((4, 2, 3), "f4"))
-print(model.header[embed_server.DERIVATIVES] != 0, trainer.compiled().header[embed_server.DERIVATIVES] != 0)
+headers = model.header, trainer.compiled().header
+print(*(header[embed_server.DERIVATIVES] != 0 for header in headers))
 """
 
 
@@ -361,10 +376,10 @@ def test_memory_goes_with_the_model():
     trainer, model, X = model_and_rows(BACK, "float64")
     embed.jacobian(model, X, np.empty((19, 2, 9)))
     here = int(model.header[embed_server.HERE])
-    assert here in derivatives_handle._KEPT
+    assert here in jacobians_handle._KEPT
     del model, trainer
     gc.collect()
-    assert here not in derivatives_handle._KEPT
+    assert here not in jacobians_handle._KEPT
 
 
 @njit

@@ -106,7 +106,7 @@ def test_what_an_inference_left_in_its_memory_plays_no_part(case, dtype):
     found = []
     for content in (0, 0xFF):  # 0xFF: NaN everywhere
         for what in (lambda X: checked_outputs(trainer.net, X), lambda X: trainer.evaluate(X, y)):
-            room = compiled_engine.Room(1 << 22, 8)
+            room = compiled_engine._Room(1 << 22, 8)
             room.work.fill(content)
             compiled_engine._SPARE[:] = [room]
             found.append(what(X))

@@ -84,7 +84,8 @@ def embedded_call(data, guard):
     model, before = trainer.compiled(), state_of(trainer)
     good = {"X": X, "y": y, "p": np.ones((ROWS, OUTPUTS)), "v": np.ones((ROWS, OUTPUTS)),
             "e": np.ones((ROWS, INPUTS)), "u": np.ones((ROWS, INPUTS)),
-            "J": np.ones((ROWS, OUTPUTS, INPUTS)), "g": np.ones(trainer.net.n_parameters)}  # fmt: skip
+            "J": np.ones((ROWS, OUTPUTS, INPUTS)),
+            "g": np.ones(trainer.net.n_parameters)}  # fmt: skip
     call = data.draw(st.sampled_from(list(EMBEDDED)))
     bent = data.draw(st.integers(0, len(EMBEDDED[call])))
     arrays = []

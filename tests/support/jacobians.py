@@ -20,7 +20,9 @@ SHAPES = {
 """Both directions, with rows in the lanes and with directions in the lanes, in one group and in
 several."""
 
-ROUTES = SHAPES | {name: CASES[name] for name in ("no hidden layer", "odd", "deep", "1-1-1", "wide")}
+ROUTES = SHAPES | {
+    name: CASES[name] for name in ("no hidden layer", "odd", "deep", "1-1-1", "wide")
+}
 
 
 def jacobian_by(net, X, workers, with_outputs=False):

@@ -6,15 +6,26 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy import empty, ndarray
 
-from ..common.types import Array, Ints
+from ..common.types import NO_LOSSES, Array, Ints
 from ..data.tables import address
-from ..kernels.entry import embed_derivatives, jacobian_run
-from ..kernels.tables import jacobian_job, job_table, layout
-from . import chunking, compiled_engine, derivatives_handle, limits, model_handle, threads
+from ..kernels.entry import embed_derivatives, jacobian_run, run
+from ..kernels.tables import arenas, jacobian_job, job_table, layout
+from . import (
+    chunking,
+    compiled_engine,
+    forks,
+    jacobians_handle,
+    layer,
+    limits,
+    model_handle,
+    pool,
+    threads,
+)
 from .arrays import Dataset, TrainingArrays
-from .compiled_engine import Room
+from .job import Job
 from .pace import Pace
 
 
@@ -31,6 +42,25 @@ def directions(sizes: tuple[int, ...]) -> tuple[int, int]:
     products = [a * b for a, b in pairwise(sizes)]
     reverse, forward = sizes[-1] * sum(products[:-1]), sizes[0] * sum(products)
     return (sizes[-1], reverse) if reverse <= forward else (sizes[0], forward)
+
+
+class _Room:
+    """What one call at a time writes in: an arena, a job, and a status for each worker."""
+
+    def __init__(self, size: int, workers: int) -> None:
+        self.work = arenas.allocate(size, np.uint8)
+        self.statuses = np.zeros(workers, np.int64)
+        self.job = Job(int(jacobian_job.JACOBIAN), 1, 1, NO_LOSSES)
+        self.job[job_table.STATUSES] = address(self.statuses)
+        self.address = address(self.work)
+
+    def has_space(self, size: int, workers: int) -> bool:
+        """Whether it is large enough."""
+        return self.work.nbytes >= size and len(self.statuses) >= workers
+
+
+_SPARE: list[_Room] = []
+"""The room of the last call, reused by the next, which would wait for the pages of a new one."""
 
 
 class _FastPath(NamedTuple):
@@ -75,7 +105,7 @@ class Derivatives:
         rows = max(1, min(rows, int(chunking.FIRST_CHUNK_COST / flops)))
         plan = compiled_engine.inference_plan(spec, rows, 1)
         handle = model_handle.inference_handle(self.arrays, rows, plan)
-        derivatives_handle.attach(handle.array)
+        jacobians_handle.attach(handle.array)
         code = embed_derivatives.fast_jacobian(spec.itemsize)
         self._fast_path = made = _FastPath(address(handle.array), code, rows, handle)
         return made
@@ -100,11 +130,17 @@ class Derivatives:
         which each row has the same bits.
         """
         plan = self._plan(data.rows, workers)
-        room = compiled_engine.borrow(plan.work_bytes, workers)
+        try:
+            room = _SPARE.pop()
+        except IndexError:
+            room = _Room(plan.work_bytes, workers)
+        if not room.has_space(plan.work_bytes, workers):
+            room = _Room(plan.work_bytes, workers)
         try:
             return self._run_in(room, plan, workers, data, (out, outputs))
         finally:
-            compiled_engine.give_back(room)
+            if room.work.nbytes <= compiled_engine.MOST_SPARE_BYTES:
+                _SPARE[:] = [room]
 
     def _plan(self, rows: int, workers: int) -> _Plan:
         group = jacobian_job.GROUP
@@ -121,7 +157,7 @@ class Derivatives:
 
     def _run_in(
         self,
-        room: Room,
+        room: _Room,
         plan: _Plan,
         workers: int,
         data: Dataset,
@@ -139,11 +175,11 @@ class Derivatives:
             part = data.part(start, stop)
             job.begin(int(jacobian_job.JACOBIAN), part.rows, part.rows)
             job.point(pointers, part.x)
-            job.write_to(*(compiled_engine.row_address(array, start) for array in results))
+            job.write_to(*(_row_address(array, start) for array in results))
             job[jacobian_job.STRIDE] = plan.stride
             job[jacobian_job.ARENA_STRIDE] = jacobian_job.arena_stride(plan.stride)
             room.statuses.fill(job_table.OK)
-            waited = compiled_engine.run_job(job, self.arrays, workers, jacobian_run)
+            waited = _run(job, self.arrays, workers)
             status = next(filter(None, room.statuses.tolist()), job_table.OK)
             if status != job_table.OK:
                 return status + job_table.KINDS * start
@@ -151,3 +187,20 @@ class Derivatives:
                 return job_table.OK
             count = chunking.next_count(count, time.perf_counter() - began - waited)
             start = stop
+
+
+def _row_address(array: Array | None, row: int) -> int:
+    return 0 if array is None else address(array) + row * array.strides[0]
+
+
+def _run(job: Job, arrays: TrainingArrays, workers: int) -> float:
+    """Run a job, as ``compiled_engine`` does. The seconds that it waited for other threads."""
+    kind = arrays.parameters.itemsize, arrays.spec.extended
+    if workers == 1 or not forks.can_split():
+        jacobian_run.serial(*kind)(job.address, job_table.RUN, 0, 1)
+        return 0.0
+    if layer.start() == "workqueue":
+        call, stage = jacobian_run.serial(*kind), int(job_table.FOR_OUTPUTS)
+        return threads.run_exclusive(workers, pool.run_stage, call, job.address, stage, workers)
+    code = jacobian_run.code(*kind)
+    return threads.run_exclusive(workers, run.parallel, job.array, code, workers)
