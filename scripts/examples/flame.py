@@ -99,17 +99,22 @@ def integrate(model, u, count, exact, changes):
 
 
 def train(seed=0):
-    """Return the trainer of a surrogate, and the largest errors of rate and derivative."""
+    """Return a surrogate, and the largest errors of rate and derivative."""
     X = np.linspace(-0.1, 1.1, 1000)[:, None]
     y = rate(X)
     net = fastbp.Network([1, 24, 24, 1], activation="tanh", seed=seed, dtype="float64")
     net.standardize(X, y)
-    trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.LBFGS(), batch_size=1000)
-    trainer.fit(X, y, epochs=400, progress=False)
+    fastbp.Trainer(net, loss="mse", optimizer=fastbp.LBFGS()).fit(X, y, epochs=400, progress=False)
     inside = X[(X[:, 0] >= 0) & (X[:, 0] <= 1)]
     p, J = net.predict(inside, jacobian=True)
     errors = np.abs(p - rate(inside)).max(), np.abs(J[:, 0] - rate_slope(inside)).max()
-    return trainer, errors
+    return net, errors
+
+
+def compiled(net):
+    """Return the model of a network for all cells at once; it makes no updates."""
+    trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.1), batch_size=CELLS)
+    return trainer.compiled()
 
 
 def burnt_at_the_left():
@@ -141,9 +146,9 @@ def speed(states, duration=10):
 
 
 def main():
-    trainer, (of_rate, of_slope) = train()
+    net, (of_rate, of_slope) = train()
     print(f"largest errors: {of_rate:.1e} of the rate, {of_slope:.1e} of its derivative")
-    model = trainer.compiled()
+    model = compiled(net)
     true, _, _ = burn(model, exact=True)
     found, iterations, changes = burn(model, exact=False)
     print(f"steps of {STEP}, {STEP / EXPLICIT_STEP:.0f} times what an explicit method may take")

@@ -65,7 +65,7 @@ def draw_surrogate() -> None:
 
 
 def draw_flame() -> None:
-    model = flame.train()[0].compiled()
+    model = flame.compiled(flame.train()[0])
     ax = axes("A flame front at times 5, 10, 15 and 20", "place", "temperature")
     for exact, style in ((True, "-"), (False, "--")):
         label = "true reaction rate" if exact else "network"

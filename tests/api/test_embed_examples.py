@@ -55,10 +55,10 @@ def test_the_return_rises():
 
 @pytest.mark.slow
 def test_the_flame_burns_as_with_the_true_rate(capsys):
-    trainer, (of_rate, of_slope) = flame.train()
+    net, (of_rate, of_slope) = flame.train()
     assert of_rate < 0.01
     assert of_slope < 0.1
-    model = trainer.compiled()
+    model = flame.compiled(net)
     (true, _, _), (found, iterations, changes) = (
         flame.burn(model, exact) for exact in (True, False)
     )
