@@ -14,7 +14,8 @@ losses         names such as "mse", "bce", "cross_entropy"; Huber, Quantile, Bet
 schedules      fastbp.schedules: Cosine, OneCycle, StepDecay, Warmup, Table, and more
 callbacks      EarlyStopping, ReduceLROnPlateau, ModelCheckpoint, CSVLogger, TimeLimit,
                LambdaCallback, Callback, FitState, StopTraining
-in njit code   fastbp.embed: predict, step, gradients, input_gradient, step_from, copy;
+in njit code   fastbp.embed: predict, step, gradients, input_gradient, jacobian, jvp, step_from,
+               copy;
                fastbp.math: exp, tanh, for activations of your own
 how sure       Ensemble of loss BetaNLL, fastbp.calibration: picp, crps_gaussian, ence, and more
 the machine    show_config, warmup

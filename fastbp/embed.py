@@ -18,8 +18,9 @@ gradients of ``gradients``. A model from before the network's first scaling rais
 Past the end of the trainer's schedule, where ``Trainer.step`` raises, ``step`` and ``step_from`` go
 on with its last factor on the learning rate: 0 for ``Cosine``. ``trainer.updates`` counts them.
 
-One thread at a time uses a model; only ``predict`` can be called from many threads at once, such as
-those of a ``prange``. Models of several trainers are independent, unless they share a network.
+One thread at a time uses a model; only ``predict``, ``jacobian`` and ``jvp`` can be called from
+many threads at once, such as those of a ``prange``. Models of several trainers are independent,
+unless they share a network.
 
 >>> from numba import njit
 >>> net = fastbp.Network([1, 1], init="zeros")
@@ -40,7 +41,8 @@ from typing import Any
 from numba.core.errors import TypingError
 
 from .common.types import Array
-from .kernels.entry import embed_calls
+from .kernels.entry import embed_calls, embed_derivatives
+from .runtime import jacobians_handle
 from .runtime.compiled_model import EnsembleModel, Model
 
 LR = 0
@@ -161,6 +163,65 @@ def input_gradient(model: Model, X: Array, v: Array, out: Array) -> None:
 
     """
     _call(embed_calls.input_gradient, model, X, v, out)
+
+
+@embed_derivatives.JACOBIAN.here
+def jacobian(model: Model, X: Array, out: Array) -> None:
+    """Fill out (B, outputs, inputs) with the derivatives of the outputs by the inputs of each row.
+
+    out[r, k, i] is the derivative of output k of row r by its input i, in the user's units. One row
+    may go without the first axis of out, one output without the second. Safe from many threads at
+    once. All of out becomes NaN if X has NaN or Inf. The first function that is compiled with this
+    call, or with ``jvp``, compiles or loads code that only derivatives need. ``Network.jacobian``
+    has the same bits.
+
+    Raises:
+        ValueError: X or out has another shape, or they share memory.
+
+    One step of Newton's method towards an x of which the outputs are 0:
+
+    >>> from numba import njit
+    >>> net = fastbp.Network([2, 2], dtype="float64", seed=0)
+    >>> model = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.1)).compiled()
+    >>> @njit
+    ... def newton_step(model, x, p, J):
+    ...     fastbp.embed.predict(model, x, p)
+    ...     fastbp.embed.jacobian(model, x, J)
+    ...     x -= np.linalg.solve(J, p)
+    >>> x, p, J = np.ones(2), np.empty(2), np.empty((2, 2))
+    >>> newton_step(model, x, p, J)
+    >>> np.allclose(net.predict([x]), 0)
+    True
+
+    """
+    jacobians_handle.begin()
+    _call(embed_derivatives.jacobian, model, X, out)
+
+
+@embed_derivatives.JVP.here
+def jvp(model: Model, X: Array, v: Array, out: Array) -> None:
+    """Fill out (B, outputs) with Jacobian-vector products: out[r] = J(X[r]) v[r].
+
+    J (outputs, inputs) is the derivative of the outputs by the inputs, v is (B, inputs): out is the
+    derivative of the outputs along v, in the user's units. It takes as long as two predictions,
+    whatever the number of inputs. Safe from many threads at once. All of out becomes NaN if X or v
+    has NaN or Inf.
+
+    Raises:
+        ValueError: X, v or out has another shape, or out shares memory with the others.
+
+    >>> net = fastbp.Network([2, 1])
+    >>> net.set_parameters([[[2.0], [3.0]]], [[0.0]])
+    >>> model = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.1)).compiled()
+    >>> X, v = np.ones(2, np.float32), np.array([1, 0], np.float32)
+    >>> out = np.empty(1, np.float32)
+    >>> fastbp.embed.jvp(model, X, v, out)
+    >>> print(out)
+    [2.]
+
+    """
+    jacobians_handle.begin()
+    _call(embed_derivatives.jvp, model, X, v, out)
 
 
 @embed_calls.STEP_FROM.here

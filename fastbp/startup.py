@@ -12,9 +12,10 @@ def warmup(dtype: DtypeName | npt.DTypeLike = "float32", *, extended: bool = Tru
     """Compile the kernels for networks of ``dtype`` now, or load them from the cache.
 
     Without it the first call that needs a kernel compiles or loads it. After it no call compiles a
-    kernel, whatever the network, the loss, the optimizer, the data or the number of threads; a
-    function of ``embed`` that is called from Python still compiles its few lines, once. A second
-    call does nothing. It may run in a thread while another thread prepares the data.
+    kernel but those of derivatives, whatever the network, the loss, the optimizer, the data or the
+    number of threads; a function of ``embed`` that is called from Python still compiles its few
+    lines, once. A second call does nothing. It may run in a thread while another thread prepares
+    the data.
 
     Args:
         dtype: "float32" or "float64".

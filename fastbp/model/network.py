@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +26,10 @@ from . import network_checks
 from .network_arrays import NetworkArrays, initial_layers
 from .network_data import NetworkData, read_only
 from .network_export import NetworkExport
+from .network_predictions import NetworkPredictions, outputs_and_jacobian
 
 
-class Network(NetworkData, NetworkExport, Guarded):
+class Network(NetworkData, NetworkPredictions, NetworkExport, Guarded):
     """A multilayer perceptron: fully connected layers, an activation after each.
 
     Its repr is the call that makes it, with the number of parameters as a comment.
@@ -266,7 +267,27 @@ class Network(NetworkData, NetworkExport, Guarded):
         self.arrays.set_parameters(weights, biases, gains, shifts, layers)
         self._given = self.arrays.checksum() if is_new else None
 
-    def predict(self, X: Any, out: Array | None = None, layer: int | None = None) -> Array:
+    @overload
+    def predict(
+        self,
+        X: Any,
+        out: Array | None = ...,
+        layer: int | None = ...,
+        jacobian: Literal[False] = ...,
+    ) -> Array: ...
+
+    @overload
+    def predict(
+        self, X: Any, out: Array | None = ..., layer: None = ..., *, jacobian: Literal[True]
+    ) -> tuple[Array, Array]: ...
+
+    def predict(
+        self,
+        X: Any,
+        out: Array | None = None,
+        layer: int | None = None,
+        jacobian: bool = False,
+    ) -> Array | tuple[Array, Array]:
         """Outputs (n, n_out) of the rows of X (n, n_in); safe from many threads at once.
 
         While another thread trains, an update may be visible in some parameters only. For one
@@ -279,8 +300,11 @@ class Network(NetworkData, NetworkExport, Guarded):
             out: array to fill and return, (n, n_out), C-contiguous, of the network's dtype.
             layer: k for the activations (n, sizes[k]) of layer k, from 1 as in ``summary``, in
                 place of the outputs. Parameters are copied in each call: ``net[:k]`` copies once.
+            jacobian: True for (outputs, ``jacobian(X)``), in one pass. The last bits of few rows'
+                outputs may differ from those without it.
 
         Raises:
+            ValueError: layer and jacobian are both given: ``net[:k]`` has a Jacobian of its own.
             ValueError, TypeError: an argument is not as above, its columns have other names than
                 ``feature_names_in``, or X holds NaN or Inf, in which case out may be partly
                 written.
@@ -289,6 +313,10 @@ class Network(NetworkData, NetworkExport, Guarded):
         (100, 2)
 
         """
+        if jacobian:
+            if layer is not None:
+                raise ValueError("layer is given with jacobian=True: use net[:layer].jacobian(X)")
+            return outputs_and_jacobian(self, X, out)
         if layer is not None:
             from . import network_parts
 
@@ -296,28 +324,6 @@ class Network(NetworkData, NetworkExport, Guarded):
             return network_parts.activations_of(self, k, X, out)
         p = self.fast_outputs(X, out)
         return self._checked_outputs(X, out) if p is None else p
-
-    def predict_classes(self, X: Any, threshold: float = 0.5) -> Array:
-        """The classes of the rows of X, int64: what ``accuracy`` compares with y.
-
-        Softmax outputs give (n,), the number of the largest one, the first of equal ones. Sigmoid
-        outputs give 1 where p >= threshold, else 0: (n, n_out), or (n,) for one output.
-
-        Raises:
-            ValueError: the outputs are neither; a threshold other than 0.5 for softmax outputs, of
-                which the largest wins; an output is NaN.
-            ValueError, TypeError: as ``predict``; threshold is no number in (0, 1).
-
-        >>> net = fastbp.Network([1, 1], output="sigmoid")
-        >>> net.set_parameters(weights=[[[1.0]]], biases=[[0.0]])
-        >>> net.predict_classes([[-1.0], [1.0], [2.0]])
-        array([0, 1, 1])
-        >>> net.predict_classes([[-1.0], [1.0], [2.0]], threshold=0.8)
-        array([0, 0, 1])
-
-        """
-        limit = network_checks.as_threshold(threshold, self.output)
-        return network_checks.as_classes(self.predict(X), self.output, limit)
 
     def __getitem__(self, where: slice) -> "Network":
         """``net[:k]``: a network of the first k layers, with copies of their parameters.

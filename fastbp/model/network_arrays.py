@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from weakref import WeakSet
 
 import numpy as np
@@ -21,6 +21,9 @@ from ..runtime.compiled_engine import Inference
 from ..runtime.locking import exclusive, new_lock
 from .folding import folded
 from .network_checks import as_layers, as_parameters
+
+if TYPE_CHECKING:
+    from ..runtime.jacobians import Derivatives
 
 _NOTHING = np.empty(0)
 
@@ -68,6 +71,7 @@ class NetworkArrays:
         # Extended kernels read it in an inference; headers of the fast path hold its address.
         self._hyper = np.zeros(settings.length(len(spec.sizes) - 1, 0))
         self._inference: Inference | None = None
+        self._derivatives: Derivatives | None = None
         self.followers: WeakSet[Follower] = WeakSet()
         self.lock = new_lock()
         arenas.write_layers(self.plan, self.parameters, layers)
@@ -181,6 +185,16 @@ class NetworkArrays:
         made = self._inference
         if made is None or made.arrays.spec is not self.spec:
             self._inference = made = Inference(self.for_inference())
+        return made
+
+    @property
+    def derivatives(self) -> "Derivatives":
+        """What differentiates with these arrays, made anew once the network scales."""
+        made = self._derivatives
+        if made is None or made.arrays.spec is not self.spec:
+            from ..runtime.jacobians import Derivatives  # few need it
+
+            self._derivatives = made = Derivatives(self.for_inference())
         return made
 
     def for_inference(self) -> TrainingArrays:

@@ -13,7 +13,7 @@ from ..data.tables import address
 from ..kernels.base import width
 from ..kernels.entry import run
 from ..kernels.tables import arenas, job_table, layout
-from . import chunking, forks, layer, limits, nonzeros, threads
+from . import chunking, forks, jacobians_handle, layer, limits, nonzeros, threads
 from .arrays import Dataset, TrainingArrays
 from .job import Job
 from .model_handle import ModelHandle, training_handle
@@ -124,9 +124,10 @@ class CompiledEngine:
                 "make the Trainer with a smaller one"
             ) from error
         plans = inference_plan(self.arrays.spec, batch_size, 1), self._plan
-        return training_handle(
-            self.arrays, batch_size, self.max_single_thread_rows(), plans, self._work
-        )
+        rows = self.max_single_thread_rows()
+        made = training_handle(self.arrays, batch_size, rows, plans, self._work)
+        jacobians_handle.follow(made.array)
+        return made
 
     def max_single_thread_rows(self) -> int:
         """The most rows of a step that one thread makes."""

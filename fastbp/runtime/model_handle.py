@@ -8,7 +8,7 @@ import numpy as np
 
 from ..common.types import Array, Ints
 from ..data.tables import address
-from ..kernels.base import code_stamp
+from ..kernels.base import code_stamp, sizes
 from ..kernels.entry import embed_server, run
 from ..kernels.tables import arenas, job_table, layout
 from .arrays import TrainingArrays
@@ -107,6 +107,18 @@ def _set(array: Ints, start: int, elements: dict[int, int]) -> None:
 def enroll(array: Ints) -> None:
     """Know a header, whose slots a forked process frees."""
     _ALL[address(array)] = array
+
+
+def of_training() -> list[Ints]:
+    """The headers of all models of the process that trainers have compiled."""
+    return [array for array in _ALL.values() if array[embed_server.OPTIMIZER_MOMENTS] != 0]
+
+
+def plan_of(array: Ints) -> Ints:
+    """The plan of a header's slots, (1 + layers, COLUMNS), in place. See ``_handle``."""
+    slots = int(array[embed_server.SLOTS])
+    both = array[embed_server.FIRST_SLOT + slots * embed_server.SLOT_STRIDE :]
+    return both[: both.size // 2].reshape(-1, sizes.COLUMNS)
 
 
 def free_slots() -> None:

@@ -7,6 +7,7 @@ GIL, in a thread of a pool.
 """
 
 import os
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cache
@@ -81,3 +82,18 @@ def _stages(address: int, kind: tuple[int, bool], workers: int) -> None:
             call(address, stage, worker, workers)
         wait(others)
         stage = call(address, job_table.ADVANCE, stage, workers)
+
+
+def run_stage(call: Callable[[int, int, int, int], int], address: int, stage: int, n: int) -> None:
+    """Run one stage of the job at an address by ``n`` workers: call(address, stage, worker, n)."""
+    others: list[Future[int]] = []
+    with suppress(RuntimeError):  # the interpreter is shutting down: the rest is done here
+        for worker in range(1, n):
+            others += [_threads().submit(call, address, stage, worker, n)]
+    try:
+        for worker in (0, *range(1 + len(others), n)):
+            call(address, stage, worker, n)
+    finally:  # Ctrl-C may come at any time: nobody writes on in memory that is free
+        while not all(other.done() for other in others):
+            with suppress(KeyboardInterrupt):
+                wait(others)

@@ -13,6 +13,12 @@ def _path(symbol: str) -> Path | None:
     return cache_folder.path_of(f"{symbol}.{choices.file_name()}.code")
 
 
+def has(symbol: str) -> bool:
+    """Whether there is a file of a C function, be it damaged."""
+    path = _path(symbol)
+    return path is not None and path.is_file()
+
+
 def load(symbol: str) -> bytes | None:
     """The object file of a C function; None where it is not there, or damaged."""
     path = _path(symbol)

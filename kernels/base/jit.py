@@ -51,7 +51,7 @@ def _no_collection() -> Iterator[None]:
 def c_function(function: Callable[..., Any], signature: Any) -> int:
     """Compile a kernel, or load it from the cache, as a C function; its address."""
     no_jit.refuse()
-    symbol = _symbol(function)
+    symbol = symbol_of(function)
     with global_compiler_lock, _no_collection():
         object_file = cached_code.load(symbol)
         if object_file is None:
@@ -66,12 +66,13 @@ def c_function(function: Callable[..., Any], signature: Any) -> int:
 
 def ship(folder: Path, function: Callable[..., Any], signature: Any) -> None:
     """Write the module of a ``c_function`` into a folder, for the vector width of this process."""
-    symbol = _symbol(function)
+    symbol = symbol_of(function)
     with global_compiler_lock, _no_collection():
         shipped.save(folder, symbol, module_of(symbol, function, signature))
 
 
-def _symbol(function: Callable[..., Any]) -> str:
+def symbol_of(function: Callable[..., Any]) -> str:
+    """The name of a C function, in its library and in the cache."""
     return f"fastbp{function.__qualname__}"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from inspect import Parameter, Signature
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from llvmlite import ir
 from numba import types
@@ -63,6 +63,8 @@ class Operation:
     """Refuses types: check(dtype, y, out)."""
     result: Any
     refusals: dict[int, str]
+    derivatives: ClassVar[bool] = False
+    """Whether jacobian_server serves it, and not embed_server."""
 
     def slots(self, values: Any, nothing: Any) -> list[Any]:
         """The arguments after the model as X, y, out."""
@@ -89,7 +91,8 @@ class Operation:
     def lower(self, context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
         """Emit a call."""
         kinds, values, dtype = self.words(builder, sig.args, args)
-        outcome = emit(context, builder, RESULT(*kinds), values, I64(self.task), dtype)
+        task, sig = I64(self.task), RESULT(*kinds)
+        outcome = emit(context, builder, sig, values, task, dtype, self.derivatives)
         status, value = (builder.extract_value(outcome, i) for i in range(2))
         for refused, message in (_COMMON | self.refusals).items():
             with builder.if_then(builder.icmp_signed("==", status, I64(refused)), likely=False):

@@ -18,10 +18,12 @@ from ..primitives.gather import (
     N_ROWS,
     ROW_BYTES,
 )
-from . import embed_server
+from . import embed_server, jacobian_server
 from .embed_server import (
+    DERIVATIVES,
     ENTRY,
     HERE,
+    NO_CODE,
     NO_MODEL,
     REQUEST,
     REQUEST_HANDLE,
@@ -56,8 +58,8 @@ def _facts(context: Any, builder: Any, kind: Any, value: Any, dtype: Any) -> lis
     if isinstance(kind, types.Array):
         array = context.make_array(kind)(context, builder, value)
         shape = cgutils.unpack_tuple(builder, array.shape)
-        columns = shape[1] if kind.ndim == 2 else I64(1)
-        return [builder.ptrtoint(array.data, I64), I64(kind.ndim), shape[0], columns]
+        columns, more = shape[1] if kind.ndim > 1 else I64(1), shape[2:]
+        return [builder.ptrtoint(array.data, I64), I64(kind.ndim), shape[0], columns, *more]
     wanted = types.int64 if isinstance(kind, types.Integer) else dtype
     place = cgutils.alloca_once_value(builder, context.cast(builder, value, kind, wanted))
     return [builder.ptrtoint(place, I64), I64(0), I64(1), I64(1)]
@@ -70,10 +72,12 @@ def _is_for_these_kernels(builder: Any, handle: Any) -> Any:
     return builder.and_(place, builder.icmp_unsigned("==", stamp, I64(code_stamp.stamp())))
 
 
-def _call(builder: Any, handle: Any, length: Any, elements: dict[int, Any]) -> tuple[Any, Any]:
-    """Serve a request of these elements; its status, and what ``embed_server.serve`` returns.
+def _call(
+    builder: Any, handle: Any, length: Any, elements: dict[int, Any], derivatives: bool
+) -> tuple[Any, Any]:
+    """Serve a request of these elements; its status, and what ``serve`` returns.
 
-    length: elements of the handle.
+    length: elements of the handle. derivatives: by jacobian_server, and not by embed_server.
     """
     block = cgutils.alloca_once(builder, I64, size=REQUEST)
     result = cgutils.alloca_once(builder, _DOUBLE)
@@ -85,15 +89,33 @@ def _call(builder: Any, handle: Any, length: Any, elements: dict[int, Any]) -> t
     long_enough = builder.icmp_signed(">", length, I64(max(ENTRY, STAMP, HERE)))
     with builder.if_then(long_enough), builder.if_then(_is_for_these_kernels(builder, handle)):
         kind = ir.FunctionType(_DOUBLE, [block.type]).as_pointer()
-        code = builder.inttoptr(builder.load(builder.gep(handle, [I64(ENTRY)])), kind)
-        builder.store(builder.call(code, [block]), result)
+        if not derivatives:
+            code = builder.inttoptr(builder.load(builder.gep(handle, [I64(ENTRY)])), kind)
+            builder.store(builder.call(code, [block]), result)
+        else:
+            builder.store(I64(NO_CODE), status)
+            record = builder.load(builder.gep(handle, [I64(DERIVATIVES)]))
+            with builder.if_then(builder.icmp_unsigned("!=", record, I64(0))):
+                first = builder.gep(
+                    builder.inttoptr(record, handle.type), [I64(jacobian_server.SERVE)]
+                )
+                code = builder.inttoptr(builder.load(first), kind)
+                builder.store(builder.call(code, [block]), result)
     return builder.load(status), builder.load(result)
 
 
 RESULT = types.Tuple((types.int64, types.float64))
 
 
-def emit(context: Any, builder: Any, sig: Any, args: Any, task: Any, dtype: Any) -> Any:
+def emit(
+    context: Any,
+    builder: Any,
+    sig: Any,
+    args: Any,
+    task: Any,
+    dtype: Any,
+    derivatives: bool = False,
+) -> Any:
     """(status, value) of a request: a handle or its address, X, y, out."""
     kinds = sig.args
     if isinstance(kinds[0], types.Integer):
@@ -112,22 +134,30 @@ def emit(context: Any, builder: Any, sig: Any, args: Any, task: Any, dtype: Any)
     ):
         facts = _facts(context, builder, kind, value, dtype)
         elements |= {at + i: fact for i, fact in enumerate(facts)}
-    return context.make_tuple(builder, RESULT, _call(builder, handle, length, elements))
+    return context.make_tuple(
+        builder, RESULT, _call(builder, handle, length, elements, derivatives)
+    )
 
 
-@intrinsic
-def request(typingctx: Any, task: Any, handle: Any, X: Any, y: Any, out: Any) -> Any:
-    """(status, value) of a request (embed_server.py). The caller has checked the types.
+def _request(derivatives: bool) -> Any:
+    @intrinsic
+    def request(typingctx: Any, task: Any, handle: Any, X: Any, y: Any, out: Any) -> Any:
+        if not isinstance(X, types.Array | types.UniTuple):
+            return None
+        kinds = [types.unliteral(kind) for kind in (handle, X, y, out)]
+        dtype = X.dtype
 
-    X and y: arrays, or descriptors of tables as ``_facts`` takes them.
-    """
-    if not isinstance(X, types.Array | types.UniTuple):
-        return None
-    kinds = [types.unliteral(kind) for kind in (handle, X, y, out)]
-    dtype = X.dtype
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+            inner = sig.return_type(*sig.args[1:])
+            return emit(context, builder, inner, args[1:], args[0], dtype, derivatives)
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        inner = sig.return_type(*sig.args[1:])
-        return emit(context, builder, inner, args[1:], args[0], dtype)
+        return RESULT(types.int64, *kinds), codegen
 
-    return RESULT(types.int64, *kinds), codegen
+    return request
+
+
+request, derivatives_request = _request(False), _request(True)
+"""(status, value) of a request (embed_server.py, jacobian_server.py): (task, handle, X, y, out).
+
+X and y: arrays, or descriptors of tables as ``_facts`` takes them. The caller has checked types.
+"""

@@ -56,8 +56,9 @@ from .embed_copy import mix, same_layers, same_scaling
     LOSS_SUM,  # a float64: the sum of the row losses of the last call
     WEIGHT_SUM,  # a float64: the sum of the weights of the rows, for extended plans
     SLOTS,  # number of slots
+    DERIVATIVES,  # address of a record (jacobian_server.py), or 0 before derivatives are asked for
     TRAINING,  # from here, the job of training
-) = range(13)
+) = range(14)
 
 FIRST_SLOT = -(-(TRAINING + J.JOB) // 8) * 8
 """From here, the slots. A slot is a job and two elements, its status and whether it is busy."""
@@ -68,7 +69,7 @@ SLOT_STRIDE = -(-(J.JOB + 2) // 8) * 8
 """Elements between two slots: whole cache lines, because each slot is used by another thread."""
 
 # Elements of a request. An array has address, dimensions, rows, columns; X and y, where they are a
-# TABLE, also bytes between rows, bytes between columns, type code.
+# TABLE, also bytes between rows, bytes between columns, type code. out may have a third axis.
 (
     REQUEST_HANDLE,  # address of the model handle
     REQUEST_TASK,  # TRAIN_IF_SERIAL, or one of job_table.py
@@ -79,10 +80,13 @@ SLOT_STRIDE = -(-(J.JOB + 2) // 8) * 8
     REQUEST_WEIGHTS,  # address of the weights of the rows, float64 (rows,), or 0 for none
     REQUEST_OUT,  # from here, out
     REQUEST,  # length of a request
-) = (*range(5), 11, 18, 19, 23)
+) = (*range(5), 11, 18, 19, 24)
 
 # Elements of an array, after its address.
 NDIM, ROWS, COLUMNS, _ROW_BYTES, _COLUMN_BYTES, _DTYPE = range(1, 7)
+
+DEPTH = COLUMNS + 1
+"""Of an out of three dimensions, the last."""
 
 TABLE = 3
 """In place of dimensions: a table of any strides and type, which Python has checked: its width, and
@@ -95,9 +99,9 @@ COPY = 101
 """A task beside those of job_table.py: move the parameters of the model whose handle is in the
 place of X to those of REQUEST_HANDLE, by the share, a float64, in the place of y."""
 
-OK, REFUSED, NO_MODEL, BAD_X, BAD_Y, BAD_OUT, SHARED_OUT = range(7)
+OK, REFUSED, NO_MODEL, BAD_X, BAD_Y, BAD_OUT, SHARED_OUT, NO_CODE = range(8)
 """Statuses of a request. REFUSED: a value of X or y is invalid, or the loss is not finite; nothing
-has changed."""
+has changed. NO_CODE: the model has no DERIVATIVES."""
 
 
 WORD = 4

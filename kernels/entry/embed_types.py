@@ -51,7 +51,7 @@ def is_array(kind: Any, dtype: Any, most: int) -> bool:
 def check_array(name: str, kind: Any, dtype: Any, most: int = 2) -> None:
     """Refuse what ``is_array`` does not accept."""
     if not is_array(kind, dtype, most):
-        shapes = "one dimension" if most == 1 else "one or two dimensions"
+        shapes = ("one dimension", "one or two dimensions", "one to three dimensions")[most - 1]
         remedy = f"{name}[i] is a row of one, but the row of 'for row in {name}' is not known to be"
         refuse_type(name, kind, f"a C-contiguous array of {dtype} with {shapes}: {remedy}")
 

@@ -7,6 +7,7 @@ and the codes of stages/update_rules.py.
 
 from .activations import activation, custom_activation, derivative
 from .factors import changed_inputs, gradients_of_factors, product
+from .jacobian import jacobian, jvp
 from .losses import (
     bce_of_entries,
     class_weights,
@@ -56,6 +57,8 @@ __all__ = [
     "gradients",
     "gradients_of_factors",
     "in_raw_units",
+    "jacobian",
+    "jvp",
     "layer_norm",
     "layer_norm_gradients",
     "nadam_momentum",

@@ -112,6 +112,20 @@ scale_output_gradient = by_plan(None, _scale_output_gradient)
 
 
 @kernel
+def _no_factor(plan, like, unit):
+    return 1.0
+
+
+@kernel
+def _output_factor(plan, like, unit):
+    return 0.0 + get(_of_outputs(plan, like), unit) if plan[0, P.SCALING] != 0 else 1.0
+
+
+output_factor = by_plan(_no_factor, _output_factor)
+"""What an output is multiplied by in raw units, float64: (plan, like, unit)."""
+
+
+@kernel
 def _to_raw_outputs(plan, p):
     if plan[0, P.SCALING] == 0:
         return

@@ -13,6 +13,7 @@ from .estimators import ESTIMATORS
 from .export import EXPORT
 from .exported_tables import EXPORTED_TABLES
 from .input_scaling import INPUT_SCALING
+from .jacobian import JACOBIANS
 from .library import LIBRARY
 from .primitives import PRIMITIVES
 from .reports import REPORTS
@@ -25,6 +26,7 @@ from .uncertainty import UNCERTAINTY
 
 BREAKS = (
     *(*PRIMITIVES, *STAGES, *INPUT_SCALING, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT),
+    *JACOBIANS,
     *(*ESTIMATORS, *ENCODERS, *TABLE_ESTIMATORS, *COMMAND, *REPORTS, *EXPORTED_TABLES),
     *(*UNCERTAINTY,),
 )

@@ -10,6 +10,7 @@ cart_pole = load("cart_pole")
 surrogate = load("surrogate")
 reinforce = load("reinforce")
 active_learning = load("active_learning")
+flame = load("flame")
 
 
 @pytest.mark.slow
@@ -79,7 +80,7 @@ def test_the_next_runs_are_where_the_networks_disagree():
     assert unknown > 2 * known
 
 
-@pytest.mark.parametrize("name", ["cart_pole", "surrogate", "reinforce", "active_learning"])
+@pytest.mark.parametrize("name", ["cart_pole", "surrogate", "flame", "reinforce", "active_learning"])
 def test_a_simulation_draws_its_picture(name, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.syspath_prepend(EXAMPLES)
@@ -90,6 +91,10 @@ def test_a_simulation_draws_its_picture(name, tmp_path, monkeypatch):
         net = fastbp.Network([2, 4, 1], seed=0)
         trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.1))
         surrogate.draw(trainer.compiled(), path)
+    elif name == "flame":
+        states = [np.zeros((flame.CELLS, 1))] * 4
+        monkeypatch.setattr(flame, "burn", lambda *_: (states, 1.0, np.ones(1)))
+        flame.draw(None, path)
     elif name == "reinforce":
         reinforce.draw(path, seeds=1, updates=1)
     else:
@@ -104,3 +109,26 @@ def test_every_picture_of_the_gallery_is_small():
     pictures = list((EXAMPLES / "pictures").glob("*.png"))
     assert len(pictures) > 5
     assert all(picture.stat().st_size < 60_000 for picture in pictures)
+
+
+def test_the_flame_burns_as_with_the_true_rate(capsys, monkeypatch):
+    net, (of_rate, of_slope) = flame.train()
+    assert of_rate < 0.01
+    assert of_slope < 0.1
+    model = flame.compiled(net)
+    (true, _, _), (found, iterations, changes) = (
+        flame.burn(model, exact) for exact in (True, False)
+    )
+    assert abs(flame.speed(found) - flame.speed(true)) < 0.01 * flame.speed(true)
+    assert iterations < 5
+    assert changes[-1] < flame.TOLERANCE < changes[-2] ** 1.5 * 10  # each is near the square before
+    assert max(np.abs(a - b).max() for a, b in zip(true, found, strict=True)) < 0.1
+    monkeypatch.setattr("sys.argv", ["flame.py"])
+    flame.main()
+    assert "Newton iterations a step" in capsys.readouterr().out
+
+
+def test_the_flames_derivative_is_its_rates():
+    u, h = np.linspace(0, 1, 21), 1e-6
+    difference = (flame.rate(u + h) - flame.rate(u - h)) / (2 * h)
+    np.testing.assert_allclose(flame.rate_slope(u), difference, atol=1e-8)

@@ -31,6 +31,8 @@ GOOD = {
     "p": np.ones((6, 2)),
     "e": np.ones((6, 4)),
     "g": np.ones((4 + 1) * 9 + (9 + 1) * 2),
+    "J": np.ones((6, 2, 4)),
+    "u": np.ones((6, 4)),
 }
 CALLS = {
     "predict": ("X", "p"),
@@ -38,6 +40,8 @@ CALLS = {
     "gradients": ("X", "y", "g"),
     "input_gradient": ("X", "v", "e"),
     "step_from": ("X", "dloss_dp"),
+    "jacobian": ("X", "J"),
+    "jvp": ("X", "u", "p"),
 }
 WRONG = {
     "X": [(0, 4), (7, 4), (6, 3), (6, 5), (4, 6), (24,), (3,), (5, 4), (1, 4)],
@@ -45,6 +49,8 @@ WRONG = {
     "p": [(6, 1), (5, 2), (7, 2), (12,), (2, 6), (0, 0)],
     "e": [(6, 3), (5, 4), (24,), (4, 6)],
     "g": [(64,), (66,), (0,)],
+    "J": [(6, 4, 2), (5, 2, 4), (6, 2, 5), (6, 8), (12, 4), (2, 4), (6, 4), (48,), (4,)],
+    "u": [(6, 3), (5, 4), (24,), (4, 6)],
 }
 WRONG["v"] = WRONG["dloss_dp"] = WRONG["y"]
 CASES_OF_WRONG = [
@@ -58,9 +64,10 @@ def test_wrong_shapes_are_refused(call, name, shape, way):
     trainer = replace(FLAT, sizes=(4, 9, 2)).trainer()
     before = trainer.net.arrays.parameters.copy()
     arguments = GOOD | {name: np.ones(shape)}
-    said = "out" if name in ("p", "e", "g") else name
+    said = "out" if name in ("p", "e", "g", "J") else "v" if name == "u" else name
     if name == "X" and len(shape) == 2 and shape[1] == 4 and 0 < shape[0] < 7:
-        said = {"predict": "out", "input_gradient": "v", "step_from": "dloss_dp"}.get(call, "y")
+        of_calls = {"predict": "out", "input_gradient": "v", "step_from": "dloss_dp"}
+        said = (of_calls | {"jacobian": "out", "jvp": "v"}).get(call, "y")
     with pytest.raises(ValueError, match=rf"^{said} has the wrong .*, expected"):
         getattr(way, call)(trainer.compiled(), *(arguments[n] for n in CALLS[call]))
     np.testing.assert_array_equal(trainer.net.arrays.parameters, before)
@@ -70,7 +77,7 @@ def test_wrong_shapes_are_refused(call, name, shape, way):
 def test_what_is_no_model_is_refused_in_one_line(call):
     trainer = FLAT.trainer()
     X = np.ones((1, 3))
-    arrays = [X] * (3 if call in ("gradients", "input_gradient") else 2)
+    arrays = [X] * (3 if call in ("gradients", "input_gradient", "jvp") else 2)
     for wrong in (trainer, trainer.net, None):
         message = f"^model is a {type(wrong).__name__}, expected what trainer.compiled"
         with pytest.raises(TypingError, match=message):
@@ -97,6 +104,13 @@ def test_outputs_in_the_memory_of_inputs_are_refused(way):
     v = np.ones((6, 4))
     with pytest.raises(ValueError, match="out lies in the memory of another argument"):
         way.input_gradient(model, memory[:6], v, v)
+    with pytest.raises(ValueError, match="out lies in the memory of another argument"):
+        way.jvp(model, memory[:6], v, v)
+    with pytest.raises(ValueError, match="out lies in the memory of another argument"):
+        way.jvp(model, memory[:6], v, memory[1:])
+    memory = np.ones((30, 4))
+    with pytest.raises(ValueError, match="out lies in the memory of another argument"):
+        way.jacobian(model, memory[24:], memory[1:25].reshape(6, 4, 4))
 
 
 # Types
@@ -121,6 +135,14 @@ BAD_TYPES = {
     "out read-only": ("predict", {"p": read_only(np.ones((6, 2)))}, "out is .*can be written"),
     "out of gradients in rows": ("gradients", {"g": np.ones((1, 65))}, "out is .*one dimension"),
     "v of integers": ("input_gradient", {"v": np.ones((6, 2), int)}, "v is "),
+    "Jacobians of four dimensions": (
+        "jacobian",
+        {"J": np.ones((6, 2, 4, 1))},
+        "out is .*one to three dimensions",
+    ),
+    "Jacobians read-only": ("jacobian", {"J": read_only(np.ones((6, 2, 4)))}, "can be written"),
+    "Jacobians in columns": ("jacobian", {"J": np.ones((4, 2, 6)).T}, "out is .*C-contiguous"),
+    "a direction of another dtype": ("jvp", {"u": np.ones((6, 4), "f4")}, "v is "),
     "no gradient": ("step_from", {"dloss_dp": None}, "dloss_dp is "),
 }
 

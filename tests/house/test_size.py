@@ -106,7 +106,10 @@ def columns_without_comment(text):
         yield from (name.id for each in found for name in ast.walk(each) if hasattr(name, "id"))
 
 
-TABLES = ("tables/job_table", "tables/settings", "tables/layout", "entry/embed_server")
+TABLES = (
+    *("tables/job_table", "tables/settings", "tables/layout"),
+    *("entry/embed_server", "entry/jacobian_server"),
+)
 
 
 @pytest.mark.parametrize("name", TABLES)

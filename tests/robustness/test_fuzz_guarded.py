@@ -64,6 +64,8 @@ EMBEDDED = {
     "gradients": ("X", "y", "g"),
     "input_gradient": ("X", "v", "e"),
     "step_from": ("X", "v"),
+    "jacobian": ("X", "J"),
+    "jvp": ("X", "u", "p"),
 }
 NO_HEADERS = (
     lambda model: model.header.copy(),
@@ -81,7 +83,9 @@ def embedded_call(data, guard):
     trainer, (X, y) = subject.trainer(), subject.data()
     model, before = trainer.compiled(), state_of(trainer)
     good = {"X": X, "y": y, "p": np.ones((ROWS, OUTPUTS)), "v": np.ones((ROWS, OUTPUTS)),
-            "e": np.ones((ROWS, INPUTS)), "g": np.ones(trainer.net.n_parameters)}  # fmt: skip
+            "e": np.ones((ROWS, INPUTS)), "u": np.ones((ROWS, INPUTS)),
+            "J": np.ones((ROWS, OUTPUTS, INPUTS)),
+            "g": np.ones(trainer.net.n_parameters)}  # fmt: skip
     call = data.draw(st.sampled_from(list(EMBEDDED)))
     bent = data.draw(st.integers(0, len(EMBEDDED[call])))
     arrays = []

@@ -36,6 +36,16 @@ def njit_input_gradient(model, X, v, out):
 
 
 @njit
+def njit_jacobian(model, X, out):
+    embed.jacobian(model, X, out)
+
+
+@njit
+def njit_jvp(model, X, v, out):
+    embed.jvp(model, X, v, out)
+
+
+@njit
 def njit_step_from(model, X, dloss_dp):
     return embed.step_from(model, X, dloss_dp)
 
@@ -53,6 +63,8 @@ WAYS = {
         step=njit_step,
         gradients=njit_gradients,
         input_gradient=njit_input_gradient,
+        jacobian=njit_jacobian,
+        jvp=njit_jvp,
         step_from=njit_step_from,
     ),
 }
