@@ -8,6 +8,7 @@ trains 20 s for each of the two variants of the kernels.
 
 from .command import COMMAND
 from .data import DATA
+from .derivatives import DERIVATIVES
 from .encoders import ENCODERS
 from .estimators import ESTIMATORS
 from .export import EXPORT
@@ -22,7 +23,8 @@ from .stages import STAGES
 from .table_estimators import TABLE_ESTIMATORS
 
 BREAKS = (
-    *(*PRIMITIVES, *STAGES, *INPUT_SCALING, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT),
+    *(*PRIMITIVES, *STAGES, *INPUT_SCALING, *DERIVATIVES, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME),
+    *EXPORT,
     *(*ESTIMATORS, *ENCODERS, *TABLE_ESTIMATORS, *COMMAND, *REPORTS),
 )
 
