@@ -111,7 +111,7 @@ class Engine(Protocol):
         """
 
     def derivative_losses(self, data: Dataset, values: Floats) -> int:
-        """Fill values (n,) with the loss of each row's known derivatives; a status as ``outputs``."""
+        """Fill values (n,) with the loss of each row's derivatives; a status as ``outputs``."""
 
 
 def raise_status(status: int, data: Dataset, arrays: TrainingArrays) -> None:

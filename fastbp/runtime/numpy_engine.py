@@ -16,8 +16,8 @@ from . import numpy_derivatives
 from .arrays import Dataset, TrainingArrays, learned_scaling
 from .job import Job
 
-BLOCK = 1024
-"""Rows of an inference at a time."""
+BLOCK, EVALUATED = 1024, 64
+"""Rows of an inference at a time, and of an evaluation of derivatives."""
 
 WEIGHTS, BIASES = 0, 1
 """Parts of a layer, in its order; gains and shifts follow."""
@@ -124,7 +124,8 @@ class NumpyEngine:
         job[job_table.STATUS], x, y = self._take(data, rows)
         if job[job_table.STATUS] != job_table.OK:
             return False
-        known = data.derivatives and numpy_derivatives.take(self.arrays, data.derivatives, rows)
+        given = data.derivatives
+        known = None if given is None else numpy_derivatives.take(self.arrays, given, rows)
         keep = job[job_table.TASK] == job_table.GRADIENTS
         places = np.arange(len(rows)) + (job[job_table.START] if keep else 0)
         n = job[job_table.ROWS] if keep else len(rows)
@@ -408,9 +409,8 @@ class NumpyEngine:
         assert data.derivatives is not None
         layers = self._layers(self.arrays.parameters)
         described = self._described(layers, [None] * len(layers))
-        block = max(1, BLOCK // (1 + data.derivatives.count))
-        for start in range(0, data.rows, block):
-            rows = np.arange(start, min(data.rows, start + block))
+        for start in range(0, data.rows, EVALUATED):
+            rows = np.arange(start, min(data.rows, start + EVALUATED))
             status, x, _ = self._take(data, rows)
             if status != job_table.OK:
                 return status + job_table.KINDS * start

@@ -107,8 +107,8 @@ def as_batch(core: TrainerCore, batch: Any, name: str, jacobian_weight: Any = 1.
         size = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
         raise TypeError(
             f"{name} is a {type(batch).__name__}{size}, expected a pair (X, y) or a triple (X, y, "
-            "sample_weight), which jacobian and directions may follow; for all of X and y in two arrays "
-            "call fit(X, y)"
+            "sample_weight), which jacobian and directions may follow; for all of X and y in two "
+            "arrays call fit(X, y)"
         )
     names = f"{name}[0]", f"{name}[1]", f"{name}[2]"
     weights = batch[2] if len(batch) > 2 else None
@@ -140,7 +140,7 @@ def validation_parts(given: Any) -> tuple[Any, Any, Any]:
 
 
 def as_validation(core: TrainerCore, given: Any, jacobian_weight: Any = 1.0) -> Dataset | None:
-    """``validation_data``: (X, y), and sample_weight, jacobian and directions behind them; or None."""
+    """``validation_data``: (X, y), perhaps with sample_weight, jacobian, directions; or None."""
     if given is None:
         return None
     names = "validation_data[0]", "validation_data[1]", "validation_data[2]"
@@ -167,8 +167,8 @@ def as_held_out(
 ) -> Dataset | None:
     """``validation_data``, or the rows that one of the other arguments takes out of ``order``.
 
-    fraction: ``validation_fraction``. rows: ``validation_rows``. jacobian_weight: of derivatives that
-    ``validation_data`` has.
+    fraction: ``validation_fraction``. rows: ``validation_rows``. jacobian_weight: of derivatives
+    that ``validation_data`` has.
     """
     if fraction is None and rows is None:
         held_out = as_validation(core, given, jacobian_weight)

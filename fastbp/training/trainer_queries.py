@@ -121,9 +121,11 @@ class TrainerQueries(Guarded):
             metrics: by name, functions of (y, p) that return a number, such as scikit-learn's: y is
                 a copy of the array that you pass, p the outputs in the shape of y; for labels (n,),
                 and for means with variances, p is (n, n_out).
-            jacobian, jacobian_weight, directions: known derivatives of these rows, as for ``fit``: then
-                the result has their loss apart, as "jacobian_loss"; the training loss is the sum of
-                both. X, y and they are read whole.
+            jacobian: known derivatives of these rows, as for ``fit``: then the result has their
+                loss apart, as "jacobian_loss", and X and y are read whole. The loss of training is
+                the sum of both.
+            jacobian_weight: as for ``fit``.
+            directions: as for ``fit``.
 
         Raises:
             ValueError, TypeError: shapes, dtypes, names of columns or values do not fit, or a
@@ -194,8 +196,8 @@ class TrainerQueries(Guarded):
         for 1. The loss is sum(w l) / rows, as in ``step``; where no row has weight, loss and
         gradient are 0.
 
-        jacobian, jacobian_weight, directions: known derivatives of these rows, as for ``fit``: loss and
-        gradient include theirs.
+        jacobian, jacobian_weight, directions: known derivatives of these rows, as for ``fit``: loss
+        and gradient include theirs.
 
         Returns:
             (loss, [(dW, db), ...]): dW (n_in, n_out) and db (n_out,) of each layer; a normalized

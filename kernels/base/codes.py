@@ -45,7 +45,7 @@ class ActivationFacts:
     """It belongs to the relu family: init="auto" draws He weights."""
     output_only: bool = False
     smooth: bool = False
-    """Its second derivative is continuous, as training on derivatives needs it (tangent_loss.py)."""
+    """Its second derivative is continuous, as training on derivatives needs it."""
 
 
 ACTIVATIONS = {

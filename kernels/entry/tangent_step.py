@@ -54,7 +54,7 @@ def _gather(plan, work, table, job, vectors, vector, valid, scratch):
 
 @kernel
 def _losses(plan, work, table, job, vectors, vector, valid):
-    """Both losses of one vector of rows, with the weights of rows, and the deltas of the outputs."""
+    """Both losses of one vector of rows, with its weights, and the deltas of the outputs."""
     output_delta(plan, work, job, vector, valid)
     rows = job[J.ROWS] if job[J.TASK] == J.GRADIENTS else batch_rows(job)
     values = offset(work, vector * plan[0, P.BLOCK])
@@ -65,8 +65,8 @@ def _losses(plan, work, table, job, vectors, vector, valid):
 
 
 AT_A_TIME = 2**16
-"""Elements of the blocks that a worker takes through the layers and back at a time: they stay in the
-second cache. The bits do not depend on it."""
+"""Elements of the blocks that a worker takes through the layers and back at a time: they stay in
+the second cache. The bits do not depend on it."""
 
 FEWEST = 24
 """Blocks at a time, at least: each group reads all weights."""
@@ -74,7 +74,7 @@ FEWEST = 24
 
 @kernel
 def _by_rows(plan, params, work, table, job, worker, workers):
-    """One worker's vectors of rows: gather, forward, losses, backward. It writes its blocks alone."""
+    """One worker's vectors of rows: gather, forward, losses, backward. It writes its own blocks."""
     n_lanes, rows = lanes(work), batch_rows(job)
     vectors = padded(rows, n_lanes) // n_lanes
     first, last = part(vectors, worker, workers)
@@ -115,7 +115,7 @@ def _by_weights(plan, params, moments, work, table, job, worker, workers):
 
 @kernel
 def _evaluate(plan, params, work, table, job, worker, workers):
-    """The loss of known derivatives of one worker's rows, to VALUES (ROWS,). All fit in the work."""
+    """The loss of known derivatives of one worker's rows, to VALUES (ROWS,); all fit in work."""
     n_lanes, rows = lanes(work), job[J.ROWS]
     vectors = padded(rows, n_lanes) // n_lanes
     first, last = part(vectors, worker, workers)

@@ -274,7 +274,7 @@ def derivative(code, z, a):
 
 @kernel
 def second_derivative(code, z, a):
-    """d2a/dz2 of one vector, of smooth activations. Arguments as of ``derivative``. Twin: same name."""
+    """d2a/dz2 of one vector, of smooth activations; see ``derivative``. Twin: same name."""
     if code == SIGMOID:
         return a * (1.0 - a) * fma(a, -2.0, 1.0)
     if code == TANH:

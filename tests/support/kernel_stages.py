@@ -19,8 +19,8 @@ from fastbp.kernels.stages import losses, update_rules
 from fastbp.kernels.tables import arenas
 
 DERIVATIVE, RAW, SECOND_DERIVATIVE = 100, 200, 300
-"""Added to the code of an activation: its slope; to one of the following: that function; to a smooth
-one: its second derivative."""
+"""Added to the code of an activation: its slope; to one of the following: that function; to a
+smooth one: its second derivative."""
 
 EXP, EXPM1, LOG, LOG1P, ERF = range(RAW, RAW + 5)
 

@@ -37,8 +37,6 @@ class Run:
     rows: int = 37
     divisor: int = 4
     """Of the initial weights; a power of two."""
-    slopes: bool = False
-    """Whether it trains on derivatives, too."""
 
     def trainer(self, dtype="float32"):
         sizes = self.sizes
@@ -62,23 +60,12 @@ class Run:
             y = np.abs(y)
         return X, y[:, : loss.n_targets(n_out)]
 
-    def jacobian(self):
-        """The argument of ``fit``, some of it not known."""
-        if not self.slopes:
-            return {}
-        known = numbers(self.rows * self.sizes[-1] * self.sizes[0], 70)
-        known[::7] = np.nan
-        return {"jacobian": known.reshape(self.rows, self.sizes[-1], -1)}
-
     def digest(self, workers=0):
         """Of parameters, moments, losses and predictions after two epochs and a step."""
         trainer, (X, y) = self.trainer(), self.batch()
         core(trainer).workers = workers
         rows = min(8, trainer.batch_size)
-        known = self.jacobian()
-        part = {name: array[:rows] for name, array in known.items()}
-        losses = [*trainer.fit(X, y, epochs=2, **known)["loss"]]
-        losses.append(trainer.step(X[:rows], y[:rows], **part))
+        losses = [*trainer.fit(X, y, epochs=2)["loss"], trainer.step(X[:rows], y[:rows])]
         net = trainer.net
         arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, core(trainer).arrays.moments)
         if trainer.input_scale is not None:
@@ -187,19 +174,6 @@ RUNS = {
         ("silu", "relu"), "mse", "identity", fastbp.AdamW(0.01), EVERY_KIND, RATES
     ),
     "many rows, extended": many_rows({"layer_norm": True}, {"dropout": 0.25}),
-    "derivatives": Run(("tanh", "gelu"), "mse", "sigmoid", fastbp.Adam(0.01), slopes=True),
-    "derivatives, options": Run(
-        ("silu", "mish"),
-        "cross_entropy",
-        "softmax",
-        fastbp.SGD(0.05, 0.9),
-        EVERY_KIND,
-        EVERY_OPTION,
-        slopes=True,
-    ),
-    "derivatives, softplus": Run(
-        ("softplus", "identity"), "squared_error", "tanh", fastbp.SGD(0.05), slopes=True
-    ),
 }
 """Every activation, loss and optimizer, every option, and long sums."""
 
