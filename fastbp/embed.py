@@ -18,6 +18,8 @@ gradients of ``gradients``. A model from before the network's first scaling rais
 Past the end of the trainer's schedule, where ``Trainer.step`` raises, ``step`` and ``step_from`` go
 on with its last factor on the learning rate: 0 for ``Cosine``. ``trainer.updates`` counts them.
 
+They take no derivatives of y: ``jacobian`` is an argument of the trainer's calls.
+
 One thread at a time uses a model; only ``predict``, ``jacobian`` and ``jvp`` can be called from
 many threads at once, such as those of a ``prange``. Models of several trainers are independent,
 unless they share a network.

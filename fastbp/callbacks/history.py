@@ -20,7 +20,8 @@ class History(dict[str, list[float]]):
 
     The keys are loss, the mean over rows of the losses before each update, and samples_per_second,
     the rows trained in a second. With validation data there are also val_loss, val_accuracy (for
-    losses that have an accuracy), and val_ with its name for each metric.
+    losses that have an accuracy), val_jacobian_loss (for data with derivatives), and val_ with its
+    name for each metric.
 
     >>> net = fastbp.Network([1, 1], init="zeros")
     >>> trainer = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(lr=0.1), engine="numpy")

@@ -11,7 +11,7 @@ from ..model.network import Network
 from ..storage.tree_codec import get
 from .base import Callback, FitState, StopTraining
 
-MODES = {"loss": "min", "accuracy": "max"}
+MODES = {"loss": "min", "jacobian_loss": "min", "accuracy": "max"}
 """Whether the smallest or the greatest value is the best, for the keys that fastbp computes."""
 
 

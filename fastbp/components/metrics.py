@@ -20,7 +20,7 @@ def as_metrics(metrics: Any, has_accuracy: bool) -> dict[str, Metric]:
     """``metrics`` by name; none for None.
 
     TypeError for what is not a dict of callables, ValueError for the name of what evaluate has of
-    itself: loss and, with ``has_accuracy``, accuracy.
+    itself: loss, jacobian_loss and, with ``has_accuracy``, accuracy.
     """
     if metrics is None:
         return {}
@@ -34,7 +34,7 @@ def as_metrics(metrics: Any, has_accuracy: bool) -> dict[str, Metric]:
             raise TypeError(
                 f"metrics has {metric!r} under {name!r}, expected a function of (y, p) under a str"
             )
-        if name == "loss" or (name == "accuracy" and has_accuracy):
+        if name in ("loss", "jacobian_loss") or (name == "accuracy" and has_accuracy):
             raise ValueError(
                 f"metrics has {name!r}, which fastbp computes itself: give yours another name"
             )

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..common.types import Array, Floats, Ints
 from ..components.losses import Loss
+from ..data.derivatives import Derivatives
 from ..data.tables import Table, raise_bad_inputs, raise_bad_targets
 from ..kernels.primitives import gather
 from ..kernels.tables import arenas, job_table, layout, settings
@@ -25,6 +26,8 @@ class Dataset:
     """The names of X and y in messages."""
     weights: Floats | None = None
     """The weight of each row, (rows,); None for 1."""
+    derivatives: Derivatives | None = None
+    """What is known of the derivatives of y by X; None for nothing."""
 
     @property
     def rows(self) -> int:
@@ -36,7 +39,8 @@ class Dataset:
         if stop - start == self.rows:
             return self
         y = self.y and self.y.part(start, stop)
-        return Dataset(self.x.part(start, stop), y, self.names)
+        known = self.derivatives and self.derivatives.part(start, stop)
+        return Dataset(self.x.part(start, stop), y, self.names, derivatives=known)
 
 
 @dataclass
@@ -71,6 +75,17 @@ def learned_scaling(arrays: TrainingArrays, plan: Ints) -> LearnedScaling | None
     return LearnedScaling(plan, arrays.input_scaling, arrays.spec.moments)
 
 
+def derivative_factors(arrays: TrainingArrays, known: Derivatives) -> Array:
+    """What turns derivatives in raw units into those of the network, (n_out, D) or (n_out, 1)."""
+    n_out, dtype = arrays.spec.sizes[-1], arrays.parameters.dtype
+    if not arrays.spec.scaling:
+        return np.ones((n_out, known.count), dtype)
+    factors = arrays.scales.target_factor.astype(np.float64)[:, None]
+    if known.directions is None:
+        factors = factors / arrays.scales.input_factor
+    return factors.astype(dtype)
+
+
 class Engine(Protocol):
     """What computes a trainer's numbers: compiled kernels, or their NumPy twins."""
 
@@ -95,6 +110,9 @@ class Engine(Protocol):
         Returns a status as ``outputs``.
         """
 
+    def derivative_losses(self, data: Dataset, values: Floats) -> int:
+        """Fill values (n,) with the loss of each row's derivatives; a status as ``outputs``."""
+
 
 def raise_status(status: int, data: Dataset, arrays: TrainingArrays) -> None:
     """ValueError for the invalid value that an inference has found; nothing for OK."""
@@ -109,5 +127,7 @@ def raise_invalid(status: int, rows: Ints, data: Dataset, arrays: TrainingArrays
     dtype, (x_name, y_name) = arrays.parameters.dtype, data.names
     if status == job_table.BAD_INPUT:
         raise_bad_inputs(data.x, rows, dtype, x_name)
+    if status == job_table.BAD_TARGET and data.derivatives is not None:
+        data.derivatives.check(rows, dtype)
     if status == job_table.BAD_TARGET and data.y is not None:
         raise_bad_targets(data.y, rows, arrays.loss, arrays.spec.sizes[-1], dtype, y_name)

@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from .job import Job
 from .model_handle import ModelHandle, training_handle
 from .pace import Pace
 
+if TYPE_CHECKING:
+    from .derivative_engine import DerivativeEngine
+
 BLOCKS, BLOCKS_FROM_MEMORY = (3, 12) if width.BITS == 512 else (12, 24)
 """Vectors of rows that a worker of an inference takes through the network at a time: multiples of
 the widest tile's. Fewer stay in a nearer cache, more read the weights less often. On a Zen 4
@@ -31,7 +34,8 @@ CACHED_WEIGHTS = 3 * 2**19
 
 
 @lru_cache(maxsize=64)
-def _plan(spec: layout.PlanSpec) -> Ints:
+def plan_of(spec: layout.PlanSpec) -> Ints:
+    """The plan of a spec, made once: kernels write in a plan that is extended, so copy that."""
     return layout.make_plan(spec)
 
 
@@ -50,6 +54,7 @@ class CompiledEngine:
         self._weights = sum(a * b for a, b in pairwise(arrays.spec.sizes))
         self._inference = Inference(arrays)
         self._extended: CompiledEngine | None = None
+        self._of_derivatives: DerivativeEngine | None = None
 
     def _workers(self, flops: float) -> int:
         """The most workers that ``flops`` operations are worth, within the limits of the moment."""
@@ -61,23 +66,41 @@ class CompiledEngine:
             capacity, workers = max(rows, spec.capacity), max(workers, spec.workers)
             sparse = sparse or spec.sparse
             spec = replace(spec, capacity=capacity, workers=workers, sparse=sparse)
-            plan = _plan(spec).copy() if spec.extended else _plan(spec)  # kernels write in it
+            plan = plan_of(spec).copy() if spec.extended else plan_of(spec)  # kernels write in it
             self._work = arenas.allocate(plan[0, layout.WORK], self.arrays.parameters.dtype)
             self._spec, self._plan = spec, plan
-            self._pointers = _pointers(self.arrays, plan, self._work)
+            self._pointers = pointers_to(self.arrays, plan, self._work)
 
     def train(self, data: Dataset, job: Job, into: Array) -> float:
         """See ``Engine``."""
+        if data.derivatives is not None:
+            return self._with_derivatives(data.derivatives.count).train(data, job, into)
         way = nonzeros.way(data.x, self.arrays.spec, job.batch)
         flops = 6.0 * job.batch * self._weights * way.share
         workers = self._workers(flops)
         self._make_room(job.batch, workers, way.code != 0)
         job.point(self._pointers, data.x, data.y, data.weights, way.code)
+        return self._run_training(job, into, workers, flops)
+
+    def _run_training(self, job: Job, into: Array, workers: int, flops: float) -> float:
+        """Run a job that has its addresses; the seconds that it waited. flops: of a batch."""
         if into is not self.arrays.moments:
             job[job_table.MOMENTS] = address(into)
         if self.forced_workers or workers == 1:
             return _run(job, self.arrays, workers)
         return self._run_in_pieces(job, workers, flops)
+
+    def _with_derivatives(self, count: int) -> "DerivativeEngine":
+        """The engine for data with derivatives along ``count`` directions."""
+        if self._of_derivatives is None or self._of_derivatives.count != count:
+            from .derivative_engine import DerivativeEngine
+
+            self._of_derivatives = DerivativeEngine(self.arrays, self.limit, count)
+        self._of_derivatives.forced_workers = self.forced_workers
+        return self._of_derivatives
+
+    def _run_once(self, job: Job, workers: int) -> None:
+        _run(job, self.arrays, workers)
 
     def apply(self, gradient: Array) -> int:
         """See ``Engine``. Extended kernels do it, whose bits are those of plain ones."""
@@ -153,6 +176,12 @@ class CompiledEngine:
         """See ``Engine``."""
         return self._infer(data, values=values)
 
+    def derivative_losses(self, data: Dataset, values: Floats) -> int:
+        """See ``Engine``."""
+        assert data.derivatives is not None
+        engine = self._with_derivatives(data.derivatives.count)
+        return engine.derivative_losses(data, values)
+
     def _infer(self, data: Dataset, **results: Array) -> int:
         if self.forced_workers:
             return self._inference.run_by(self.forced_workers, data, **results)
@@ -178,7 +207,7 @@ def _vectors(most: int, lanes: int, rows: int, workers: int) -> int:
 
 def _plan_of_vectors(spec: layout.PlanSpec, vectors: int, workers: int) -> Ints:
     capacity = vectors * spec.lanes * workers
-    return _plan(replace(spec, capacity=capacity, workers=workers, dropout=()))
+    return plan_of(replace(spec, capacity=capacity, workers=workers, dropout=()))
 
 
 class _Room:
@@ -344,7 +373,10 @@ def _row_address(array: Array | None, row: int) -> int:
 
 def _run(job: Job, arrays: TrainingArrays, workers: int) -> float:
     """Run a job. Returns the seconds that it waited for other threads."""
-    kind = arrays.parameters.itemsize, arrays.spec.extended
+    spec = arrays.spec
+    kind: tuple[int, ...] = (spec.itemsize, spec.extended)
+    if spec.directions:
+        kind = (*kind, True)
     if workers == 1 or not forks.can_split():
         run.serial(*kind)(job.address, job_table.RUN, 0, 1)
         return 0.0
@@ -355,7 +387,7 @@ def _run(job: Job, arrays: TrainingArrays, workers: int) -> float:
     return threads.run_exclusive(workers, run.parallel, job.array, run.code(*kind), workers)
 
 
-def _pointers(arrays: TrainingArrays, plan: Ints, work: Array) -> tuple[int, ...]:
+def pointers_to(arrays: TrainingArrays, plan: Ints, work: Array) -> tuple[int, ...]:
     """The elements of a job from PLAN to HYPER: addresses."""
     parts = (arrays.parameters, arrays.moments, work, arrays.hyper)
     return (address(plan), *map(address, parts))

@@ -20,7 +20,7 @@ _NOTHING = (0,) * (job_table.Y - job_table.X)
 _HEAD = struct.Struct(f"{job_table.PLAN}q")
 _POINTERS = struct.Struct(f"{job_table.ORDER - job_table.PLAN}q")
 _RESULTS = struct.Struct("2q")  # OUT and VALUES
-_DATA = struct.Struct(f"{job_table.JOB - job_table.ROW_WEIGHTS}q")
+_DATA = struct.Struct(f"{job_table.TANGENTS - job_table.ROW_WEIGHTS}q")
 
 
 class Job:

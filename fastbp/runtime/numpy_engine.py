@@ -12,11 +12,12 @@ from ..kernels import reference
 from ..kernels.base import codes
 from ..kernels.tables import arenas, job_table, layout, settings
 from ..kernels.tables.learned_scaling import LearnedScaling
+from . import numpy_derivatives
 from .arrays import Dataset, TrainingArrays, learned_scaling
 from .job import Job
 
-BLOCK = 1024
-"""Rows of an inference at a time."""
+BLOCK, EVALUATED = 1024, 64
+"""Rows of an inference at a time, and of an evaluation of derivatives."""
 
 WEIGHTS, BIASES = 0, 1
 """Parts of a layer, in its order; gains and shifts follow."""
@@ -65,6 +66,8 @@ class NumpyEngine:
             return job_table.OK, x, x
         try:
             checks.check_targets(data.y, rows, loss, self._outputs, dtype)
+            if data.derivatives is not None:
+                data.derivatives.check(rows, dtype)
         except ValueError:
             return job_table.BAD_TARGET, x, x
         y = data.y.array[rows]
@@ -121,6 +124,8 @@ class NumpyEngine:
         job[job_table.STATUS], x, y = self._take(data, rows)
         if job[job_table.STATUS] != job_table.OK:
             return False
+        given = data.derivatives
+        known = None if given is None else numpy_derivatives.take(self.arrays, given, rows)
         keep = job[job_table.TASK] == job_table.GRADIENTS
         places = np.arange(len(rows)) + (job[job_table.START] if keep else 0)
         n = job[job_table.ROWS] if keep else len(rows)
@@ -129,7 +134,7 @@ class NumpyEngine:
         weight = float(weights.sum(dtype=np.float64))
         penalized = ends and weight + (job.weights[0] if keep else 0.0) > 0
         with np.errstate(all="ignore"):
-            losses, gradients = self._gradients(x, y, places, n, (weights, table), layers)
+            losses, gradients = self._gradients(x, y, places, n, (weights, table), layers, known)
             total = float((losses * weights).sum(dtype=np.float64))
             total += n * self._penalty(layers) if penalized else 0.0
             if not math.isfinite(total):
@@ -176,6 +181,7 @@ class NumpyEngine:
         n: int,
         weighted: tuple[Array, Floats | None],
         layers: Layers,
+        known: numpy_derivatives.Taken | None = None,
     ) -> tuple[Array, Layers]:
         """Row losses, and the gradient of sum(weights * losses) / n. weighted: of ``_weights``."""
         (weights, table), spec, hyper = weighted, self.arrays.spec, self.arrays.hyper
@@ -185,10 +191,18 @@ class NumpyEngine:
         losses, delta = self._evaluate_rows(zs[-1], outs[-1], y, n, smoothing, table)
         if spec.extended:
             delta = delta * weights[:, None]
+        if known is not None:
+            forward, described = (zs, outs), self._described(layers, factors)
+            rest, found = numpy_derivatives.gradients(described, forward, delta, weights / n, known)
+            return losses + rest, found
         matrices, more = [W for W, *_ in layers], (factors, _norms(layers), spec.adds_inputs)
         deltas, of_norms, _ = reference.errors(matrices, self._activations, zs, outs, delta, *more)
         pairs = zip(reference.gradients(outs, deltas), of_norms, strict=True)
         return losses, [(*pair, *(of_norm or ())) for pair, of_norm in pairs]
+
+    def _described(self, layers: Layers, factors: list[Array | None]) -> list[Any]:
+        matrices, more = [W for W, *_ in layers], (_norms(layers), self.arrays.spec.adds_inputs)
+        return list(zip(matrices, self._activations, factors, *more, strict=True))
 
     def _evaluate_rows(
         self,
@@ -390,6 +404,21 @@ class NumpyEngine:
     def evaluate_rows(self, data: Dataset, values: Floats) -> int:
         """See ``Engine``."""
         return self._infer(data, None, values)
+
+    def derivative_losses(self, data: Dataset, values: Floats) -> int:
+        """See ``Engine``."""
+        assert data.derivatives is not None
+        layers = self._layers(self.arrays.parameters)
+        described = self._described(layers, [None] * len(layers))
+        for start in range(0, data.rows, EVALUATED):
+            rows = np.arange(start, min(data.rows, start + EVALUATED))
+            status, x, _ = self._take(data, rows)
+            if status != job_table.OK:
+                return status + job_table.KINDS * start
+            known = numpy_derivatives.take(self.arrays, data.derivatives, rows)
+            zs, _ = self._forward(x, layers)
+            values[rows] = numpy_derivatives.losses(described, zs, known)
+        return job_table.OK
 
     def _infer(self, data: Dataset, out: Array | None, values: Floats | None) -> int:
         layers, loss = self._layers(self.arrays.parameters), self.arrays.loss

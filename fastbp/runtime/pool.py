@@ -37,10 +37,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=forks.wait, after_in_parent=forks.go_on, after_in_child=_begin)
 
 
-def run(address: int, kind: tuple[int, bool], workers: int) -> None:
+def run(address: int, kind: tuple[int, ...], workers: int) -> None:
     """Run the job at an address as ``kernels.entry.run.parallel`` does, to the same bits.
 
-    kind: the item size and variant of ``kernels.entry.run.code``.
+    kind: the arguments of ``kernels.entry.run.code``.
     """
     done: Future[None] = Future()
     try:  # Ctrl-C may come at any time: no batch is left half made, or running
@@ -53,14 +53,14 @@ def run(address: int, kind: tuple[int, bool], workers: int) -> None:
         raise
 
 
-def _submit(done: Future[None], address: int, kind: tuple[int, bool], workers: int) -> None:
+def _submit(done: Future[None], address: int, kind: tuple[int, ...], workers: int) -> None:
     try:
         _threads().submit(_lead, done, address, kind, workers)
     except RuntimeError:  # the interpreter is shutting down
         _lead(done, address, kind, 1)
 
 
-def _lead(done: Future[None], address: int, kind: tuple[int, bool], workers: int) -> None:
+def _lead(done: Future[None], address: int, kind: tuple[int, ...], workers: int) -> None:
     """Run the stages, unless ``done`` has been cancelled."""
     if not done.set_running_or_notify_cancel():
         return
@@ -70,7 +70,7 @@ def _lead(done: Future[None], address: int, kind: tuple[int, bool], workers: int
         done.set_result(None)
 
 
-def _stages(address: int, kind: tuple[int, bool], workers: int) -> None:
+def _stages(address: int, kind: tuple[int, ...], workers: int) -> None:
     call = entry.serial(*kind)
     stage = call(address, job_table.ADVANCE, int(job_table.NOTHING), workers)
     while stage != job_table.NOTHING:

@@ -1,16 +1,18 @@
 """The data of a call, with shapes and dtypes checked; values are checked when they are read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
 from ..data import sources
+from ..data.derivatives import Derivatives
 from ..data.frames import column_names
 from ..data.names import check as check_names
 from ..data.sources import as_array
 from ..data.tables import as_inputs, as_row_weights, as_targets
 from ..runtime.arrays import Dataset
+from . import derivatives
 from .core import TrainerCore
 from .row_order import RowOrder
 from .validation import (
@@ -99,20 +101,31 @@ def _refuse_rows(core: TrainerCore, rows: int, name: str) -> NoReturn:
     )
 
 
-def as_batch(core: TrainerCore, batch: Any, name: str) -> Dataset:
+def as_batch(core: TrainerCore, batch: Any, name: str, jacobian_weight: Any = 1.0) -> Dataset:
     """One of the batches of ``fit_batches``. name: its name in messages."""
-    if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
+    if not isinstance(batch, tuple | list) or not 2 <= len(batch) <= 5:
         size = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
         raise TypeError(
             f"{name} is a {type(batch).__name__}{size}, expected a pair (X, y) or a triple (X, y, "
-            "sample_weight); for all of X and y in two arrays call fit(X, y)"
+            "sample_weight), which jacobian and directions may follow; for all of X and y in two "
+            "arrays call fit(X, y)"
         )
     names = f"{name}[0]", f"{name}[1]", f"{name}[2]"
-    weights = batch[2] if len(batch) == 3 else None
+    weights = batch[2] if len(batch) > 2 else None
     data = as_step(core, batch[0], batch[1], weights, names)
     if data.rows > core.batch_size:
         _refuse_rows(core, data.rows, names[0])
+    data.derivatives = _known(core, data, batch[3:], jacobian_weight)
     return data
+
+
+def _known(
+    core: TrainerCore, data: Dataset, given: Sequence[Any], weight: Any
+) -> Derivatives | None:
+    """What is known of derivatives, of (jacobian,), (jacobian, directions) or ()."""
+    jacobian, directions = (*given, None, None)[:2]
+    weight = 1.0 if jacobian is None else weight
+    return derivatives.of_rows(core, data.rows, jacobian, weight, directions)
 
 
 def validation_parts(given: Any) -> tuple[Any, Any, Any]:
@@ -126,12 +139,15 @@ def validation_parts(given: Any) -> tuple[Any, Any, Any]:
     return given[0], given[1], given[2] if len(given) == 3 else None
 
 
-def as_validation(core: TrainerCore, given: Any) -> Dataset | None:
-    """``validation_data``: (X, y), (X, y, sample_weight) or None."""
+def as_validation(core: TrainerCore, given: Any, jacobian_weight: Any = 1.0) -> Dataset | None:
+    """``validation_data``: (X, y), perhaps with sample_weight, jacobian, directions; or None."""
     if given is None:
         return None
     names = "validation_data[0]", "validation_data[1]", "validation_data[2]"
-    data = as_dataset(core, *validation_parts(given), names, takes_mean=True)
+    more = given[3:5] if isinstance(given, tuple | list) and len(given) <= 5 else ()
+    parts = validation_parts(given[:3] if more else given)
+    data = as_dataset(core, *parts, names, takes_mean=True)
+    data.derivatives = _known(core, data, more, jacobian_weight)
     check_some_weight(data.weights, names[2])
     check_values(data, core.arrays)
     _check_some_known(core, data)
@@ -147,14 +163,15 @@ def _check_some_known(core: TrainerCore, data: Dataset) -> None:
 
 
 def as_held_out(
-    core: TrainerCore, order: RowOrder, given: Any, fraction: Any, rows: Any
+    core: TrainerCore, order: RowOrder, given: Any, fraction: Any, rows: Any, jacobian_weight: Any
 ) -> Dataset | None:
     """``validation_data``, or the rows that one of the other arguments takes out of ``order``.
 
-    fraction: ``validation_fraction``. rows: ``validation_rows``.
+    fraction: ``validation_fraction``. rows: ``validation_rows``. jacobian_weight: of derivatives
+    that ``validation_data`` has.
     """
     if fraction is None and rows is None:
-        held_out = as_validation(core, given)
+        held_out = as_validation(core, given, jacobian_weight)
         if held_out is not None:
             check_names(order.data.x.columns, held_out.x.columns, held_out.names[0])
         return held_out

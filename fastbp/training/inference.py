@@ -30,9 +30,14 @@ def evaluate(
     weights: list[Array] = []
     targets: list[Array] = []
     predictions: list[Array] = []
+    of_derivatives: list[Array] = []
     for data in parts:
         values.append(np.zeros((data.rows, 2)))
         raise_status(engine.evaluate_rows(data, values[-1]), data, core.arrays)
+        if data.derivatives is not None:
+            of_derivatives.append(np.zeros(data.rows))
+            status = engine.derivative_losses(data, of_derivatives[-1])
+            raise_status(status, data, core.arrays)
         if core.loss.ignores_nan and data.y is not None:
             known.append(known_shares(data.y))
         if data.weights is not None:
@@ -47,6 +52,9 @@ def evaluate(
     if known:
         share = _known_share(_joined(known), weight_of_rows)
         found = {key: value / share for key, value in found.items()}
+    if of_derivatives:
+        mean = np.average(_joined(of_derivatives), weights=weight_of_rows)
+        found["jacobian_loss"] = float(mean)
     if metrics:
         p, labels = _joined(predictions), core.loss.takes_labels
         found |= apply_metrics(metrics, _joined(targets), p, labels)

@@ -48,6 +48,7 @@ def _arguments(fit: "Fit", order: RowOrder) -> dict[str, Any]:
         "X": _table(data.x),
         "y": data.y and _table(data.y),
         "sample_weight": data.weights is not None,
+        **_of_derivatives(data),
         "shuffle": order.shuffle,
         "rows to train on": order.rows,
         "rows of validation": held_out.rows if held_out else 0,
@@ -62,6 +63,18 @@ def _has_weights(order: RowOrder, held_out: Dataset | None) -> bool:
     """Whether validation_data has weights."""
     given = held_out if order.chosen is None else None
     return given is not None and given.weights is not None
+
+
+def _of_derivatives(data: Dataset) -> dict[str, Any]:
+    """What is known of derivatives; nothing for nothing, as in older files."""
+    known = data.derivatives
+    if known is None:
+        return {}
+    return {
+        "jacobian": [list(known.jacobian.shape), str(known.jacobian.dtype)],
+        "jacobian_weight": known.weights.tolist(),
+        "directions": known.directions and _table(known.directions),
+    }
 
 
 def _table(table: Table) -> list[Any]:
@@ -147,7 +160,10 @@ REMEDIES = {
     "callbacks": "pass callbacks of the classes that there were, in that order, as "
     "fastbp.ModelCheckpoint(path); others may be added",
     **dict.fromkeys(
-        ("X", "y", "sample_weight", "shuffle", "rows to train on", "rows of validation"),
+        (
+            *("X", "y", "sample_weight", "jacobian", "jacobian_weight", "directions"),
+            *("shuffle", "rows to train on", "rows of validation"),
+        ),
         "to train on with others, fastbp.Trainer.load(path).fit(...), without resume",
     ),
 }

@@ -45,7 +45,7 @@ REMEDIES = {
     **dict.fromkeys(("momentum", "betas", "eps", "nesterov", "weight_decay"), _OF_OPTIMIZER),
     **dict.fromkeys(("epochs", "callbacks", "metrics", "shuffle", "progress"), _OF_FIT),
     **dict.fromkeys(("validation_data", "validation_fraction", "validation_rows"), _OF_FIT),
-    "sample_weight": _OF_FIT,
+    **dict.fromkeys(("sample_weight", "jacobian", "jacobian_weight", "directions"), _OF_FIT),
     "net": "make a new Trainer of the other network",
     "scheduled_lr": "it is lr times the factor of the schedule: set lr",
     "history": "each fit makes its own",

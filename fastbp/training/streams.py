@@ -47,15 +47,20 @@ class StreamLoop:
     """The loop of ``Trainer.fit_batches``; see ``Loop``.
 
     begin: of ``source``; the iterator over the batches of an epoch. count: batches of an epoch,
-    where that is known before they come.
+    where that is known before they come. jacobian_weight: of the derivatives that batches have.
     """
 
     nests: ClassVar[bool] = True
 
     def __init__(
-        self, fit: Fit, begin: Callable[[], Iterator[Any]], count: int | None = None
+        self,
+        fit: Fit,
+        begin: Callable[[], Iterator[Any]],
+        count: int | None = None,
+        jacobian_weight: Any = 1.0,
     ) -> None:
         self._fit, self._begin, self._count = fit, begin, count
+        self._jacobian_weight = jacobian_weight
 
     def prepare(self) -> None:
         """See ``Loop``."""
@@ -96,7 +101,7 @@ class StreamLoop:
     def _update(self, number: int, batch: Any) -> float:
         """Make one update. Returns the loss before it times the rows."""
         core, state = self._fit.core, self._fit.watch.state
-        data = as_batch(core, batch, f"batches[{number}]")
+        data = as_batch(core, batch, f"batches[{number}]", self._jacobian_weight)
         if self._fit.held_out is not None:
             names.check(self._fit.held_out.x.columns, data.x.columns, data.names[0])
         place = f"epoch {state.epoch + 1}, step {number + 1}"

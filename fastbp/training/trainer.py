@@ -18,7 +18,7 @@ from ..components.schedule_base import Schedule
 from ..model.network import Network
 from ..runtime.arrays import Dataset
 from ..runtime.compiled_model import Model
-from . import learned_names, setup, streams
+from . import derivatives, learned_names, setup, streams
 from . import resume as resuming
 from .array_loop import ArrayLoop
 from .core import TrainerCore
@@ -200,6 +200,9 @@ class Trainer(TrainerState, TrainerSteps):
         resume: str | os.PathLike[str] | None = None,
         lr: float | None = None,
         snapshot: bool = True,
+        jacobian: Any = None,
+        jacobian_weight: Any = 1.0,
+        directions: Any = None,
     ) -> History:
         """Train for some epochs from the current state on.
 
@@ -214,6 +217,7 @@ class Trainer(TrainerState, TrainerSteps):
                 are divided by their mean over the rows to train on: only their ratios count.
             validation_data: (X, y) or (X, y, sample_weight) to evaluate after each epoch; if in
                 memory, its values are checked before the first.
+                jacobian and directions may follow.
             validation_fraction: in (0, 1): evaluate on this share of the rows instead, which are
                 held out, the same share of each class (integer labels; one output of 0 and 1 with
                 bce). The choice of rows depends only on the trainer's seed, n and the classes: the
@@ -236,6 +240,16 @@ class Trainer(TrainerState, TrainerSteps):
                 ``trainer.lr`` where that was set since, else for the one in the file.
             snapshot: keep a copy of the parameters and moments, of their size, to restore where a
                 batch is refused.
+            jacobian: known derivatives of y by X, (n, n_out, n_in), in their units, real numbers of
+                any dtype and strides, NaN where not known; (n, n_in) if n_out is 1. Where the
+                network scales, derivatives do, too: times the inputs' scale, divided by the
+                targets'. The mean over rows, outputs and inputs of w (dp/dx - J)^2 is added to the
+                loss; an unknown one counts for 0. It takes smooth activations: identity, sigmoid,
+                tanh, softplus, silu, gelu, mish, and softmax. (Czarnecki et al., 2017.)
+            jacobian_weight: w, >= 0: one number, or (n_out, n_in), (n_out, 1) or (1, n_in).
+            directions: (n, n_in), a direction v of each row: then ``jacobian`` has the derivatives
+                along them, J v, (n, n_out), and its loss is the mean over rows and outputs of
+                w (J v - known)^2, with w one number or (n_out,). Where inputs scale, v does, too.
 
         Returns:
             The History of this call, and of the epochs before where it is resumed.
@@ -264,9 +278,12 @@ class Trainer(TrainerState, TrainerSteps):
         if resume is not None:
             checks.path(resume, "resume")
         data = as_dataset(core, X, y, sample_weight, takes_mean=True)
+        known = jacobian, jacobian_weight, directions
+        data.derivatives = derivatives.of_rows(core, data.rows, *known)
         order = RowOrder(data, checks.flag(shuffle, "shuffle"))
         epochs = checks.integer(epochs, "epochs", 1)
-        held_out = as_held_out(core, order, validation_data, validation_fraction, validation_rows)
+        wanted = validation_data, validation_fraction, validation_rows
+        held_out = as_held_out(core, order, *wanted, jacobian_weight)
         fit = self._fit_of(
             held_out, metrics, callbacks, progress, FitState(self, epochs, order.rows)
         )
@@ -302,6 +319,7 @@ class Trainer(TrainerState, TrainerSteps):
         metrics: Mapping[str, Metric] | None = None,
         callbacks: Iterable[Callback] = (),
         progress: bool | Literal["auto"] = "auto",
+        jacobian_weight: Any = 1.0,
     ) -> History:
         """Train on an iterable of batches, such as a stream, with one update on each batch.
 
@@ -309,7 +327,9 @@ class Trainer(TrainerState, TrainerSteps):
         ``fit`` is faster, because it runs no Python between updates.
 
         Args:
-            batches: an iterable of (X, y) or (X, y, sample_weight), as ``step`` takes them, of at
+            batches: an iterable of (X, y) or (X, y, sample_weight), or also (X, y, sample_weight,
+                jacobian) and (X, y, sample_weight, jacobian, directions), where sample_weight may
+                be None, as ``step`` takes them, of at
                 most ``batch_size`` rows; or a function that returns one, and is called for each
                 epoch. A generator is good for one epoch. Weights are taken as they are: the loss
                 of a batch is divided by its rows, and that of an epoch by all rows.
@@ -318,6 +338,7 @@ class Trainer(TrainerState, TrainerSteps):
             metrics: functions of (y, p) to evaluate with: see ``evaluate``.
             callbacks: the callbacks: see ``Callback``.
             progress: show a bar: True, False, or "auto" for on a terminal and in a notebook.
+            jacobian_weight: of the derivatives that batches have: see ``fit``.
 
         Returns:
             The History of this call. samples_per_second counts the time that batches took to come.
@@ -338,8 +359,8 @@ class Trainer(TrainerState, TrainerSteps):
         epochs = checks.integer(epochs, "epochs", 1)
         begin = streams.source(batches, epochs)
         count = len(batches) if isinstance(batches, list | tuple) else None
-        held_out = as_validation(self._core, validation_data)
+        held_out = as_validation(self._core, validation_data, jacobian_weight)
         fit = self._fit_of(held_out, metrics, callbacks, progress, FitState(self, epochs, 0))
         self._core.check_balanced()
         with self._core.exclusive(), undone_without_updates(fit):
-            return fit.run(streams.StreamLoop(fit, begin, count))
+            return fit.run(streams.StreamLoop(fit, begin, count, jacobian_weight))

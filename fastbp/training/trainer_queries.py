@@ -13,7 +13,7 @@ from ..components import optimizers
 from ..components.metrics import Metric, as_metrics
 from ..kernels.tables import arenas
 from ..model.network import Network
-from . import inference, input_scaling, lr_finder
+from . import derivatives, inference, input_scaling, lr_finder
 from .core import TrainerCore
 from .datasets import as_dataset, datasets
 from .lbfgs_search import Outcome
@@ -102,6 +102,9 @@ class TrainerQueries(Guarded):
         *,
         averaged: bool = False,
         metrics: Mapping[str, Metric] | None = None,
+        jacobian: Any = None,
+        jacobian_weight: Any = 1.0,
+        directions: Any = None,
     ) -> dict[str, float]:
         """Mean loss over any number of rows, accuracy for losses that have one, and your metrics.
 
@@ -118,6 +121,11 @@ class TrainerQueries(Guarded):
             metrics: by name, functions of (y, p) that return a number, such as scikit-learn's: y is
                 a copy of the array that you pass, p the outputs in the shape of y; for labels (n,),
                 and for means with variances, p is (n, n_out).
+            jacobian: known derivatives of these rows, as for ``fit``: then the result has their
+                loss apart, as "jacobian_loss", and X and y are read whole. The loss of training is
+                the sum of both.
+            jacobian_weight: as for ``fit``.
+            directions: as for ``fit``.
 
         Raises:
             ValueError, TypeError: shapes, dtypes, names of columns or values do not fit, or a
@@ -132,7 +140,14 @@ class TrainerQueries(Guarded):
         """
         core = self._core
         measured = as_metrics(metrics, core.has_accuracy)
-        parts = datasets(core, X, y, sample_weight)
+        known = jacobian, jacobian_weight, directions
+        if jacobian is None and directions is None:
+            derivatives.of_rows(core, 0, *known)
+            parts = datasets(core, X, y, sample_weight)
+        else:
+            data = as_dataset(core, X, y, sample_weight, takes_mean=True)
+            data.derivatives = derivatives.of_rows(core, data.rows, *known)
+            parts = iter([data])
         with core.exclusive():
             return inference.evaluate(core, parts, measured, averaged)
 
@@ -165,7 +180,14 @@ class TrainerQueries(Guarded):
         return inference.outputs_of(core, X, core.engine, out)
 
     def loss_and_gradients(
-        self, X: Any, y: Any, sample_weight: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        jacobian: Any = None,
+        jacobian_weight: Any = 1.0,
+        directions: Any = None,
     ) -> tuple[float, list[arenas.Layer]]:
         """The mean loss over any number of rows, and its gradient; nothing is updated.
 
@@ -173,6 +195,9 @@ class TrainerQueries(Guarded):
         not clipped, and frozen layers have one, too. sample_weight: of each row, (n,), >= 0; None
         for 1. The loss is sum(w l) / rows, as in ``step``; where no row has weight, loss and
         gradient are 0.
+
+        jacobian, jacobian_weight, directions: known derivatives of these rows, as for ``fit``: loss
+        and gradient include theirs.
 
         Returns:
             (loss, [(dW, db), ...]): dW (n_in, n_out) and db (n_out,) of each layer; a normalized
@@ -189,6 +214,8 @@ class TrainerQueries(Guarded):
 
         """
         data = as_dataset(self._core, X, y, sample_weight)
+        known = jacobian, jacobian_weight, directions
+        data.derivatives = derivatives.of_rows(self._core, data.rows, *known)
         self._core.check_balanced()
         return self._core.gradients(RowOrder(data, shuffle=False))
 

@@ -9,12 +9,15 @@ from numpy import ndarray
 
 from ..runtime import fast_path
 from ..runtime.arrays import Dataset
-from . import learned_names
+from . import derivatives, learned_names
 from .datasets import as_dataset, as_step
 from .gradients import as_gradients
 from .trainer_queries import TrainerQueries
 
 LABELS = np.dtype(np.int64)
+
+ALIKE = 1.0
+"""The default of jacobian_weight, by identity: step has no time to compare numbers."""
 
 
 class TrainerSteps(TrainerQueries):
@@ -25,12 +28,23 @@ class TrainerSteps(TrainerQueries):
     _lock: Any
     _fast_path: fast_path.Step | None
 
-    def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def step(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        jacobian: Any = None,
+        jacobian_weight: Any = ALIKE,
+        directions: Any = None,
+    ) -> float:
         """Make one update on these rows, at most ``batch_size``, and return the loss before it.
 
         sample_weight: of each row, (n,), >= 0; None for 1. The loss is divided by the rows, and not
         by the weights: divide all weights by their mean for the steps that ``fit`` makes. Where no
         row has weight, nothing changes and the loss is 0.
+
+        jacobian, jacobian_weight, directions: known derivatives of these rows, as for ``fit``.
 
         Raises:
             ValueError, TypeError: shapes, dtypes or values do not fit, or the schedule has ended;
@@ -47,6 +61,8 @@ class TrainerSteps(TrainerQueries):
         if (
             type(X) is type(y) is ndarray
             and sample_weight is None
+            and jacobian is directions is None
+            and jacobian_weight is ALIKE
             and X.dtype is dtype
             and (y.dtype is dtype or (y.dtype is LABELS and y.ndim == 1))
             and X.flags.carray
@@ -65,7 +81,7 @@ class TrainerSteps(TrainerQueries):
                     pass
             if loss == loss:  # not NaN
                 return loss
-        return self._step_checked(X, y, sample_weight)
+        return self._step_checked(X, y, sample_weight, jacobian, jacobian_weight, directions)
 
     def _make_fast_path(self) -> fast_path.Step:
         self._fast_path = made = self._core.fast_step()
@@ -86,11 +102,12 @@ class TrainerSteps(TrainerQueries):
                 pass
         return loss
 
-    def _step_checked(self, X: Any, y: Any, sample_weight: Any) -> float:
+    def _step_checked(self, X: Any, y: Any, sample_weight: Any, *known: Any) -> float:
         core, read = self._core, as_dataset if type(X) is ndarray else as_step
         data = read(core, X, y, sample_weight)
-        loss = self._fast_update(data)
-        if loss != loss:  # NaN: refused
+        data.derivatives = derivatives.of_rows(core, data.rows, *known)
+        loss = math.nan if data.derivatives is not None else self._fast_update(data)
+        if loss != loss:  # NaN: refused, or not of the fast path
             return core.step(data)
         learned_names.learn(core.net, data)
         return loss

@@ -55,7 +55,8 @@ def hold_out(data: Dataset, others: Ints, arrays: TrainingArrays) -> tuple[Ints,
     check_some_weight(weights, "sample_weight", "row that is held out")
     trained = np.ones(data.rows, bool)
     trained[others] = False
-    held_out = Dataset(data.x.take(others), data.y and data.y.take(others), data.names, weights)
+    y, known = data.y and data.y.take(others), data.derivatives and data.derivatives.take(others)
+    held_out = Dataset(data.x.take(others), y, data.names, weights, known)
     return np.flatnonzero(trained), held_out
 
 
@@ -107,6 +108,8 @@ def _check_targets(data: Dataset, rows: Rows, arrays: TrainingArrays) -> None:
     if data.y is not None:
         dtype, n_out = arrays.parameters.dtype, arrays.spec.sizes[-1]
         check_targets(data.y, rows, arrays.loss, n_out, dtype, data.names[1])
+    if data.derivatives is not None:
+        data.derivatives.check(rows, arrays.parameters.dtype)
 
 
 def _parts(rows: Rows, columns: int) -> Iterator[Rows]:

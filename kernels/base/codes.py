@@ -44,21 +44,23 @@ class ActivationFacts:
     rectifier: bool = False
     """It belongs to the relu family: init="auto" draws He weights."""
     output_only: bool = False
+    smooth: bool = False
+    """Its second derivative is continuous, as training on derivatives needs it."""
 
 
 ACTIVATIONS = {
-    "identity": ActivationFacts(IDENTITY),
-    "sigmoid": ActivationFacts(SIGMOID, "Sigmoid"),
-    "tanh": ActivationFacts(TANH, "Tanh"),
+    "identity": ActivationFacts(IDENTITY, smooth=True),
+    "sigmoid": ActivationFacts(SIGMOID, "Sigmoid", smooth=True),
+    "tanh": ActivationFacts(TANH, "Tanh", smooth=True),
     "relu": ActivationFacts(RELU, "ReLU", rectifier=True),
     "leaky_relu": ActivationFacts(LEAKY_RELU, "LeakyReLU", rectifier=True),
     "elu": ActivationFacts(ELU, "ELU", rectifier=True),
-    "softplus": ActivationFacts(SOFTPLUS, "Softplus", rectifier=True),
-    "silu": ActivationFacts(SILU, "SiLU", needs_z=True, rectifier=True),
-    "gelu": ActivationFacts(GELU, "GELU", needs_z=True, rectifier=True),
+    "softplus": ActivationFacts(SOFTPLUS, "Softplus", rectifier=True, smooth=True),
+    "silu": ActivationFacts(SILU, "SiLU", needs_z=True, rectifier=True, smooth=True),
+    "gelu": ActivationFacts(GELU, "GELU", needs_z=True, rectifier=True, smooth=True),
     "selu": ActivationFacts(SELU, "SELU"),
-    "mish": ActivationFacts(MISH, "Mish", needs_z=True, rectifier=True),
-    "softmax": ActivationFacts(SOFTMAX, "Softmax", output_only=True),
+    "mish": ActivationFacts(MISH, "Mish", needs_z=True, rectifier=True, smooth=True),
+    "softmax": ActivationFacts(SOFTMAX, "Softmax", output_only=True, smooth=True),
 }
 
 CUSTOM_ACTIVATION_FACTS = ActivationFacts(CUSTOM_ACTIVATION, needs_z=True)

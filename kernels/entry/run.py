@@ -51,11 +51,15 @@ _CALLS = {
 
 
 @cache
-def code(itemsize: int, extended: bool) -> int:
+def code(itemsize: int, extended: bool, tangents: bool = False) -> int:
     """Address of ``step.call`` for elements of 4 or 8 bytes; compiles it, or loads it.
 
-    extended: for extended plans.
+    extended: for extended plans. tangents: for jobs with tangents, whose plans are extended.
     """
+    if tangents:
+        from . import tangent_run
+
+        return tangent_run.code(itemsize)
     return c_function(_CALLS[itemsize, extended], _SIGNATURE)
 
 
@@ -66,13 +70,16 @@ def ship(folder: Path) -> None:
 
 
 @cache
-def serial(itemsize: int, extended: bool) -> Callable[[int, int, int, int], int]:
+def serial(
+    itemsize: int, extended: bool, tangents: bool = False
+) -> Callable[[int, int, int, int], int]:
     """``code`` as a Python function: (address of a job, RUN, 0, 1) runs the job.
 
     It runs in the calling thread and without the GIL.
     """
     kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)
-    return kind(code(itemsize, extended))
+    more = (tangents,) if tangents else ()  # of equal arguments, one function
+    return kind(code(itemsize, extended, *more))
 
 
 @parallel_entry

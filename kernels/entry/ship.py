@@ -2,10 +2,28 @@
 
 from pathlib import Path
 
-from . import embed_server, ensemble_server, jacobian_run, jacobian_server, run, sparse_run
+from . import (
+    embed_server,
+    ensemble_server,
+    jacobian_run,
+    jacobian_server,
+    run,
+    sparse_run,
+    tangent_run,
+)
+
+PARTS = (
+    run,
+    sparse_run,
+    tangent_run,
+    jacobian_run,
+    embed_server,
+    jacobian_server,
+    ensemble_server,
+)
 
 
 def ship(folder: Path) -> None:
     """Write the modules into a folder, for the vector width of this process."""
-    for part in (run, sparse_run, embed_server, ensemble_server, jacobian_run, jacobian_server):
+    for part in PARTS:
         part.ship(folder)

@@ -272,6 +272,28 @@ def derivative(code, z, a):
     return fma(a, 0.0, 1.0)
 
 
+@kernel
+def second_derivative(code, z, a):
+    """d2a/dz2 of one vector, of smooth activations; see ``derivative``. Twin: same name."""
+    if code == SIGMOID:
+        return a * (1.0 - a) * fma(a, -2.0, 1.0)
+    if code == TANH:
+        return a * -2.0 * fma(-a, a, 1.0)
+    if code == SOFTPLUS:
+        return -expm1(-a) * exp(-a)
+    if code == SILU:
+        s = sigmoid(z)
+        return s * (1.0 - s) * fma(z, fma(s, -2.0, 1.0), 2.0)
+    if code == GELU:
+        density = _normal_density(z)
+        return fma(density * z, -z, density * 2.0)  # z^2 alone may overflow
+    if code == MISH:
+        n, e, x = _mish_parts(z)
+        first = (e * 4.0 / (n + 2.0)) * ((e + 1.0) / (n + 2.0))  # of tanh(softplus(z))
+        return first * fma(x, fma(n / (n + 2.0) * e, -2.0, 1.0) / (e + 1.0), 2.0)
+    return a * 0.0
+
+
 _PART = SUM_ROWS
 """Vectors of a partial sum, which are rows in the gradient of a bias. Rounding grows with the
 longest chain."""

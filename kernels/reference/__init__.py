@@ -5,7 +5,7 @@ keeps the dtype it is given (float32 or float64) unless it says otherwise. Uses 
 and the codes of stages/update_rules.py.
 """
 
-from .activations import activation, custom_activation, derivative
+from .activations import activation, custom_activation, derivative, second_derivative
 from .factors import changed_inputs, gradients_of_factors, product
 from .jacobian import jacobian, jvp
 from .losses import (
@@ -34,6 +34,13 @@ from .network import (
 from .scheduling import scheduled
 from .shuffling import shuffled
 from .sparse import rows_of_csr
+from .tangents import (
+    errors_with_tangents,
+    forward_tangents,
+    gradients_with_tangents,
+    tangent_losses,
+    through_outputs,
+)
 from .updates import clip_scale, final_gradient, nadam_momentum, penalty, update
 
 __all__ = [
@@ -52,10 +59,13 @@ __all__ = [
     "entry_weights",
     "error_of_inputs",
     "errors",
+    "errors_with_tangents",
     "final_gradient",
     "forward",
+    "forward_tangents",
     "gradients",
     "gradients_of_factors",
+    "gradients_with_tangents",
     "in_raw_units",
     "jacobian",
     "jvp",
@@ -68,8 +78,11 @@ __all__ = [
     "row_losses",
     "rows_of_csr",
     "scheduled",
+    "second_derivative",
     "shuffled",
     "smoothed",
     "standardized",
+    "tangent_losses",
+    "through_outputs",
     "update",
 ]

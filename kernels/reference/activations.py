@@ -20,6 +20,11 @@ def derivative(code, z, a):
     return custom_activation(code, z)[1] if callable(code) else _DERIVATIVES[code](z, a)
 
 
+def second_derivative(code, z, a):
+    """d2a/dz2 (B, O) of a smooth activation. Not for softmax, nor custom ones."""
+    return _SECOND_DERIVATIVES[code](z, a)
+
+
 def custom_activation(function, z):
     """(a, da/dz), both (B, O), of a custom activation; a is NaN where the function fails."""
     a, rates = np.empty_like(z), np.empty_like(z)
@@ -112,4 +117,26 @@ _DERIVATIVES = {
         z > 0, codes.SELU_SCALE, a + codes.SELU_SCALE * codes.SELU_ALPHA
     ).astype(z.dtype),
     codes.MISH: _mish_derivative,
+}
+
+
+def _silu_second(z, _a):
+    s = sigmoid(z)
+    return s * (1 - s) * (2 + z * (1 - 2 * s))
+
+
+def _mish_second(z, _a):
+    s, t, q = sigmoid(z), np.tanh(softplus(z)), np.exp(-2 * softplus(z))
+    first = s * 4 * q / (1 + q) ** 2  # the derivative of t
+    return first * (2 + z * (1 - s - 2 * t * s))
+
+
+_SECOND_DERIVATIVES = {
+    codes.IDENTITY: lambda z, _a: np.zeros_like(z),
+    codes.SIGMOID: lambda _z, a: a * (1 - a) * (1 - 2 * a),
+    codes.TANH: lambda _z, a: -2 * a * (1 - a * a),
+    codes.SOFTPLUS: lambda z, _a: sigmoid(z) * sigmoid(-z),
+    codes.SILU: _silu_second,
+    codes.GELU: lambda z, _a: _normal_density(z) * (2 - z * z),
+    codes.MISH: _mish_second,
 }

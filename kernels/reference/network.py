@@ -72,19 +72,20 @@ def _each(option, weights):
 
 def layer_norm(z, gain, shift):
     """gain n + shift (B, O), where n is z normalized over the units of each row."""
-    n, _ = _normal(z)
+    n, _ = layer_norm_parts(z)
     return gain * n + shift
 
 
 def layer_norm_gradients(z, gain, du):
     """(dLoss/dz (B, O), dgain (O,), dshift (O,)), from dLoss/du of u = ``layer_norm``."""
-    n, inverse = _normal(z)
+    n, inverse = layer_norm_parts(z)
     dn = du * gain
     mean, along = (x.mean(axis=1, keepdims=True) for x in (dn, dn * n))
     return (dn - mean - n * along) * inverse, _sum_of_rows(du * n), _sum_of_rows(du)
 
 
-def _normal(z):
+def layer_norm_parts(z):
+    """(z normalized over the units of each row (B, O), 1 / its standard deviation (B, 1))."""
     d = z - z.mean(axis=1, keepdims=True)
     d -= d.mean(axis=1, keepdims=True)  # the rounding error of the mean
     variance = np.square(d).mean(axis=1, keepdims=True)

@@ -144,10 +144,10 @@ def _with_norm_rates(plan, layer, hyper, coef):
     return _per_unit_coefficients(plan, layer, hyper, coef, 1.0)
 
 
-_bias_coefficients = by_plan(_same, _with_bias_rates)
+bias_coefficients = by_plan(_same, _with_bias_rates)
 """The scalars of the update of a layer's b, from those of its W: (plan, layer, hyper, coef)."""
 
-_norm_coefficients = by_plan(_same, _with_norm_rates)
+norm_coefficients = by_plan(_same, _with_norm_rates)
 """Likewise, of its gains and shifts."""
 
 
@@ -243,7 +243,7 @@ def _weights_of_small_batch(plan, layer, arenas, scratch, coef, mode, rows, work
 
 
 @kernel
-def _tiles_of_worker(plan, layer, n_lanes, worker, workers):
+def tiles_of_worker(plan, layer, n_lanes, worker, workers):
     """(first, last) of a worker's tiles of input units."""
     rows = min(ROWS, n_lanes)
     if not scales_inputs(plan, layer):
@@ -301,7 +301,7 @@ stay in the second cache, a half of which another thread of the core may take.""
 
 
 @kernel
-def _weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors):
+def weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors):
     """``_weights_of_tiles`` for all tiles span = (first, last), some at a time."""
     n_lanes = lanes(arenas[2])
     some = max(1, INPUTS_AT_A_TIME // (vectors * n_lanes * min(ROWS, n_lanes)))
@@ -311,7 +311,7 @@ def _weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors):
 
 
 @kernel
-def _biases_of_layer(plan, layer, arenas, scratch, coef, mode, span, rows):
+def biases_of_layer(plan, layer, arenas, scratch, coef, mode, span, rows):
     """The vectors span = (first, last) of biases."""
     n_lanes = lanes(scratch)
     for panel in range(span[0], span[1]):
@@ -324,7 +324,7 @@ def _biases_of_layer(plan, layer, arenas, scratch, coef, mode, span, rows):
 def _norms(plan, layer, arenas, scratch, coef, mode, span, vectors, hyper):
     if plan[layer, P.PER_UNIT] == 1:
         return
-    n_lanes, coef = lanes(scratch), _norm_coefficients(plan, layer, hyper, coef)
+    n_lanes, coef = lanes(scratch), norm_coefficients(plan, layer, hyper, coef)
     for panel in range(span[0], span[1]):
         norm_gradients(plan, arenas[2], layer, panel, vectors, scratch)
         for kind in range(2):
@@ -366,14 +366,14 @@ def update_part(plan, arenas, hyper, mode, worker, workers, rows, first_layer):
         elif small:
             _weights_of_small_batch(plan, layer, arenas, scratch, coef, mode, rows, worker, workers)
         else:
-            span = _tiles_of_worker(plan, layer, n_lanes, worker, workers)
-            _weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors)
+            span = tiles_of_worker(plan, layer, n_lanes, worker, workers)
+            weights_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors)
         if updates:
             end_update(plan, layer, arenas[0], arenas[1], hyper, worker, workers)
         span = part(-(-plan[layer, P.OUTPUTS] // n_lanes), worker, workers)
         summed = rows if small else whole
-        of_biases = _bias_coefficients(plan, layer, hyper, coef)
-        _biases_of_layer(plan, layer, arenas, scratch, of_biases, mode, span, summed)
+        of_biases = bias_coefficients(plan, layer, hyper, coef)
+        biases_of_layer(plan, layer, arenas, scratch, of_biases, mode, span, summed)
         _norms_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors, hyper)
 
 
@@ -408,8 +408,8 @@ def apply_part(plan, params, moments, gradient, hyper, worker, workers):
         if is_frozen(plan, layer, hyper):
             continue
         coef = _layer_coefficients(plan, layer, hyper, common)
-        of_biases = _bias_coefficients(plan, layer, hyper, coef)
-        of_norms = _norm_coefficients(plan, layer, hyper, coef)
+        of_biases = bias_coefficients(plan, layer, hyper, coef)
+        of_norms = norm_coefficients(plan, layer, hyper, coef)
         panels = padded(plan[layer, P.OUTPUTS], n_lanes) // n_lanes
         first, last = part(panels, worker, workers)
         span, inputs = (first, last), (_ZERO, plan[layer, P.INPUTS])

@@ -42,7 +42,9 @@ from ..base.sizes import DESCRIPTOR
 ) = range(29)
 Y = X + DESCRIPTOR
 """From here, the descriptor of y, whose address is 0 where there is none."""
-JOB = Y + DESCRIPTOR
+TANGENTS = Y + DESCRIPTOR
+"""Address of a table of directions and derivatives (tangent_table.py), or 0."""
+JOB = TANGENTS + 1
 """Length of a job."""
 
 TRAIN, GRADIENTS, INFER, FROM_OUTPUT, INPUT_GRADIENT, APPLY_GRADIENT = range(6)

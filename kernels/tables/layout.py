@@ -152,6 +152,8 @@ class PlanSpec:
     input_scaling: int = 0
     """Place in the hyperparameters of the factor on the learning rate of a learned scaling of the
     inputs; 0 for none."""
+    directions: int = 0
+    """Of each row, along which derivatives are trained (stages/tangent_forward.py); 0 for none."""
 
     @property
     def normalized(self) -> tuple[bool, ...]:
@@ -247,7 +249,8 @@ def _extend(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     plan[-1, TARGET_KIND] = codes.LOSS_OF[shape.loss].targets
     if shape.ignores_nan:
         plan[-1, TARGET_KIND] = OR_NAN[codes.LOSS_OF[shape.loss].targets]
-    plan_globals[ROWS_ONLY] = any(shape.normalized + shape.adds_inputs)
+    rows_only = any(shape.normalized + shape.adds_inputs) or shape.directions > 0
+    plan_globals[ROWS_ONLY] = rows_only
 
 
 def _place_parameters(plan: NDArray[np.int64], shape: PlanSpec) -> None:
@@ -284,7 +287,7 @@ def _place_block(plan: NDArray[np.int64], shape: PlanSpec) -> None:
         row, code = plan[layer], shape.activations[layer - 1]
         kept = row[NEEDS_Z] == 1 or (layer == last and code in (codes.SIGMOID, codes.SOFTMAX))
         kept = kept or row[DROPOUT] > 0  # a before units are dropped
-        kept = kept or row[RESIDUAL] == 1 or row[PER_UNIT] > 1
+        kept = kept or row[RESIDUAL] == 1 or row[PER_UNIT] > 1 or shape.directions > 0
         row[ACTIVATION], row[IN] = code, before
         row[A] = before = units(row[OUTPUTS])
         row[LINEAR] = row[Z] = units(row[OUTPUTS]) if kept else row[A]

@@ -8,6 +8,7 @@ trains 20 s for each of the two variants of the kernels.
 
 from .command import COMMAND
 from .data import DATA
+from .derivatives import DERIVATIVES
 from .encoders import ENCODERS
 from .estimators import ESTIMATORS
 from .export import EXPORT
@@ -25,10 +26,23 @@ from .table_estimators import TABLE_ESTIMATORS
 from .uncertainty import UNCERTAINTY
 
 BREAKS = (
-    *(*PRIMITIVES, *STAGES, *INPUT_SCALING, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT),
+    *PRIMITIVES,
+    *STAGES,
+    *INPUT_SCALING,
+    *DATA,
+    *SPARSE_DATA,
+    *LIBRARY,
+    *RUNTIME,
+    *EXPORT,
     *JACOBIANS,
-    *(*ESTIMATORS, *ENCODERS, *TABLE_ESTIMATORS, *COMMAND, *REPORTS, *EXPORTED_TABLES),
-    *(*UNCERTAINTY,),
+    *ESTIMATORS,
+    *ENCODERS,
+    *TABLE_ESTIMATORS,
+    *COMMAND,
+    *REPORTS,
+    *EXPORTED_TABLES,
+    *UNCERTAINTY,
+    *DERIVATIVES,
 )
 
 __all__ = ["BREAKS", "Break"]

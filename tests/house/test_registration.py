@@ -66,7 +66,7 @@ def test_an_activation_is_known_everywhere(name):
     branches = {f: compared(elementwise, f) for f in ("activation", "derivative")}
     if facts.output_only:  # couples units: in stages/losses.py, without a derivative of its own
         branches = dict.fromkeys(branches, compared(plain_losses, "delta_from_output"))
-    z = np.zeros((1, 1))
+    z, bends = np.zeros((1, 1)), facts.smooth and not facts.output_only
     forgotten(
         f"activation {name!r}",
         **{
@@ -79,6 +79,10 @@ def test_an_activation_is_known_everywhere(name):
                 finds(reference.activation, facts.code, z),
             "the derivative in kernels/reference/activations.py":
                 facts.output_only or finds(reference.derivative, facts.code, z, z),
+            "second_derivative() in kernels/primitives/elementwise.py":
+                not bends or name in DEFAULTS or code in compared(elementwise, "second_derivative"),
+            "the second derivative in kernels/reference/activations.py":
+                not bends or finds(reference.second_derivative, facts.code, z, z),
             "its torch value in tests/data/torch_record.npz: scripts/record_torch.py":
                 facts.output_only or f"activations/{name}" in torch_record.RECORD,
             "a run with it in tests/support/short_runs.py, and scripts/record_bits.py":

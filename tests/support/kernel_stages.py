@@ -18,8 +18,9 @@ from fastbp.kernels.primitives import (
 from fastbp.kernels.stages import losses, update_rules
 from fastbp.kernels.tables import arenas
 
-DERIVATIVE, RAW = 100, 200
-"""Added to the code of an activation: its slope; to one of the following: that function."""
+DERIVATIVE, RAW, SECOND_DERIVATIVE = 100, 200, 300
+"""Added to the code of an activation: its slope; to one of the following: that function; to a
+smooth one: its second derivative."""
 
 EXP, EXPM1, LOG, LOG1P, ERF = range(RAW, RAW + 5)
 
@@ -34,6 +35,8 @@ def elementwise_stage(stage, z, a, out):
             y = elementwise.activation(stage, x)
         elif stage < RAW:
             y = elementwise.derivative(stage - DERIVATIVE, x, load(q, i))
+        elif stage >= SECOND_DERIVATIVE:
+            y = elementwise.second_derivative(stage - SECOND_DERIVATIVE, x, load(q, i))
         elif stage == EXP:
             y = elementwise.exp(x)
         elif stage == EXPM1:

@@ -11,6 +11,7 @@ from fastbp.kernels.stages.losses import SUM_TOLERANCE
 from fastbp.kernels.tables import settings
 from support import kernel_stages, torch_record
 from support.cases import HIDDEN, each_dtype
+from support.derivatives import SMOOTH
 from support.kernel_stages import blank, from_panels, to_panels, to_vector, vector_lanes
 
 pytestmark = pytest.mark.law2
@@ -100,6 +101,24 @@ def test_activation_and_slope_equal_their_twins(name, dtype):
     assert_close(
         derivative, reference.derivative(code(name), z.astype(WIDE), expected), 1 + np.abs(z)
     )
+
+
+@each_dtype
+@pytest.mark.parametrize("name", SMOOTH)
+def test_second_derivative_equals_its_twin(name, dtype):
+    largest = 0.9 * np.finfo(dtype).max
+    z = blank(4104, dtype)
+    z[:4096] = np.concatenate([np.linspace(-12, 12, 4000), np.linspace(-100, 100, 96)])
+    z[4096:] = [np.nan, 1e4, -1e4, 1e19, -1e19, largest, -largest, 0]
+    a, found = blank(len(z), dtype), blank(len(z), dtype)
+    kernel_stages.elementwise_stage(code(name), z, z, a)
+    kernel_stages.elementwise_stage(code(name) + kernel_stages.SECOND_DERIVATIVE, z, a, found)
+    assert np.isnan(found[4096])
+    with np.errstate(all="ignore"):
+        exact = z[:4096].astype(WIDE)
+        expected = reference.second_derivative(code(name), exact, a[:4096].astype(WIDE))
+    assert_close(found[:4096], expected, 1 + np.abs(exact))
+    assert (np.abs(found[4097:4103]) < 1e-30).all()  # far out every one is straight
 
 
 @each_dtype

@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.law1, pytest.mark.law3]
 
 DTYPES = ("float32", "float64")
 HIDDEN = tuple(activations.HIDDEN)
+SMOOTH = tuple(name for name, one in activations.HIDDEN.items() if one.smooth)
 PAIRS = tuple((loss.name, output) for loss in losses.LOSSES.values() for output in loss.outputs)
 CLOSE = {"float64": {"rtol": 1e-10, "atol": 1e-14}, "float32": {"rtol": 2e-6, "atol": 2e-7}}
 
@@ -108,6 +109,17 @@ def test_blocks_of_a_batch_add_up_to_its_gradient(pair):
     for (dW, db), (first, second) in zip(net.gradients(), blocks, strict=True):
         np.testing.assert_allclose(first[0] + second[0], dW, rtol=1e-12, atol=1e-15)
         np.testing.assert_allclose(first[1] + second[1], db, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_second_derivatives_equal_central_differences(name):
+    z, h = np.linspace(-8, 8, 201)[None], 2.0**-14
+    above, below = (
+        reference.derivative(code(name), x, reference.activation(code(name), x))
+        for x in (z + h, z - h)
+    )
+    found = reference.second_derivative(code(name), z, reference.activation(code(name), z))
+    np.testing.assert_allclose(found, (above - below) / (2 * h), atol=1e-8)  # h^2/6 of a fourth
 
 
 # Against torch

@@ -1,0 +1,163 @@
+"""Tangents: the derivatives of all units along directions of the inputs, in forward mode.
+
+They are linear in the tangents of the layer below: zdot = W^T adot and adot = f'(z) zdot. So they
+take the products of the values, without bias, as more vectors of rows. Those of a vector of rows
+lie in blocks of the work arena of their own, one for each direction: first come the blocks of the
+values of the batch, then those of the tangents of its first vector of rows, then of its second, and
+so on. IN, LINEAR, Z and A of such a block hold the tangents of what they hold elsewhere, before
+dropout and residual connections in Z; TARGET holds the known derivatives of the outputs.
+"""
+
+import numpy as np
+
+from ..base.jit import kernel
+from ..base.sizes import DESCRIPTOR
+from ..ir.simd import (
+    any_lane,
+    differs,
+    lanes,
+    load,
+    offset,
+    pointer_to,
+    splat,
+    store,
+)
+from ..primitives.elementwise import derivative
+from ..primitives.gather import gather
+from ..primitives.gemm import multiply_down
+from ..tables import job_table as J
+from ..tables import layout as P
+from ..tables import tangent_table as T
+from .dropout import counter, drop
+from .forward import padded
+from .scaling import to_raw_input_gradient
+from .tangent_norm import normalize_tangents
+
+# NumPy integers, where a constant is an argument: Numba compiles anew for each Python one.
+_ALONG, _ONE, _ZERO = np.int64(T.ALONG), np.int64(1), np.int64(0)
+
+
+@kernel
+def first_tangents(plan, work, table, vectors, vector):
+    """The first block of tangents of a vector of rows, in a batch of ``vectors`` of them."""
+    return offset(work, (vectors + vector * table[T.COUNT]) * plan[0, P.BLOCK])
+
+
+@kernel
+def _has_infinity(y, count):
+    """Whether one of ``count`` vectors has an infinite lane."""
+    n_lanes, zero = lanes(y), splat(y, 0.0)
+    bad = zero < zero
+    for i in range(0, count * n_lanes, n_lanes):
+        x = load(y, i)
+        bad = bad | (differs(x - x, zero) & (x == x))
+    return any_lane(bad)
+
+
+@kernel
+def _unit_vector(x, units, unit):
+    """x (units, lanes) = 1 in a unit, 0 in all others."""
+    n_lanes = lanes(x)
+    for i in range(0, units * n_lanes, n_lanes):
+        store(x, i, splat(x, 0.0))
+    store(x, unit * n_lanes, splat(x, 1.0))
+
+
+@kernel
+def gather_tangents(plan, table, tangents, order, first, valid, scratch):
+    """The tangents of the inputs of one vector of rows, and their targets; the status.
+
+    table: tangent_table.py. tangents: the first block of the vector's tangents. order, first,
+    valid, scratch: of ``gather``. NaN is a target that is not known. Twin: plain indexing.
+    """
+    count = table[T.COUNT]
+    for d in range(count):
+        block = offset(tangents, d * plan[0, P.BLOCK])
+        x, y = offset(block, plan[1, P.IN]), offset(block, plan[0, P.TARGET])
+        if table[T.IS_GIVEN] == 0:
+            _unit_vector(x, padded(plan[1, P.INPUTS], lanes(x)), d)
+        elif gather(table, _ALONG, order, first, valid, x, scratch):
+            return J.BAD_TARGET
+        else:
+            to_raw_input_gradient(plan, x)  # a direction scales as the inputs do
+        gather(table, T.TARGETS + d * DESCRIPTOR, order, first, valid, y, scratch)
+        if _has_infinity(y, plan[plan[0, P.LAST], P.OUTPUTS]):
+            return J.BAD_TARGET
+    return J.OK
+
+
+@kernel
+def activated_places(plan, layer, values):
+    """(z, a) of the block ``values``, of which the activation's derivatives are computed.
+
+    See hidden.py for what they hold.
+    """
+    z, a = offset(values, plan[layer, P.Z]), offset(values, plan[layer, P.A])
+    return (z, z) if plan[layer, P.DROPOUT] > 0 or plan[layer, P.RESIDUAL] == 1 else (z, a)
+
+
+@kernel
+def _add_inputs(plan, layer, block):
+    """Add the tangents of a residual layer's inputs to those of its activations."""
+    if plan[layer, P.RESIDUAL] == 1:
+        n_lanes = lanes(block)
+        inputs, a = offset(block, plan[layer, P.IN]), offset(block, plan[layer, P.A])
+        for i in range(0, plan[layer, P.OUTPUTS] * n_lanes, n_lanes):
+            store(a, i, load(a, i) + load(inputs, i))
+
+
+@kernel
+def _tangents_of_units(plan, params, work, table, layer, vector, tangents):
+    """adot of a hidden layer from its zdot, for one vector of rows; zeros in the padded units."""
+    n_lanes, units, apart, count = (
+        lanes(work),
+        plan[layer, P.OUTPUTS],
+        plan[0, P.BLOCK],
+        table[T.COUNT],
+    )
+    values, whole = offset(work, vector * apart), padded(units, n_lanes) * n_lanes
+    normalize_tangents(plan, params, layer, values, tangents, count)
+    z, a = activated_places(plan, layer, values)
+    zdot, adot = offset(tangents, plan[layer, P.Z]), offset(tangents, plan[layer, P.A])
+    code = plan[layer, P.ACTIVATION]
+    for i in range(0, units * n_lanes, n_lanes):
+        rate = derivative(code, load(z, i), load(a, i))
+        for at in range(i, i + count * apart, apart):
+            store(adot, at, load(zdot, at) * rate)
+    counters = (counter(plan, vector * n_lanes, _ZERO, units), _ONE, units)
+    for d in range(count):
+        block = offset(tangents, d * apart)
+        place = offset(block, plan[layer, P.A])
+        for i in range(units * n_lanes, whole, n_lanes):
+            store(place, i, splat(place, 0.0))
+        if plan[layer, P.DROPOUT] > 0:
+            drop(plan, layer, place, place, units, counters)
+        _add_inputs(plan, layer, block)
+
+
+@kernel
+def forward_tangents(plan, params, work, table, span, vectors):
+    """zdot and adot of every layer, zdot alone of the last, for the vectors of rows ``span``.
+
+    plan, params, work: layout.py. table: tangent_table.py. span: (first, last). vectors: of the
+    batch. After ``forward``, whose z and a it reads. Twin: same name.
+    """
+    (first, last), count, apart = span, table[T.COUNT], plan[0, P.BLOCK]
+    base = first_tangents(plan, work, table, vectors, first)
+    for layer in range(1, plan[0, P.LAST] + 1):
+        multiply_down(
+            offset(params, plan[layer, P.WEIGHTS]),
+            plan[layer, P.WEIGHT_STRIDE],
+            offset(base, plan[layer, P.IN]),
+            apart,
+            offset(base, plan[layer, P.LINEAR]),
+            apart,
+            plan[layer, P.OUTPUTS],
+            (last - first) * count,
+            plan[layer, P.INPUTS],
+            pointer_to(table[T.ZEROS], work),
+        )
+        if layer < plan[0, P.LAST]:
+            for v in range(first, last):
+                tangents = first_tangents(plan, work, table, vectors, v)
+                _tangents_of_units(plan, params, work, table, layer, v, tangents)

@@ -1,0 +1,170 @@
+"""Breaks of training on derivatives."""
+
+from .row import Break
+
+LAWS = "tests/laws/test_derivatives.py::"
+API = "tests/api/test_derivatives.py::"
+GRADIENTS = LAWS + "test_gradients_equal_central_differences"
+AGREE = LAWS + "test_engines_agree"
+FORWARD, BACKWARD, LOSS, NORM, UPDATE = (
+    f"kernels/stages/tangent_{name}.py"
+    for name in ("forward", "backward", "loss", "norm", "update")
+)
+
+DERIVATIVES = (
+    Break(
+        "no_bend_of_hidden_activations",
+        BACKWARD,
+        "error = fma(dot * load(zdot, at), bend, error)",
+        "pass",
+        GRADIENTS + "[odd-jacobian-numba]",
+    ),
+    Break(
+        "no_bend_of_the_output",
+        LOSS,
+        "error = fma(rate * zdot, second, error)",
+        "pass",
+        GRADIENTS + "[no hidden layer-jacobian-numba]",
+    ),
+    Break(
+        "softmax_without_what_its_sum_gives_back",
+        LOSS,
+        "of_p = of_p - mass * s",
+        "of_p = of_p",
+        GRADIENTS + "[classes-jacobian-numba]",
+    ),
+    Break(
+        "biases_have_gradients_of_tangents",
+        UPDATE,
+        "mode, span, vectors * n_lanes)",
+        "mode, span, whole * n_lanes)",
+        GRADIENTS + "[odd-jacobian-numba]",
+    ),
+    Break(
+        "weights_have_no_gradients_of_tangents",
+        UPDATE,
+        "scratch, coef, mode, span, whole)",
+        "scratch, coef, mode, span, vectors)",
+        GRADIENTS + "[odd-directions-numba]",
+    ),
+    Break(
+        "gains_have_no_gradients_of_tangents",
+        UPDATE,
+        "        add_gains_of_tangents(plan, arenas[2], layer, panel, (vectors, whole), scratch)\n",
+        "",
+        GRADIENTS + "[normalized-jacobian-numba]",
+    ),
+    Break(
+        "norm_of_tangents_without_the_change_of_deviation",
+        NORM,
+        "x = fma(load(n, i), -along, load(z, i) - mean) * inverse",
+        "x = (load(z, i) - mean) * inverse",
+        AGREE + "[normalized-jacobian-float64]",
+    ),
+    Break(
+        "norm_back_without_the_way_through_the_deviation",
+        NORM,
+        "mean, along = mean * (1.0 / units), fma(along, 1.0 / units, radial)",
+        "mean, along = mean * (1.0 / units), along * (1.0 / units)",
+        GRADIENTS + "[normalized-jacobian-numba]",
+    ),
+    Break(
+        "tangents_of_residual_layers_without_their_inputs",
+        FORWARD,
+        "        _add_inputs(plan, layer, block)\n",
+        "",
+        AGREE + "[residual-jacobian-float64]",
+    ),
+    Break(
+        "errors_of_tangents_do_not_go_around",
+        BACKWARD,
+        "carry_error(plan, work, layer + 1, block, delta_of(plan, work, block, layer))",
+        "carry_error(plan, work, layer + 1, vector, delta_of(plan, work, vector, layer))",
+        GRADIENTS + "[residual-jacobian-numba]",
+    ),
+    Break(
+        "tangents_drop_other_units",
+        FORWARD,
+        "counters = (counter(plan, vector * n_lanes, _ZERO, units), _ONE, units)",
+        "counters = (counter(plan, vector * n_lanes + 1, _ZERO, units), _ONE, units)",
+        LAWS + "test_engines_agree_on_options[jacobian-dropout]",
+    ),
+    Break(
+        "directions_do_not_scale",
+        FORWARD,
+        "            to_raw_input_gradient(plan, x)  # a direction scales as the inputs do\n",
+        "            pass\n",
+        API + "test_derivatives_are_in_the_units_of_the_data[directions-both-numba]",
+    ),
+    Break(
+        "an_infinite_derivative_is_taken",
+        FORWARD,
+        "if _has_infinity(y, plan[plan[0, P.LAST], P.OUTPUTS]):",
+        "if False:",
+        API + "test_what_does_not_fit_is_refused[infinite-step-numba]",
+    ),
+    Break(
+        "unknown_derivatives_are_zeros",
+        LOSS,
+        "return select(y == y, fma(y, -factor, pdot), pdot * 0.0)",
+        "return select(y == y, fma(y, -factor, pdot), pdot)",
+        API + "test_derivatives_that_are_not_known_count_for_nothing[numba]",
+    ),
+    Break(
+        "rows_that_do_not_exist_have_derivatives",
+        LOSS,
+        "store(dots, i, select(exists, load(dots, i), 0.0))",
+        "pass",
+        GRADIENTS + "[odd-jacobian-numba]",
+        "their weight, ROW_WEIGHT, is 0 already; it guards against a NaN times 0",
+    ),
+    Break(
+        "row_weights_do_not_reach_the_loss_of_derivatives",
+        "kernels/entry/tangent_step.py",
+        "weighted = loss * load(values, plan[0, P.ROW_WEIGHT])",
+        "weighted = loss",
+        API + "test_rows_have_weights_in_both_losses[numba]",
+    ),
+    Break(
+        "twin_without_the_bend",
+        "kernels/reference/tangents.py",
+        "return error * first + bend, error_dots * first",
+        "return error * first, error_dots * first",
+        GRADIENTS + "[odd-jacobian-numpy]",
+    ),
+    Break(
+        "second_derivative_of_tanh_with_the_wrong_sign",
+        "kernels/primitives/elementwise.py",
+        "return a * -2.0 * fma(-a, a, 1.0)",
+        "return a * 2.0 * fma(-a, a, 1.0)",
+        "tests/unit/test_kernels.py::test_second_derivative_equals_its_twin[tanh-float32]",
+    ),
+    Break(
+        "derivatives_of_scaled_inputs_in_raw_units",
+        "fastbp/runtime/arrays.py",
+        "factors = factors / arrays.scales.input_factor",
+        "factors = factors / np.ones_like(arrays.scales.input_factor)",
+        API + "test_derivatives_are_in_the_units_of_the_data[jacobian-both-numpy]",
+    ),
+    Break(
+        "held_out_rows_lose_their_derivatives",
+        "fastbp/training/validation.py",
+        "held_out = Dataset(data.x.take(others), y, data.names, weights, known)",
+        "held_out = Dataset(data.x.take(others), y, data.names, weights)",
+        API + "test_held_out_rows_have_their_derivatives[numpy]",
+    ),
+    Break(
+        "a_resumed_fit_takes_other_derivatives",
+        "fastbp/training/resume.py",
+        "        **_of_derivatives(data),\n",
+        "",
+        API + "test_a_resumed_fit_has_the_bits_of_one_that_was_not_interrupted[numpy-jacobian]",
+    ),
+    Break(
+        "activations_with_kinks_are_taken",
+        "fastbp/training/derivatives.py",
+        "if not activation.smooth:",
+        "if False:",
+        API + "test_activations_that_are_not_smooth_are_refused[relu]",
+    ),
+)
