@@ -8,6 +8,7 @@ trains 20 s for each of the two variants of the kernels.
 
 from .command import COMMAND
 from .data import DATA
+from .distributed import DISTRIBUTED
 from .encoders import ENCODERS
 from .estimators import ESTIMATORS
 from .export import EXPORT
@@ -24,6 +25,7 @@ from .table_estimators import TABLE_ESTIMATORS
 BREAKS = (
     *(*PRIMITIVES, *STAGES, *INPUT_SCALING, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT),
     *(*ESTIMATORS, *ENCODERS, *TABLE_ESTIMATORS, *COMMAND, *REPORTS),
+    *DISTRIBUTED,
 )
 
 __all__ = ["BREAKS", "Break"]
