@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -36,10 +37,17 @@ class DistributedEngine:
     ) -> None:
         self._group, self._engine, self._sharing = group, engine, sharing
         self._arrays, self._lanes = engine.arrays, engine.arrays.spec.lanes
-        self._stages = Stages(engine, sharing.is_local)
-        parameters = self._arrays.parameters
-        spans = _trained(plan, self._arrays.hyper, len(parameters))
-        self._exchange = Exchange(group.comm, parameters, spans)
+        self._spans = _trained(plan, self._arrays.hyper, len(self._arrays.parameters))
+
+    # Memory for updates, which an engine for inferences alone does not take.
+
+    @cached_property
+    def _stages(self) -> Stages:
+        return Stages(self._engine, self._sharing.is_local)
+
+    @cached_property
+    def _exchange(self) -> Exchange:
+        return Exchange(self._group.comm, self._arrays.parameters, self._spans)
 
     # Updates
 

@@ -99,13 +99,13 @@ class Stages:
         mine.array[:] = job.array
         mine[job_table.TASK] = job_table.GRADIENTS  # the loss is a mean over all ROWS
         mine[job_table.ROWS], mine[job_table.BATCH] = cut.rows, cut.count
-        mine[job_table.START] = cut.first
+        mine[job_table.START] = 0
         # The order reaches beyond the last row: rows are prefetched two vectors ahead.
         if len(self._order) < cut.count + 2 * self._lanes:
             self._order = np.zeros(2 * cut.count + 2 * self._lanes, np.int64)
         given = np.arange(*local) if job.order is None else job.order[slice(*local)]
         self._order[: cut.count] = given
-        mine[job_table.ORDER] = address(self._order) - 8 * cut.first
+        mine[job_table.ORDER] = address(self._order)
         self._plan[0, layout.FIRST_ROW] = cut.first
         self._run(mine, job_table.BY_ROWS, workers)
 

@@ -45,6 +45,8 @@ def evaluate(
             predictions.append(outputs(core, data, engine))
     weight_of_rows = core.joined(_joined(weights) if weights else None)
     of_rows = core.joined(_joined(values))
+    if len(of_rows) == 0:
+        raise ValueError("X has no rows on any rank, expected some to evaluate")
     if core.is_local:
         has_accuracy = bool(core.summed(np.array(not has_accuracy)) == 0)
     found = _means(of_rows, weight_of_rows, has_accuracy)

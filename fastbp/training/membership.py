@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 import numpy as np
 
@@ -71,16 +71,22 @@ class Member:
         """Whether each of several ranks has rows of its own."""
         return self.group is not None and self.sharing.is_local
 
+    @overload
+    def joined(self, rows: Array) -> Array: ...
+
+    @overload
+    def joined(self, rows: None) -> Array | None: ...
+
     def joined(self, rows: Array | None) -> Array | None:
         """What is known of this rank's rows, followed by the same of the others', if they have own."""
-        if self.group is None or not self.sharing.is_local:
+        if self.group is None or not self.is_local:
             return rows
         told = [each for each in self.group.of_all(rows) if each is not None]
         return np.concatenate(told) if told else None
 
     def summed(self, counts: Ints) -> Ints:
         """The sum of what the ranks have counted in rows of their own."""
-        if self.group is None or not self.sharing.is_local:
+        if self.group is None or not self.is_local:
             return counts
         total: Ints = np.sum(self.group.of_all(counts), axis=0)
         return total

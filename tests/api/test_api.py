@@ -51,17 +51,18 @@ OPTIONS = (
     " bias_lr_factor weight_decay_on weight_decay_factors weight_decay_schedule dropout_schedule"
     " input_scaling ignore_nan"
 )
+RANKS = "comm data reduction parts"
 VALIDATION = "validation_data validation_fraction validation_rows metrics"
 ARGUMENTS = {
     "Network": (fastbp.Network, "sizes activation output init seed dtype layer_norm residual"),
-    "Trainer": (fastbp.Trainer, f"net loss optimizer batch_size threads seed engine {OPTIONS}"),
+    "Trainer": (fastbp.Trainer, f"net loss optimizer batch_size threads seed engine {OPTIONS} {RANKS}"),
     "fit": (
         fastbp.Trainer.fit,
         f"self X y epochs sample_weight {VALIDATION} callbacks shuffle progress resume lr snapshot",
     ),
     "step": (fastbp.Trainer.step, "self X y sample_weight"),
     "loss_and_gradients": (fastbp.Trainer.loss_and_gradients, "self X y sample_weight"),
-    "apply_gradients": (fastbp.Trainer.apply_gradients, "self gradients"),
+    "apply_gradients": (fastbp.Trainer.apply_gradients, "self gradients rows"),
     "evaluate": (fastbp.Trainer.evaluate, "self X y sample_weight averaged metrics"),
     "Trainer.predict": (fastbp.Trainer.predict, "self X out layer averaged"),
     "Network.predict": (fastbp.Network.predict, "self X out layer"),
