@@ -36,7 +36,7 @@ def combine(node: Span, known: Mapping[Span, Array | None], add: Add) -> Array |
 class Exchange:
     """Sums gradients over the ranks.
 
-    like: a flat gradient (size,). spans: the parts of it that are summed: frozen layers are left out.
+    like: a flat gradient (size,). spans: its parts that are summed: frozen layers are left out.
     add: adds an array to another.
     """
 

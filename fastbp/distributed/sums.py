@@ -48,7 +48,7 @@ class PartSums:
         self._request[parts_run.WORK] = address(work)
 
     def sum(self, leaves: tuple[Span, ...], node: Span, target: Array, workers: int) -> None:
-        """The sum of the parts below a node to ``target`` (size,). leaves: their vectors of rows."""
+        """Sum the parts below a node to ``target`` (size,). leaves: their vectors of rows."""
         request, lanes = self._request, self._lanes
         operations, slots = program(leaves, node, lanes)
         stride = -(-scratch_elements(lanes, slots) // LINE) * LINE

@@ -37,7 +37,8 @@ class ArrayLoop:
         self._batch = min(fit.core.batch_size, order.rows)
         self._snapshot = None
         if keeps_snapshot:
-            self._snapshot = Snapshot(fit.core, order, not fit.watch.callbacks and fit.core.group is None)
+            repeats = not fit.watch.callbacks and fit.core.group is None
+            self._snapshot = Snapshot(fit.core, order, repeats)
         self._is_underway = False
 
     def prepare(self) -> None:
@@ -128,7 +129,7 @@ class ArrayLoop:
             else:
                 job.chunk = min(job.chunk, left - 1) if left else job.chunk
                 self._core.chunk(self._order.data, job, "fit")
-                job.chunk = int(self._core.agreed(job.chunk))  # or ranks would hear of other batches
+                job.chunk = int(self._core.agreed(job.chunk))  # ranks hear of the same batches
         finally:  # also for epochs that ended before an error
             self._fit.cursor.seconds += time.perf_counter() - started
 

@@ -29,8 +29,8 @@ def join(core: TrainerCore, given: Arguments, make_arrays: Callable[[], None]) -
     core.sharing.check_ranks(group.size)
     if core.is_local and not core.optimizer.makes_updates:
         raise ValueError(
-            f"data is 'local' and optimizer is {core.optimizer!r}, which takes the gradient of all rows "
-            "on each rank: pass data='shared'"
+            f"data is 'local' and optimizer is {core.optimizer!r}, which takes the gradient of all "
+            "rows on each rank: pass data='shared'"
         )
     group.check_same({"seed": given.seed})
     core.seed = int(group.of_first(lambda: core.seed))

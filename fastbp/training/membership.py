@@ -78,7 +78,7 @@ class Member:
     def joined(self, rows: None) -> Array | None: ...
 
     def joined(self, rows: Array | None) -> Array | None:
-        """What is known of this rank's rows, followed by the same of the others', if they have own."""
+        """What is known of the rows of all ranks, in their order, where each has rows of its own."""
         if self.group is None or not self.is_local:
             return rows
         told = [each for each in self.group.of_all(rows) if each is not None]
@@ -101,7 +101,7 @@ class Member:
         return found
 
     def mean_gradient(self, gradient: Array, rows: int | None) -> Array:
-        """The mean over the rows of all ranks, of each of which a gradient (size,) is that of ``rows``."""
+        """The mean gradient (size,) over the rows of all ranks; this one's is that of ``rows``."""
         if self.group is None:
             if rows is not None:
                 raise ValueError(f"rows is {rows}, which goes with comm, and there is none")

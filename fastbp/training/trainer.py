@@ -90,8 +90,8 @@ class Trainer(TrainerState, TrainerSteps):
             ``evaluate`` takes the mean over the others, and metrics see y as it is.
         comm: a communicator of mpi4py, such as MPI.COMM_WORLD: its ranks train one network together
             (fastbp/distributed/README.md). Every rank makes the same calls.
-        data: "shared": every rank passes the same rows, and computes its part of them. "local": each
-            rank passes rows of its own.
+        data: "shared": every rank passes the same rows, and computes its part of them. "local":
+            each rank passes rows of its own.
         reduction: "ordered": the same bits on 1 to ``parts`` ranks; "fast": the sums of the MPI
             library, whose bits depend on the ranks.
         parts: of an update, at least as many as ranks; their sums are combined by a binary tree.

@@ -117,8 +117,8 @@ class TrainerSteps(TrainerQueries):
         gradients: [(dW, db), ...] as ``loss_and_gradients`` returns them, of the whole loss: no
         penalty is added. dW (n_in, n_out) and db (n_out,) of each layer, any real dtype; a
         normalized layer has (dW, db, dgain, dshift). Those of frozen layers count for nothing.
-        rows: with ``comm``, the number of rows of which this rank gives the mean gradient, 0 or more:
-        the update is by the mean over the rows of all ranks. None without ``comm``.
+        rows: with ``comm``, the number of rows of which this rank gives the mean gradient, 0 or
+        more: the update is by the mean over the rows of all ranks. None without ``comm``.
 
         Raises:
             ValueError, TypeError: shapes, dtypes or numbers do not fit, or the schedule has ended;

@@ -108,7 +108,8 @@ def _biases(plan, layer, target, work, program, scratch, span):
                 _add(c, offset(scratch, slot * n_lanes), n_lanes)
                 continue
             first, last = program[k + FIRST], program[k + LAST]
-            total = sum_of_vectors(offset(deltas, first * n_lanes * n_lanes), (last - first) * n_lanes)
+            rows = offset(deltas, first * n_lanes * n_lanes)
+            total = sum_of_vectors(rows, (last - first) * n_lanes)
             store(c, 0, load(c, 0) + total if kind == ADD_LEAF else total)
 
 

@@ -2,8 +2,8 @@
 
     mpiexec -n 2 .venv/bin/python scripts/examples/mpi_mnist.py
 
-Every bit of the network is the same on 1 to 8 ranks. Given the name of a file, a run that was killed
-goes on where it was, on any number of ranks.
+Every bit of the network is the same on 1 to 8 ranks. Given the name of a file, a run that was
+killed goes on where it was, on any number of ranks.
 """
 
 import hashlib

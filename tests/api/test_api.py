@@ -49,13 +49,12 @@ def test_the_names():
 OPTIONS = (
     "l1 l2 dropout label_smoothing clip_value clip_norm ema_decay class_weight schedule lr_factors"
     " bias_lr_factor weight_decay_on weight_decay_factors weight_decay_schedule dropout_schedule"
-    " input_scaling ignore_nan"
+    " input_scaling ignore_nan comm data reduction parts"
 )
-RANKS = "comm data reduction parts"
 VALIDATION = "validation_data validation_fraction validation_rows metrics"
 ARGUMENTS = {
     "Network": (fastbp.Network, "sizes activation output init seed dtype layer_norm residual"),
-    "Trainer": (fastbp.Trainer, f"net loss optimizer batch_size threads seed engine {OPTIONS} {RANKS}"),
+    "Trainer": (fastbp.Trainer, f"net loss optimizer batch_size threads seed engine {OPTIONS}"),
     "fit": (
         fastbp.Trainer.fit,
         f"self X y epochs sample_weight {VALIDATION} callbacks shuffle progress resume lr snapshot",

@@ -55,8 +55,8 @@ PENALTIES = {"plain": {}, "penalty": {"l2": 0.5}}
 def test_the_gradient_is_that_of_one_trainer_within_rounding(penalty, reduction):
     """Sums of 100 rows in any order differ by less than 2 x 100 roundings of the terms' sizes.
 
-    A row's term comes from the same numbers, to the bit. The penalty and the update round three times
-    more, by the size of a parameter.
+    A row's term comes from the same numbers, to the bit. The penalty and the update round three
+    times more, by the size of a parameter.
     """
     options = {"dtype": "float64", "optimizer": fastbp.SGD(lr=1.0)} | PENALTIES[penalty]
     loss, expected, weights = gradient_of_a_step(None, **options)

@@ -72,6 +72,12 @@ def test_empty_parts_are_skipped_and_not_added():
     assert np.signbit(combine((0, 4), known))[0]
 
 
+def gradients(cut, leaves):
+    """A copy of each leaf's gradient; None for those without rows."""
+    spans = enumerate(cut.leaves)
+    return {(i, i + 1): leaves[i].copy() if a != b else None for i, (a, b) in spans}
+
+
 @pytest.mark.parametrize("ranks", RANKS)
 @pytest.mark.parametrize("rows", [24, 100])
 def test_the_exchange_adds_in_the_order_of_the_tree(ranks, rows):
@@ -82,14 +88,12 @@ def test_the_exchange_adds_in_the_order_of_the_tree(ranks, rows):
         cut = cuts.shared(rows, 8, 8, comm.Get_rank(), comm.Get_size())
         mine = {}
         for root in cut.roots[comm.Get_rank()]:
-            known = {(i, i + 1): leaves[i].copy() if a != b else None for i, (a, b) in enumerate(cut.leaves)}
-            mine[root] = combine(root, known, add)
+            mine[root] = combine(root, gradients(cut, leaves), add)
         whole = Exchange(comm, leaves[0], spans, add).ordered(cut, mine)
         return np.concatenate([whole[first:last] for first, last in spans])
 
     cut = cuts.shared(rows, 8, 8, 0, 1)
-    known = {(i, i + 1): leaves[i].copy() if a != b else None for i, (a, b) in enumerate(cut.leaves)}
-    whole = combine((0, 8), known, add)
+    whole = combine((0, 8), gradients(cut, leaves), add)
     expected = np.concatenate([whole[first:last] for first, last in spans])
     for found in on_ranks(ranks, exchange):
         np.testing.assert_array_equal(found, expected)

@@ -110,8 +110,8 @@ def step(state):
         (folder / "begun").touch()
 
 callbacks = [fastbp.ModelCheckpoint(path, every_updates=1), fastbp.LambdaCallback(on_step_end=step)]
-epochs = int(sys.argv[3])
-history = trainer.fit(X, y, epochs, callbacks=callbacks, resume=path if path.exists() else None, **how)
+epochs, resume = int(sys.argv[3]), path if path.exists() else None
+history = trainer.fit(X, y, epochs, callbacks=callbacks, resume=resume, **how)
 print(json.dumps([history["loss"], digest(*trainer.net.weights)]))
 """
 

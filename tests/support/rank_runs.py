@@ -72,5 +72,5 @@ def fingerprint(comm, threads=1, workers=0, **options):
     values = [*history["loss"], *history["val_loss"], *history2["loss"]]
     values += [trainer.step(X[:77], y[:77]), *trainer.evaluate(X, y).values()]
     averaged = [trainer.predict(X, averaged=True)] if "ema_decay" in options else []
-    arrays, *_ = training_state(trainer)
-    return digest(values, trainer.predict(X), *averaged, *map(np.frombuffer, arrays, ["u1"] * len(arrays)))
+    arrays = [np.frombuffer(part, "u1") for part in training_state(trainer)[0]]
+    return digest(values, trainer.predict(X), *averaged, *arrays)
