@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 METHODS = (
     *("Get_rank", "Get_size", "Allgather", "Allgatherv", "Alltoallv", "Allreduce", "Bcast"),
-    *("bcast", "allgather"),
+    *("Barrier", "bcast", "allgather"),
 )
 
 
@@ -28,6 +28,9 @@ class Communicator(Protocol):
 
     def Allreduce(self, sendbuf: Any, recvbuf: Any) -> None:
         """The sum over the ranks, on every rank."""
+
+    def Barrier(self) -> None:
+        """Wait until every rank is here."""
 
     def Bcast(self, buf: Any, root: int = 0) -> None:
         """The content of the root's buffer to the others'."""

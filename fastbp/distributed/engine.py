@@ -15,7 +15,7 @@ from ..runtime.compiled_engine import CompiledEngine
 from ..runtime.job import Job
 from . import cuts
 from .cuts import Cut, Span
-from .exchange import Exchange
+from .exchange import Exchange, new_exchange
 from .group import INFERENCE, ROWS, UPDATE, Group
 from .local_job import LocalJob, batch_of
 from .stages import Stages
@@ -47,7 +47,14 @@ class DistributedEngine:
 
     @cached_property
     def _exchange(self) -> Exchange:
-        return Exchange(self._group.comm, self._arrays.parameters, self._spans)
+        group, sharing = self._group, self._sharing
+        if sharing.is_local:
+            cut: Cut | None = cuts.own([1] * group.size, 1, group.rank)
+        else:
+            cut = cuts.shared(10**6, self._lanes, sharing.parts, group.rank, group.size)
+        is_fast = sharing.reduction == "fast"
+        roots = 1 if cut is None or is_fast else max(map(len, cut.roots))
+        return new_exchange(group, self._arrays.parameters, self._spans, roots, is_fast)
 
     # Updates
 
@@ -56,12 +63,12 @@ class DistributedEngine:
         if job[job_table.TASK] != job_table.TRAIN:
             return self._engine.train(data, job, into)
         with np.errstate(all="ignore"):  # a loss that is not finite is reported
-            everybodys = self._everybodys_rows(data, job)
+            everybodys, exchange = self._everybodys_rows(data, job), self._exchange
             while job[job_table.EPOCH] < job[job_table.EPOCHS] and job[job_table.BUDGET] > 0:
                 if everybodys is None:
-                    was_made = self._train_batch(data, job)
+                    was_made = self._train_batch(data, job, exchange)
                 else:
-                    was_made = self._train_own(data, job, everybodys)
+                    was_made = self._train_own(data, job, exchange, everybodys)
                 if not was_made:
                     break
         return 0.0
@@ -75,25 +82,20 @@ class DistributedEngine:
         told: list[int] = self._group.meet(ROWS, own=(data.rows,))[:, 0].tolist()
         return told
 
-    def _reserve(self, cut: Cut) -> None:
-        self._stages.reserve(cut, self._group.rank)
-        self._exchange.reserve(cut)
-
-    def _train_batch(self, data: Dataset, job: Job) -> bool:
+    def _train_batch(self, data: Dataset, job: Job, exchange: Exchange) -> bool:
         """One batch; whether it was made, and not refused."""
         rows = min(job.batch, job[job_table.ROWS] - job[job_table.START])
         group = self._group
         cut = cuts.shared(rows, self._lanes, self._sharing.parts, group.rank, group.size)
         if cut is None:
             return self._train_alike(data, job, rows)
-        self._reserve(cut)
         first = job[job_table.START] + cut.first
         self._stages.compute(data, job, cut, (first, first + cut.count))
         status = self._stages.status(cut.vectors(group.rank))
         self._meet(job, rows, status)
-        return job[job_table.STATUS] == job_table.OK and self._use(job, cut)
+        return job[job_table.STATUS] == job_table.OK and self._use(job, cut, exchange)
 
-    def _use(self, job: Job, cut: Cut) -> bool:
+    def _use(self, job: Job, cut: Cut, exchange: Exchange) -> bool:
         """Add the losses of a batch to a job, and make the update; whether it was made."""
         total, weight = self._sums(cut)
         if not math.isfinite(total):
@@ -103,12 +105,14 @@ class DistributedEngine:
         job.losses[epoch] += total
         job.weights[epoch] += weight
         if weight > 0.0:
-            job[job_table.STATUS] = self._update(cut)
+            job[job_table.STATUS] = self._update(cut, exchange)
         if job[job_table.STATUS] == job_table.OK:
             _go_on(job)
         return job[job_table.STATUS] == job_table.OK
 
-    def _train_own(self, data: Dataset, job: Job, everybodys: list[int]) -> bool:
+    def _train_own(
+        self, data: Dataset, job: Job, exchange: Exchange, everybodys: list[int]
+    ) -> bool:
         """One batch of which each rank has rows of its own; whether it was made.
 
         everybodys: the rows of an epoch that each rank has.
@@ -122,14 +126,13 @@ class DistributedEngine:
         if cut.rows == 0:
             _go_on(job)
             return True
-        self._reserve(cut)
         self._stages.compute(data, job, cut, spans[rank])
         status = self._stages.status(cut.vectors(rank))
         self._meet(job, cut.rows, status)
         if job[job_table.STATUS] != job_table.OK:
             self._refuse(data, job, spans[rank], status)
             return False
-        return self._use(job, cut)
+        return self._use(job, cut, exchange)
 
     def _refuse(self, data: Dataset, job: Job, own: Span, status: int) -> None:
         """Raise on all ranks what explains why one has refused its rows."""
@@ -168,13 +171,13 @@ class DistributedEngine:
             total += cut.rows * self._stages.penalty()
         return total, weight
 
-    def _update(self, cut: Cut) -> int:
+    def _update(self, cut: Cut, exchange: Exchange) -> int:
         group, stages = self._group, self._stages
         if self._sharing.reduction == "fast":
-            mine = stages.whole_gradient(cut.vectors(group.rank))
-            return stages.apply(self._exchange.fast(mine))
-        roots = stages.gradients(cut, group.rank)
-        return stages.apply(self._exchange.ordered(cut, roots))
+            stages.whole_gradient(cut.vectors(group.rank), exchange.own[0])
+            return stages.apply(exchange.fast())
+        stages.gradients(cut, group.rank, exchange.own)
+        return stages.apply(exchange.ordered(cut))
 
     def apply(self, gradient: Array) -> int:
         """See ``Engine``."""

@@ -3,7 +3,7 @@
 They are those of a compiled update of extended plans (kernels/entry/step.py), on memory of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -45,7 +45,6 @@ class Stages:
         self._rows = Job(job_table.GRADIENTS, 1, 1, NO_LOSSES)
         self._scalars = Job(job_table.TRAIN, 1, 1, NO_LOSSES)
         self._update = Job(job_table.APPLY_GRADIENT, 1, 1, NO_LOSSES)
-        self._gradients: list[Array] = []
         self._sums = PartSums(self._arrays.parameters.dtype, self._lanes, self._arrays.hyper)
 
     def _make_room(self, rows: int, workers: int) -> None:
@@ -79,13 +78,6 @@ class Stages:
 
     # The rows
 
-    def reserve(self, cut: Cut, rank: int) -> None:
-        """Take the memory that an update needs: nothing may fail once an exchange has begun."""
-        self._make_room(max(cut.count, 1), self._workers(cut.count))
-        while len(self._gradients) < max(1, len(cut.roots[rank])):
-            parameters = self._arrays.parameters
-            self._gradients.append(arenas.allocate(len(parameters), parameters.dtype))
-
     def compute(self, data: Dataset, job: Job, cut: Cut, local: Span) -> None:
         """Forward, loss and backward of this rank's rows in the batch at the START of a job.
 
@@ -93,6 +85,7 @@ class Stages:
         first, where the batch is the epoch's first.
         """
         workers = self._workers(cut.count)
+        self._make_room(max(cut.count, 1), workers)
         job.point(self._pointers(), data.x, data.y, data.weights)
         self._prepare(job)
         mine = self._rows
@@ -159,23 +152,19 @@ class Stages:
 
     # The gradient
 
-    def gradients(self, cut: Cut, rank: int) -> Mapping[Span, Array]:
-        """The gradient (size,) below each root of this rank, valid until the next call."""
+    def gradients(self, cut: Cut, rank: int, into: Sequence[Array]) -> None:
+        """Fill in the gradient (size,) below each root of this rank."""
         workers = self._workers(cut.count)
-        found = dict(zip(cut.roots[rank], self._gradients, strict=False))
-        for root, gradient in found.items():
+        for root, gradient in zip(cut.roots[rank], into, strict=False):
             self._sums.sum(cut.leaves, root, gradient, workers)
-        return found
 
-    def whole_gradient(self, vectors: int) -> Array:
-        """The gradient (size,) of all this rank's rows, valid until the next call."""
-        gradient = self._gradients[0]
+    def whole_gradient(self, vectors: int, into: Array) -> None:
+        """Fill in the gradient (size,) of all this rank's rows."""
         if vectors == 0:
-            gradient.fill(0.0)
+            into.fill(0.0)
         else:
             workers = self._workers(vectors * self._lanes)
-            self._sums.sum(((0, vectors),), (0, 1), gradient, workers)
-        return gradient
+            self._sums.sum(((0, vectors),), (0, 1), into, workers)
 
     def apply(self, gradient: Array) -> int:
         """Make an update by the gradient (size,) of the rows' losses; OK or NOT_FINITE."""

@@ -50,7 +50,7 @@ DISTRIBUTED = (
         "fastbp/distributed/exchange.py",
         "    add(left, right)\n    return left\n",
         "    return right\n",
-        TREE + "[100-3]",
+        TREE + "[messages-100-3]",
     ),
     Break(
         "one_rank_cannot_stop_the_others",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastbp
+from fastbp.distributed import node_memory
 from support.in_process import on_ranks, same_on_ranks
 from support.rank_runs import VARIANTS, fingerprint, new_trainer
 
@@ -69,3 +70,23 @@ def test_the_gradient_is_that_of_one_trainer_within_rounding(penalty, reduction)
         assert abs(loss - other_loss) <= 200 * eps * loss
         for one, other, size, weight in zip(expected, others, sizes, weights, strict=True):
             assert (np.abs(one - other) <= eps * (200 * size + 4 * np.abs(weight))).all()
+
+
+@pytest.mark.parametrize("variant", ["clipped", "frozen"])
+def test_ranks_of_several_nodes_send_messages(monkeypatch, variant):
+    """Where ranks share no memory, the bits are the same."""
+    run = partial(fingerprint, **VARIANTS[variant])
+    expected = same_on_ranks(1, run)
+    monkeypatch.setattr(node_memory, "allocate", lambda *_: None)
+    assert {same_on_ranks(ranks, run) for ranks in (2, 3, 5, 8)} == {expected}
+
+
+def test_memory_of_a_node_leaves_no_file(monkeypatch, tmp_path):
+    monkeypatch.setattr(node_memory, "FOLDER", tmp_path)
+    assert same_on_ranks(3, fingerprint) == same_on_ranks(1, fingerprint)
+    assert not list(tmp_path.iterdir())
+
+
+def test_ranks_do_without_a_folder_in_memory(monkeypatch, tmp_path):
+    monkeypatch.setattr(node_memory, "FOLDER", tmp_path / "none")
+    assert same_on_ranks(3, fingerprint) == same_on_ranks(1, fingerprint)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from fastbp.distributed import cuts
-from fastbp.distributed.exchange import Exchange, combine
+from fastbp.distributed import cuts, node_memory
+from fastbp.distributed.exchange import MessageExchange, NodeExchange, combine
+from fastbp.distributed.group import Group
 from support.in_process import on_ranks
 
 RANKS = range(1, 9)
@@ -80,16 +81,21 @@ def gradients(cut, leaves):
 
 @pytest.mark.parametrize("ranks", RANKS)
 @pytest.mark.parametrize("rows", [24, 100])
-def test_the_exchange_adds_in_the_order_of_the_tree(ranks, rows):
+@pytest.mark.parametrize("kind", ["messages", "memory"])
+def test_the_exchange_adds_in_the_order_of_the_tree(kind, rows, ranks):
     size, spans = 1000, [(0, 320), (512, 1000)]
     leaves = np.random.default_rng(0).normal(size=(8, size)).astype("float32")
 
     def exchange(comm):
         cut = cuts.shared(rows, 8, 8, comm.Get_rank(), comm.Get_size())
-        mine = {}
-        for root in cut.roots[comm.Get_rank()]:
-            mine[root] = combine(root, gradients(cut, leaves), add)
-        whole = Exchange(comm, leaves[0], spans, add).ordered(cut, mine)
+        if kind == "messages":
+            made = MessageExchange(comm, leaves[0], spans, 3, add)
+        else:
+            memory = node_memory.allocate(Group(comm), leaves[0], 3)
+            made = NodeExchange(comm, memory, spans, add)
+        for root, gradient in zip(cut.roots[comm.Get_rank()], made.own, strict=False):
+            gradient[:] = combine(root, gradients(cut, leaves), add)
+        whole = made.ordered(cut)
         return np.concatenate([whole[first:last] for first, last in spans])
 
     cut = cuts.shared(rows, 8, 8, 0, 1)

@@ -70,6 +70,9 @@ class Communicator:
     def Allreduce(self, sendbuf, recvbuf):
         recvbuf[:] = np.sum(self._trade("Allreduce", sendbuf.copy()), axis=0)
 
+    def Barrier(self):
+        self._trade("Barrier")
+
     def Bcast(self, buf, root=0):
         buf[:] = self._trade("Bcast", buf.copy())[root]
 
