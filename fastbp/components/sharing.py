@@ -36,7 +36,7 @@ class Sharing:
 
 
 def check(data: Any, reduction: Any, parts: Any) -> Sharing:
-    """The arguments, checked; ValueError or TypeError where they are not as ``Trainer`` has them."""
+    """The checked arguments; ValueError or TypeError where they are not as in ``Trainer``."""
     registry.lookup(DATA, data, "data")
     registry.lookup(REDUCTIONS, reduction, "reduction")
     return Sharing(data, reduction, checks.integer(parts, "parts", 1))

@@ -37,6 +37,8 @@ class DistributedEngine:
     ) -> None:
         self._group, self._engine, self._sharing = group, engine, sharing
         self._arrays, self._lanes = engine.arrays, engine.arrays.spec.lanes
+        is_fast = sharing.reduction == "fast"  # where parts would be of no use
+        self._parts = group.size if is_fast else sharing.parts
         self._spans = _trained(plan, self._arrays.hyper, len(self._arrays.parameters))
 
     # Memory for updates, which an engine for inferences alone does not take.
@@ -51,7 +53,7 @@ class DistributedEngine:
         if sharing.is_local:
             cut: Cut | None = cuts.own([1] * group.size, 1, group.rank)
         else:
-            cut = cuts.shared(10**6, self._lanes, sharing.parts, group.rank, group.size)
+            cut = cuts.shared(10**6, self._lanes, self._parts, group.rank, group.size)
         is_fast = sharing.reduction == "fast"
         roots = 1 if cut is None or is_fast else max(map(len, cut.roots))
         return new_exchange(group, self._arrays.parameters, self._spans, roots, is_fast)
@@ -86,7 +88,7 @@ class DistributedEngine:
         """One batch; whether it was made, and not refused."""
         rows = min(job.batch, job[job_table.ROWS] - job[job_table.START])
         group = self._group
-        cut = cuts.shared(rows, self._lanes, self._sharing.parts, group.rank, group.size)
+        cut = cuts.shared(rows, self._lanes, self._parts, group.rank, group.size)
         if cut is None:
             return self._train_alike(data, job, rows)
         first = job[job_table.START] + cut.first

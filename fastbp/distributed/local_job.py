@@ -60,5 +60,6 @@ def seed_of_rank(seed: int, rank: int) -> int:
 def batch_of(job: Job, here: int) -> cuts.Span:
     """Which of ``here`` rows a rank has in the batch at the START of a job."""
     batch = job[job_table.BATCH]
-    return cuts.part(here, job[job_table.START] // batch, -(-job[job_table.ROWS] // batch))
+    number, count = job[job_table.START] // batch, -(-job[job_table.ROWS] // batch)
+    return cuts.part(here, number, count)
 

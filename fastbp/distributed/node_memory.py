@@ -1,4 +1,4 @@
-"""Memory that the ranks of one node share: a file in memory that every rank maps, and none keeps."""
+"""Memory that the ranks of one node share: a file in memory that all map, and none keeps."""
 
 import mmap
 import os

@@ -78,7 +78,7 @@ class Member:
     def joined(self, rows: None) -> Array | None: ...
 
     def joined(self, rows: Array | None) -> Array | None:
-        """What is known of the rows of all ranks, in their order, where each has rows of its own."""
+        """What is known of the rows of all ranks, in their order, where each has its own."""
         if self.group is None or not self.is_local:
             return rows
         told = [each for each in self.group.of_all(rows) if each is not None]

@@ -53,7 +53,7 @@ PENALTIES = {"plain": {}, "penalty": {"l2": 0.5}}
 
 @pytest.mark.parametrize("reduction", ["ordered", "fast"])
 @pytest.mark.parametrize("penalty", PENALTIES)
-def test_the_gradient_is_that_of_one_trainer_within_rounding(penalty, reduction):
+def test_gradients_are_those_of_one_trainer(penalty, reduction):
     """Sums of 100 rows in any order differ by less than 2 x 100 roundings of the terms' sizes.
 
     A row's term comes from the same numbers, to the bit. The penalty and the update round three
