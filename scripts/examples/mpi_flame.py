@@ -5,7 +5,8 @@
 A flame runs along a line of cells: T_t = T_xx + w, Y_t = Y_xx - w, with temperature T, fuel Y and
 the rate w(T, Y) of the reaction (Zeldovich number 5). Each rank has a part of the line, and
 computes the rate in its cells. While it does, the ranks train one network (T, Y) -> w on the cells
-that burn: the flame moves from rank to rank, and so do the rows. Then the rate comes from the network alone.
+that burn: the flame moves from rank to rank, and so do the rows. Then
+the rate comes from the network alone.
 """
 
 import numpy as np
