@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -32,23 +31,18 @@ class DistributedEngine:
 
     """
 
-    def __init__(
-        self, group: Group, engine: CompiledEngine, sharing: Sharing, plan: Ints
-    ) -> None:
+    def __init__(self, group: Group, engine: CompiledEngine, sharing: Sharing, plan: Ints) -> None:
         self._group, self._engine, self._sharing = group, engine, sharing
         self._arrays, self._lanes = engine.arrays, engine.arrays.spec.lanes
         is_fast = sharing.reduction == "fast"  # where parts would be of no use
         self._parts = group.size if is_fast else sharing.parts
         self._spans = _trained(plan, self._arrays.hyper, len(self._arrays.parameters))
+        self._stages = Stages(engine, sharing.is_local)
+        self._exchange: Exchange | None = None  # many engines make no update
 
-    # Memory for updates, which an engine for inferences alone does not take.
-
-    @cached_property
-    def _stages(self) -> Stages:
-        return Stages(self._engine, self._sharing.is_local)
-
-    @cached_property
-    def _exchange(self) -> Exchange:
+    def _take_memory(self) -> Exchange:
+        if self._exchange is not None:
+            return self._exchange
         group, sharing = self._group, self._sharing
         if sharing.is_local:
             cut: Cut | None = cuts.own([1] * group.size, 1, group.rank)
@@ -56,7 +50,16 @@ class DistributedEngine:
             cut = cuts.shared(10**6, self._lanes, self._parts, group.rank, group.size)
         is_fast = sharing.reduction == "fast"
         roots = 1 if cut is None or is_fast else max(map(len, cut.roots))
-        return new_exchange(group, self._arrays.parameters, self._spans, roots, is_fast)
+        parameters = self._arrays.parameters
+        self._exchange = new_exchange(
+            group, parameters, self._spans, roots, is_fast, self._keeps_gradients()
+        )
+        return self._exchange
+
+    def _keeps_gradients(self) -> bool:
+        """Whether an update leaves a gradient as it is: penalties and the like are added to it."""
+        changes = settings.L1, settings.L2, settings.CLIP_VALUE, settings.CLIP_NORM
+        return not self._arrays.hyper[list(changes)].any() and not self._arrays.spec.input_scaling
 
     # Updates
 
@@ -65,7 +68,7 @@ class DistributedEngine:
         if job[job_table.TASK] != job_table.TRAIN:
             return self._engine.train(data, job, into)
         with np.errstate(all="ignore"):  # a loss that is not finite is reported
-            everybodys, exchange = self._everybodys_rows(data, job), self._exchange
+            everybodys, exchange = self._everybodys_rows(data, job), self._take_memory()
             while job[job_table.EPOCH] < job[job_table.EPOCHS] and job[job_table.BUDGET] > 0:
                 if everybodys is None:
                     was_made = self._train_batch(data, job, exchange)
@@ -119,7 +122,7 @@ class DistributedEngine:
 
         everybodys: the rows of an epoch that each rank has.
         """
-        group, rank = self._group, self._group.rank
+        _group, rank = self._group, self._group.rank
         if isinstance(job, LocalJob) and job[job_table.START] == 0:
             job.begin_epoch()
         spans = [batch_of(job, here) for here in everybodys]
@@ -195,9 +198,7 @@ class DistributedEngine:
         """See ``Engine``."""
         return self._infer(data, values, self._engine.evaluate_rows)
 
-    def _infer(
-        self, data: Dataset, results: Array, infer: Callable[[Dataset, Array], int]
-    ) -> int:
+    def _infer(self, data: Dataset, results: Array, infer: Callable[[Dataset, Array], int]) -> int:
         """Fill results (rows, columns), each rank its rows, and all rows on every rank."""
         group, rows = self._group, data.rows
         if self._sharing.is_local:
@@ -243,7 +244,6 @@ def _trained(plan: Ints, hyper: Floats, size: int) -> list[Span]:
     for number, (start, stop) in enumerate(pairwise(starts), 1):
         if hyper[settings.of_layer(number, settings.LR_FACTOR)] == 0.0:
             continue
-        if found and found[-1][1] == start:
-            start = found.pop()[0]
-        found.append((start, stop))
+        before = found.pop() if found and found[-1][1] == start else (start, stop)
+        found.append((before[0], stop))
     return found

@@ -53,17 +53,19 @@ class Exchange(Protocol):
 
 
 def new_exchange(
-    group: Group, like: Array, spans: Sequence[Span], roots: int, fast: bool
+    group: Group, like: Array, spans: Sequence[Span], roots: int, is_fast: bool, is_kept: bool
 ) -> Exchange:
     """The exchange of a group: through the memory of a node, where all ranks are on one.
 
     like: a flat gradient (size,). spans: its parts that are summed: frozen layers are left out.
-    roots: the most that a rank has. fast: whether the library is to add. All ranks call it.
+    roots: the most that a rank has. is_fast: whether the library is to add. is_kept: whether an
+    update leaves the gradient as it is. All ranks call it.
     """
-    if not fast and group.size > 1:
+    if not is_fast and group.size > 1:
         memory = node_memory.allocate(group, like, roots)
         if memory is not None:
-            return NodeExchange(group.comm, memory, spans)
+            total = None if is_kept else _array(like.size, like)
+            return NodeExchange(group.comm, memory, spans, total)
     return MessageExchange(group.comm, like, spans, roots)
 
 
@@ -74,6 +76,7 @@ class NodeExchange:
         comm: the ranks.
         memory: the gradients of each rank.
         spans: the parts that are summed.
+        total: memory of this rank for the whole gradient; None to leave it where all read it.
         add: adds an array to another.
 
     """
@@ -83,9 +86,11 @@ class NodeExchange:
         comm: Communicator,
         memory: list[list[Array]],
         spans: Sequence[Span],
+        total: Array | None = None,
         add: Add = sums.add,
     ) -> None:
         self._comm, self._memory, self._spans, self._add = comm, memory, spans, add
+        self._total = total
         self._rank, self._ranks = comm.Get_rank(), comm.Get_size()
         self.own: Sequence[Array] = memory[self._rank]
 
@@ -103,7 +108,12 @@ class NodeExchange:
             known |= {root: flat[first:last] for root, flat in found.items()}
             combine(cut.tree, known, self._add)
         self._comm.Barrier()  # all slices are finished; the next meeting is before they are filled
-        return found[min(found)]
+        whole = found[min(found)]
+        if self._total is None:
+            return whole
+        for first, last in self._spans:
+            self._total[first:last] = whole[first:last]
+        return self._total
 
     def fast(self) -> Array:
         """Not for this exchange: the library has its own ways on a node."""

@@ -62,4 +62,3 @@ def batch_of(job: Job, here: int) -> cuts.Span:
     batch = job[job_table.BATCH]
     number, count = job[job_table.START] // batch, -(-job[job_table.ROWS] // batch)
     return cuts.part(here, number, count)
-

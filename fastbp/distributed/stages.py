@@ -20,7 +20,6 @@ from ..runtime.job import Job
 from .cuts import Cut, Span
 from .sums import PartSums, run_in_parallel
 
-
 MANY = 2**20
 """More rows than those of a batch that is gathered before its first stage."""
 

@@ -76,7 +76,7 @@ def _hosts(group: Group) -> list[Host]:
 
 
 def _share_of_threads(hosts: list[Host], rank: int, most: int) -> int:
-    """This rank's share of its processors: those that a launcher has bound to it are its own."""
+    """The share of a rank in its processors: those that a launcher has bound to it are its own."""
     name, own = hosts[rank]
     peers = [processors for host, processors in hosts if host == name and processors & own]
     return max(1, min(most, len(frozenset().union(*peers)) // len(peers)))

@@ -48,9 +48,7 @@ class LocalOrder(RowOrder):
         """See ``RowOrder``."""
         own = np.arange(self.data.rows) if self.chosen is None else self.chosen
         seed_here = seed_of_rank(seed, self.rank) if self.shuffle else None
-        return LocalJob(
-            self.counts, batch_size, np.zeros(epochs), own, seed_here, self.mean_weight
-        )
+        return LocalJob(self.counts, batch_size, np.zeros(epochs), own, seed_here, self.mean_weight)
 
     def prepare(self, job: Job) -> None:
         """The engine brings the rows into the order of each epoch."""
@@ -77,4 +75,3 @@ def order_of(core: TrainerCore, order: RowOrder) -> RowOrder:
             "sample_weight is given on some ranks only: give weights of all rows, or of none"
         )
     return LocalOrder(order.data, order.shuffle, order.chosen, counts=counts, rank=group.rank)
-

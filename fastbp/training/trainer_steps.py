@@ -103,9 +103,7 @@ class TrainerSteps(TrainerQueries):
         return loss
 
     @collective
-    def apply_gradients(
-        self, gradients: Sequence[Sequence[Any]], rows: int | None = None
-    ) -> None:
+    def apply_gradients(self, gradients: Sequence[Sequence[Any]], rows: int | None = None) -> None:
         """Make one update by a gradient that was computed elsewhere.
 
         The optimizer, clipping, schedules, rates, average and counters are those of ``step``.

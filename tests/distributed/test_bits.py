@@ -42,9 +42,13 @@ def test_the_sums_of_the_library_are_the_same_for_the_same_ranks():
 def gradient_of_a_step(comm, **options):
     """The loss, and what one update by plain gradient descent with lr 1 subtracts."""
     trainer, X, y, _ = new_trainer(comm, **options)
-    before = [part for pair in zip(trainer.net.weights, trainer.net.biases) for part in pair]
+    before = [
+        part for pair in zip(trainer.net.weights, trainer.net.biases, strict=False) for part in pair
+    ]
     loss = trainer.step(X[:100], y[:100])
-    after = [part for pair in zip(trainer.net.weights, trainer.net.biases) for part in pair]
+    after = [
+        part for pair in zip(trainer.net.weights, trainer.net.biases, strict=False) for part in pair
+    ]
     return loss, [a - b for a, b in zip(before, after, strict=True)], before
 
 

@@ -1,5 +1,7 @@
 """How an update is cut among ranks."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,7 @@ def test_every_row_is_in_one_part_of_one_rank(rows, ranks):
     for rank, cut in enumerate(made):
         held = cut.leaves[slice(*cut.held[rank])]
         assert held[0][0] == 0
-        assert all(one[1] == other[0] for one, other in zip(held, held[1:], strict=False))
+        assert all(one[1] == other[0] for one, other in itertools.pairwise(held))
         assert cut.vectors(rank) == -(-cut.count // 8) == held[-1][1]
         assert [other.vectors(rank) for other in made] == [cut.vectors(rank)] * ranks
 
@@ -55,7 +57,7 @@ def test_slices_cover_a_span(span):
         owned = cuts.slices(span, ranks)
         assert owned[0][0] == span[0]
         assert owned[-1][1] == span[1]
-        assert all(one[1] == other[0] for one, other in zip(owned, owned[1:], strict=False))
+        assert all(one[1] == other[0] for one, other in itertools.pairwise(owned))
 
 
 @pytest.mark.parametrize("rows", [16, 17, 100])
@@ -70,7 +72,7 @@ def test_few_rows_of_an_inference_are_never_alone(rows):
 def test_empty_parts_are_skipped_and_not_added():
     minus_zero = np.array([-0.0])
     known = {(0, 1): None, (1, 2): minus_zero, (2, 4): None}
-    assert np.signbit(combine((0, 4), known))[0]
+    assert np.signbit(combine((0, 4), known, add))[0]
 
 
 def gradients(cut, leaves):
@@ -92,7 +94,7 @@ def test_the_exchange_adds_in_the_order_of_the_tree(kind, rows, ranks):
             made = MessageExchange(comm, leaves[0], spans, 3, add)
         else:
             memory = node_memory.allocate(Group(comm), leaves[0], 3)
-            made = NodeExchange(comm, memory, spans, add)
+            made = NodeExchange(comm, memory, spans, add=add)
         for root, gradient in zip(cut.roots[comm.Get_rank()], made.own, strict=False):
             gradient[:] = combine(root, gradients(cut, leaves), add)
         whole = made.ordered(cut)

@@ -206,7 +206,7 @@ def test_metrics_are_computed_on_rank_0_alone():
     def run(comm):
         trainer, X, y, _ = new_trainer(comm)
 
-        def metric(y, p):
+        def metric(_, p):
             calls.append(comm.Get_rank())
             return float(comm.Get_rank() + p[0, 0])
 

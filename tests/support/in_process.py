@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-SECONDS = 60
+SECONDS = 120
 """How long a rank waits for the others."""
 
 LONGEST_DELAY = 2e-4
@@ -62,8 +62,12 @@ class Communicator:
     def Alltoallv(self, sendbuf, recvbuf):
         given, (counts, starts) = sendbuf
         whole, (expected, places) = recvbuf
-        cut = [given[start : start + count].copy() for start, count in zip(starts, counts)]
-        for parts, count, place in zip(self._trade("Alltoallv", cut), expected, places):
+        cut = [
+            given[start : start + count].copy() for start, count in zip(starts, counts, strict=True)
+        ]
+        for parts, count, place in zip(
+            self._trade("Alltoallv", cut), expected, places, strict=True
+        ):
             assert len(parts[self._rank]) == count
             whole[place : place + count] = parts[self._rank]
 
