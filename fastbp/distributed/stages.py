@@ -67,10 +67,10 @@ class Stages:
 
     def _advance(self, job: Job, after: int) -> int:
         """The stage that follows a stage."""
-        return run.serial(*self._kind)(job.address, job_table.ADVANCE, int(after), 1)
+        return run.serial(*self._kind)(job.address, job_table.ADVANCE, after, 1)
 
     def _run(self, job: Job, stage: int, workers: int) -> None:
-        code, stage = run.code(*self._kind), int(stage)
+        code = run.code(*self._kind)
         if not run_in_parallel(code, job.array, stage, workers):
             for worker in range(workers):
                 run.serial(*self._kind)(job.address, stage, worker, workers)
@@ -99,7 +99,7 @@ class Stages:
         self._order[: cut.count] = given
         mine[job_table.ORDER] = address(self._order)
         self._plan[0, layout.FIRST_ROW] = cut.first
-        self._run(mine, job_table.BY_ROWS, workers)
+        self._run(mine, int(job_table.BY_ROWS), workers)
 
     def _prepare(self, job: Job) -> None:
         """Compute the scalars of an update; shuffle rows that all ranks have.

@@ -29,5 +29,6 @@ def _agreed(core: TrainerCore, watch: CallbackList) -> Iterator[None]:
         yield
         lr = np.float64(core.lr).view(np.int64)
         told = group.meet(EVENT, own=(watch.stopped, watch.stopped_permanently, int(lr)))
-        watch.stopped, watch.stopped_permanently = map(bool, told[:, :2].any(axis=0))
+        watch.stopped = bool(told[:, 0].any())
+        watch.stopped_permanently = bool(told[:, 1].any())
         core.lr = float(told[0, 2].view(np.float64))

@@ -49,8 +49,8 @@ def _described(core: TrainerCore) -> dict[str, Any]:
     from .. import __version__
 
     network = {key: value for key, value in model_io.to_dict(core.net).items() if key != "seed"}
-    scales = (core.net.input_mean, core.net.input_scale)
-    scales += (core.net.target_mean, core.net.target_scale)
+    net = core.net
+    scales = (net.input_mean, net.input_scale, net.target_mean, net.target_scale)
     return {
         **{f"the network's {key}": value for key, value in network.items()},
         "the network's scaling": [None if each is None else each.tolist() for each in scales],
