@@ -34,7 +34,7 @@ class CSVLogger(Callback):
 
     """
 
-    _file: TextIOWrapper
+    _file: TextIOWrapper | None = None  # on the first of several ranks only
 
     @explained("fastbp.CSVLogger")
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -45,6 +45,8 @@ class CSVLogger(Callback):
 
     def on_fit_begin(self, state: FitState) -> None:
         """Open the file, and write the earlier epochs of a resumed fit."""
+        if state.trainer.rank > 0:
+            return
         place = atomic.in_a_folder(self._path)
         self._file = place.open("w", newline="", encoding="utf-8")
         if state.epoch:
@@ -57,11 +59,14 @@ class CSVLogger(Callback):
 
     def on_fit_end(self, state: FitState) -> None:
         """Write a row for a part of an epoch, if there is one, and close the file."""
-        with self._file:
-            if state.is_cut:
-                self._write_row(state, state.epoch + 1)
+        if self._file is not None:
+            with self._file:
+                if state.is_cut:
+                    self._write_row(state, state.epoch + 1)
 
     def _write_row(self, state: FitState, number: int) -> None:
+        if self._file is None:
+            return
         table = csv.writer(self._file, lineterminator="\n")
         if number == 1:
             table.writerow(["epoch", *state.values])

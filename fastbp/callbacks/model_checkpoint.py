@@ -116,7 +116,8 @@ class ModelCheckpoint(Monitoring, Callback):
         """
         self._begin()
         self._target = self._path.absolute()
-        atomic.target(self._target)
+        if state.trainer.rank == 0:
+            atomic.target(self._target)
         if self.step_interval:
             _check_updates(state)
 
@@ -140,6 +141,8 @@ class ModelCheckpoint(Monitoring, Callback):
             self._write(state)
 
     def _write(self, state: FitState) -> None:
+        if state.trainer.rank > 0:
+            return
         if self._keep == 1:
             state.trainer.save(self._target)
             return

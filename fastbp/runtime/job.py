@@ -88,6 +88,10 @@ class Job:
         """Set the addresses of an inference's results, 0 for none."""
         _RESULTS.pack_into(self._memory, 8 * job_table.OUT, out, values)
 
+    def rows_of_batch(self) -> int:
+        """Rows of the next batch."""
+        return min(self.batch, self[job_table.ROWS] - self[job_table.START])
+
     def take_losses(self) -> Floats:
         """The losses of the epochs that have ended since the last call; makes room for more."""
         ended = self[job_table.EPOCH] - self[job_table.FIRST]

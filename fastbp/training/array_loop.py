@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from ..kernels.tables import job_table
 from ..runtime.job import Job
 from . import resume, row_weights
+from .agreement import event
 from .fitting import Fit
 from .row_order import RowOrder
 from .snapshot import Snapshot
@@ -36,7 +37,8 @@ class ArrayLoop:
         self._batch = min(fit.core.batch_size, order.rows)
         self._snapshot = None
         if keeps_snapshot:
-            self._snapshot = Snapshot(fit.core, order, not fit.watch.callbacks)
+            repeats = not fit.watch.callbacks and fit.core.group is None
+            self._snapshot = Snapshot(fit.core, order, repeats)
         self._is_underway = False
 
     def prepare(self) -> None:
@@ -75,7 +77,8 @@ class ArrayLoop:
     def run(self) -> None:
         """See ``Loop``."""
         if self._point is not None:
-            self._watch.finish_event()
+            with event(self._core, self._watch):
+                self._watch.finish_event()
             self._fit.end_epochs()
         for ends_step in self._calls():
             self._fit.end_call(ends_step)
@@ -126,6 +129,7 @@ class ArrayLoop:
             else:
                 job.chunk = min(job.chunk, left - 1) if left else job.chunk
                 self._core.chunk(self._order.data, job, "fit")
+                job.chunk = int(self._core.agreed(job.chunk))  # ranks hear of the same batches
         finally:  # also for epochs that ended before an error
             self._fit.cursor.seconds += time.perf_counter() - started
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,7 @@ def arguments(core: TrainerCore) -> dict[str, Any]:
         "engine": core.engine_name,
         **options.to_dict(core.options),
         **({"ignore_nan": True} if core.loss.ignores_nan else {}),
+        **(asdict(core.sharing) if core.group is not None else {}),
     }
 
 

@@ -30,6 +30,7 @@ from ..runtime.locking import exclusive
 from ..runtime.numpy_engine import NumpyEngine
 from ..runtime.threads import maximum
 from . import input_scaling, learned_names, learned_state, refused_batches, setup
+from .membership import Member
 from .row_order import RowOrder
 from .setup import Arguments
 
@@ -52,7 +53,7 @@ class RunningFit(Protocol):
         """What a checkpoint needs to resume the fit; None where it cannot be resumed."""
 
 
-class TrainerCore:
+class TrainerCore(Member):
     """The parts of a trainer that fastbp itself uses; users have the methods of ``Trainer``.
 
     net, loss, optimizer, options, batch_size, seed, threads, engine_name: what the trainer was
@@ -71,6 +72,11 @@ class TrainerCore:
     _on_change: Callable[[], Callable[[], None] | None] | None = None
 
     def __init__(self, net: Network, given: Arguments) -> None:
+        self.enter(given.comm)
+        with self.together("fastbp.Trainer"):
+            self._begin(net, given)
+
+    def _begin(self, net: Network, given: Arguments) -> None:
         self.net = setup.as_network(net)
         self.loss = setup.as_loss(net, given.loss, given.ignore_nan)
         self.optimizer = optimizers.check(given.optimizer)
@@ -79,15 +85,17 @@ class TrainerCore:
         self.seed = checks.seed(given.seed)
         self.threads = maximum(given.threads)
         self.engine_name = setup.as_engine(given.engine)
+        self.sharing = setup.as_sharing(given)
         self.weighs_rows = self.is_balanced = False
         self.epoch = 0
         self.history = History()
-        self._make_arrays()
+        self.join(given, self._make_arrays)
         self.settled_lr = self.lr
 
     def _make_arrays(self) -> None:
+        extended = self.weighs_rows or self.group is not None  # these apply gradients
         self.arrays = setup.new_arrays(
-            self.net, self.loss, self.optimizer, self.options, self.seed, self.weighs_rows
+            self.net, self.loss, self.optimizer, self.options, self.seed, extended
         )
         self._handles: list[ref[Ints]] = []
         self._make_engine()
@@ -97,15 +105,18 @@ class TrainerCore:
         self.lock = self.net.arrays.lock
         self.net.arrays.followers.add(self)
         self.compiled = CompiledEngine(self.arrays, self.threads)
-        twin = self.engine_name == "numpy"
-        self.engine = NumpyEngine(self.arrays) if twin else self.compiled
+        self.engine = self._engine_of(self.compiled)
         self._step_job = Job(job_table.TRAIN, 1, 1, np.zeros(1))
         self._renew()
 
     def new_engine(self, arrays: TrainingArrays) -> Engine:
         """An engine of the same kind over other arrays."""
-        twin = self.engine_name == "numpy"
-        return NumpyEngine(arrays) if twin else CompiledEngine(arrays, self.threads)
+        return self._engine_of(CompiledEngine(arrays, self.threads))
+
+    def _engine_of(self, compiled: CompiledEngine) -> Engine:
+        if self.engine_name == "numpy":
+            return NumpyEngine(compiled.arrays)
+        return self.among_ranks(compiled, self.net.arrays.plan)
 
     def call_on_change(self, method: Callable[[], None]) -> None:
         """Call a bound method whenever ``fast_step`` would return something else than before."""
@@ -248,21 +259,22 @@ class TrainerCore:
         """``Trainer.step`` of checked data by the engine."""
         self.check_balanced()
         self.check_updates("step")
-        if data.rows > self.batch_size:
+        rows = self.all_rows(data.rows)
+        if rows > self.batch_size:
             raise ValueError(
-                f"X has {data.rows} rows, expected at most batch_size = {self.batch_size}: "
+                f"X has {rows} rows, expected at most batch_size = {self.batch_size}: "
                 "make the Trainer with a larger batch_size, or call fit"
             )
         with self.exclusive():
-            loss = self.update(data, "step")
+            loss = self.update(data, rows, "step")
         learned_names.learn(self.net, data)
-        return loss / data.rows
+        return loss / rows
 
-    def update(self, data: Dataset, caller: str) -> float:
-        """One update on all rows of ``data``; returns the loss before it times the rows."""
+    def update(self, data: Dataset, rows: int, caller: str) -> float:
+        """One update on all rows of ``data``; returns the loss before it times ``rows``."""
         self.check_schedule(self.updates, 1)
         job = self._step_job
-        job.begin(job_table.TRAIN, data.rows, data.rows)
+        job.begin(job_table.TRAIN, rows, rows)
         return self._run_one(data, job, caller)
 
     def next_batch(self, data: Dataset, job: Job, caller: str) -> tuple[float, int]:
@@ -270,7 +282,7 @@ class TrainerCore:
 
         Returns the loss of its rows before the update, times their number, and the number.
         """
-        rows = min(job.batch, job[job_table.ROWS] - job[job_table.START])
+        rows = job.rows_of_batch()
         job[job_table.FIRST], job[job_table.EPOCHS] = job[job_table.EPOCH], job[job_table.EPOCH] + 1
         job[job_table.BUDGET] = 1
         return self._run_one(data, job, caller), rows
@@ -280,14 +292,14 @@ class TrainerCore:
         self.run(data, job, caller)
         return float(job.losses[0])
 
-    def apply_gradients(self, layers: list[arenas.Layer]) -> None:
+    def apply_gradients(self, layers: list[arenas.Layer], rows: int | None = None) -> None:
         """``Trainer.apply_gradients`` of checked gradients."""
         self.check_updates("apply_gradients")
         (arena,) = setup.new_arenas(self.net, 1)
         arenas.write_layers(self.net.arrays.plan, arena, layers)
         with self.exclusive():
             self.check_schedule(self.updates, 1)
-            applied = self.engine.apply(arena) == job_table.OK
+            applied = self.engine.apply(self.mean_gradient(arena, rows)) == job_table.OK
         if not applied:
             raise FloatingPointError(
                 "the norm of the gradients is not finite: the update was not made. Scale the loss"
@@ -361,6 +373,8 @@ class TrainerCore:
             raise ValueError(
                 "engine is 'numpy', which compiles nothing: make the Trainer with engine='numba'"
             )
+        if self.group is not None:
+            raise ValueError("comm is given, and compiled code trains one rank alone: leave it out")
         self.check_balanced()
         self.check_updates("compiled")
         with self.exclusive():

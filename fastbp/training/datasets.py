@@ -44,6 +44,11 @@ def as_dataset(
     names: their names in messages. takes_mean: whether the weights are divided by their mean. Files
     are read once shapes and dtypes are known to fit.
     """
+    if core.is_local:
+        from . import local_rows
+
+        if local_rows.are_none(X):
+            return local_rows.no_rows(core, names[:2])
     if not (type(X) in sources.IN_MEMORY and type(y) in sources.IN_MEMORY):
         like_x, like_y = sources.unread(X), sources.unread(y)
         if like_x is not X or like_y is not y:
@@ -180,6 +185,8 @@ def as_held_out(
         "validation_rows": rows,
         "validation_data": given,
     }
+    if core.is_local and order.data.rows < 2:
+        return order.data.part(0, 0)
     others = rows_to_hold_out(order.data, wanted, core.seed, core.arrays)
     order.chosen, held_out = hold_out(order.data, others, core.arrays)
     _check_some_known(core, held_out)

@@ -17,8 +17,17 @@ def of_rows(
     sizes = core.net.sizes
     found = as_derivatives(jacobian, weight, directions, (rows, sizes[0], sizes[-1]))
     if found is not None:
+        _check_alone(core)
         _check_smooth(core)
     return found
+
+
+def _check_alone(core: TrainerCore) -> None:
+    if core.group is not None:
+        raise ValueError(
+            "jacobian is given, but ranks share out the values of a batch alone: train on "
+            "derivatives by a Trainer without comm"
+        )
 
 
 def _check_smooth(core: TrainerCore) -> None:

@@ -1,6 +1,7 @@
 """How a trainer shows itself: the call that makes it."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ..common.call_repr import Text, as_call
@@ -29,6 +30,8 @@ def arguments(core: TrainerCore) -> dict[str, Any]:
         "engine": core.engine_name,
         **_options(core.options),
         "ignore_nan": core.loss.ignores_nan,
+        "comm": core.group and core.group.comm,
+        **asdict(core.sharing),
     }
 
 

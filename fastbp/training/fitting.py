@@ -10,6 +10,7 @@ from ..callbacks.history import History
 from ..common.types import NO_LOSSES
 from ..components.metrics import Metric
 from ..runtime.arrays import Dataset
+from .agreement import event
 from .core import TrainerCore
 from .cursor import FitCursor
 from .inference import evaluate
@@ -83,7 +84,8 @@ class Fit:
             self.core.history = history
         try:
             with self.watch:
-                self.watch.begin()
+                with event(self.core, self.watch):
+                    self.watch.begin()
                 loop.run()
         finally:
             self.core.settled_lr = self.core.lr
@@ -91,13 +93,18 @@ class Fit:
 
     def end_call(self, ends_step: bool) -> None:
         """Tell the callbacks which events a compiled call has ended with: an update, epochs."""
-        if ends_step:
-            self.watch.end_step()
-        self.end_epochs()
-        self.watch.end_call()
+        with event(self.core, self.watch):
+            if ends_step:
+                self.watch.end_step()
+            self._tell_of_epochs()
+            self.watch.end_call()
 
     def end_epochs(self) -> None:
         """Add the epochs that have just ended to History, and tell the callbacks."""
+        with event(self.core, self.watch):
+            self._tell_of_epochs()
+
+    def _tell_of_epochs(self) -> None:
         if self.take_epochs():
             self.watch.end_epoch()
 

@@ -1,6 +1,7 @@
 """Outputs and losses of a trainer's parameters, or of their moving average."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -47,17 +48,23 @@ def evaluate(
         if metrics and data.y is not None:
             targets.append(data.y.given)
             predictions.append(outputs(core, data, engine))
-    weight_of_rows = _joined(weights) if weights else None
-    found = _means(_joined(values), weight_of_rows, has_accuracy)
+    weight_of_rows = core.joined(_joined(weights) if weights else None)
+    of_rows = core.joined(_joined(values))
+    if len(of_rows) == 0:
+        raise ValueError("X has no rows on any rank, expected some to evaluate")
+    if core.is_local:
+        has_accuracy = bool(core.summed(np.array(not has_accuracy)) == 0)
+    found = _means(of_rows, weight_of_rows, has_accuracy)
     if known:
-        share = _known_share(_joined(known), weight_of_rows)
+        share = _known_share(core.joined(_joined(known)), weight_of_rows)
         found = {key: value / share for key, value in found.items()}
     if of_derivatives:
         mean = np.average(_joined(of_derivatives), weights=weight_of_rows)
         found["jacobian_loss"] = float(mean)
     if metrics:
-        p, labels = _joined(predictions), core.loss.takes_labels
-        found |= apply_metrics(metrics, _joined(targets), p, labels)
+        y, p = (core.joined(_joined(parts)) for parts in (targets, predictions))
+        labels = core.loss.takes_labels
+        found |= core.of_first(lambda: apply_metrics(metrics, y, p, labels))
     return found
 
 
@@ -87,11 +94,12 @@ def _means(values: Array, weights: Array | None, has_accuracy: bool) -> dict[str
 def outputs_of(core: TrainerCore, X: Any, engine: Engine, out: Array | None) -> Array:
     """The outputs (rows, n_out) of the user's X, in ``out`` or in a new array."""
     net = core.net
-    whole, parts = as_input_parts(X, net.sizes[0], "X", net.feature_names_in)
-    out = as_out(out, whole, net.sizes[-1], net.dtype)
-    for x in parts:
-        rows = out if len(x.array) == len(out) else out[x.first :][: len(x.array)]
-        outputs(core, Dataset(x), engine, rows)
+    with nullcontext() if core.is_local else core.together("predict"):
+        whole, parts = as_input_parts(X, net.sizes[0], "X", net.feature_names_in)
+        out = as_out(out, whole, net.sizes[-1], net.dtype)
+        for x in parts:
+            rows = out if len(x.array) == len(out) else out[x.first :][: len(x.array)]
+            outputs(core, Dataset(x), engine, rows)
     return out
 
 

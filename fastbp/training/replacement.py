@@ -15,7 +15,7 @@ def replaced(core: TrainerCore, changes: dict[str, Any]) -> TrainerCore:
     for name in changes:
         _check_name(name, list(arguments))
     with core.exclusive():
-        new = TrainerCore(core.net, Arguments(**arguments | changes))
+        new = TrainerCore(core.net, Arguments(**arguments | {"comm": core.group} | changes))
         if "optimizer" not in changes:
             new.lr = core.lr
         if type(new.optimizer) is type(core.optimizer):

@@ -29,6 +29,10 @@ OF_0_1_0 = {"set_lr": math.nan, "is_cut": False}
 """What files of 0.1.0 do not say."""
 
 
+OF_ONE_RANK = ("X", "y", "rows of validation")
+"""Items that differ between ranks which have rows of their own."""
+
+
 def to_dict(fit: "Fit", order: RowOrder) -> dict[str, Any]:
     """The progress and the arguments of a fit, for a checkpoint."""
     return {
@@ -131,6 +135,8 @@ def read(path: str | os.PathLike[str], fit: "Fit", order: RowOrder) -> ResumePoi
         _compare(checkpoint.arguments, checkpoints.arguments(core), "the trainer's ")
         names.check(checkpoint.net.feature_names_in, order.data.x.columns, order.data.names[0])
         asked, now = tree_codec.get(checkpoint.fit, "asked", dict), _arguments(fit, order)
+        if core.is_local:  # rank 0 wrote what its own rows were
+            now |= {key: asked.get(key) for key in OF_ONE_RANK}
         called = tree_codec.get(asked, "callbacks", _are_names)
         callbacks = fit.watch.counterparts(called)
         _compare(asked, now if callbacks is None else now | {"callbacks": called}, "")

@@ -31,14 +31,17 @@ def weigh(core: TrainerCore, order: RowOrder) -> None:
     y, of_rows = order.data.y, order.data.weights
     if of_rows is not None and order.chosen is not None:
         of_rows = of_rows[order.chosen]
-    check_some_weight(of_rows, "sample_weight", "row to train on")
+    check_some_weight(core.joined(of_rows), "sample_weight", "row to train on")
     if y is not None and (core.options.class_weight is not None or core.loss.ignores_nan):
         rows = np.arange(order.data.rows) if order.chosen is None else order.chosen
         if core.options.class_weight == "balanced":
             core.set_class_weights(_balanced(core, y, rows))
-        by_targets = np.concatenate([_by_targets(core, part) for part in _parts(core, y, rows)])
+        by_targets = np.concatenate(
+            [np.empty(0), *(_by_targets(core, part) for part in _parts(core, y, rows))]
+        )
         with np.errstate(over="ignore", under="ignore"):
-            of_rows = by_targets if of_rows is None else of_rows * by_targets
+            own = by_targets if of_rows is None else of_rows * by_targets
+        of_rows = core.joined(own)
         if not of_rows.max() < np.inf:
             raise ValueError(
                 "sample_weight times class_weight is too large for float64: divide either by its "
@@ -46,6 +49,8 @@ def weigh(core: TrainerCore, order: RowOrder) -> None:
             )
         if not of_rows.any():
             _refuse(core, y, rows, order.data.names[1])
+    else:
+        of_rows = core.joined(of_rows)
     order.mean_weight = 1.0 if of_rows is None else _mean(of_rows)
 
 
@@ -96,7 +101,7 @@ def _balanced(core: TrainerCore, y: Table, rows: Ints) -> Floats:
         for output, column in enumerate(labels.T):
             known = column[column == column]  # not NaN
             counts[output] += np.bincount(known.astype(np.int64), minlength=classes)
-    return np.concatenate([options.balanced(of_column) for of_column in counts])
+    return np.concatenate([options.balanced(of_column) for of_column in core.summed(counts)])
 
 
 def _mean(weights: Floats) -> float:

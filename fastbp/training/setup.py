@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from ..common import checks, registry
 from ..common.types import Array
-from ..components import losses, optimizers, options, schedules, user_functions
+from ..components import losses, optimizers, options, schedules, sharing, user_functions
 from ..data.scaling import check_loss
 from ..kernels.base import codes
 from ..kernels.tables import arenas, layout
@@ -28,6 +28,10 @@ class Arguments(options.Arguments):
     seed: int | None
     engine: str
     ignore_nan: bool
+    comm: Any
+    data: str
+    reduction: str
+    parts: int
 
     @classmethod
     def among(cls, names: Mapping[str, Any]) -> Self:
@@ -97,6 +101,17 @@ def as_engine(engine: str) -> str:
     """``engine`` itself; ValueError or TypeError if it is not the name of an engine."""
     registry.lookup(ENGINES, engine, "engine")
     return engine
+
+
+def as_sharing(given: Arguments) -> sharing.Sharing:
+    """How ranks share the work; ValueError or TypeError where that is not as in ``Trainer``."""
+    found = sharing.check(given.data, given.reduction, given.parts)
+    if given.comm is not None and given.engine == "numpy":
+        raise ValueError(
+            "comm is given and engine is 'numpy', whose twins compute on one rank alone: leave one "
+            "of them out"
+        )
+    return found
 
 
 def new_arrays(

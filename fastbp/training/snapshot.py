@@ -22,8 +22,8 @@ class Snapshot:
     Args:
         core: of the trainer.
         order: the rows of the fit.
-        repeats: whether an epoch that is made again ends as before: no callback can have changed
-            anything between epochs.
+        repeats: whether an epoch that is made again ends as before, and a copy may be left out: no
+            callback can have changed anything between epochs, and no other rank takes one.
 
     """
 

@@ -105,8 +105,9 @@ class StreamLoop:
         if self._fit.held_out is not None:
             names.check(self._fit.held_out.x.columns, data.x.columns, data.names[0])
         place = f"epoch {state.epoch + 1}, step {number + 1}"
-        loss = core.update(data, f"fit_batches ({place})")
+        rows = core.all_rows(data.rows)
+        loss = core.update(data, rows, f"fit_batches ({place})")
         learned_names.learn(core.net, data)
-        state.step_loss = loss / data.rows
-        state.steps, state.samples = state.steps + 1, state.samples + data.rows
+        state.step_loss = loss / rows
+        state.steps, state.samples = state.steps + 1, state.samples + rows
         return loss

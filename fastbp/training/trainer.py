@@ -21,6 +21,7 @@ from ..runtime.compiled_model import Model
 from . import derivatives, learned_names, setup, streams
 from . import resume as resuming
 from .array_loop import ArrayLoop
+from .collective import collective
 from .core import TrainerCore
 from .datasets import as_dataset, as_held_out, as_validation
 from .fitting import Fit
@@ -88,6 +89,13 @@ class Trainer(TrainerState, TrainerSteps):
         ignore_nan: for bce, gaussian_nll and beta_nll: NaN in y is a target that is not known, an
             entry of weight 0.
             ``evaluate`` takes the mean over the others, and metrics see y as it is.
+        comm: a communicator of mpi4py, such as MPI.COMM_WORLD: its ranks train one network together
+            (fastbp/distributed/README.md). Every rank makes the same calls.
+        data: "shared": every rank passes the same rows, and computes its part of them. "local":
+            each rank passes rows of its own.
+        reduction: "ordered": the same bits on 1 to ``parts`` ranks; "fast": the sums of the MPI
+            library, whose bits depend on the ranks.
+        parts: of an update, at least as many as ranks; their sums are combined by a binary tree.
 
     The loss of a batch is sum(w l) / rows + penalties, where rows have weights w: that of the row
     times that of its class. ``fit`` divides each weight by the mean weight of all rows that it
@@ -144,6 +152,10 @@ class Trainer(TrainerState, TrainerSteps):
         dropout_schedule: Schedule | None = None,
         input_scaling: float | None = None,
         ignore_nan: bool = False,
+        comm: Any = None,
+        data: Literal["shared", "local"] = "shared",
+        reduction: Literal["ordered", "fast"] = "ordered",
+        parts: int = 8,
     ) -> None:
         self._attach(TrainerCore(net, Arguments.among(locals())))
 
@@ -182,6 +194,7 @@ class Trainer(TrainerState, TrainerSteps):
         """
         return self._core.model()
 
+    @collective
     @explained("trainer.fit")
     def fit(
         self,
@@ -284,6 +297,10 @@ class Trainer(TrainerState, TrainerSteps):
         epochs = checks.integer(epochs, "epochs", 1)
         wanted = validation_data, validation_fraction, validation_rows
         held_out = as_held_out(core, order, *wanted, jacobian_weight)
+        if core.is_local:
+            from . import local_rows
+
+            order = local_rows.order_of(core, order)
         fit = self._fit_of(
             held_out, metrics, callbacks, progress, FitState(self, epochs, order.rows)
         )
@@ -306,9 +323,11 @@ class Trainer(TrainerState, TrainerSteps):
         """A call of fit, or of fit_batches, with what both take."""
         measured = as_metrics(metrics, self._core.has_accuracy)
         check_metrics_have_data(held_out, measured)
-        watch = CallbackList(as_callbacks(callbacks), bar_for(progress), state)
+        bar = bar_for(progress)
+        watch = CallbackList(as_callbacks(callbacks), bar if self._core.is_first else None, state)
         return Fit(self._core, watch, held_out, measured)
 
+    @collective
     @explained("trainer.fit_batches")
     def fit_batches(
         self,

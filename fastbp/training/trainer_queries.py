@@ -14,6 +14,7 @@ from ..components.metrics import Metric, as_metrics
 from ..kernels.tables import arenas
 from ..model.network import Network
 from . import derivatives, inference, input_scaling, lr_finder
+from .collective import collective
 from .core import TrainerCore
 from .datasets import as_dataset, datasets
 from .lbfgs_search import Outcome
@@ -49,6 +50,11 @@ class TrainerQueries(Guarded):
     def seed(self) -> int:
         """The seed of the order of the rows."""
         return self._core.seed
+
+    @property
+    def rank(self) -> int:
+        """The number of this rank in ``comm``; 0 without one."""
+        return 0 if self._core.group is None else self._core.group.rank
 
     @property
     def loss(self) -> str:
@@ -93,6 +99,7 @@ class TrainerQueries(Guarded):
         outcome: Outcome | None = self._core.outcome
         return outcome
 
+    @collective
     @explained("trainer.evaluate")
     def evaluate(
         self,
@@ -214,6 +221,8 @@ class TrainerQueries(Guarded):
 
         """
         data = as_dataset(self._core, X, y, sample_weight)
+        if data.rows == 0:
+            raise ValueError("X has no rows, which have no gradient: pass zeros, and rows=0")
         known = jacobian, jacobian_weight, directions
         data.derivatives = derivatives.of_rows(self._core, data.rows, *known)
         self._core.check_balanced()

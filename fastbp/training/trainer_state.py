@@ -7,6 +7,7 @@ from typing import Any, Self
 from ..runtime import fast_path
 from . import checkpoints
 from .core import TrainerCore
+from .membership import Member
 from .trainer_queries import TrainerQueries
 
 MADE_ANEW = ("_core", "_dtype", "_lock", "_fast_path")
@@ -83,7 +84,7 @@ class TrainerState(TrainerQueries):
 
         It is a safetensors file: parameters in natural shapes, moments, counters, history, and
         within ``fit`` its progress and the states of its callbacks. It replaces an older file
-        atomically, when it is on the disk.
+        atomically, when it is on the disk. Where ranks train together, rank 0 writes it.
 
         Raises:
             RuntimeError: the trainer is training in another thread, or in this one, which a signal
@@ -98,7 +99,8 @@ class TrainerState(TrainerQueries):
 
         """
         with self._core.exclusive():
-            checkpoints.write(self._core, path)
+            if self._core.is_first:
+                checkpoints.write(self._core, path)
 
     @classmethod
     def load(
@@ -108,6 +110,7 @@ class TrainerState(TrainerQueries):
         threads: int | str = "auto",
         functions: Mapping[str, Callable[..., Any]] | None = None,
         verify: bool = True,
+        comm: Any = None,
     ) -> Self:
         """Load the trainer that ``save`` wrote, with a new network (``trainer.net``).
 
@@ -116,6 +119,7 @@ class TrainerState(TrainerQueries):
             threads: the most threads to use, or "auto".
             functions: by name, your own functions that the trainer was made with.
             verify: compare the checksum of the content with the one in the file.
+            comm: a communicator whose ranks all load the file, and go on together.
 
         Raises:
             ValueError: the file is not a checkpoint, is damaged, or needs a function.
@@ -128,9 +132,25 @@ class TrainerState(TrainerQueries):
         fastbp.SGD(lr=0.25)
 
         """
+        rank = Member()
+        rank.enter(comm)
+        with rank.together("fastbp.Trainer.load"):
+            return cls._loaded(path, threads, functions, verify, rank)
+
+    @classmethod
+    def _loaded(
+        cls,
+        path: str | os.PathLike[str],
+        threads: int | str,
+        functions: Mapping[str, Callable[..., Any]] | None,
+        verify: bool,
+        rank: Member,
+    ) -> Self:
         checkpoint = checkpoints.read(path, functions, verify)
         with checkpoints.naming(path):
             arguments = checkpoint.trainer_arguments(functions or {})
+            if rank.group is not None:
+                arguments["comm"] = rank.group
             make: Callable[..., Self] = cls
             trainer = make(checkpoint.net, threads=threads, **arguments)
             core: TrainerCore = vars(trainer)["_core"]

@@ -10,6 +10,7 @@ from numpy import ndarray
 from ..runtime import fast_path
 from ..runtime.arrays import Dataset
 from . import derivatives, learned_names
+from .collective import collective
 from .datasets import as_dataset, as_step
 from .gradients import as_gradients
 from .trainer_queries import TrainerQueries
@@ -103,6 +104,12 @@ class TrainerSteps(TrainerQueries):
         return loss
 
     def _step_checked(self, X: Any, y: Any, sample_weight: Any, *known: Any) -> float:
+        if self._core.group is None:
+            return self._step_alone(X, y, sample_weight, *known)
+        with self._core.group.call("step"):
+            return self._step_alone(X, y, sample_weight, *known)
+
+    def _step_alone(self, X: Any, y: Any, sample_weight: Any, *known: Any) -> float:
         core, read = self._core, as_dataset if type(X) is ndarray else as_step
         data = read(core, X, y, sample_weight)
         data.derivatives = derivatives.of_rows(core, data.rows, *known)
@@ -112,7 +119,8 @@ class TrainerSteps(TrainerQueries):
         learned_names.learn(core.net, data)
         return loss
 
-    def apply_gradients(self, gradients: Sequence[Sequence[Any]]) -> None:
+    @collective
+    def apply_gradients(self, gradients: Sequence[Sequence[Any]], rows: int | None = None) -> None:
         """Make one update by a gradient that was computed elsewhere.
 
         The optimizer, clipping, schedules, rates, average and counters are those of ``step``.
@@ -124,6 +132,8 @@ class TrainerSteps(TrainerQueries):
         gradients: [(dW, db), ...] as ``loss_and_gradients`` returns them, of the whole loss: no
         penalty is added. dW (n_in, n_out) and db (n_out,) of each layer, any real dtype; a
         normalized layer has (dW, db, dgain, dshift). Those of frozen layers count for nothing.
+        rows: with ``comm``, the number of rows of which this rank gives the mean gradient, 0 or
+        more: the update is by the mean over the rows of all ranks. None without ``comm``.
 
         Raises:
             ValueError, TypeError: shapes, dtypes or numbers do not fit, or the schedule has ended;
@@ -140,4 +150,4 @@ class TrainerSteps(TrainerQueries):
         [[2.]] [1.]
 
         """
-        self._core.apply_gradients(as_gradients(gradients, self._core.net))
+        self._core.apply_gradients(as_gradients(gradients, self._core.net), rows)

@@ -7,6 +7,7 @@ from . import (
     ensemble_server,
     jacobian_run,
     jacobian_server,
+    parts_run,
     run,
     sparse_run,
     tangent_run,
@@ -15,6 +16,7 @@ from . import (
 PARTS = (
     run,
     sparse_run,
+    parts_run,
     tangent_run,
     jacobian_run,
     embed_server,

@@ -9,6 +9,7 @@ trains 20 s for each of the two variants of the kernels.
 from .command import COMMAND
 from .data import DATA
 from .derivatives import DERIVATIVES
+from .distributed import DISTRIBUTED
 from .encoders import ENCODERS
 from .estimators import ESTIMATORS
 from .export import EXPORT
@@ -43,6 +44,7 @@ BREAKS = (
     *EXPORTED_TABLES,
     *UNCERTAINTY,
     *DERIVATIVES,
+    *DISTRIBUTED,
 )
 
 __all__ = ["BREAKS", "Break"]

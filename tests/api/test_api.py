@@ -49,7 +49,7 @@ def test_the_names():
 OPTIONS = (
     "l1 l2 dropout label_smoothing clip_value clip_norm ema_decay class_weight schedule lr_factors"
     " bias_lr_factor weight_decay_on weight_decay_factors weight_decay_schedule dropout_schedule"
-    " input_scaling ignore_nan"
+    " input_scaling ignore_nan comm data reduction parts"
 )
 VALIDATION = "validation_data validation_fraction validation_rows metrics"
 ARGUMENTS = {
@@ -61,7 +61,7 @@ ARGUMENTS = {
     ),
     "step": (fastbp.Trainer.step, "self X y sample_weight"),
     "loss_and_gradients": (fastbp.Trainer.loss_and_gradients, "self X y sample_weight"),
-    "apply_gradients": (fastbp.Trainer.apply_gradients, "self gradients"),
+    "apply_gradients": (fastbp.Trainer.apply_gradients, "self gradients rows"),
     "evaluate": (fastbp.Trainer.evaluate, "self X y sample_weight averaged metrics"),
     "Trainer.predict": (fastbp.Trainer.predict, "self X out layer averaged"),
     "Network.predict": (fastbp.Network.predict, "self X out layer"),

@@ -235,6 +235,7 @@ ARGUMENTS = [
     *("label_smoothing", "clip_value", "clip_norm", "ema_decay", "class_weight", "schedule"),
     *("lr_factors", "bias_lr_factor", "weight_decay_on", "weight_decay_factors"),
     *("weight_decay_schedule", "dropout_schedule", "input_scaling"),
+    *("comm", "data", "reduction", "parts"),
 ]
 
 

@@ -93,6 +93,10 @@ def test_trainer(data):
         dropout_schedule=anything(fastbp.schedules.LogCosine(9), fastbp.schedules.OneCycle(9)),
         input_scaling=anything(None, 6.0),
         ignore_nan=anything(False, True),
+        comm=anything(None),
+        data=anything("shared", "local"),
+        reduction=anything("ordered", "fast"),
+        parts=anything(1, 8),
     )  # fmt: skip
     trainer = check_call(fastbp.Trainer, arguments, names=("OneCycle", "LBFGS"))
     if trainer is not None and trainer.loss != "cross_entropy":

@@ -1,0 +1,94 @@
+"""The code of gradients of parts (stages/part_gradients.py), as C functions of their own.
+
+They have the signature of ``run.code``, so that the same parallel region calls them. What they work
+on is in a request, int64 (REQUEST,).
+"""
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from numba import types
+
+from ..base import jit
+from ..base.jit import c_function, kernel
+from ..ir.denormals import flush_denormals, restore_denormals
+from ..ir.simd import offset, pointer_to
+from ..ir.typed_pointers import extended_plan_at, typed_pointer_at
+from ..stages.part_gradients import add_arrays, gradient_of_parts
+
+_SIGNATURE = types.int64(types.int64, types.int64, types.int64, types.int64)
+
+(
+    PLAN,  # address of the plan (layout.py)
+    WORK,  # address of the work arena
+    HYPER,  # address of the hyperparameters (settings.py)
+    TARGET,  # address of the arena of the sum; of an array that another is added to
+    PROGRAM,  # address of the program
+    SCRATCH,  # address of the scratch of all workers
+    SCRATCH_STRIDE,  # elements between the scratch of two workers
+    SLOTS,  # elements of a worker's slots
+    OTHER,  # address of an array that is added
+    COUNT,  # its elements, whole vectors
+    REQUEST,  # length of a request
+) = range(11)
+
+GRADIENT, ADD = range(2)
+"""What is done: ``gradient_of_parts`` or ``add_arrays``."""
+
+
+@kernel
+def _serve(request, what, worker, workers, dtype):
+    target = pointer_to(request[TARGET], dtype)
+    before = flush_denormals()
+    if what == GRADIENT:
+        scratch = offset(pointer_to(request[SCRATCH], dtype), worker * request[SCRATCH_STRIDE])
+        gradient_of_parts(
+            extended_plan_at(request[PLAN]),
+            target,
+            pointer_to(request[WORK], dtype),
+            typed_pointer_at(request[HYPER], types.float64),
+            typed_pointer_at(request[PROGRAM], types.int64),
+            scratch,
+            request[SLOTS],
+            worker,
+            workers,
+        )
+    else:
+        add_arrays(target, pointer_to(request[OTHER], dtype), request[COUNT], worker, workers)
+    restore_denormals(before)
+    return 0
+
+
+def _parts_float32(address, what, worker, workers):
+    return _serve(typed_pointer_at(address, types.int64), what, worker, workers, types.float32)
+
+
+def _parts_float64(address, what, worker, workers):
+    return _serve(typed_pointer_at(address, types.int64), what, worker, workers, types.float64)
+
+
+_CALLS = {4: _parts_float32, 8: _parts_float64}
+
+
+@cache
+def code(itemsize: int) -> int:
+    """Address of the code for elements of 4 or 8 bytes; compiles it, or loads it."""
+    return c_function(_CALLS[itemsize], _SIGNATURE)
+
+
+@cache
+def serial(itemsize: int) -> Callable[[int, int, int, int], int]:
+    """``code`` as a Python function: (address of a request, GRADIENT or ADD, worker, workers).
+
+    It runs in the calling thread and without the GIL.
+    """
+    kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)
+    return kind(code(itemsize))
+
+
+def ship(folder: Path) -> None:
+    """Write what ``code`` compiles into a folder (jit.py)."""
+    for function in _CALLS.values():
+        jit.ship(folder, function, _SIGNATURE)

@@ -1,0 +1,20 @@
+"""One stage of a job by itself, where Python has work between two stages.
+
+A module of its own, because compiling a parallel region takes a second that only those pay who
+train on several ranks.
+"""
+
+from numba import prange
+
+from ..base.jit import parallel_entry
+from ..ir.simd import address, call_code
+
+
+@parallel_entry
+def stage_in_parallel(job, code, stage, workers):
+    """Run a stage of a job, int64 (JOB,), as a parallel region of ``workers`` workers.
+
+    code: ``run.code(itemsize, extended)``. The same bits as that code, called once for each worker.
+    """
+    for worker in prange(workers):
+        call_code(code, address(job), stage, worker, workers)
