@@ -239,7 +239,8 @@ def _gaps(errors: Floats, std: Floats) -> Floats:
     """The coverage of central intervals minus their level, (LEVELS,)."""
     levels = np.linspace(0, 1, LEVELS)
     # The level of the smallest interval that has y in it.
-    reached = np.sort(_erf(np.abs(errors / std).ravel() / math.sqrt(2)).astype(np.float64))
+    within = _erf(np.abs(errors / std).ravel() / math.sqrt(2))
+    reached = np.sort(np.asarray(within, np.float64))
     return np.searchsorted(reached, levels, side="right") / reached.size - levels
 
 

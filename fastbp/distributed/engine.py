@@ -198,6 +198,10 @@ class DistributedEngine:
         """See ``Engine``."""
         return self._infer(data, values, self._engine.evaluate_rows)
 
+    def derivative_losses(self, data: Dataset, values: Floats) -> int:
+        """See ``Engine``. No trainer of several ranks takes derivatives."""
+        return self._engine.derivative_losses(data, values)
+
     def _infer(self, data: Dataset, results: Array, infer: Callable[[Dataset, Array], int]) -> int:
         """Fill results (rows, columns), each rank its rows, and all rows on every rank."""
         group, rows = self._group, data.rows

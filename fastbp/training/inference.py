@@ -35,10 +35,7 @@ def evaluate(
     for data in parts:
         values.append(np.zeros((data.rows, 2)))
         raise_status(engine.evaluate_rows(data, values[-1]), data, core.arrays)
-        if data.derivatives is not None:
-            of_derivatives.append(np.zeros(data.rows))
-            status = engine.derivative_losses(data, of_derivatives[-1])
-            raise_status(status, data, core.arrays)
+        of_derivatives += _losses_of_derivatives(core, data, engine)
         if core.loss.ignores_nan and data.y is not None:
             known.append(known_shares(data.y))
         if data.weights is not None:
@@ -66,6 +63,15 @@ def evaluate(
         labels = core.loss.takes_labels
         found |= core.of_first(lambda: apply_metrics(metrics, y, p, labels))
     return found
+
+
+def _losses_of_derivatives(core: TrainerCore, data: Dataset, engine: Engine) -> list[Array]:
+    """[the loss of each row's derivatives (n,)], or [] where none are known."""
+    if data.derivatives is None:
+        return []
+    losses = np.zeros(data.rows)
+    raise_status(engine.derivative_losses(data, losses), data, core.arrays)
+    return [losses]
 
 
 def _joined(parts: list[Array]) -> Array:

@@ -80,7 +80,9 @@ def test_the_next_runs_are_where_the_networks_disagree():
     assert unknown > 2 * known
 
 
-@pytest.mark.parametrize("name", ["cart_pole", "surrogate", "flame", "reinforce", "active_learning"])
+@pytest.mark.parametrize(
+    "name", ["cart_pole", "surrogate", "flame", "reinforce", "active_learning"]
+)
 def test_a_simulation_draws_its_picture(name, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.syspath_prepend(EXAMPLES)
