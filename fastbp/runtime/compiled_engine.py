@@ -11,7 +11,7 @@ import numpy as np
 from ..common.types import NO_LOSSES, Array, Floats, Ints
 from ..data.tables import address
 from ..kernels.base import width
-from ..kernels.entry import run
+from ..kernels.entry import embedding_run, run
 from ..kernels.tables import arenas, job_table, layout
 from . import chunking, forks, layer, limits, nonzeros, threads
 from .arrays import Dataset, TrainingArrays
@@ -32,7 +32,10 @@ CACHED_WEIGHTS = 3 * 2**19
 
 @lru_cache(maxsize=64)
 def _plan(spec: layout.PlanSpec) -> Ints:
-    return layout.make_plan(spec)
+    plan = layout.make_plan(spec)
+    if spec.numbers:  # their code is compiled when a plan first needs it
+        plan[0, layout.EMBEDDING_CODE] = embedding_run.code(spec.itemsize)
+    return plan
 
 
 class CompiledEngine:
@@ -47,7 +50,7 @@ class CompiledEngine:
         self._plan: Ints
         self._work: Array
         self._pointers: tuple[int, ...]
-        self._weights = sum(a * b for a, b in pairwise(arrays.spec.sizes))
+        self._weights = sum(a * b for a, b in pairwise(arrays.spec.widths))
         self._inference = Inference(arrays)
         self._extended: CompiledEngine | None = None
 
@@ -161,12 +164,12 @@ class CompiledEngine:
 def inference_plan(spec: layout.PlanSpec, rows: int, workers: int) -> Ints:
     """The plan of an inference of ``rows`` rows, some vectors of rows at a time."""
     return _plan_of_vectors(
-        spec, _vectors(_most_vectors(spec.sizes), spec.lanes, rows, workers), workers
+        spec, _vectors(_most_vectors(spec.widths), spec.lanes, rows, workers), workers
     )
 
 
-def _most_vectors(sizes: tuple[int, ...]) -> int:
-    largest = max((a * b for a, b in pairwise(sizes)), default=0)
+def _most_vectors(widths: tuple[int, ...]) -> int:
+    largest = max((a * b for a, b in pairwise(widths)), default=0)
     return BLOCKS if largest <= CACHED_WEIGHTS else BLOCKS_FROM_MEMORY
 
 
@@ -234,9 +237,9 @@ class Inference:
 
     def __init__(self, arrays: TrainingArrays) -> None:
         self.arrays = arrays = replace(arrays)  # another may switch to the extended kernels
-        self._flops_of_row = 2.0 * sum(a * b for a, b in pairwise(arrays.spec.sizes))
-        sizes, self._lanes = arrays.spec.sizes, arrays.spec.lanes
-        self._most_vectors = _most_vectors(sizes), _most_vectors(sizes[1:])
+        widths, self._lanes = arrays.spec.widths, arrays.spec.lanes
+        self._flops_of_row = 2.0 * sum(a * b for a, b in pairwise(widths))
+        self._most_vectors = _most_vectors(widths), _most_vectors(widths[1:])
         self._plans: dict[tuple[int, int], _InferencePlan] = {}
         self._pace = Pace()
         parts = arrays.parameters, arrays.moments, arrays.hyper

@@ -116,8 +116,12 @@ def average(core: TrainerCore) -> Array:
         )
     parameters = core.net.arrays.parameters
     arena: Array = core.arrays.moments[core.arrays.spec.moments]
-    starts = [*core.net.arrays.plan[1:, layout.WEIGHTS], len(parameters)]
-    spans = zip(core.options.lr_factors, starts[:-1], starts[1:], strict=True)
+    plan, factors = core.net.arrays.plan, [*core.options.lr_factors]
+    starts = [*plan[1:, layout.WEIGHTS], len(parameters)]
+    if plan[0, layout.NUMBERS]:
+        factors.append(core.options.embedding_lr_factor)
+        starts.insert(-1, plan[0, layout.EMBEDDING])
+    spans = zip(factors, starts[:-1], starts[1:], strict=True)
     for factor, start, stop in spans:
         if factor == 0 or core.updates == 0:
             arena[start:stop] = parameters[start:stop]

@@ -13,6 +13,7 @@ from .estimators import ESTIMATORS
 from .export import EXPORT
 from .input_scaling import INPUT_SCALING
 from .library import LIBRARY
+from .number_embedding import NUMBER_EMBEDDING
 from .primitives import PRIMITIVES
 from .reports import REPORTS
 from .row import Break
@@ -22,7 +23,8 @@ from .stages import STAGES
 from .table_estimators import TABLE_ESTIMATORS
 
 BREAKS = (
-    *(*PRIMITIVES, *STAGES, *INPUT_SCALING, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT),
+    *(*PRIMITIVES, *STAGES, *INPUT_SCALING, *NUMBER_EMBEDDING, *DATA, *SPARSE_DATA),
+    *(*LIBRARY, *RUNTIME, *EXPORT),
     *(*ESTIMATORS, *ENCODERS, *TABLE_ESTIMATORS, *COMMAND, *REPORTS),
 )
 
