@@ -51,6 +51,13 @@ def long_schedule():
     return Warmup(100, Cosine(10**9))
 
 
+def number_embedding():
+    """Of twenty columns."""
+    import fastbp
+
+    return fastbp.NumberEmbedding(range(20))
+
+
 FEATURES = {
     "plain again": {},
     "l1 and l2": {"l1": 1e-6, "l2": 1e-5},
@@ -70,12 +77,14 @@ FEATURES = {
     "layer_norm": {"layer_norm": True},
     "residual": {"residual": True},
     "own activation": {"activation": own_relu},
+    "number_embedding": {"number_embedding": number_embedding},
 }
 ALL = {name: value for options in FEATURES.values() for name, value in options.items()}
 FEATURES |= {"own loss": {"loss": custom_loss}, "all but an own loss": ALL}
 """Options of each feature. A function makes an option that needs fastbp or numba."""
 
-PLAIN, OF_NETWORK = "plain", ("activation", "layer_norm", "residual")
+PLAIN = "plain"
+OF_NETWORK = ("activation", "layer_norm", "residual", "number_embedding")
 
 
 def trainer(case, optimizer, threads, options):

@@ -7,7 +7,7 @@
 >>> p = net.predict(X)
 
 =============  ==================================================================================
-make           Network, Ensemble, load, from_onnx, from_torch
+make           Network, NumberEmbedding, Ensemble, load, from_onnx, from_torch
 train          Trainer (fit, step, fit_batches, evaluate, find_lr, save), History
 optimizers     SGD, Adam, AdamW, RMSprop, Adagrad, NAdam, RAdam, LBFGS
 losses         names such as "mse", "bce", "cross_entropy"; Huber, Quantile, BetaNLL; your own
@@ -33,6 +33,7 @@ from .callbacks.monitors import EarlyStopping, ReduceLROnPlateau
 from .components import optimizers
 from .components.lbfgs import LBFGS
 from .components.losses import BetaNLL, Huber, Quantile
+from .components.number_embedding import NumberEmbedding
 from .components.optimizers import *  # noqa: F403 - those of its __all__
 from .config import show_config
 from .model.ensemble import Ensemble
@@ -61,6 +62,7 @@ __all__ = [
     "LambdaCallback",
     "ModelCheckpoint",
     "Network",
+    "NumberEmbedding",
     "Quantile",
     "ReduceLROnPlateau",
     "StopTraining",

@@ -37,6 +37,7 @@ class Arguments:
     weight_decay_schedule: Schedule | None
     dropout_schedule: Schedule | None
     input_scaling: float | None
+    embedding_lr_factor: float
 
 
 WEIGHT_DECAY_ON = {"all": 1.0, "weights": 0.0}
@@ -71,6 +72,8 @@ class Options:
     input_scaling: float = 0.0
     """Factor on the learning rate of the learned scaling of the inputs; 0 for none. Pickles of
     0.1.0 have none."""
+    embedding_lr_factor: float = 1.0
+    """Likewise."""
 
     @property
     def any(self) -> bool:
@@ -107,6 +110,7 @@ class Options:
             settings.AVERAGING: self.averaging,
             settings.LOSS_PARAMETER: loss.parameter,
             settings.PER_UNIT_DECAY: WEIGHT_DECAY_ON[self.weight_decay_on],
+            settings.EMBEDDING_LR: self.embedding_lr_factor,
             settings.PENALTY_SCALE: 1.0,
             settings.CLIP_SCALE: 1.0,
             settings.OPTIMIZER_STATE: 1.0,
@@ -148,6 +152,7 @@ def _rates(options: Options) -> dict[str, Any]:
         "bias_lr_factor": bool(options.bias_lr_factor),
         "weight_decay_on": options.weight_decay_on != "all",
         "weight_decay_factors": bool(options.weight_decay_factors),
+        "embedding_lr_factor": options.embedding_lr_factor != 1,
     }
     return {name: is_given for name, is_given in given.items() if is_given}
 
@@ -198,6 +203,7 @@ def check(n_layers: int, n_out: int, loss: Loss, given: Arguments) -> Options:
         input_scaling=0.0
         if given.input_scaling is None
         else checks.positive(given.input_scaling, "input_scaling"),
+        embedding_lr_factor=checks.not_negative(given.embedding_lr_factor, "embedding_lr_factor"),
     )
     _check_dropout(checked)
     return checked

@@ -26,13 +26,18 @@ CONSTANT = 1e-6
 inputs are float32."""
 
 
-def layers_for(arrays: NetworkArrays, X: Any, known: Names, seed: int) -> list[arenas.Layer]:
+def layers_for(
+    arrays: NetworkArrays, X: Any, known: Names, seed: int, embedding: list[arenas.Layer]
+) -> list[arenas.Layer]:
     """Parameters for ``Network.initialize_from``, float64.
 
-    known: the names of columns. ValueError or TypeError for rows that are not as there.
+    known: the names of columns. embedding: the new parameters of the embedding of numbers, if there
+    is one. ValueError or TypeError for rows that are not as there.
     """
     rng, outs, spec = np.random.default_rng(seed), _inputs(arrays, X, known), arrays.spec
     layers: list[arenas.Layer] = []
+    for parts in embedding:
+        outs = reference.embed_numbers(outs, arrays.number_columns, *parts)
     of_layers = zip(
         spec.sizes[1:], arrays.activations, spec.normalized, spec.adds_inputs, strict=True
     )
@@ -44,7 +49,7 @@ def layers_for(arrays: NetworkArrays, X: Any, known: Names, seed: int) -> list[a
         layers.append((weights, bias, *(norm or ())))
         with np.errstate(over="ignore", invalid="ignore"):
             _, (_, outs) = reference.forward([weights], [bias], [code], outs, None, [norm], [adds])
-    return layers
+    return [*layers, *embedding]
 
 
 def _inputs(arrays: NetworkArrays, X: Any, known: Names) -> Floats:

@@ -28,6 +28,7 @@ def as_text(net: "Network", init: str) -> str:
         dtype=net.dtype.name,
         layer_norm=net.layer_norm,
         residual=net.residual,
+        number_embedding=net.number_embedding,
     )
     return f"{call}  # {net.n_parameters:,} parameters"
 
@@ -49,18 +50,31 @@ def as_table(net: "Network") -> str:
 
 def _layers(net: "Network") -> list[tuple[str, ...]]:
     spec = net.arrays.spec
-    rows = zip(pairwise(net.sizes), net.activations, spec.normalized, spec.adds_inputs, strict=True)
+    shapes = pairwise(spec.widths)
+    rows = zip(shapes, net.activations, spec.normalized, spec.adds_inputs, strict=True)
     return [
-        (
-            str(i),
-            activation,
-            f"{n_in} -> {n_out}",
-            f"{(n_in + 1 + 2 * normalized) * n_out:,}",
-            _yes(normalized),
-            _yes(adds),
-        )
-        for i, ((n_in, n_out), activation, normalized, adds) in enumerate(rows, 1)
+        *_embedding(net),
+        *(
+            (
+                str(i),
+                activation,
+                f"{n_in} -> {n_out}",
+                f"{(n_in + 1 + 2 * normalized) * n_out:,}",
+                _yes(normalized),
+                _yes(adds),
+            )
+            for i, ((n_in, n_out), activation, normalized, adds) in enumerate(rows, 1)
+        ),
     ]
+
+
+def _embedding(net: "Network") -> list[tuple[str, ...]]:
+    """The line of an embedding of numbers, if there is one."""
+    parts = net.arrays.embedding
+    if parts is None:
+        return []
+    shape, count = f"{net.sizes[0]} -> {net.arrays.spec.widths[0]}", sum(p.size for p in parts)
+    return [("0", "embedding", shape, f"{count:,}", "no", "no")]
 
 
 def _yes(flag: bool) -> str:

@@ -37,13 +37,14 @@ def folded(
     if not _equal(before.targets, after.targets):
         _check_last(spec)
         units = [scaling.of_outputs(one, spec.sizes[-1]) for one in (before, after)]
-        new = _last(found[-1], *units)
+        last = len(spec.sizes) - 2
+        new = _last(found[last], *units)
         old_reach, new_reach = (
             _reach(layer) * factor + np.abs(shift)
-            for layer, (factor, shift) in zip((found[-1], new), units, strict=True)
+            for layer, (factor, shift) in zip((found[last], new), units, strict=True)
         )
         _check_reach("y", old_reach, new_reach, layers[0][0].dtype)
-        found[-1] = new
+        found[last] = new
     return found
 
 
@@ -91,6 +92,11 @@ def _last(
 
 
 def _check_first(spec: layout.PlanSpec) -> None:
+    if spec.numbers:
+        raise ValueError(
+            "the network is trained, and it embeds numbers, so that another scaling of X would "
+            f"change what the network computes; {REMEDY}"
+        )
     if spec.adds_inputs[0]:
         raise ValueError(
             "the network is trained, and its first layer is residual: it adds the inputs, so that "

@@ -5,6 +5,8 @@ The tensors of a file, in natural shapes and the network's dtype:
     layers.0.weight            (n_in, n_out), of each layer, from 0
     layers.0.bias              (n_out,)
     layers.0.gain, .shift      (n_out,), of hidden layers, where these are normalized
+    number_embedding.frequencies, .phases, .weights, .biases    where numbers are embedded, of the
+                               shapes of ``Network.embedding_parameters``
     input_mean, input_scale    (n_in,), float64, where inputs are scaled
     target_mean, target_scale  (n_targets,), float64, where targets are
 
@@ -20,6 +22,7 @@ import numpy as np
 
 from ..common import checks, specs
 from ..common.types import Array
+from ..components.number_embedding import EmbeddingParameters, NumberEmbedding
 from ..data import scaling
 from ..kernels.base import caution
 from ..storage import model_file, tree_codec
@@ -37,6 +40,9 @@ TENSORS_OF_NETWORK = {"model": "", "checkpoint": "network."}
 NAMES = "feature_names_in"
 """A further key of networks that have learned from named columns."""
 KEYS = {"sizes", "activations", "dtype", "layer_norm", "residual", "seed"}
+EMBEDDING = "number_embedding"
+"""A further key, and what the names of the tensors begin with, of networks that embed numbers."""
+EMBEDDINGS = {"NumberEmbedding": NumberEmbedding}
 
 
 def save(net: Network, path: str | os.PathLike[str]) -> None:
@@ -125,16 +131,22 @@ def to_dict(net: Network) -> dict[str, Any]:
         "residual": net.residual,
         "seed": net.seed,
         **({} if names is None else {NAMES: list(names)}),
+        **(
+            {} if net.number_embedding is None else {EMBEDDING: specs.to_dict(net.number_embedding)}
+        ),
     }
 
 
 def tensors(net: Network) -> dict[str, Array]:
     """Fresh copies of all parameters, and the scaling; ValueError for one that is not finite."""
+    layers, count = net.arrays.layers(), len(net.sizes) - 1
     found = {
         f"layers.{i}.{part}": array
-        for i, layer in enumerate(net.arrays.layers())
+        for i, layer in enumerate(layers[:count])
         for part, array in zip(PARTS, layer, strict=False)
     }
+    for embedding in layers[count:]:
+        found |= dict(zip(_names_of_embedding(), embedding, strict=True))
     for name, array in found.items():
         _check_finite(array, name, "bring earlier parameters back by set_parameters first")
     units = {name: getattr(net, name) for name in UNITS}
@@ -148,14 +160,15 @@ def from_dict(
 
     Tensors are compared with the sizes before memory is allocated for these.
     """
-    if meta.keys() - {NAMES} != KEYS:
+    if meta.keys() - {NAMES, EMBEDDING} != KEYS:
         raise ValueError(f"its network has {short(sorted(meta))}, expected {sorted(KEYS)}")
     sizes, kinds = _sizes(meta["sizes"]), _activations(meta["activations"], functions or {})
     arguments = {key: meta[key] for key in ("seed", "dtype", "layer_norm", "residual")}
     _check_arguments(**arguments)
-    names = _names(meta.get(NAMES), sizes[0])
-    _check_tensors(tensors, sizes, meta["dtype"], meta["layer_norm"])
-    net = Network.blank(sizes, kinds[:-1], kinds[-1], **arguments)
+    names, embedding = _names(meta.get(NAMES), sizes[0]), _embedding(meta.get(EMBEDDING))
+    shapes = _shapes(sizes, meta["layer_norm"], embedding)
+    _check_tensors(tensors, sizes, meta["dtype"], shapes)
+    net = Network.blank(sizes, kinds[:-1], kinds[-1], number_embedding=embedding, **arguments)
     net.arrays.write_layers(_layers(tensors, len(sizes) - 1))
     units = {name: tensors[name] for name in UNITS if name in tensors}
     if units:
@@ -166,7 +179,20 @@ def from_dict(
 
 def _layers(tensors: Mapping[str, Array], count: int) -> list[tuple[Array, ...]]:
     names = [[f"layers.{i}.{part}" for part in PARTS] for i in range(count)]
-    return [tuple(tensors[name] for name in layer if name in tensors) for layer in names]
+    names.append(_names_of_embedding())
+    layers = [tuple(tensors[name] for name in layer if name in tensors) for layer in names]
+    return [layer for layer in layers if layer]
+
+
+def _names_of_embedding() -> list[str]:
+    return [f"{EMBEDDING}.{part}" for part in EmbeddingParameters._fields]
+
+
+def _embedding(value: Any) -> NumberEmbedding | None:
+    if value is None:
+        return None
+    found: NumberEmbedding = specs.from_dict(value, EMBEDDINGS, f"its {EMBEDDING}")
+    return found
 
 
 def _sizes(value: Any) -> list[int]:
@@ -237,10 +263,10 @@ def _check_arguments(seed: Any, dtype: Any, layer_norm: Any, residual: Any) -> N
 
 
 def _check_tensors(
-    tensors: Mapping[str, Array], sizes: list[int], dtype: str, layer_norm: bool
+    tensors: Mapping[str, Array], sizes: list[int], dtype: str, parameters: Shapes
 ) -> None:
-    """ValueError unless the tensors are exactly those of such a network."""
-    parameters, units = _shapes(sizes, layer_norm), _shapes_of_units(tensors, sizes)
+    """ValueError unless the tensors are exactly those of such a network. parameters: its shapes."""
+    units = _shapes_of_units(tensors, sizes)
     expected = parameters | units
     if tensors.keys() != expected.keys():
         name = min(tensors.keys() ^ expected.keys())
@@ -257,9 +283,14 @@ def _check_tensors(
         _check_finite(came, name, "get a file from before that happened")
 
 
-def _shapes(sizes: list[int], layer_norm: bool) -> Shapes:
-    shapes: Shapes = {}
-    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
+def _shapes(sizes: list[int], layer_norm: bool, embedding: NumberEmbedding | None) -> Shapes:
+    shapes, widths = Shapes(), list(sizes)
+    if embedding is not None:
+        k, H, E = len(embedding.places(sizes[0])), embedding.frequencies, embedding.width - 1
+        of_parts = (k, H), (k, H), (k, H, E), (k, E)
+        shapes |= dict(zip(_names_of_embedding(), of_parts, strict=True))
+        widths[0] += k * E
+    for i, (n_in, n_out) in enumerate(pairwise(widths)):
         normalized = layer_norm and i < len(sizes) - 2
         of_units = PARTS[1:] if normalized else PARTS[1:2]
         shapes[f"layers.{i}.weight"] = (n_in, n_out)

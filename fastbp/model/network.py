@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, Literal, Self, overload
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..common.literals import DtypeName, InitName
 from ..common.signatures import explained
 from ..common.types import Array
 from ..components import activations, initializers, user_functions
+from ..components.number_embedding import NumberEmbedding
 from ..data.scaling import Scaling
 from ..data.sources import IN_MEMORY
 from ..data.tables import Table, as_input_parts, as_inputs
@@ -54,7 +55,9 @@ class Network(NetworkData, NetworkPredictions, NetworkExport, Guarded):
             shifts at 0, and are learned. Where the variance overflows LN(z) is NaN. (torch's
             LayerNorm; Ba, Kiros and Hinton, 2016.)
         residual: a hidden layer that is as wide as the layer before, or as the inputs, adds its
-            inputs to its activations. (He et al., 2016.)
+            inputs to its activations; not the first with a number_embedding. (He et al., 2016.)
+        number_embedding: a ``NumberEmbedding``: learned embeddings of columns of X, in front of the
+            first layer. Such a network has no form in torch, ONNX, C and Fortran.
 
     Raises:
         ValueError, TypeError: an argument is not as above; layer_norm without a hidden layer,
@@ -82,8 +85,10 @@ class Network(NetworkData, NetworkPredictions, NetworkExport, Guarded):
         dtype: DtypeName | npt.DTypeLike = "float32",
         layer_norm: bool = False,
         residual: bool = False,
+        number_embedding: NumberEmbedding | None = None,
     ) -> None:
         self._sizes = network_checks.as_sizes(sizes)
+        self._embed(number_embedding)
         hidden = network_checks.as_hidden(activation, len(self.sizes) - 2)
         self._activations = (*hidden, activations.lookup(output, "output"))
         for one in self._activations:
@@ -97,7 +102,7 @@ class Network(NetworkData, NetworkPredictions, NetworkExport, Guarded):
         try:
             layout.check_room(self._spec())
             layers = initial_layers(self._spec(), self._activations, init, self.seed)
-            self._make_arrays(layers, Scaling())
+            self._make_arrays(chain(layers, self._initial_embedding(self.seed)), Scaling())
             self._given = self.arrays.checksum()
         except MemoryError as error:
             raise MemoryError(
@@ -135,7 +140,7 @@ class Network(NetworkData, NetworkPredictions, NetworkExport, Guarded):
         print(description.as_table(self))
 
     def _spec(self) -> layout.PlanSpec:
-        return layout.PlanSpec(
+        spec = layout.PlanSpec(
             self.sizes,
             tuple(a.code for a in self._activations),
             self.dtype.itemsize,
@@ -147,9 +152,11 @@ class Network(NetworkData, NetworkPredictions, NetworkExport, Guarded):
                 for f in self.custom_activations
             ),
         )
+        return self._with_embedding(spec)
 
     def _make_arrays(self, layers: Iterable[arenas.Layer], scaled: Scaling) -> None:
-        vars(self)["arrays"] = NetworkArrays(self._spec(), self._activations, layers, scaled)
+        parts = self._spec(), self._activations, layers, scaled, self._embedded_columns
+        vars(self)["arrays"] = NetworkArrays(*parts)
         self._fast_path: fast_path.Prediction | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -211,9 +218,9 @@ class Network(NetworkData, NetworkPredictions, NetworkExport, Guarded):
 
     @property
     def n_parameters(self) -> int:
-        """Weights, biases, gains and shifts, counted."""
-        of_norms = 2 * sum(self.sizes[1:-1]) if self.layer_norm else 0
-        return of_norms + sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.sizes))
+        """Weights, biases, gains, shifts, and those of a number_embedding, counted."""
+        count = self._embedding_count + (2 * sum(self.sizes[1:-1]) if self.layer_norm else 0)
+        return count + sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.sizes))
 
     @property
     def weights(self) -> list[Array]:

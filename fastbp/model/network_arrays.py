@@ -12,6 +12,7 @@ import numpy as np
 from ..common.types import Array, Ints
 from ..components import initializers, losses
 from ..components.activations import Activation
+from ..components.number_embedding import EmbeddingParameters
 from ..data import scaling
 from ..data.scaling import Scaling
 from ..data.tables import address
@@ -20,7 +21,7 @@ from ..runtime.arrays import TrainingArrays
 from ..runtime.compiled_engine import Inference
 from ..runtime.locking import exclusive, new_lock
 from .folding import folded
-from .network_checks import as_layers, as_parameters
+from .network_checks import as_layers, as_parameter, as_parameters
 
 if TYPE_CHECKING:
     from ..runtime.jacobians import Derivatives
@@ -51,7 +52,8 @@ class NetworkArrays:
     activations: one for each layer. spec: what plans are made for. plan: the layout of parameters.
     parameters: the arena (plan[0, PARAMETERS],), padding included. scales: factors and shifts of
     inputs, targets and outputs, in the memory behind the parameters. scaling: what the user calls
-    them. lock: held by the thread that changes or reads all of this. followers: the trainers.
+    them. number_columns: the columns of X that are embedded, behind the scales. lock: held by the
+    thread that changes or reads all of this. followers: the trainers.
     """
 
     def __init__(
@@ -60,14 +62,19 @@ class NetworkArrays:
         activations: tuple[Activation, ...],
         layers: Iterable[arenas.Layer],
         scaling_: Scaling,
+        number_columns: Sequence[int] = (),
     ) -> None:
-        self.spec, self.activations, self.scaling = spec, activations, scaling_
+        self.activations, self.scaling = activations, scaling_
         self.dtype = np.dtype(f"f{spec.itemsize}")
         self.plan: Ints = layout.make_plan(spec)
-        count = int(self.plan[0, layout.PARAMETERS])
-        memory = arenas.allocate(count + arenas.scales_length(spec), self.dtype)
-        self.parameters: Array = memory[:count]  # keeps the memory of the scales, too
-        self.scales = arenas.read_scales(spec, memory[count:])
+        count, scales = int(self.plan[0, layout.PARAMETERS]), arenas.scales_length(spec)
+        columns = layout.rounded(8 * len(number_columns), layout.LINE) // spec.itemsize
+        memory = arenas.allocate(count + scales + columns, self.dtype)
+        self.parameters: Array = memory[:count]  # keeps the memory of the rest, too
+        self.scales = arenas.read_scales(spec, memory[count : count + scales])
+        self.number_columns: Ints = memory[count + scales :].view(np.int64)[: len(number_columns)]
+        self.number_columns[:] = number_columns
+        self.spec = replace(spec, number_columns=address(self.number_columns) if columns else 0)
         # Extended kernels read it in an inference; headers of the fast path hold its address.
         self._hyper = np.zeros(settings.length(len(spec.sizes) - 1, 0))
         self._inference: Inference | None = None
@@ -90,8 +97,13 @@ class NetworkArrays:
         return tuple(a.function for a in self.activations)
 
     def layers(self) -> list[arenas.Layer]:
-        """Fresh copies of all parameters, layer by layer."""
+        """Fresh copies of all parameters, layer by layer, and of the embedding if there is one."""
         return list(arenas.read_layers(self.plan, self.parameters))
+
+    @property
+    def embedding(self) -> arenas.Layer | None:
+        """Fresh copies of the parameters of the embedding of numbers; None without one."""
+        return self.layers()[-1] if self.spec.numbers else None
 
     def checksum(self) -> int:
         """The sum of the bits of all parameters, whatever the width of vectors."""
@@ -99,7 +111,8 @@ class NetworkArrays:
 
     def part(self, number: int) -> list[Array]:
         """Part ``number`` of every layer that has it: weights, biases, gains, shifts."""
-        return [layer[number] for layer in self.layers() if len(layer) > number]
+        layers = self.layers()[: len(self.spec.sizes) - 1]
+        return [layer[number] for layer in layers if len(layer) > number]
 
     def write_layers(self, layers: Iterable[arenas.Layer]) -> None:
         """Fill a network of zeros with finite layers of its shapes and dtype."""
@@ -107,11 +120,14 @@ class NetworkArrays:
             arenas.write_layers(self.plan, self.parameters, layers)
 
     def set_layers(self, layers: Sequence[arenas.Layer]) -> None:
-        """``set_parameters`` to what ``layers`` returned."""
+        """``set_parameters``, and ``set_embedding``, to what ``layers`` returned."""
+        count = len(self.spec.sizes) - 1
         weights, biases, gains, shifts = (
-            [layer[part] for layer in layers if len(layer) > part] for part in range(4)
+            [layer[part] for layer in layers[:count] if len(layer) > part] for part in range(4)
         )
         self.set_parameters(weights, biases, gains or None, shifts or None)
+        if self.spec.numbers:
+            self.set_embedding(layers[-1])
 
     def set_parameters(
         self,
@@ -124,7 +140,7 @@ class NetworkArrays:
         """``Network.set_parameters``; numbers: its ``layers``."""
         count = len(self.spec.sizes) - 1
         chosen = list(range(count)) if numbers is None else as_layers(numbers, count)
-        shapes = list(pairwise(self.spec.sizes))
+        shapes = list(pairwise(self.spec.widths))
         of_units = [shape[1:] for shape in shapes]
         normalized = [i for i in chosen if self.spec.normalized[i]]
         parts = [
@@ -140,6 +156,13 @@ class NetworkArrays:
                     layers[i][part] = array
             self.parameters.fill(0)  # padding, too: 0 times a delta that was infinite is NaN
             arenas.write_layers(self.plan, self.parameters, map(tuple, layers))
+
+    def set_embedding(self, parts: Sequence[Any]) -> None:
+        """``Network.set_embedding_parameters``."""
+        each = zip(parts, self.layers()[-1], EmbeddingParameters._fields, strict=True)
+        checked = [as_parameter(part, own.shape, self.dtype, name) for part, own, name in each]
+        with exclusive(self.lock):
+            arenas.write_layers(self.plan, self.parameters, [*self.layers()[:-1], tuple(checked)])
 
     def _checked(
         self, arrays: Any, shapes: Sequence[tuple[int, ...]], name: str, layer: str = "layer"
@@ -190,6 +213,11 @@ class NetworkArrays:
     @property
     def derivatives(self) -> "Derivatives":
         """What differentiates with these arrays, made anew once the network scales."""
+        if self.spec.numbers:
+            raise ValueError(
+                "the network embeds numbers, through which there are no derivatives by the inputs: "
+                "make the Network without number_embedding"
+            )
         made = self._derivatives
         if made is None or made.arrays.spec is not self.spec:
             from ..runtime.jacobians import Derivatives  # few need it
@@ -207,6 +235,7 @@ class NetworkArrays:
             losses.LOSSES["mse"],
             self.scales,
             self.custom_activations,
+            number_columns=self.number_columns,
         )
 
 
@@ -215,7 +244,7 @@ def initial_layers(
 ) -> Iterator[arenas.Layer]:
     """The parameters of a new network, layer by layer. init: the rule of its weights."""
     rng = np.random.default_rng(seed)
-    of_layers = zip(pairwise(spec.sizes), activations, spec.normalized, strict=True)
+    of_layers = zip(pairwise(spec.widths), activations, spec.normalized, strict=True)
     for (n_in, n_out), a, is_normalized in of_layers:
         weights = initializers.initial_weights(init, a.rectifier, n_in, n_out, rng)
         norm = (np.ones(n_out), np.zeros(n_out)) if is_normalized else ()

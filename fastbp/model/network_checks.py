@@ -24,6 +24,8 @@ REMEDIES = {
         ("sizes", "activation", "activations", "output", "init", "seed", "dtype"), _NEW
     ),
     **dict.fromkeys(("layer_norm", "residual", "custom_activations", "own_activations"), _NEW),
+    "number_embedding": _NEW,
+    "embedding_parameters": "call set_embedding_parameters",
     **dict.fromkeys(("weights", "biases", "gains", "shifts", "W", "b", "coefs_"), _PARAMETERS),
     **dict.fromkeys(("input_mean", "input_scale", "target_mean", "target_scale"), _SCALING),
 }
@@ -150,12 +152,13 @@ def as_parameters(
     if count != len(shapes):
         raise ValueError(f"{name} has {count} arrays, expected {len(shapes)}, one per {layer}")
     return [
-        _as_parameter(array, shape, dtype, f"{name}[{i}]")
+        as_parameter(array, shape, dtype, f"{name}[{i}]")
         for i, (array, shape) in enumerate(zip(arrays, shapes, strict=True))
     ]
 
 
-def _as_parameter(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array:
+def as_parameter(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array:
+    """A copy of ``value`` in ``dtype``; ValueError or TypeError as ``as_parameters``."""
     array = as_array(value, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {array.dtype}, expected real numbers")

@@ -12,16 +12,13 @@ from ..data import moments, scaling
 from ..data.names import Names
 from ..data.scaling import Scaling
 from ..runtime import fast_path
-from .network_arrays import NetworkArrays
+from .network_embedding import NetworkEmbedding
 
 
-class NetworkData:
+class NetworkData(NetworkEmbedding):
     """The base of ``Network``: names of columns, and the scaling of inputs and targets."""
 
-    arrays: NetworkArrays
-    _sizes: tuple[int, ...]
     _dtype: np.dtype[Any]
-    _seed: int
     _fast_path: fast_path.Prediction | None
     _feature_names: Names = None
     _given: int | None = None
@@ -140,8 +137,9 @@ class NetworkData:
         """
         from . import data_init
 
-        seed = self._seed if seed is None else checks.seed(seed)
-        self.arrays.set_layers(data_init.layers_for(self.arrays, X, self._feature_names, seed))
+        seed, names = self._seed if seed is None else checks.seed(seed), self._feature_names
+        embedding = self._initial_embedding(seed)
+        self.arrays.set_layers(data_init.layers_for(self.arrays, X, names, seed, embedding))
         self._given = None  # rows fitted it: standardize must keep what it computes
 
     def _estimate(self) -> moments.Estimate:

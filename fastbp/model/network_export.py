@@ -22,7 +22,8 @@ class NetworkExport:
         Linear and the activation for each hidden layer, with LayerNorm between them if layers are
         normalized; then Linear and the output activation. fastbp/model/torch_modules.py has modules
         for residual layers and for the scaling of inputs and targets, which torch lacks.
-        ModuleNotFoundError without torch, ValueError for an activation of your own.
+        ModuleNotFoundError without torch, ValueError for an activation of your own and for a
+        network that embeds numbers.
 
         >>> module = fastbp.Network([3, 8, 2], output="softmax").to_torch()
         >>> [type(layer).__name__ for layer in module]
@@ -31,7 +32,7 @@ class NetworkExport:
         need("torch", "torch", "to_torch")
         from . import torch_modules
 
-        return torch_modules.to_torch(cast("Network", self))
+        return torch_modules.to_torch(_without_embedding(self, "torch"))
 
     def to_onnx(self, path: str | os.PathLike[str], opset: int = 18) -> None:
         """Write the network to an ONNX file, which every ONNX runtime predicts with.
@@ -49,8 +50,9 @@ class NetworkExport:
                 graph is the same; a runtime must know the version.
 
         Raises:
-            ValueError: an activation is your own, a parameter is not finite, the parameters take
-                more than 2 GiB, or opset is not as above. Nothing has been written.
+            ValueError: an activation is your own, the network embeds numbers, a parameter is not
+                finite, the parameters take more than 2 GiB, or opset is not as above. Nothing has
+                been written.
             TypeError: opset is no integer.
             OSError: the file cannot be written. An older file is unchanged.
             ModuleNotFoundError: onnx is not installed.
@@ -63,7 +65,7 @@ class NetworkExport:
         need("onnx", "onnx", "to_onnx")
         from ..export import onnx_writer
 
-        onnx_writer.to_onnx(cast("Network", self), path, opset)
+        onnx_writer.to_onnx(_without_embedding(self, "ONNX"), path, opset)
 
     def to_c(
         self,
@@ -90,8 +92,8 @@ class NetworkExport:
                 that change without another compilation.
 
         Raises:
-            ValueError: an argument is not as above; an activation is your own; a parameter is not
-                finite. Nothing has been written.
+            ValueError: an argument is not as above; an activation is your own; the network embeds
+                numbers; a parameter is not finite. Nothing has been written.
             TypeError: an argument is not as above.
             OSError: a file cannot be written.
 
@@ -103,7 +105,7 @@ class NetworkExport:
         """
         from ..export import c_files
 
-        c_files.to_c(cast("Network", self), path, derivatives, weights)
+        c_files.to_c(_without_embedding(self, "C"), path, derivatives, weights)
 
     def to_fortran(
         self,
@@ -133,7 +135,18 @@ class NetworkExport:
         """
         from ..export import c_files
 
-        c_files.to_fortran(cast("Network", self), path, derivatives, weights)
+        c_files.to_fortran(_without_embedding(self, "Fortran"), path, derivatives, weights)
+
+
+def _without_embedding(network: NetworkExport, form: str) -> "Network":
+    """The network itself; ValueError where it embeds numbers."""
+    net = cast("Network", network)
+    if net.number_embedding is not None:
+        raise ValueError(
+            f"the network embeds numbers, which has no form in {form} yet: make the Network "
+            "without number_embedding, or predict with fastbp"
+        )
+    return net
 
 
 class EnsembleExport:

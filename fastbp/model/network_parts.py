@@ -64,7 +64,8 @@ def _part(net: "Network", k: int, *further: arenas.Layer) -> "Network":
 
     spec = net.arrays.spec
     with exclusive(net.arrays.lock):
-        layers, scaled = [*net.arrays.layers()[:k], *further], net.arrays.scaling
+        found, scaled = net.arrays.layers(), net.arrays.scaling
+    layers = [*found[:k], *further, *found[len(net.sizes) - 1 :]]
     names = zip(net.activations, net.custom_activations, strict=True)
     kinds = [function or name for name, function in names][:k] + ["identity"] * len(further)
     hidden = len(kinds) - 1
@@ -76,6 +77,7 @@ def _part(net: "Network", k: int, *further: arenas.Layer) -> "Network":
         dtype=net.dtype,
         layer_norm=any(spec.normalized[:hidden]),
         residual=any(spec.adds_inputs[:hidden]),
+        number_embedding=net.number_embedding,
     )
     part.arrays.write_layers(layers)
     kept = scaled if k == len(net.sizes) - 1 else Scaling(scaled.inputs)
@@ -122,7 +124,9 @@ def allclose(net: "Network", other: Any, rtol: float, atol: float) -> bool:
 
 
 def _kind(net: "Network") -> tuple[Any, ...]:
-    return net.sizes, net.activations, net.custom_activations, net.layer_norm, net.residual
+    kinds = net.activations, net.custom_activations, net.layer_norm, net.residual
+    shapes = [array.shape for layer in net.arrays.layers() for array in layer]
+    return net.sizes, kinds, shapes, net.arrays.number_columns.tolist()
 
 
 def _numbers(net: "Network") -> list[Array]:

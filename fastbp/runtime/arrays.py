@@ -59,6 +59,8 @@ class TrainingArrays:
     """The network's functions, one a layer."""
     input_scaling: Array = field(default_factory=lambda: np.empty(0))
     """The memory behind the moments of a learned scaling of the inputs; empty for none."""
+    number_columns: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    """The network's: the columns of X that are embedded."""
 
     @property
     def class_weights(self) -> Floats:

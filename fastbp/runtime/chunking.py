@@ -5,6 +5,7 @@ are independent.
 """
 
 from functools import lru_cache
+from itertools import pairwise
 
 from ..kernels.tables import layout
 
@@ -29,5 +30,6 @@ def next_count(count: int, seconds: float) -> int:
 @lru_cache(maxsize=64)
 def first_rows(spec: layout.PlanSpec) -> int:
     """The number of rows of an inference's first call."""
-    weights = sum(a * b for a, b in zip(spec.sizes[:-1], spec.sizes[1:], strict=True))
-    return max(1, int(FIRST_CHUNK_COST / (2 * weights + UNIT_COST * sum(spec.sizes))))
+    widths = spec.widths
+    weights = sum(a * b for a, b in pairwise(widths))
+    return max(1, int(FIRST_CHUNK_COST / (2 * weights + UNIT_COST * sum(widths))))

@@ -11,7 +11,7 @@ import numpy as np
 from ..common.types import NO_LOSSES, Array, Floats, Ints
 from ..data.tables import address
 from ..kernels.base import width
-from ..kernels.entry import run
+from ..kernels.entry import embedding_run, run
 from ..kernels.tables import arenas, job_table, layout
 from . import chunking, forks, jacobians_handle, layer, limits, nonzeros, threads
 from .arrays import Dataset, TrainingArrays
@@ -36,7 +36,10 @@ CACHED_WEIGHTS = 3 * 2**19
 @lru_cache(maxsize=64)
 def plan_of(spec: layout.PlanSpec) -> Ints:
     """The plan of a spec, made once: kernels write in a plan that is extended, so copy that."""
-    return layout.make_plan(spec)
+    plan = layout.make_plan(spec)
+    if spec.numbers:  # their code is compiled when a plan first needs it
+        plan[0, layout.EMBEDDING_CODE] = embedding_run.code(spec.itemsize)
+    return plan
 
 
 class CompiledEngine:
@@ -51,7 +54,7 @@ class CompiledEngine:
         self._plan: Ints
         self._work: Array
         self._pointers: tuple[int, ...]
-        self._weights = sum(a * b for a, b in pairwise(arrays.spec.sizes))
+        self._weights = sum(a * b for a, b in pairwise(arrays.spec.widths))
         self._inference = Inference(arrays)
         self._extended: CompiledEngine | None = None
         self._of_derivatives: DerivativeEngine | None = None
@@ -191,12 +194,12 @@ class CompiledEngine:
 def inference_plan(spec: layout.PlanSpec, rows: int, workers: int) -> Ints:
     """The plan of an inference of ``rows`` rows, some vectors of rows at a time."""
     return _plan_of_vectors(
-        spec, _vectors(_most_vectors(spec.sizes), spec.lanes, rows, workers), workers
+        spec, _vectors(_most_vectors(spec.widths), spec.lanes, rows, workers), workers
     )
 
 
-def _most_vectors(sizes: tuple[int, ...]) -> int:
-    largest = max((a * b for a, b in pairwise(sizes)), default=0)
+def _most_vectors(widths: tuple[int, ...]) -> int:
+    largest = max((a * b for a, b in pairwise(widths)), default=0)
     return BLOCKS if largest <= CACHED_WEIGHTS else BLOCKS_FROM_MEMORY
 
 
@@ -264,9 +267,9 @@ class Inference:
 
     def __init__(self, arrays: TrainingArrays) -> None:
         self.arrays = arrays = replace(arrays)  # another may switch to the extended kernels
-        self._flops_of_row = 2.0 * sum(a * b for a, b in pairwise(arrays.spec.sizes))
-        sizes, self._lanes = arrays.spec.sizes, arrays.spec.lanes
-        self._most_vectors = _most_vectors(sizes), _most_vectors(sizes[1:])
+        widths, self._lanes = arrays.spec.widths, arrays.spec.lanes
+        self._flops_of_row = 2.0 * sum(a * b for a, b in pairwise(widths))
+        self._most_vectors = _most_vectors(widths), _most_vectors(widths[1:])
         self._plans: dict[tuple[int, int], _InferencePlan] = {}
         self._pace = Pace()
         parts = arrays.parameters, arrays.moments, arrays.hyper

@@ -42,14 +42,14 @@ def follow(handle: Ints) -> None:
 
 
 def attach(handle: Ints) -> None:
-    """Give a handle its record, if it has none."""
-    if handle[embed_server.DERIVATIVES] != 0:
+    """Give a handle its record, if it has none, and its network embeds no numbers."""
+    plan = model_handle.plan_of(handle)
+    if handle[embed_server.DERIVATIVES] != 0 or plan[0, layout.NUMBERS] > 0:
         return
     from ..kernels.entry import jacobian_run  # loads kernels that few need
 
     itemsize, extended = _kind(handle)
     codes = jacobian_server.serve(), jacobian_run.code(itemsize, extended)
-    plan = model_handle.plan_of(handle)
     sizes = int(plan[1, layout.INPUTS]), *plan[1:, layout.OUTPUTS].tolist()
     stride = jacobian_job.vector_stride(sizes, width.lanes(itemsize), itemsize)
     apart = jacobian_job.arena_stride(stride)

@@ -39,13 +39,13 @@ DENSE = Way()
 def way(x: Table, spec: PlanSpec, rows: int) -> Way:
     """The way of a call on batches of ``rows`` rows: by sizes and the number of nonzeros alone.
 
-    The code is compiled when it first pays. The network's scaling and a residual first layer make
-    each row dense, and few rows have an order of summation of their own.
+    The code is compiled when it first pays. The network's scaling, a residual first layer and
+    embeddings of numbers make each row dense, and few rows have an order of summation of their own.
     """
     array, inputs = x.array, spec.sizes[0]
     if not isinstance(array, CsrRows) or 2 * rows <= spec.lanes:
         return DENSE
-    if array.n_stored * NONZERO_SHARE > len(array) * inputs:
+    if array.n_stored * NONZERO_SHARE > len(array) * inputs or spec.numbers:
         return DENSE
     if not FEWEST_INPUTS <= inputs <= MOST_INPUTS or spec.scaling or spec.adds_inputs[0]:
         return DENSE

@@ -36,6 +36,7 @@ class NumpyEngine:
         self._activations = [function or code for function, code in each]
         self._updated = False
         self._scaling = learned_scaling(arrays, self._plan)
+        self._count = len(arrays.spec.sizes) - 1
 
     def _layers(self, arena: Array) -> Layers:
         return list(arenas.read_layers(self._plan, arena))
@@ -43,12 +44,12 @@ class NumpyEngine:
     def _forward(
         self, x: Array, layers: Layers, factors: list[Array | None] | None = None
     ) -> tuple[list[Array], list[Array]]:
-        spec, matrices, biases = (
-            self.arrays.spec,
-            *zip(*(pair[:2] for pair in layers), strict=True),
-        )
-        more = factors, _norms(layers), spec.adds_inputs
+        spec, own = self.arrays.spec, layers[: self._count]
+        matrices, biases = zip(*(pair[:2] for pair in own), strict=True)
+        more = factors, _norms(own), spec.adds_inputs
         with np.errstate(over="ignore", invalid="ignore"):
+            for embedding in layers[self._count :]:
+                x = reference.embed_numbers(x, self.arrays.number_columns, *embedding)
             zs, outs = reference.forward(matrices, biases, self._activations, x, *more)
         return zs, outs
 
@@ -193,12 +194,19 @@ class NumpyEngine:
             delta = delta * weights[:, None]
         if known is not None:
             forward, described = (zs, outs), self._described(layers, factors)
-            rest, found = numpy_derivatives.gradients(described, forward, delta, weights / n, known)
-            return losses + rest, found
-        matrices, more = [W for W, *_ in layers], (factors, _norms(layers), spec.adds_inputs)
+            rest, both = numpy_derivatives.gradients(described, forward, delta, weights / n, known)
+            return losses + rest, both
+        own = layers[: self._count]
+        matrices, more = [W for W, *_ in own], (factors, _norms(own), spec.adds_inputs)
         deltas, of_norms, _ = reference.errors(matrices, self._activations, zs, outs, delta, *more)
         pairs = zip(reference.gradients(outs, deltas), of_norms, strict=True)
-        return losses, [(*pair, *(of_norm or ())) for pair, of_norm in pairs]
+        found: Layers = [(*pair, *(of_norm or ())) for pair, of_norm in pairs]
+        for embedding in layers[self._count :]:
+            error = reference.error_of_inputs(matrices, deltas)
+            columns = self.arrays.number_columns
+            parts: list[Any] = [*embedding, error]
+            found.append(reference.embedding_gradients(x, columns, *parts))
+        return losses, found
 
     def _described(self, layers: Layers, factors: list[Array | None]) -> list[Any]:
         matrices, more = [W for W, *_ in layers], (_norms(layers), self.arrays.spec.adds_inputs)
@@ -250,7 +258,8 @@ class NumpyEngine:
 
     def _penalty(self, layers: Layers) -> float:
         l1, l2 = self.arrays.hyper[[settings.L1, settings.L2]]
-        return float(reference.penalty([w for w, *_ in layers], l1, l2)) if l1 or l2 else 0.0
+        weights = [w for w, *_ in layers[: self._count]]
+        return float(reference.penalty(weights, l1, l2)) if l1 or l2 else 0.0
 
     @staticmethod
     def _enter(job: Job, total: float, weight: float) -> None:
@@ -279,13 +288,14 @@ class NumpyEngine:
             return gradients
         largest = hyper[settings.CLIP_VALUE] if clipped else 0.0
         price = (hyper[settings.L1], hyper[settings.L2]) if penalized else (0.0, 0.0)
-        prices = price, *[(0.0, 0.0)] * 3  # weights have one, and nothing else
+        free = [(0.0, 0.0)] * 4  # weights have a price, and nothing else; nor has the embedding
+        prices = [[price, *free]] * self._count + [free]
         return [
             tuple(
                 reference.final_gradient(w, g, l1, l2, largest)
-                for w, g, (l1, l2) in zip(layer, gradient, prices, strict=False)
+                for w, g, (l1, l2) in zip(layer, gradient, own, strict=False)
             )
-            for gradient, layer in zip(gradients, layers, strict=True)
+            for gradient, layer, own in zip(gradients, layers, prices, strict=False)
         ]
 
     def _update(
@@ -294,9 +304,9 @@ class NumpyEngine:
         """One update. False, and nothing has changed, where the gradient's norm is not finite."""
         spec, hyper = self.arrays.spec, self.arrays.hyper
         gradients = self._final(gradients, layers, True, penalized)
-        factors = [
-            float(hyper[settings.of_layer(i + 1, settings.LR_FACTOR)]) for i in range(len(layers))
-        ]
+        places = [settings.of_layer(i + 1, settings.LR_FACTOR) for i in range(self._count)]
+        places += [settings.EMBEDDING_LR] * (len(layers) - self._count)
+        factors = hyper[places].tolist()
         if spec.clips_norm:
             live = [g for f, pair in zip(factors, gradients, strict=True) if f for g in pair]
             clipping = reference.clip_scale(live, float(hyper[settings.CLIP_NORM]))
@@ -316,10 +326,14 @@ class NumpyEngine:
         end = settings.class_weights(len(self.arrays.spec.sizes) - 1)
         hyper = self.arrays.hyper[:end].copy()
         scheduled, momentum = self._scheduled(settings.SCHEDULE)
-        hyper[codes.LR] *= scheduled * hyper[settings.of_layer(layer + 1, settings.LR_FACTOR)]
         if not math.isnan(momentum):  # an optimizer reads one of these
             hyper[[codes.MOMENTUM, codes.BETA1]] = momentum
         decay, _ = self._scheduled(settings.DECAY_SCHEDULE)
+        if layer == self._count:  # the embedding of numbers
+            hyper[codes.LR] *= scheduled * hyper[settings.EMBEDDING_LR]
+            hyper[codes.WEIGHT_DECAY] *= decay
+            return hyper
+        hyper[codes.LR] *= scheduled * hyper[settings.of_layer(layer + 1, settings.LR_FACTOR)]
         decay *= hyper[settings.of_layer(layer + 1, settings.DECAY_FACTOR)]
         if part == BIASES:
             hyper[codes.LR] *= hyper[settings.of_layer(layer + 1, settings.BIAS_LR_FACTOR)]

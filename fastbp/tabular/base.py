@@ -133,12 +133,13 @@ class BaseTabular(Parameters, TableExport, ABC, Generic[Targets]):
         clock = Clock(self.time_limit)
         targets, found = self._read(X, y, sample_weight)
         recipe = recipe_of(self.preset, self._goal, len(found)).given(self.ensemble, self.epochs)
-        encoder = TableEncoder(numbers=recipe.numbers, drop=self.drop, kinds=self.kinds)
+        encoder = TableEncoder(numbers=recipe.encoding, drop=self.drop, kinds=self.kinds)
         data = self._data(found, encoder, targets, validation_data)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        square, numbers = rows.mean_square(data.X), encoder.number_inputs
         team = Team(
             recipe,
-            Task(data.X.shape[1], targets.n_outputs, rows.mean_square(data.X), len(found)),
+            Task(encoder.n_features, targets.n_outputs, square, len(found), numbers),
             data,
             clock,
             min(threads.maximum("auto"), self.n_threads or threads.NO_LIMIT),

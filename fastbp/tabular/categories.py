@@ -1,7 +1,7 @@
 """A column of categories as inputs: an input for each level, or one for two levels."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -46,6 +46,9 @@ class Pair:
     levels: tuple[str, ...]
     missing: bool
 
+    numbers: ClassVar[int] = 0
+    """The inputs that are numbers."""
+
     @property
     def width(self) -> int:
         """The number of inputs."""
@@ -87,6 +90,9 @@ class OneHot:
     levels: tuple[str, ...]
     rare: bool
     missing: bool
+
+    numbers: ClassVar[int] = 0
+    """The inputs that are numbers."""
 
     @property
     def width(self) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..common.types import Array, Floats
 from ..storage import tree_codec
-from .numbers import Number, NumberWay
+from .numbers import Number
 from .values import Seconds
 
 DAY = 86_400
@@ -61,16 +61,21 @@ class Date:
     cycles: tuple[str, ...]
 
     @classmethod
-    def fit(cls, dates: Seconds, y: Array | None, way: NumberWay, column: int) -> Self:
-        """The inputs of dates (rows,), some of them not missing; the others as for Number.fit."""
+    def fit(cls, dates: Seconds, scale: str) -> Self:
+        """The inputs of dates (rows,), some of them not missing. scale: as for Number.fit."""
         present = dates[~np.isnat(dates)]
         cycles = tuple(name for name, phase in CYCLES.items() if np.ptp(phase(present)) > 0)
-        return cls(Number.fit(years(dates), y, way, column), cycles)
+        return cls(Number.fit(years(dates), scale), cycles)
 
     @property
     def width(self) -> int:
         """The number of inputs."""
         return self.year.width + 2 * len(self.cycles)
+
+    @property
+    def numbers(self) -> int:
+        """The inputs, the first ones, that are numbers."""
+        return self.year.numbers
 
     def names(self, column: str) -> list[str]:
         """The names of the inputs."""

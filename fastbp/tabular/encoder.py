@@ -16,16 +16,13 @@ from . import categories, csr_parts
 from .categories import OneHot, Pair
 from .columns import Column
 from .dates import Date
-from .numbers import Number, NumberWay
+from .numbers import Number
 from .scales import SCALES
 from .schema import Schema
 
 BLOCK, VALUES = 65_536, 2**22
 """Rows that are encoded at a time, and values, with many columns: what is kept besides the result
 is a multiple of these."""
-
-BINS = {"quantile": "quantiles of the numbers", "tree": "a decision tree that predicts y"}
-"""What the edges of bins come from."""
 
 Part: TypeAlias = Number | Date | Pair | OneHot
 PARTS: dict[str, type[Part]] = {"number": Number, "date": Date, "pair": Pair, "one_hot": OneHot}
@@ -68,12 +65,8 @@ class TableEncoder:
     weekday and the time of day, where these vary.
 
     Args:
-        numbers: "robust": median and quartiles, softly clipped. "quantile": to a normal
-            distribution. "piecewise": piecewise-linear encoding, ``n_bins`` inputs. "periodic":
-            cosines of 16 fixed random frequencies. See ``fastbp.tabular.scales``.
-        bins: of "piecewise": by "quantile", or by a decision "tree" on y.
-        n_bins: the most bins of a column.
-        sigma: of "periodic": the standard deviation of the frequencies.
+        numbers: "robust": median and quartiles, softly clipped. "piecewise": piecewise-linear
+            encoding, up to 48 inputs. See ``fastbp.tabular.scales``.
         max_one_hot: the most levels of a column that have an input of their own.
         drop: names of columns to leave out.
         kinds: by the name of a column "number", "boolean", "category" or "date", where its kind
@@ -99,67 +92,39 @@ class TableEncoder:
         self,
         *,
         numbers: str = "robust",
-        bins: str = "quantile",
-        n_bins: int = 48,
-        sigma: float = 0.1,
         max_one_hot: int = 4096,
         drop: Iterable[str] = (),
         kinds: Mapping[str, str] | None = None,
     ) -> None:
         registry.lookup(SCALES, numbers, "numbers")
-        registry.lookup(BINS, bins, "bins")
-        n_bins, sigma = checks.count(n_bins, "n_bins"), checks.positive(sigma, "sigma")
-        self._way = NumberWay(numbers, bins, n_bins, sigma)
+        self._numbers = numbers
         self._max_one_hot = checks.count(max_one_hot, "max_one_hot")
         self._drop = drop if isinstance(drop, str) else tuple(drop)
         self._kinds = kinds if kinds is None else dict(kinds)
         self._fitted: Fitted | None = None
 
-    def fit(self, table: pa.Table, y: Array | None = None) -> Self:
+    def fit(self, table: pa.Table) -> Self:
         """Learn the columns, their scales and levels from a table.
 
         Args:
             table: of at least one row; see ``fastbp.tabular.frames.as_table``.
-            y: (rows,) or (rows, outputs), for bins="tree" alone: integers are classes, floats are
-                targets of a regression.
 
         Raises:
-            ValueError: no column is left to learn from; y is missing or not as above; a column is
-                not as ``kinds`` says.
+            ValueError: no column is left to learn from; a column is not as ``kinds`` says.
             TypeError: a column has several values in a row.
 
         """
         schema = Schema.infer(table, drop=self._drop, kinds=self._kinds)
-        targets = self._targets(y, table.num_rows)
-        parts = [
-            self._part(column, table.column(column.name), targets, place)
-            for place, column in enumerate(schema.used)
-        ]
+        parts = [self._part(column, table.column(column.name)) for column in schema.used]
         self._fitted = Fitted(schema, tuple(parts))
         return self
 
-    def _targets(self, y: Any, rows: int) -> Array | None:
-        """The targets for bins by a tree; None for other bins."""
-        if self._way.numbers != "piecewise" or self._way.bins != "tree":
-            return None
-        if y is None:
-            raise ValueError("y is None, and bins='tree' needs targets: pass fit(table, y)")
-        targets = np.asarray(y)
-        if targets.dtype.kind not in "biuf" or targets.ndim not in (1, 2) or len(targets) != rows:
-            raise ValueError(
-                f"y has shape {targets.shape} and dtype {targets.dtype}, expected {rows} integers "
-                "(classes) or floats, or as many rows of floats"
-            )
-        if not np.isfinite(targets).all():
-            raise ValueError("y has NaN or infinity: leave out these rows of table and y")
-        return targets
-
-    def _part(self, column: Column, data: pa.ChunkedArray, y: Array | None, place: int) -> Part:
+    def _part(self, column: Column, data: pa.ChunkedArray) -> Part:
         values = _as_read(column, column.read(data))
         if column.kind == "number":
-            return Number.fit(values, y, self._way, place)
+            return Number.fit(values, self._numbers)
         if column.kind == "date":
-            return Date.fit(values, y, self._way, place)
+            return Date.fit(values, self._numbers)
         return categories.fit(values, self._max_one_hot)
 
     @property
@@ -189,6 +154,18 @@ class TableEncoder:
     def is_sparse(self) -> bool:
         """Whether ``transform`` gives a sparse matrix: where at most one input in 16 is not 0."""
         return self._known.is_sparse
+
+    @property
+    def number_inputs(self) -> tuple[int, ...]:
+        """The inputs that are numbers, of columns of numbers and of dates; () where ``is_sparse``.
+
+        A learned embedding is of these. It would make sparse rows dense.
+        """
+        fitted = self._known
+        if fitted.is_sparse:
+            return ()
+        pairs = zip(fitted.parts, fitted.starts, strict=False)
+        return tuple(i for part, start in pairs for i in range(start, start + part.numbers))
 
     @property
     def feature_names_out(self) -> tuple[str, ...]:
@@ -230,7 +207,7 @@ class TableEncoder:
 
         >>> from fastbp.tabular.encoder import TableEncoder
         >>> from fastbp.tabular.frames import as_table
-        >>> meta, tensors = TableEncoder(numbers="quantile").fit(as_table(np.eye(3))).to_dict()
+        >>> meta, tensors = TableEncoder().fit(as_table(np.eye(3))).to_dict()
         >>> TableEncoder.from_dict(meta, tensors).feature_names_out
         ('x0', 'x1', 'x2')
 
@@ -238,7 +215,7 @@ class TableEncoder:
         known = self._known
         names = {kind: name for name, kind in PARTS.items()}
         parts = [{"kind": names[type(part)], **part.state()} for part in known.parts]
-        settings = {**self._way._asdict(), "max_one_hot": self._max_one_hot}
+        settings = {"numbers": self._numbers, "max_one_hot": self._max_one_hot}
         asked = {"drop": list(self._drop), "kinds": self._kinds}
         tree = {**settings, **asked, "schema": known.schema.to_dict(), "parts": parts}
         tensors: dict[str, Array] = {}
@@ -256,9 +233,6 @@ class TableEncoder:
         kinds = get(tree, "kinds", lambda value: value is None or type(value) is dict)
         encoder = cls(
             numbers=get(tree, "numbers", str),
-            bins=get(tree, "bins", str),
-            n_bins=get(tree, "n_bins", int),
-            sigma=get(tree, "sigma", float),
             max_one_hot=get(tree, "max_one_hot", int),
             drop=get(tree, "drop", list),
             kinds=kinds,

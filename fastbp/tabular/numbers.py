@@ -1,38 +1,17 @@
 """A column of numbers as inputs: missing and infinite ones first, then one of the scales."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
 from ..common.types import Array, Floats
 from ..storage import tree_codec
-from . import bins, values
-from .scales import SCALES, Periodic, Piecewise, Quantile, Robust, Scale
+from . import values
+from .scales import SCALES, Scale
 
 MOST_ROWS = 1_000_000
 """Quantiles of more rows are taken from so many, drawn once by a fixed seed."""
-
-
-class NumberWay(NamedTuple):
-    """How numbers are encoded: the arguments of TableEncoder that are for them."""
-
-    numbers: str
-    bins: str
-    n_bins: int
-    sigma: float
-
-    def fit(self, x: Floats, y: Array | None, column: int) -> Scale:
-        """The scale of the finite numbers x (rows,), not all equal; y: targets of these rows."""
-        if self.numbers == "robust":
-            return Robust.fit(x)
-        if self.numbers == "quantile":
-            return Quantile.fit(x)
-        if self.numbers == "periodic":
-            return Periodic.fit(x, self.sigma, column)
-        if self.bins == "tree" and y is not None:
-            return Piecewise(bins.by_tree(x, y, self.n_bins))
-        return Piecewise(bins.by_quantiles(x, self.n_bins))
 
 
 @dataclass(frozen=True)
@@ -51,24 +30,26 @@ class Number:
     scale: Scale | None
 
     @classmethod
-    def fit(cls, x: Floats, y: Array | None, way: NumberWay, column: int) -> Self:
+    def fit(cls, x: Floats, scale: str) -> Self:
         """The inputs of numbers x (rows,), NaN where missing, some of them finite.
 
-        y: (rows,) or (rows, outputs), the targets, for bins by a tree. column: the number of the
-        column.
+        scale: a name in ``SCALES``.
         """
         usable = ~np.isnan(x) & ~values.is_infinite(x)
-        rows = _some(np.flatnonzero(usable), x)
-        some = x[rows]
+        some = x[_some(np.flatnonzero(usable), x)]
         low, high = float(some.min()), float(some.max())
-        targets = None if y is None else y[rows]
-        scale = way.fit(some, targets, column) if low < high else None
-        return cls(float(np.median(some)), low, high, bool(np.isnan(x).any()), scale)
+        found = SCALES[scale].fit(some) if low < high else None
+        return cls(float(np.median(some)), low, high, bool(np.isnan(x).any()), found)
 
     @property
     def width(self) -> int:
         """The number of inputs."""
         return (self.scale.width if self.scale else 0) + self.missing
+
+    @property
+    def numbers(self) -> int:
+        """The inputs, the first ones, that are numbers."""
+        return self.scale.width if self.scale else 0
 
     def names(self, column: str) -> list[str]:
         """The names of the inputs."""

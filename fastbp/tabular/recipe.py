@@ -15,13 +15,13 @@ inputs and weight decay go by the learning rate itself, not over sqrt(m).
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 
 from ..common import registry
 from ..components.annealing import FlatCosine, LogCosine
+from ..components.number_embedding import NumberEmbedding
 from ..components.optimizers import AdamW
 from ..model.network import Network
 from ..training.trainer import Trainer
@@ -29,8 +29,14 @@ from ..training.trainer import Trainer
 CYCLES = 4
 """Of the learning rate: no fit has fewer epochs."""
 
-BIAS_RATE, SCALE_RATE = 0.1, 6.0
-"""Factors on the learning rate of biases, and of the scales of inputs."""
+BIAS_RATE, SCALE_RATE, EMBEDDING_RATE = 0.1, 6.0, 0.1
+"""Factors on the learning rate of biases, of the scales of inputs, and of embeddings."""
+
+SIGMA = 0.1
+"""Of the frequencies of an embedding: RealMLP's."""
+
+PBLD = "pbld"
+"""Learned embeddings of numbers (``fastbp.NumberEmbedding``)."""
 
 ROWS, MOST_EPOCHS = 20_000, 256
 """A preset's epochs are those for so many rows. They go with the inverse square root of the rows,
@@ -42,22 +48,24 @@ class Task:
     """What networks are made for, and the rows that each epoch trains on.
 
     n_in, n_out: inputs and outputs. square: the mean over rows of the sum of x^2. rows: of an
-    epoch.
+    epoch. numbers: the inputs that are numbers.
     """
 
     n_in: int
     n_out: int
     square: float
     rows: int
+    numbers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How the networks of an estimator are made and trained.
 
-    numbers: the encoding of numbers (``TableEncoder``). members: how many networks. epochs: of
-    each. dropout, weight_decay: in the first half of the training. activation: of the hidden
-    layers. output, loss: of the networks. lr: the learning rate of weights of variance 1.
+    numbers: the encoding of numbers: one of ``TableEncoder``, or "pbld" for robust numbers with a
+    learned embedding. members: how many networks. epochs: of each. dropout, weight_decay: in the
+    first half of the training. activation: of the hidden layers. output, loss: of the networks. lr:
+    the learning rate of weights of variance 1.
     """
 
     numbers: str
@@ -80,16 +88,30 @@ class Recipe:
             self, members=int(members or self.members), epochs=int(epochs or self.epochs)
         )
 
+    @property
+    def encoding(self) -> str:
+        """The argument ``numbers`` of the encoder."""
+        return "robust" if self.numbers == PBLD else self.numbers
+
+    def _embedding(self, task: Task) -> NumberEmbedding | None:
+        if self.numbers == PBLD and task.numbers:
+            return NumberEmbedding(task.numbers, sigma=SIGMA)
+        return None
+
     def network(self, task: Task, seed: int) -> Network:
         """A new network. Its last layer is 0: before the first update all outputs are alike."""
-        sizes = [task.n_in, *self.hidden, task.n_out]
-        net = Network(sizes, self.activation, self.output, init="zeros", seed=seed)
+        net = Network(
+            [task.n_in, *self.hidden, task.n_out],
+            self.activation,
+            self.output,
+            init="zeros",
+            seed=seed,
+            number_embedding=self._embedding(task),
+        )
         random, weights, biases = np.random.default_rng(seed), net.weights, net.biases
-        for k, (m, (n_in, n_out)) in enumerate(
-            zip(self._fan_ins(task)[:-1], pairwise(sizes[:-1]), strict=True)
-        ):
-            weights[k] = random.standard_normal((n_in, n_out)) / math.sqrt(m)
-            biases[k] = random.standard_normal(n_out)
+        for k, m in enumerate(self._fan_ins(task)[:-1]):
+            weights[k] = random.standard_normal(weights[k].shape) / math.sqrt(m)
+            biases[k] = random.standard_normal(len(biases[k]))
         net.set_parameters(weights, biases)
         return net
 
@@ -112,6 +134,7 @@ class Recipe:
             lr_factors=[1 / root for root in roots],
             bias_lr_factor=[BIAS_RATE * root for root in roots],
             input_scaling=SCALE_RATE * roots[0],
+            embedding_lr_factor=EMBEDDING_RATE if self._embedding(task) else 1.0,
             weight_decay_on="weights",
             weight_decay_factors=roots,
             weight_decay_schedule=flat,
@@ -119,7 +142,10 @@ class Recipe:
 
     def _fan_ins(self, task: Task) -> list[float]:
         """The m of each layer."""
-        return [max(1.0, task.square), *map(float, self.hidden)]
+        made, square = self._embedding(task), task.square
+        if made is not None:
+            square += len(task.numbers) * made.square
+        return [max(1.0, square), *map(float, self.hidden)]
 
 
 CLASSES: Mapping[str, Any] = {

@@ -1,4 +1,4 @@
-"""How the numbers of a column become inputs: four ways, chosen by name.
+"""How the numbers of a column become inputs: two ways, chosen by name.
 
 Each is fitted to finite numbers, not all equal, and fills (rows, width) from finite numbers. The
 values of a row depend on its number alone.
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import numpy as np
-from scipy import special
 
 from ..common.types import Array, Floats
 from ..storage import tree_codec
@@ -19,11 +18,8 @@ SMOOTH_CLIP = 3.0
 LARGEST_SCALED = 1e30
 """Larger numbers count as it: hypot of infinity is infinite, and their ratio would be NaN."""
 
-TAIL = 1e-7
-"""The least probability of the quantile transform, as scikit-learn's: 5.2 standard deviations."""
-
-FREQUENCIES = 16
-"""As RealMLP's embedding of numbers has."""
+N_BINS = 48
+"""The most bins of a piecewise-linear encoding."""
 
 
 class Scale(Protocol):
@@ -90,50 +86,6 @@ class Robust:
 
 
 @dataclass(frozen=True, eq=False)
-class Quantile:
-    """To a normal distribution by the quantiles of training.
-
-    knots, levels: (k,), ascending: numbers, and the share of training rows below each. Between them
-    lines; the share becomes the quantile of the normal distribution. Without equal numbers this is
-    scikit-learn's QuantileTransformer. A number that several quantiles share has their mean level:
-    the middle of its rows, where TabM's noise (arXiv 2410.24210) puts it on average.
-    """
-
-    knots: Floats
-    levels: Floats
-
-    width = 1
-
-    @classmethod
-    def fit(cls, x: Floats) -> Self:
-        """As many quantiles as TabM takes: one for 30 rows, 10 to 1,000."""
-        levels = np.linspace(0, 1, max(10, min(1000, len(x) // 30)))
-        knots, place = np.unique(np.quantile(x, levels), return_inverse=True)
-        return cls(knots, np.bincount(place, levels) / np.bincount(place))
-
-    def names(self, column: str) -> list[str]:
-        """The names of the inputs."""
-        return [column]
-
-    def fill(self, x: Floats, out: Array) -> None:
-        """Fill out (rows, 1)."""
-        share = np.interp(x, self.knots, self.levels)
-        out[:, 0] = special.ndtri(np.clip(share, TAIL, 1 - TAIL))
-
-    def state(self) -> dict[str, Any]:
-        """The two arrays."""
-        return {"knots": self.knots, "levels": self.levels}
-
-    @classmethod
-    def of(cls, state: Any) -> Self:
-        """The scale of this state."""
-        knots, levels = ascending(state, "knots"), ascending(state, "levels")
-        if len(knots) != len(levels):
-            raise ValueError(f"{len(knots)} knots have {len(levels)} levels")
-        return cls(knots, levels)
-
-
-@dataclass(frozen=True, eq=False)
 class Piecewise:
     """Piecewise-linear encoding: how far x has come through each bin, 0 before and 1 behind it.
 
@@ -143,6 +95,11 @@ class Piecewise:
     """
 
     edges: Floats
+
+    @classmethod
+    def fit(cls, x: Floats) -> Self:
+        """Edges at the different ones of the N_BINS + 1 quantiles of x (rows,)."""
+        return cls(np.unique(np.quantile(x, np.linspace(0, 1, N_BINS + 1))))
 
     @property
     def width(self) -> int:
@@ -173,57 +130,6 @@ class Piecewise:
         return cls(ascending(state, "edges"))
 
 
-@dataclass(frozen=True, eq=False)
-class Periodic:
-    """Cosines of the robust number, and the number itself: (s, cos(2 pi (w s + b))).
-
-    frequencies, phases: (16,), w of N(0, sigma) and b of [0, 1), drawn once by a fixed seed, where
-    RealMLP's and PLR's are learned (Gorishniy, Rubachev and Babenko, 2022, section 3.3).
-    """
-
-    robust: Robust
-    frequencies: Floats
-    phases: Floats
-
-    width = 1 + FREQUENCIES
-
-    @classmethod
-    def fit(cls, x: Floats, sigma: float, column: int) -> Self:
-        """The scale of the numbers x; every column has frequencies of its own."""
-        random = np.random.default_rng((0, column))
-        frequencies = random.normal(0, sigma, FREQUENCIES)
-        return cls(Robust.fit(x), frequencies, random.random(FREQUENCIES))
-
-    def names(self, column: str) -> list[str]:
-        """The names of the inputs."""
-        return [column, *(f"{column} cos {i}" for i in range(FREQUENCIES))]
-
-    def fill(self, x: Floats, out: Array) -> None:
-        """Fill out (rows, 17)."""
-        s = self.robust.scaled(x)
-        out[:, 0] = s
-        for i, (w, b) in enumerate(zip(self.frequencies, self.phases, strict=True), 1):
-            out[:, i] = np.cos(2 * np.pi * (w * s + b))
-
-    def state(self) -> dict[str, Any]:
-        """The numbers of the robust scale, and the two arrays."""
-        own = {"frequencies": self.frequencies, "phases": self.phases}
-        return {"robust": self.robust.state(), **own}
-
-    @classmethod
-    def of(cls, state: Any) -> Self:
-        """The scale of this state."""
-        return cls(
-            Robust.of(tree_codec.get(state, "robust", dict)),
-            tree_codec.get(state, "frequencies", _is_drawn),
-            tree_codec.get(state, "phases", _is_drawn),
-        )
-
-
-def _is_drawn(value: Any) -> bool:
-    return _is_finite(value) and len(value) == FREQUENCIES
-
-
 def _is_finite(value: Any) -> bool:
     is_array = isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype == np.float64
     return is_array and bool(np.isfinite(value).all())
@@ -237,9 +143,4 @@ def ascending(state: Any, key: str) -> Floats:
     return array
 
 
-SCALES: dict[str, type[Robust | Quantile | Piecewise | Periodic]] = {
-    "robust": Robust,
-    "quantile": Quantile,
-    "piecewise": Piecewise,
-    "periodic": Periodic,
-}
+SCALES: dict[str, type[Robust | Piecewise]] = {"robust": Robust, "piecewise": Piecewise}

@@ -23,6 +23,11 @@ def of_rows(
 
 
 def _check_alone(core: TrainerCore) -> None:
+    if core.net.number_embedding is not None:
+        raise ValueError(
+            "jacobian is given, but the network embeds numbers, through which there are no "
+            "derivatives by the inputs: make the Network without number_embedding"
+        )
     if core.group is not None:
         raise ValueError(
             "jacobian is given, but ranks share out the values of a batch alone: train on "

@@ -59,6 +59,7 @@ def _options(options: Options) -> dict[str, Any]:
         "weight_decay_schedule": options.weight_decay_schedule,
         "dropout_schedule": options.dropout_schedule,
         "input_scaling": options.input_scaling or None,
+        "embedding_lr_factor": options.embedding_lr_factor,
     }
 
 

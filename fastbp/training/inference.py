@@ -36,8 +36,7 @@ def evaluate(
         values.append(np.zeros((data.rows, 2)))
         raise_status(engine.evaluate_rows(data, values[-1]), data, core.arrays)
         of_derivatives += _losses_of_derivatives(core, data, engine)
-        if core.loss.ignores_nan and data.y is not None:
-            known.append(known_shares(data.y))
+        known += _known_of(core, data)
         if data.weights is not None:
             weights.append(data.weights)
         if has_accuracy and not core.loss.takes_labels and data.y is not None:
@@ -63,6 +62,13 @@ def evaluate(
         labels = core.loss.takes_labels
         found |= core.of_first(lambda: apply_metrics(metrics, y, p, labels))
     return found
+
+
+def _known_of(core: TrainerCore, data: Dataset) -> list[Array]:
+    """[the share of each row's targets that is known (n,)], or [] where all must be."""
+    if data.y is None or not core.loss.ignores_nan:
+        return []
+    return [known_shares(data.y)]
 
 
 def _losses_of_derivatives(core: TrainerCore, data: Dataset, engine: Engine) -> list[Array]:
@@ -138,8 +144,12 @@ def average(core: TrainerCore) -> Array:
         )
     parameters = core.net.arrays.parameters
     arena: Array = core.arrays.moments[core.arrays.spec.moments]
-    starts = [*core.net.arrays.plan[1:, layout.WEIGHTS], len(parameters)]
-    spans = zip(core.options.lr_factors, starts[:-1], starts[1:], strict=True)
+    plan, factors = core.net.arrays.plan, [*core.options.lr_factors]
+    starts = [*plan[1:, layout.WEIGHTS], len(parameters)]
+    if plan[0, layout.NUMBERS]:
+        factors.append(core.options.embedding_lr_factor)
+        starts.insert(-1, plan[0, layout.EMBEDDING])
+    spans = zip(factors, starts[:-1], starts[1:], strict=True)
     for factor, start, stop in spans:
         if factor == 0 or core.updates == 0:
             arena[start:stop] = parameters[start:stop]

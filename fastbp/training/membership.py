@@ -62,6 +62,11 @@ class Member:
         """An engine that shares the work of this one out. plan: of the parameters."""
         if self.group is None:
             return engine
+        if engine.arrays.spec.numbers:
+            raise ValueError(
+                "comm is given, but the network embeds numbers, which ranks do not share out: make "
+                "the Network without number_embedding"
+            )
         from ..distributed.engine import DistributedEngine
 
         return DistributedEngine(self.group, engine, self.sharing, plan)

@@ -82,6 +82,11 @@ def as_options(
 ) -> options.Options:
     """The checked options; ValueError for an option that the optimizer does not have."""
     checked = options.check(len(net.sizes) - 1, net.sizes[-1], loss, given)
+    if checked.embedding_lr_factor != 1 and net.number_embedding is None:
+        raise ValueError(
+            f"embedding_lr_factor is {checked.embedding_lr_factor:g}, but the network embeds no "
+            "numbers: leave it out, or make the Network with a number_embedding"
+        )
     if not optimizer.makes_updates:
         losses.check_has_objective(loss)
         options.check_full_batch(checked)
@@ -156,6 +161,7 @@ def new_arrays(
         net.arrays.scales,
         net.custom_activations,
         input_scaling,
+        net.arrays.number_columns,
     )
 
 

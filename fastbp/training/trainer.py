@@ -86,6 +86,9 @@ class Trainer(TrainerState, TrainerSteps):
             the moving average see the product and its gradient; the optimizer updates s and W,
             each with moments and weight decay. Where the weights of inputs are changed otherwise,
             by ``net.set_parameters`` say, their scale starts anew from 1.
+        embedding_lr_factor: factor on the learning rate of the parameters of the network's
+            ``number_embedding``, 0.1 in RealMLP; 0 freezes them. They have the optimizer's weight
+            decay, whatever ``weight_decay_on`` is, and no penalty.
         ignore_nan: for bce, gaussian_nll and beta_nll: NaN in y is a target that is not known, an
             entry of weight 0.
             ``evaluate`` takes the mean over the others, and metrics see y as it is.
@@ -151,6 +154,7 @@ class Trainer(TrainerState, TrainerSteps):
         weight_decay_schedule: Schedule | None = None,
         dropout_schedule: Schedule | None = None,
         input_scaling: float | None = None,
+        embedding_lr_factor: float = 1.0,
         ignore_nan: bool = False,
         comm: Any = None,
         data: Literal["shared", "local"] = "shared",

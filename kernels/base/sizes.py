@@ -22,7 +22,7 @@ NONZERO_CHUNK = 64
 NONZERO_PANELS = 8
 """Panels of outputs whose gradient is computed at a time from nonzeros."""
 
-COLUMNS = 32
+COLUMNS = 40
 """Columns of a plan (tables/layout.py)."""
 
 DESCRIPTOR = 6

@@ -6,6 +6,7 @@ from ..base.jit import kernel
 from ..ir.simd import get, lanes, pointer_to, put
 from ..ir.typed_pointers import typed_pointer_at
 from ..tables import layout as P
+from .embed_numbers import same_numbers
 
 
 @kernel
@@ -18,7 +19,7 @@ def same_layers(plan, other):
         outputs = plan[layer, P.OUTPUTS] == other[layer, P.OUTPUTS]
         if not (inputs and outputs and plan[layer, P.PER_UNIT] == other[layer, P.PER_UNIT]):
             return False
-    return True
+    return same_numbers(plan, other)
 
 
 @kernel
@@ -30,7 +31,7 @@ def same_scaling(plan, other, itemsize):
     if here == 0 or there == 0:
         return False
     n_lanes = lanes(pointer_to(here, types.float32)) * 4 // itemsize
-    inputs = -(-plan[1, P.INPUTS] // n_lanes)
+    inputs = -(-plan[0, P.X_COLUMNS] // n_lanes)
     outputs = -(-plan[plan[0, P.LAST], P.OUTPUTS] // n_lanes)
     words = (2 * inputs + 4 * outputs) * n_lanes * itemsize // 8
     one, two = typed_pointer_at(here, types.int64), typed_pointer_at(there, types.int64)

@@ -41,6 +41,7 @@ from ..primitives.shuffle import GOLDEN
 from ..tables import job_table as J
 from ..tables import layout as P
 from .embed_copy import mix, same_layers, same_scaling
+from .embed_numbers import length_of_numbers, write_numbers
 
 # Elements of a model handle. The first three keep their places in every version.
 (
@@ -149,7 +150,7 @@ def _n_parameters(plan):
     for layer in range(1, plan[0, P.LAST] + 1):
         of_unit = plan[layer, P.INPUTS] + plan[layer, P.PER_UNIT]
         count += of_unit * plan[layer, P.OUTPUTS]
-    return count
+    return count + length_of_numbers(plan)
 
 
 @kernel
@@ -277,8 +278,8 @@ def predict(here, request, handle, rows, inputs):
 def _write_natural(plan, arena, out, words):
     """Copy an arena laid out as the parameters to out, in natural shapes, layer by layer.
 
-    A layer is W, row by row, then b, then gains and shifts if it is normalized. arena, out:
-    pointers to words, ``words`` for each element.
+    A layer is W, row by row, then b, then gains and shifts if it is normalized. The embeddings of
+    numbers follow the layers. arena, out: pointers to words, ``words`` for each element.
     """
     n_lanes, at = lanes(arena), 0
     for layer in range(1, plan[0, P.LAST] + 1):
@@ -295,6 +296,7 @@ def _write_natural(plan, arena, out, words):
             for u in range(units):
                 put(out, at + u, get(arena, start * words + u))
             at += units
+    write_numbers(plan, arena, offset(out, at), words)
 
 
 @kernel
@@ -377,7 +379,7 @@ def _serve(place):
     if request[REQUEST_TASK] == COPY:
         request[REQUEST_STATUS] = _copy(request, handle, plan)
         return 0.0
-    inputs = plan[1, P.INPUTS]
+    inputs = plan[0, P.X_COLUMNS]
     rows = rows_of_x(request, inputs)
     status = _check(request, handle, plan, rows, inputs)
     if status == OK:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from . import (
     embed_server,
+    embedding_run,
     ensemble_server,
     jacobian_run,
     jacobian_server,
@@ -17,6 +18,7 @@ PARTS = (
     run,
     sparse_run,
     parts_run,
+    embedding_run,
     tangent_run,
     jacobian_run,
     embed_server,

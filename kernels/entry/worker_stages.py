@@ -173,7 +173,7 @@ def _by_weights(plan, params, moments, work, hyper, job, worker, workers):
 @kernel
 def _to_inputs(plan, params, work, job, worker, workers):
     """One worker's part of dLoss/dX, to OUT. INPUT_GRADIENT runs it in place of BY_WEIGHTS."""
-    n_lanes, rows, inputs = lanes(work), batch_rows(job), plan[1, P.INPUTS]
+    n_lanes, rows, inputs = lanes(work), batch_rows(job), plan[0, P.X_COLUMNS]
     out, error = pointer_to(job[J.OUT], work), offset(work, plan[1, P.IN])
     if is_small_batch(plan, rows, n_lanes):
         first, last = part(padded(inputs, n_lanes) // n_lanes, worker, workers)

@@ -6,6 +6,7 @@ and the codes of stages/update_rules.py.
 """
 
 from .activations import activation, custom_activation, derivative, second_derivative
+from .embedding import embed_numbers, embedding_gradients, error_through_numbers
 from .factors import changed_inputs, gradients_of_factors, product
 from .jacobian import jacobian, jvp
 from .losses import (
@@ -56,8 +57,11 @@ __all__ = [
     "delta_from_output",
     "derivative",
     "dropout_factors",
+    "embed_numbers",
+    "embedding_gradients",
     "entry_weights",
     "error_of_inputs",
+    "error_through_numbers",
     "errors",
     "errors_with_tangents",
     "final_gradient",

@@ -129,14 +129,14 @@ def gradients(outs, deltas):
 
 def _product_over_rows(a, delta):
     """a^T delta (I, O), the products of blocks of rows added up in order."""
-    return sum(a[rows].T @ delta[rows] for rows in _blocks(a))
+    return sum(a[rows].T @ delta[rows] for rows in row_blocks(a))
 
 
 def _sum_of_rows(x):
     """The sum over the rows (columns,), the sums of blocks of rows added up in order."""
-    return sum(x[rows].sum(axis=0) for rows in _blocks(x))
+    return sum(x[rows].sum(axis=0) for rows in row_blocks(x))
 
 
-def _blocks(x):
+def row_blocks(x):
     """Slices of SUM_ROWS rows: within one, the order of a sum is NumPy's."""
     return [slice(start, start + SUM_ROWS) for start in range(0, len(x), SUM_ROWS)]

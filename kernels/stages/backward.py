@@ -3,12 +3,14 @@
 import numpy as np
 
 from ..base.jit import kernel
-from ..ir.simd import lanes, offset, transpose
+from ..base.variants import by_plan
+from ..ir.simd import lanes, load, offset, store, transpose
 from ..primitives.gemm import multiply_across
 from ..tables import layout as P
 from .dropout import counter
 from .forward import padded
 from .hidden import delta_of_units
+from .number_embedding import add_to_error
 from .residual import carry_error_to_inputs
 
 _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
@@ -74,25 +76,73 @@ def backward_layer(plan, params, work, layer, first, last, low, high):
 
 
 @kernel
-def error_of_inputs(plan, params, work, first, last):
-    """dLoss/dX for the vectors of rows ``first`` to ``last``, written over the inputs.
+def _errors_below_layer_1(plan, params, work, first, last, low, error):
+    """The error of the inputs of layer 1 from ``low`` on, from the layer's delta.
 
-    plan, params, work: layout.py. Reads the delta of layer 1. Twin: same name.
+    For the vectors of rows ``first`` to ``last``. low: a multiple of the lanes. error: the place of
+    input 0 of the first vector.
     """
-    block = plan[0, P.BLOCK]
+    n_lanes, block = lanes(work), plan[0, P.BLOCK]
     multiply_across(
-        offset(params, plan[1, P.WEIGHTS]),
+        offset(params, plan[1, P.WEIGHTS] + low * n_lanes),
         plan[1, P.WEIGHT_STRIDE],
         delta_of(plan, work, first, _ONE),
         block,
-        offset(work, first * block + plan[1, P.IN]),
+        offset(error, low * n_lanes),
         block,
-        plan[1, P.INPUTS],
+        plan[1, P.INPUTS] - low,
         last - first,
         plan[1, P.OUTPUTS],
     )
+
+
+@kernel
+def _error_over_inputs(plan, params, work, first, last):
+    block = plan[0, P.BLOCK]
+    error = offset(work, first * block + plan[1, P.IN])
+    _errors_below_layer_1(plan, params, work, first, last, _ZERO, error)
     for v in range(first, last):
         carry_error_to_inputs(plan, work, v, offset(work, v * block + plan[1, P.IN]))
+
+
+@kernel
+def _error_through_numbers(plan, params, work, first, last):
+    if plan[0, P.NUMBERS] == 0:
+        _error_over_inputs(plan, params, work, first, last)
+        return
+    n_lanes, block = lanes(work), plan[0, P.BLOCK]
+    error = delta_of(plan, work, first, _ZERO)
+    _errors_below_layer_1(plan, params, work, first, last, _ZERO, error)
+    add_to_error(plan, params, work, first, last)
+    for v in range(first, last):
+        inputs, error = offset(work, v * block + plan[1, P.IN]), delta_of(plan, work, v, _ZERO)
+        for i in range(0, plan[0, P.X_COLUMNS] * n_lanes, n_lanes):
+            store(inputs, i, load(error, i))
+
+
+error_of_inputs = by_plan(_error_over_inputs, _error_through_numbers)
+"""dLoss/dX for the vectors of rows ``first`` to ``last``, written over the inputs.
+
+(plan, params, work, first, last); plan, params, work: layout.py. Reads the delta of layer 1. Twin:
+same name.
+"""
+
+
+@kernel
+def _errors_of_numbers(plan, params, work, first, last):
+    if plan[0, P.NUMBERS] > 0:
+        n_lanes = lanes(work)
+        low = plan[0, P.X_COLUMNS] // n_lanes * n_lanes
+        error = delta_of(plan, work, first, _ZERO)
+        _errors_below_layer_1(plan, params, work, first, last, low, error)
+
+
+errors_of_numbers = by_plan(None, _errors_of_numbers)
+"""The error of the inputs that embeddings add, in the place of a delta of layer 0.
+
+(plan, params, work, first, last); for the vectors of rows ``first`` to ``last``. Reads the delta of
+layer 1. Twin: ``error_of_inputs``.
+"""
 
 
 @kernel
@@ -100,9 +150,10 @@ def backward(plan, params, work, first, last):
     """Deltas of all layers, for the vectors of rows ``first`` to ``last``.
 
     plan, params, work: layout.py. Reads the delta of the last layer and every z and a; leaves each
-    layer's delta in its panels, DELTA_PANELS. Twin: same name.
+    layer's delta in its panels, DELTA_PANELS, and the error of embeddings. Twin: same name.
     """
     top = plan[0, P.LAST]
     to_panels(plan, work, top, first, last, _ZERO, plan[top, P.OUTPUTS])
     for layer in range(top, 1, -1):
         backward_layer(plan, params, work, layer, first, last, _ZERO, plan[layer, P.INPUTS])
+    errors_of_numbers(plan, params, work, first, last)

@@ -106,7 +106,7 @@ def gather_block(plan, work, job, order, first, valid, vector, scratch, by_nonze
         if gather(job, _X, order, first, valid, x, scratch):
             return J.BAD_INPUT
         standardize_inputs(plan, x)
-        fill_lanes(plan, x, plan[1, P.INPUTS], valid)
+        fill_lanes(plan, x, plan[0, P.X_COLUMNS], valid)
     return _gather_targets(plan, job, order, first, valid, block, scratch)
 
 

@@ -14,6 +14,7 @@ from ..tables import layout as P
 from ..tables import settings as H
 from ..tables.schedules import scheduled
 from .dropout import set_thresholds, update_key
+from .number_updates import apply_numbers, measure_numbers
 from .regularization import clip_scale, finish_gradients, measure_gradient, measure_weights
 from .update import apply_part
 from .update_rules import momentum_of, next_state
@@ -139,8 +140,10 @@ def _extra_stage(plan, params, moments, work, hyper, job, stage, worker, workers
         gradient = pointer_to(job[J.OUT], moments)
     if stage == J.MEASURE:
         measure_gradient(plan, params, gradient, work, hyper, worker, workers)
+        measure_numbers(plan, (params, gradient, work), hyper, worker, workers)
     else:
         apply_part(plan, params, moments, gradient, hyper, worker, workers)
+        apply_numbers(plan, (params, moments, gradient), hyper, worker, workers)
 
 
 extra_stage = by_plan(None, _extra_stage)

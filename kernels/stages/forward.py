@@ -13,6 +13,7 @@ from .hidden import activate_units
 from .losses import softmax
 from .nonzeros import FORWARD, ask, lies_as_nonzeros
 from .norm import linear_place
+from .number_embedding import embed_numbers
 
 _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
 
@@ -77,9 +78,10 @@ def activate_outputs(plan, work, vector):
 def forward(plan, params, work, job, first, last):
     """z and a of every layer, for the vectors of rows ``first`` to ``last``, which lie alike.
 
-    plan, params, work: layout.py. job: job_table.py. Reads the activations IN of layer 1. Twin:
-    same name.
+    plan, params, work: layout.py. job: job_table.py. Reads the activations IN of layer 1, and adds
+    the embeddings of numbers to them. Twin: same name.
     """
+    embed_numbers(plan, params, work, first, last)
     for layer in range(1, plan[0, P.LAST] + 1):
         forward_layer(plan, params, work, job, layer, first, last, _ZERO, plan[layer, P.OUTPUTS])
     for v in range(first, last):

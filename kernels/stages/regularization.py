@@ -28,7 +28,7 @@ from .forward import padded
 
 # Which of a panel's two sums. NumPy values: a Python constant would compile its callee once more.
 _SIZES, _SQUARES = np.int64(0), np.int64(1)
-_SQUARES_OF_GRADIENT = _SIZES
+_SQUARES_OF_GRADIENT, _NO_MORE = _SIZES, np.int64(0)
 
 NORM_EPS = 1e-6
 """Added to a norm before it divides (torch's clip_grad_norm_)."""
@@ -150,10 +150,17 @@ def measure_gradient(plan, params, gradient, work, hyper, worker, workers):
 
 
 @kernel
-def _total(plan, work, which):
-    """The sum over all panels of one of their two sums, float64."""
-    n_lanes, last = lanes(work), plan[0, P.LAST]
-    panels = plan[last, P.FIRST_PANEL] + padded(plan[last, P.OUTPUTS], n_lanes) // n_lanes
+def panels_of_layers(plan, n_lanes):
+    """The number of panels of all W. The sums of numbers that are embedded follow theirs."""
+    last = plan[0, P.LAST]
+    return plan[last, P.FIRST_PANEL] + padded(plan[last, P.OUTPUTS], n_lanes) // n_lanes
+
+
+@kernel
+def _total(plan, work, which, more):
+    """The sum over all panels, and ``more`` sums behind theirs, of one of two sums, float64."""
+    n_lanes = lanes(work)
+    panels = panels_of_layers(plan, n_lanes) + more
     sums = offset(work, plan[0, P.PANEL_SUMS] + which * n_lanes)
     lane_sums = splat(work, 0.0)
     for i in range(0, panels * 2 * n_lanes, 2 * n_lanes):
@@ -170,9 +177,9 @@ def penalty(plan, work, hyper):
     """L1 sum |w| + L2 / 2 sum w^2, from the sums of ``measure_weights``. Twin: same name."""
     value = 0.0
     if hyper[H.L1] != 0.0:  # 0 * inf is NaN
-        value += hyper[H.L1] * _total(plan, work, _SIZES)
+        value += hyper[H.L1] * _total(plan, work, _SIZES, _NO_MORE)
     if hyper[H.L2] != 0.0:
-        value += 0.5 * hyper[H.L2] * _total(plan, work, _SQUARES)
+        value += 0.5 * hyper[H.L2] * _total(plan, work, _SQUARES, _NO_MORE)
     return value
 
 
@@ -182,7 +189,7 @@ def clip_scale(plan, work, hyper):
 
     Not finite where the gradient is not. Twin: same name.
     """
-    norm = math.sqrt(_total(plan, work, _SQUARES_OF_GRADIENT))
+    norm = math.sqrt(_total(plan, work, _SQUARES_OF_GRADIENT, plan[0, P.NUMBERS]))
     scale = hyper[H.CLIP_NORM] / (norm + NORM_EPS)
     return min(1.0, scale) if math.isfinite(norm) else math.nan
 

@@ -31,7 +31,7 @@ def _of_inputs(plan, x):
 
 @kernel
 def _of_targets(plan, x):
-    return offset(_of_inputs(plan, x), 2 * padded(plan[1, P.INPUTS], lanes(x)))
+    return offset(_of_inputs(plan, x), 2 * padded(plan[0, P.X_COLUMNS], lanes(x)))
 
 
 @kernel
@@ -64,7 +64,7 @@ def _times(x, factors, units):
 @kernel
 def _standardize_inputs(plan, x):
     if plan[0, P.SCALING] != 0:
-        inputs = plan[1, P.INPUTS]
+        inputs = plan[0, P.X_COLUMNS]
         _standardize(x, _of_inputs(plan, x), padded(inputs, lanes(x)), inputs)
 
 
@@ -76,7 +76,7 @@ standardize_inputs = by_plan(None, _standardize_inputs)
 def _standardize_input_rows(plan, x, rows):
     if plan[0, P.SCALING] == 0:
         return
-    n_lanes, inputs, means = lanes(x), plan[1, P.INPUTS], _of_inputs(plan, x)
+    n_lanes, inputs, means = lanes(x), plan[0, P.X_COLUMNS], _of_inputs(plan, x)
     factors = offset(means, padded(inputs, n_lanes))
     for u in range(0, inputs, n_lanes):
         mean, factor = load(means, u), load(factors, u)
@@ -162,7 +162,7 @@ to_raw_output_panel = by_plan(None, _to_raw_output_panel)
 @kernel
 def _to_raw_input_gradient(plan, error):
     if plan[0, P.SCALING] != 0:
-        inputs = plan[1, P.INPUTS]
+        inputs = plan[0, P.X_COLUMNS]
         factors = offset(_of_inputs(plan, error), padded(inputs, lanes(error)))
         _times(error, factors, inputs)
 
@@ -175,7 +175,7 @@ to_raw_input_gradient = by_plan(None, _to_raw_input_gradient)
 def _to_raw_input_gradient_panel(plan, error, rows, unit):
     if plan[0, P.SCALING] == 0:
         return
-    factors = offset(_of_inputs(plan, error), padded(plan[1, P.INPUTS], lanes(error)))
+    factors = offset(_of_inputs(plan, error), padded(plan[0, P.X_COLUMNS], lanes(error)))
     factor = load(factors, unit)
     for i in range(0, rows * lanes(error), lanes(error)):
         store(error, i, load(error, i) * factor)

@@ -28,6 +28,7 @@ from .input_scaling import (
     to_factors,
 )
 from .norm import norm_gradients
+from .number_updates import update_numbers
 from .regularization import (
     DECAY_OF_AVERAGE,
     NO_WEIGHT,
@@ -375,6 +376,7 @@ def update_part(plan, arenas, hyper, mode, worker, workers, rows, first_layer):
         of_biases = bias_coefficients(plan, layer, hyper, coef)
         biases_of_layer(plan, layer, arenas, scratch, of_biases, mode, span, summed)
         _norms_of_layer(plan, layer, arenas, scratch, coef, mode, span, vectors, hyper)
+    update_numbers(plan, arenas, hyper, mode, worker, workers, vectors)
 
 
 APPLIED_AT_A_TIME = 1024

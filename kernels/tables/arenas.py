@@ -12,8 +12,13 @@ from numpy.typing import NDArray
 from ..base import width
 from .layout import (
     BIAS,
+    EMBEDDED,
+    EMBEDDING,
+    EMBEDDING_STRIDE,
+    FREQUENCIES,
     INPUTS,
     LINE,
+    NUMBERS,
     OUTPUTS,
     PER_UNIT,
     PER_UNIT_STRIDE,
@@ -47,8 +52,21 @@ def _per_unit(arena: NDArray[Any], row: NDArray[np.int64]) -> list[NDArray[Any]]
     return [arena[start : start + int(row[OUTPUTS])] for start in starts]
 
 
+def _of_numbers(arena: NDArray[Any], plan: NDArray[np.int64]) -> list[NDArray[Any]]:
+    """Frequencies and phases (k, H), weights (k, H, E) and biases (k, E) of k numbers, in place."""
+    k, H, E = (int(plan[0, column]) for column in (NUMBERS, FREQUENCIES, EMBEDDED))
+    start, stride = int(plan[0, EMBEDDING]), int(plan[0, EMBEDDING_STRIDE])
+    flat = arena[start : start + k * stride].reshape(k, stride)
+    wide = rounded(H, width.lanes(arena.itemsize))
+    weights = flat[:, 2 * wide : (2 + E) * wide].reshape(k, E, wide)[:, :, :H]
+    biases = flat[:, (2 + E) * wide :][:, :E]
+    return [flat[:, :H], flat[:, wide : wide + H], weights.transpose(0, 2, 1), biases]
+
+
 Layer: TypeAlias = tuple[NDArray[Any], ...]
-"""(W, b) in natural shapes, (I, O) and (O,); (W, b, gains, shifts) of a normalized layer."""
+"""(W, b) in natural shapes, (I, O) and (O,); (W, b, gains, shifts) of a normalized layer. Where
+numbers are embedded, a last item follows the layers: their frequencies and phases (k, H), weights
+(k, H, E) and biases (k, E)."""
 
 
 def read_weights(row: NDArray[np.int64], arena: NDArray[Any]) -> NDArray[Any]:
@@ -70,14 +88,24 @@ def read_layers(plan: NDArray[np.int64], arena: NDArray[Any]) -> Iterator[Layer]
     """Fresh copies of the parameters of every layer."""
     for row in plan[1:]:
         yield read_weights(row, arena), *(part.copy() for part in _per_unit(arena, row))
+    if plan[0, NUMBERS]:
+        yield tuple(part.copy(order="C") for part in _of_numbers(arena, plan))
 
 
 def write_layers(plan: NDArray[np.int64], arena: NDArray[Any], layers: Iterable[Layer]) -> None:
     """Copy the parameters of every layer into an arena; padding stays 0."""
-    for row, (weights, *per_unit) in zip(plan[1:], layers, strict=True):
+    rest = iter(layers)
+    for row in plan[1:]:
+        weights, *per_unit = next(rest)
         write_weights(row, arena, weights)
-        for place, values in zip(_per_unit(arena, row), per_unit, strict=True):
-            place[:] = values
+        _fill(_per_unit(arena, row), per_unit)
+    if plan[0, NUMBERS]:
+        _fill(_of_numbers(arena, plan), next(rest))
+
+
+def _fill(places: Iterable[NDArray[Any]], values: Iterable[NDArray[Any]]) -> None:
+    for place, value in zip(places, values, strict=True):
+        place[...] = value
 
 
 class Scales(NamedTuple):

@@ -6,7 +6,10 @@ lanes), row by row, so that a tile of any shape reads and writes whole vectors a
 *Parameters.* One flat arena: for each layer W (I, O) as lane panels of outputs, then b (O,) padded
 to whole vectors, and in normalized layers (norm.py) the gains and shifts, likewise. Optimizer
 moments and gradients have the same layout. Behind the moments lies the state of a learned scaling
-of the inputs, where there is one (learned_scaling.py).
+of the inputs, where there is one (learned_scaling.py). Where numbers are embedded
+(stages/number_embedding.py), the last layer is followed by the parameters of each number, one after
+another: frequencies (H,), phases (H,), weights (E, H) and biases (E,), each vector of H or E padded
+to whole vectors.
 
 *Work.* One flat arena. It begins with a block for each vector of batch rows: y, the activations of
 every layer as (units, lanes), the kept pre-activations, two deltas used in turn, loss and number of
@@ -48,6 +51,7 @@ from ..base.sizes import COLUMNS, NONZERO_CHUNK, NONZERO_PANELS, ROWS, WIDEST
     PARAMETERS,  # elements of the parameter arena
     WORK,  # elements of the work arena
     LAST,  # number of the last layer
+    X_COLUMNS,  # columns of X: the inputs of the first layer but those of embeddings
     # The rest only extended plans read and write.
     EXTENDED,  # 1: the plan is for the extended kernels (variants.py)
     TARGETS,  # columns of y, unless y is labels
@@ -64,7 +68,14 @@ from ..base.sizes import COLUMNS, NONZERO_CHUNK, NONZERO_PANELS, ROWS, WIDEST
     SCALING,  # address of the scales of inputs, targets and outputs (scaling.py), or 0
     ROWS_ONLY,  # 1: every batch takes the stage BY_ROWS (batch.py)
     ERROR,  # in a block: error of the a of a residual layer (residual.py), (units, lanes)
-) = range(31)
+    NUMBERS,  # columns of X that are embedded
+    NUMBER_COLUMNS,  # address of their places in X, int64 (NUMBERS,)
+    FREQUENCIES,  # of each of them
+    EMBEDDED,  # inputs that each of them adds, behind those of X
+    EMBEDDING,  # in the parameters: those of the numbers, EMBEDDING_STRIDE apart
+    EMBEDDING_STRIDE,  # between the parameters of two numbers
+    EMBEDDING_CODE,  # address of the code of embeddings (entry/embedding_run.py)
+) = range(39)
 
 # Columns of a layer.
 (
@@ -154,6 +165,24 @@ class PlanSpec:
     inputs; 0 for none."""
     directions: int = 0
     """Of each row, along which derivatives are trained (stages/tangent_forward.py); 0 for none."""
+    numbers: int = 0
+    """Columns of X that are embedded, with ``frequencies`` each, as ``embedded`` more inputs."""
+    frequencies: int = 0
+    embedded: int = 0
+    number_columns: int = 0
+    """Address of the places of these columns, int64 (numbers,)."""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Units of each layer, first the inputs of layer 1: columns of X, and embeddings."""
+        return (self.sizes[0] + self.numbers * self.embedded, *self.sizes[1:])
+
+    @property
+    def number_length(self) -> int:
+        """Elements of the parameters of a number that is embedded."""
+        frequencies, embedded = (rounded(n, self.lanes) for n in (self.frequencies, self.embedded))
+        whole = (2 + self.embedded) * frequencies + embedded
+        return rounded(whole, LINE // self.itemsize)
 
     @property
     def normalized(self) -> tuple[bool, ...]:
@@ -163,7 +192,8 @@ class PlanSpec:
     @property
     def adds_inputs(self) -> tuple[bool, ...]:
         """Whether each layer adds its inputs to its activations."""
-        equal = [one == other for one, other in pairwise(self.sizes[:-1])]
+        inputs = 0 if self.numbers else self.sizes[0]  # embeddings are not added
+        equal = [one == other for one, other in pairwise((inputs, *self.sizes[1:-1]))]
         return (*(self.residual and same for same in equal), False)
 
     @property
@@ -204,8 +234,9 @@ def check_room(shape: PlanSpec) -> None:
     The bound is above the memory of the plan: each width has more than its padding added, and the
     block and the panels hold each layer fewer than 8 times.
     """
-    units = [size + LINE for size in shape.sizes]
+    units = [size + LINE for size in shape.widths]
     weights = sum(inputs * outputs for inputs, outputs in pairwise(units))
+    weights += shape.numbers * shape.number_length
     rows = 8 * sum(units) * (shape.capacity + LINE)
     if shape.itemsize * (weights + rows) > MOST_BYTES:
         raise MemoryError(
@@ -220,7 +251,7 @@ def make_plan(shape: PlanSpec) -> NDArray[np.int64]:
     plan = np.zeros((len(shape.sizes), COLUMNS), np.int64)
     plan[0, [LOSS, OPTIMIZER, MOMENTS]] = shape.loss, shape.optimizer, shape.moments
     plan[0, CAPACITY] = shape.capacity
-    plan[0, LAST] = len(plan) - 1
+    plan[0, LAST], plan[0, X_COLUMNS] = len(plan) - 1, shape.sizes[0]
     _extend(plan, shape)
     _place_parameters(plan, shape)
     _place_input_scaling(plan, shape)
@@ -249,14 +280,16 @@ def _extend(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     plan[-1, TARGET_KIND] = codes.LOSS_OF[shape.loss].targets
     if shape.ignores_nan:
         plan[-1, TARGET_KIND] = OR_NAN[codes.LOSS_OF[shape.loss].targets]
-    rows_only = any(shape.normalized + shape.adds_inputs) or shape.directions > 0
-    plan_globals[ROWS_ONLY] = rows_only
+    rows_only = any(shape.normalized + shape.adds_inputs)
+    plan_globals[ROWS_ONLY] = rows_only or shape.directions > 0 or shape.numbers > 0
+    plan_globals[[NUMBERS, NUMBER_COLUMNS]] = shape.numbers, shape.number_columns
+    plan_globals[[FREQUENCIES, EMBEDDED]] = shape.frequencies, shape.embedded
 
 
 def _place_parameters(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     space, lanes = _Space(shape.itemsize), shape.lanes
     before = 0
-    for row, inputs, outputs in zip(plan[1:], shape.sizes[:-1], shape.sizes[1:], strict=True):
+    for row, (inputs, outputs) in zip(plan[1:], pairwise(shape.widths), strict=True):
         panels = -(-outputs // lanes)
         row[FIRST_PANEL], before = before, before + panels
         stride = space.odd(rounded(inputs, lanes) * lanes)
@@ -264,6 +297,9 @@ def _place_parameters(plan: NDArray[np.int64], shape: PlanSpec) -> None:
         row[WEIGHTS] = space.take(panels * stride)
         row[PER_UNIT_STRIDE] = rounded(panels * lanes, space.line)
         row[BIAS] = space.take(row[PER_UNIT] * row[PER_UNIT_STRIDE])
+    if shape.numbers:
+        plan[0, EMBEDDING_STRIDE] = shape.number_length
+        plan[0, EMBEDDING] = space.take(shape.numbers * shape.number_length)
     plan[0, PARAMETERS] = space.end
 
 
@@ -282,7 +318,7 @@ def _place_block(plan: NDArray[np.int64], shape: PlanSpec) -> None:
 
     plan_globals, last = plan[0], len(plan) - 1
     plan_globals[TARGET] = units(shape.sizes[-1])
-    before = units(shape.sizes[0])
+    before = units(shape.widths[0])
     for layer in range(1, len(plan)):
         row, code = plan[layer], shape.activations[layer - 1]
         kept = row[NEEDS_Z] == 1 or (layer == last and code in (codes.SIGMOID, codes.SOFTMAX))
@@ -293,7 +329,8 @@ def _place_block(plan: NDArray[np.int64], shape: PlanSpec) -> None:
         row[LINEAR] = row[Z] = units(row[OUTPUTS]) if kept else row[A]
         if row[PER_UNIT] > 1:
             row[LINEAR], row[INVERSE] = units(row[OUTPUTS]), space.take(lanes)
-    plan_globals[DELTA_STRIDE] = space.odd(rounded(max(shape.sizes[1:]), lanes) * lanes)
+    widest = max(shape.widths if shape.numbers else shape.sizes[1:])
+    plan_globals[DELTA_STRIDE] = space.odd(rounded(widest, lanes) * lanes)
     plan_globals[DELTA] = space.take(2 * plan_globals[DELTA_STRIDE])
     for column in (ROW_LOSS, ROW_CORRECT, ROW_STATUS, *((ROW_WEIGHT,) if shape.extended else ())):
         plan_globals[column] = space.take(lanes)
@@ -314,9 +351,11 @@ def _place_work(plan: NDArray[np.int64], shape: PlanSpec) -> None:
     scratch = max(ROWS * WIDEST, lanes, SMALL_BATCH_VECTORS) * lanes
     if shape.sparse:  # two gradients, and two int32 for each row
         scratch = 2 * NONZERO_PANELS * NONZERO_CHUNK * lanes + 2 * rows * 4 // shape.itemsize
+    if shape.numbers:  # a gradient, and two sums for each of the parameters of a frequency
+        scratch = max(scratch, shape.number_length + 2 * (2 + shape.embedded) * lanes)
     plan_globals[SCRATCH_STRIDE] = space.odd(scratch)
     plan_globals[SCRATCH] = space.take(shape.workers * plan_globals[SCRATCH_STRIDE])
     if shape.extended:
-        panels = plan[-1, FIRST_PANEL] + -(-shape.sizes[-1] // lanes)
+        panels = plan[-1, FIRST_PANEL] + -(-shape.sizes[-1] // lanes) + shape.numbers
         plan_globals[PANEL_SUMS] = space.take(2 * panels * lanes)
     plan_globals[WORK] = space.end

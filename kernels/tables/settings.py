@@ -25,9 +25,10 @@ UPDATES = codes.N_HYPER
     AVERAGING,  # decay of the moving average of the parameters
     LOSS_PARAMETER,  # huber's delta, the quantile
     PER_UNIT_DECAY,  # factor on the weight decay of biases, gains and shifts: 1 or 0
-) = range(UPDATES + 1, UPDATES + 9)
+    EMBEDDING_LR,  # factor on the learning rate of the embeddings of numbers
+) = range(UPDATES + 1, UPDATES + 10)
 
-SCHEDULE, DROPOUT_SCHEDULE, DECAY_SCHEDULE = (UPDATES + 9 + i * N_SCHEDULE for i in range(3))
+SCHEDULE, DROPOUT_SCHEDULE, DECAY_SCHEDULE = (UPDATES + 10 + i * N_SCHEDULE for i in range(3))
 """From here, N_SCHEDULE elements each: schedules (schedules.py) of the learning rate, of the rates
 of dropout, and of weight decay."""
 

@@ -17,6 +17,7 @@ from .exported_tables import EXPORTED_TABLES
 from .input_scaling import INPUT_SCALING
 from .jacobian import JACOBIANS
 from .library import LIBRARY
+from .number_embedding import NUMBER_EMBEDDING
 from .primitives import PRIMITIVES
 from .reports import REPORTS
 from .row import Break
@@ -30,6 +31,7 @@ BREAKS = (
     *PRIMITIVES,
     *STAGES,
     *INPUT_SCALING,
+    *NUMBER_EMBEDDING,
     *DATA,
     *SPARSE_DATA,
     *LIBRARY,

@@ -39,13 +39,6 @@ ENCODERS = (
         SCALES + "test_robust_is_realmlps",
     ),
     Break(
-        "equal_quantiles_have_the_first_level",
-        ROOM + "scales.py",
-        "np.bincount(place, levels) / np.bincount(place)",
-        "levels[np.unique(place, return_index=True)[1]]",
-        SCALES + "test_equal_numbers_lie_in_the_middle_of_their_rows",
-    ),
-    Break(
         "an_edge_belongs_to_the_bin_below",
         ROOM + "scales.py",
         "np.minimum(place, self.width - 1)",
@@ -53,18 +46,11 @@ ENCODERS = (
         SCALES + "test_piecewise_by_hand",
     ),
     Break(
-        "a_tree_sees_the_targets_of_other_rows",
-        ROOM + "numbers.py",
-        "None if y is None else y[rows]",
-        "None if y is None else y[: len(rows)]",
-        SCALES + "test_a_tree_sees_the_targets_of_the_rows_that_are_not_missing",
-    ),
-    Break(
-        "every_column_has_the_same_frequencies",
-        ROOM + "scales.py",
-        "np.random.default_rng((0, column))",
-        "np.random.default_rng((0, 0 * column))",
-        SCALES + "test_frequencies_are_drawn_by_the_column_alone",
+        "the_cycles_of_a_date_are_numbers",
+        ROOM + "dates.py",
+        "return self.year.numbers",
+        "return self.width",
+        ENCODER + "test_the_inputs_that_are_numbers",
     ),
     Break(
         "a_count_of_rows_is_a_number",

@@ -74,7 +74,7 @@ TABLE_ESTIMATORS = (
     Break(
         "first_weights_forget_what_inputs_are",
         "fastbp/tabular/recipe.py",
-        "[max(1.0, task.square), *map(float, self.hidden)]",
+        "[max(1.0, square), *map(float, self.hidden)]",
         "[float(task.n_in), *map(float, self.hidden)]",
         "tests/tabular/test_recipe.py::test_the_first_layer_has_the_variance_of_ntk",
     ),

@@ -38,7 +38,7 @@ def test_the_names():
     optimizers = {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam", "RAdam", "LBFGS"}
     losses = {"Huber", "Quantile", "BetaNLL"}
     names = {"Network", "Trainer", "History", "embed", "schedules", "show_config", "warmup"}
-    names |= {"Ensemble", "calibration", "from_onnx", "from_torch", "load"}
+    names |= {"Ensemble", "NumberEmbedding", "calibration", "from_onnx", "from_torch", "load"}
     callbacks = {"Callback", "FitState", "StopTraining", "LambdaCallback", "EarlyStopping",
                  "ReduceLROnPlateau", "ModelCheckpoint", "CSVLogger", "TimeLimit"}  # fmt: skip
     assert set(fastbp.__all__) == names | optimizers | losses | callbacks
@@ -49,11 +49,14 @@ def test_the_names():
 OPTIONS = (
     "l1 l2 dropout label_smoothing clip_value clip_norm ema_decay class_weight schedule lr_factors"
     " bias_lr_factor weight_decay_on weight_decay_factors weight_decay_schedule dropout_schedule"
-    " input_scaling ignore_nan comm data reduction parts"
+    " input_scaling embedding_lr_factor ignore_nan comm data reduction parts"
 )
 VALIDATION = "validation_data validation_fraction validation_rows metrics"
 ARGUMENTS = {
-    "Network": (fastbp.Network, "sizes activation output init seed dtype layer_norm residual"),
+    "Network": (
+        fastbp.Network,
+        "sizes activation output init seed dtype layer_norm residual number_embedding",
+    ),
     "Trainer": (fastbp.Trainer, f"net loss optimizer batch_size threads seed engine {OPTIONS}"),
     "fit": (
         fastbp.Trainer.fit,

@@ -234,7 +234,7 @@ ARGUMENTS = [
     *("loss", "optimizer", "batch_size", "threads", "seed", "engine", "l1", "l2", "dropout"),
     *("label_smoothing", "clip_value", "clip_norm", "ema_decay", "class_weight", "schedule"),
     *("lr_factors", "bias_lr_factor", "weight_decay_on", "weight_decay_factors"),
-    *("weight_decay_schedule", "dropout_schedule", "input_scaling"),
+    *("weight_decay_schedule", "dropout_schedule", "input_scaling", "embedding_lr_factor"),
     *("comm", "data", "reduction", "parts"),
 ]
 

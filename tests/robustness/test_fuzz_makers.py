@@ -92,6 +92,7 @@ def test_trainer(data):
         weight_decay_schedule=anything(None, fastbp.schedules.FlatCosine(9)),
         dropout_schedule=anything(fastbp.schedules.LogCosine(9), fastbp.schedules.OneCycle(9)),
         input_scaling=anything(None, 6.0),
+        embedding_lr_factor=anything(1.0),
         ignore_nan=anything(False, True),
         comm=anything(None),
         data=anything("shared", "local"),

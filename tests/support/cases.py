@@ -29,10 +29,12 @@ class Case:
     """For cross_entropy: integer labels and not rows of probabilities."""
     layer_norm: bool = False
     residual: bool = False
+    number_embedding: fastbp.NumberEmbedding | None = None
 
     def network(self, dtype="float64", seed=1):
         """The network, with biases, gains and shifts above 0: no relu is 0 for every row."""
         kinds = {"layer_norm": self.layer_norm, "residual": self.residual}
+        kinds["number_embedding"] = self.number_embedding
         net = fastbp.Network(self.sizes, self.hidden, self.output, seed=seed, dtype=dtype, **kinds)
         rng = np.random.default_rng(seed)
         biases = [rng.uniform(0.2, 0.8, n) for n in self.sizes[1:]]

@@ -44,10 +44,15 @@ def flat_parameters(net):
     return np.concatenate([part.ravel() for part in (*net.weights, *net.biases)])
 
 
+def _parameters(net):
+    parts = (*net.weights, *net.biases, *net.gains, *net.shifts)
+    return (*parts, *(net.embedding_parameters or ()))
+
+
 def bits(trainer):
     """Parameters, moments, and the learned scale of the inputs."""
     net, scale = trainer.net, trainer.input_scale
-    arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, core(trainer).arrays.moments)
+    arrays = (*_parameters(net), core(trainer).arrays.moments)
     return [a.tobytes() for a in (*arrays, *([] if scale is None else [scale]))]
 
 
@@ -76,5 +81,5 @@ def training_state(trainer):
     classes = state.hyper[settings.class_weights(len(net.sizes) - 1) :]
     kept = state.moments[: state.spec.moments + state.spec.averages]
     scaling = input_scaling.state(core(trainer)) or []
-    arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, kept, classes, *scaling)
+    arrays = (*_parameters(net), kept, classes, *scaling)
     return [a.tobytes() for a in arrays], state.hyper[LASTING].tolist(), core(trainer).epoch

@@ -15,9 +15,6 @@ from sklearn import preprocessing
 from fastbp.tabular import categories, date_text
 from fastbp.tabular.categories import OneHot, Pair
 from fastbp.tabular.dates import Date, years
-from fastbp.tabular.numbers import NumberWay
-
-WAY = NumberWay("robust", "quantile", 48, 0.1)
 
 
 def texts(values):
@@ -118,7 +115,7 @@ def test_years_are_those_of_the_calendar():
 
 
 def test_cycles_are_those_of_the_calendar():
-    part = Date.fit(STAMPS, None, WAY, 0)
+    part = Date.fit(STAMPS, "robust")
     names = part.names("x")
     assert names[:2] == ["x", "x is missing"]
     assert names[2:] == [f"x {c} {f}" for c in ("month", "weekday", "hour") for f in ("sin", "cos")]
@@ -136,10 +133,10 @@ def test_cycles_are_those_of_the_calendar():
 
 def test_only_cycles_that_vary_are_inputs():
     days = np.arange("2024-01-01", "2024-03-01", 7, "M8[D]").astype("M8[s]")
-    assert Date.fit(days, None, WAY, 0).cycles == ("month",)
-    assert Date.fit(days + 3600, None, WAY, 0).cycles == ("month",)
+    assert Date.fit(days, "robust").cycles == ("month",)
+    assert Date.fit(days + 3600, "robust").cycles == ("month",)
     new_years = np.array(["2001-01-01", "2007-01-01"], "M8[s]")
-    assert Date.fit(new_years, None, WAY, 0).names("x") == ["x"]
+    assert Date.fit(new_years, "robust").names("x") == ["x"]
 
 
 @pytest.mark.parametrize(

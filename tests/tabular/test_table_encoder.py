@@ -19,11 +19,12 @@ from scipy import sparse
 
 from fastbp.storage import model_file
 from fastbp.tabular import encoder as encoders
+from fastbp.tabular import scales
 from fastbp.tabular.encoder import TableEncoder
 from fastbp.tabular.frames import as_table
 
 MODULES = ("columns", "dates", "encoder", "frames", "schema")
-NUMBERS = ("robust", "quantile", "piecewise", "periodic")
+NUMBERS = ("robust", "piecewise")
 each_way = pytest.mark.parametrize("numbers", NUMBERS)
 
 
@@ -56,11 +57,8 @@ def table_of(rows, seed=0, levels=30):
     )
 
 
-TARGETS = np.random.default_rng(1).normal(size=5000)
-
-
 def fitted(table, **options):
-    return TableEncoder(**options).fit(table, TARGETS[: table.num_rows])
+    return TableEncoder(**options).fit(table)
 
 
 def dense(inputs):
@@ -75,7 +73,7 @@ def same(one, other):
 @each_way
 def test_the_inputs_are_float32_with_a_name_each(numbers):
     table = table_of(1000)
-    encoder = fitted(table, numbers=numbers, bins="tree")
+    encoder = fitted(table, numbers=numbers)
     inputs = encoder.transform(table)
     assert inputs.dtype == np.float32
     assert inputs.flags.c_contiguous
@@ -93,7 +91,8 @@ def test_the_rows_around_a_row_play_no_part(numbers, is_sparse, monkeypatch):
     levels = 900 if is_sparse else 30
     table = table_of(1000, levels=levels)
     monkeypatch.setattr(encoders, "NONZERO_SHARE", 2)
-    encoder = TableEncoder(numbers=numbers, n_bins=2).fit(pa.concat_tables([table] * 3))
+    monkeypatch.setattr(scales, "N_BINS", 2)
+    encoder = TableEncoder(numbers=numbers).fit(pa.concat_tables([table] * 3))
     whole = encoder.transform(table)
     assert encoder.is_sparse == sparse.issparse(whole) == is_sparse
     cut = pa.concat_tables([table.slice(0, 1), table.slice(1, 698), table.slice(699)])
@@ -143,7 +142,7 @@ def test_no_rows_and_one_row(levels):
 def test_an_encoder_is_json_and_arrays(numbers, tmp_path):
     table = table_of(1000, levels=300)
     options = {"drop": ["sex"], "kinds": {"age": "category"}, "max_one_hot": 20}
-    encoder = fitted(table, numbers=numbers, bins="tree", **options)
+    encoder = fitted(table, numbers=numbers, **options)
     meta, tensors = encoder.to_dict()
     model_file.write(
         tmp_path / "file", "model", {"encoder": meta}, {**tensors, "other": np.ones(3)}
@@ -155,7 +154,7 @@ def test_an_encoder_is_json_and_arrays(numbers, tmp_path):
     assert back.schema == encoder.schema
     assert back.to_dict()[0] == meta
     assert "other" in arrays
-    same(back.fit(table, TARGETS[:1000]).transform(table), encoder.transform(table))
+    same(back.fit(table).transform(table), encoder.transform(table))
     same(pickle.loads(pickle.dumps(encoder)).transform(table), encoder.transform(table))
 
 
@@ -229,9 +228,6 @@ def test_an_encoder_that_has_learned_nothing_says_so():
     ("options", "error", "text"),
     [
         ({"numbers": "robst"}, ValueError, "numbers is 'robst'.* did you mean 'robust'"),
-        ({"bins": "kmeans"}, ValueError, "bins is 'kmeans'"),
-        ({"n_bins": 0}, ValueError, "n_bins is 0"),
-        ({"sigma": 0}, ValueError, "sigma is 0"),
         ({"max_one_hot": 2.5}, TypeError, "max_one_hot is 2.5"),
         ({"drop": "age"}, TypeError, r"drop is 'age', expected a list .*\['age'\]"),
     ],
@@ -239,20 +235,6 @@ def test_an_encoder_that_has_learned_nothing_says_so():
 def test_wrong_arguments(options, error, text):
     with pytest.raises(error, match=text):
         TableEncoder(**options).fit(table_of(10))
-
-
-@pytest.mark.parametrize(
-    ("y", "text"),
-    [
-        (None, r"y is None, and bins='tree' needs targets"),
-        (np.ones(3), r"y has shape \(3,\)"),
-        (np.array(["a"] * 10), "y has shape .* dtype <U1"),
-        (np.full(10, np.nan), "y has NaN"),
-    ],
-)
-def test_targets_for_a_tree(y, text):
-    with pytest.raises(ValueError, match=text):
-        TableEncoder(numbers="piecewise", bins="tree").fit(table_of(10), y)
 
 
 def test_a_thousand_columns(monkeypatch):
@@ -263,6 +245,14 @@ def test_a_thousand_columns(monkeypatch):
     assert encoder.n_features == 1000
     assert encoder.transform(table).shape == (50, 1000)
     assert encoder.feature_names_out[-1] == "x999"
+
+
+def test_the_inputs_that_are_numbers():
+    """Missing values, categories and the cycles of dates are none."""
+    encoder = fitted(table_of(1000))
+    names = [encoder.feature_names_out[i] for i in encoder.number_inputs]
+    assert names == ["age", "wage", "when"]
+    assert fitted(table_of(5000, levels=1000)).number_inputs == ()  # sparse
 
 
 def test_what_training_has_not_seen():
