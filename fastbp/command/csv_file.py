@@ -9,8 +9,8 @@ from .errors import DataError
 from .messages import say
 from .sources import Source
 
-BLOCK = 2**23
-"""Bytes that are read at a time: some tens of thousands of rows."""
+BLOCK = 2**20
+"""Bytes that are read at a time: some thousand rows. pyarrow reads up to 32 of them ahead."""
 
 
 class CSVFile:
@@ -82,9 +82,7 @@ class CSVFile:
             for batch in arrow.module("pyarrow.csv").open_csv(file, **options):
                 yield pa.Table.from_batches([batch])
 
-    def _options(
-        self, columns: Sequence[str] | None, types: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def _options(self, columns: Sequence[str] | None, types: Mapping[str, Any]) -> dict[str, Any]:
         csv, d = arrow.module("pyarrow.csv"), self.dialect
         return {
             "read_options": csv.ReadOptions(

@@ -45,8 +45,8 @@ def write(
         path: the file to write. It is replaced once the page is complete.
         source: where the rows come from, as the page says it; of a file also its checksum is told.
         weights: of the rows, (n,): finite, none below 0.
-        drawn_from: the rows of the source, of which those of the table were drawn by chance; 0 where
-            they are all of them.
+        drawn_from: the rows of the source, of which those of the table were drawn by chance; 0
+            where they are all of them.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.

@@ -73,7 +73,6 @@ class Interval(NamedTuple):
     width: float
 
 
-
 def of_classes(y: Ints, p: Floats, w: Floats) -> list[Score]:
     """Of codes y (n,) and probabilities p (n, c)."""
     shares = np.bincount(y, weights=w, minlength=p.shape[1]) / w.sum()

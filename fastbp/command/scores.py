@@ -49,7 +49,7 @@ def mean(values: Array, w: Floats) -> tuple[float, float | None]:
 
 def hits(y: Ints, p: Floats) -> Floats:
     """1 for each row whose most probable class is the true one, else 0, (n,)."""
-    return (p.argmax(axis=1) == y).astype(np.float64)
+    return np.asarray(p.argmax(axis=1) == y, np.float64)
 
 
 def surprise(y: Ints, p: Floats) -> Floats:
@@ -58,7 +58,7 @@ def surprise(y: Ints, p: Floats) -> Floats:
     As in scikit-learn's ``log_loss``, the probability is taken as float64's epsilon at least.
     """
     true = np.take_along_axis(p, y[:, None], axis=1)[:, 0].astype(np.float64)
-    return -np.log(np.maximum(true, np.finfo(np.float64).eps))
+    return np.asarray(-np.log(np.maximum(true, np.finfo(np.float64).eps)))
 
 
 def of_classes(y: Ints, p: Floats, w: Floats) -> dict[str, float]:

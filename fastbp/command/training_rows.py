@@ -136,9 +136,10 @@ class _Known:
             known = target.known_rows(table, self._columns.targets)
             self.rows += len(known)
             self.missing += int((~known).sum())
+            kept = stored.only(table, known)
             if self._columns.weight is not None:
-                known &= target.weights_of(table, self._columns.weight) > 0
-            yield stored.only(table, known)
+                kept = stored.only(kept, target.weights_of(kept, self._columns.weight) > 0)
+            yield kept
 
 
 def _rows(table: Any, columns: _Columns, task: Task) -> Rows:

@@ -34,6 +34,8 @@ def sparse(blocks: Iterable[Any], width: int, folder: Path) -> Any:
             columns[1].write(np.ascontiguousarray(block.indices, np.int32).data)
             counts.append(np.diff(block.indptr))
         starts = np.cumsum(np.concatenate(counts))
+        if starts[-1] <= np.iinfo(np.int32).max:  # else SciPy converts the columns, in memory
+            starts = starts.astype(np.int32)
         parts = _mapped(*values, np.float32), _mapped(*columns, np.int32), starts
         return csr_array(parts, shape=(len(starts) - 1, width))
 

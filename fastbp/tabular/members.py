@@ -177,7 +177,7 @@ class Team:
                 validation_rows=held,
                 callbacks=[watch],
                 progress=False,
-                resume=watch.bookmark and watch.bookmark.find(),
+                resume=None if watch.bookmark is None else watch.bookmark.find(),
                 snapshot=False,
             )
         except FloatingPointError as error:

@@ -39,7 +39,6 @@ def as_labels(y: Any, name: str = "y") -> tuple[Array, Array]:
     return labels, known
 
 
-
 def _distinct(y: Any, name: str = "y") -> tuple[Array, Ints, Array]:
     """(the labels, ascending, the place of each row's among them, whether each row has one)."""
     text = text_labels.coded(y)

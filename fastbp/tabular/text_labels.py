@@ -28,8 +28,6 @@ def coded(y: Any) -> tuple[Array, Ints, Array] | None:
     if not values.is_text(kind):
         return None
     encoded = values.plain(column).dictionary_encode()
-    texts, order = np.unique(
-        np.array(encoded.dictionary.to_pylist(), np.str_), return_inverse=True
-    )
+    texts, order = np.unique(np.array(encoded.dictionary.to_pylist(), np.str_), return_inverse=True)
     known = np.asarray(pc.is_valid(encoded).to_numpy(zero_copy_only=False))
     return texts, order[np.asarray(encoded.indices.drop_null())].astype(np.int64), known

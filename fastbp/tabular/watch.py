@@ -65,7 +65,7 @@ class Watch(Callback):
         if self.bookmark is not None:
             self.bookmark.keep(state.trainer, at_once=is_over)
         if is_over:
-            raise StopTraining
+            raise StopTraining(resumable=True)
 
     def on_fit_end(self, state: FitState) -> None:
         """Bring the best parameters back."""

@@ -487,4 +487,7 @@ def test_a_report_is_of_some_rows_of_many(folder_of_models, tmp_path, capsys, mo
     said = command.run(capsys, "report", model, data, "-o", path)
     assert said.code == 0, said.err
     assert "300 rows, of which 100 were drawn" in said.err
-    assert "the 100 rows of this file, drawn by chance from 300" in check_stands_alone(path.read_text(encoding="utf-8")).text
+    assert (
+        "the 100 rows of this file, drawn by chance from 300"
+        in check_stands_alone(path.read_text(encoding="utf-8")).text
+    )

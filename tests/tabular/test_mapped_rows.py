@@ -14,7 +14,7 @@ from fastbp.tabular import TabularClassifier, TabularRegressor, base, mapped_row
 from fastbp.tabular.encoder import TableEncoder
 from fastbp.training.validation import _is_mapped
 
-ROWS = 700
+ROWS = 2000
 QUICK = {"epochs": 4, "ensemble": 2, "random_state": 0}
 
 
@@ -35,12 +35,12 @@ def small_parts(monkeypatch):
 
 
 @pytest.mark.usefixtures("small_parts")
-@pytest.mark.parametrize("levels", [3, 60], ids=["dense", "sparse"])
+@pytest.mark.parametrize("levels", [3, 200], ids=["dense", "sparse"])
 def test_rows_in_a_file_are_those_in_memory(levels, tmp_path):
     rows = table(levels)
     encoder = TableEncoder().fit(rows)
     whole, found = encoder.transform(rows), base._encoded(encoder, rows, tmp_path / "new")
-    assert encoder.is_sparse == (levels == 60)
+    assert encoder.is_sparse == (levels == 200)
     if encoder.is_sparse:
         assert (whole != found).nnz == 0
         assert found.indices.dtype == np.int32
@@ -55,7 +55,7 @@ def test_rows_in_a_file_are_those_in_memory(levels, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="files that are mapped stay")
-@pytest.mark.parametrize("levels", [3, 60], ids=["dense", "sparse"])
+@pytest.mark.parametrize("levels", [3, 200], ids=["dense", "sparse"])
 def test_no_file_stays(levels, tmp_path):
     rows = table(levels)
     encoder = TableEncoder().fit(rows)
@@ -75,7 +75,7 @@ def test_no_values_at_all(tmp_path):
 
 
 @pytest.mark.usefixtures("small_parts")
-@pytest.mark.parametrize("levels", [3, 60], ids=["dense", "sparse"])
+@pytest.mark.parametrize("levels", [3, 200], ids=["dense", "sparse"])
 @pytest.mark.parametrize("validates", [False, True])
 @pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
 def test_a_fit_from_files_has_the_bits_of_one_from_memory(kind, levels, validates, tmp_path):

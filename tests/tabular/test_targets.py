@@ -2,6 +2,7 @@
 
 import datetime as dt
 import decimal
+import doctest
 import enum
 
 import numpy as np
@@ -205,3 +206,8 @@ def test_columns_of_text_are_labels_as_lists_are(column):
     assert places.dtype == np.int64
     assert text_labels.coded(column.to_pylist()) is None
     assert text_labels.coded(pa.array([1, 2])) is None
+
+
+def test_the_example_of_text():
+    found = doctest.testmod(text_labels)
+    assert (found.failed, found.attempted) == (0, 3)
