@@ -16,6 +16,7 @@ from .export import EXPORT
 from .exported_tables import EXPORTED_TABLES
 from .input_scaling import INPUT_SCALING
 from .jacobian import JACOBIANS
+from .large_tables import LARGE_TABLES
 from .library import LIBRARY
 from .number_embedding import NUMBER_EMBEDDING
 from .primitives import PRIMITIVES
@@ -41,6 +42,7 @@ BREAKS = (
     *ESTIMATORS,
     *ENCODERS,
     *TABLE_ESTIMATORS,
+    *LARGE_TABLES,
     *COMMAND,
     *REPORTS,
     *EXPORTED_TABLES,
