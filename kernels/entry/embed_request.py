@@ -70,23 +70,28 @@ def _is_for_these_kernels(builder: Any, handle: Any) -> Any:
     return builder.and_(place, builder.icmp_unsigned("==", stamp, I64(code_stamp.stamp())))
 
 
-def _call(builder: Any, handle: Any, length: Any, elements: dict[int, Any]) -> tuple[Any, Any]:
-    """Serve a request of these elements; its status, and what ``embed_server.serve`` returns.
+def emit_call(builder: Any, handle: Any, elements: dict[int, Any]) -> tuple[Any, Any]:
+    """Serve a request of these elements; its status, and what ``embed_server.serve`` returns."""
+    block = cgutils.alloca_once(builder, I64, size=REQUEST)
+    for i, element in elements.items():
+        builder.store(element, builder.gep(block, [I64(i)]))
+    kind = ir.FunctionType(_DOUBLE, [block.type]).as_pointer()
+    code = builder.inttoptr(builder.load(builder.gep(handle, [I64(ENTRY)])), kind)
+    value = builder.call(code, [block])
+    return builder.load(builder.gep(block, [I64(REQUEST_STATUS)])), value
+
+
+def _checked(builder: Any, handle: Any, length: Any, elements: dict[int, Any]) -> tuple[Any, Any]:
+    """``emit_call``, or NO_MODEL and NaN where the handle is not for these kernels.
 
     length: elements of the handle.
     """
-    block = cgutils.alloca_once(builder, I64, size=REQUEST)
-    result = cgutils.alloca_once(builder, _DOUBLE)
-    for i, element in elements.items():
-        builder.store(element, builder.gep(block, [I64(i)]))
-    status = builder.gep(block, [I64(REQUEST_STATUS)])
-    builder.store(I64(NO_MODEL), status)
-    builder.store(_DOUBLE(math.nan), result)
+    status = cgutils.alloca_once_value(builder, I64(NO_MODEL))
+    result = cgutils.alloca_once_value(builder, _DOUBLE(math.nan))
     long_enough = builder.icmp_signed(">", length, I64(max(ENTRY, STAMP, HERE)))
     with builder.if_then(long_enough), builder.if_then(_is_for_these_kernels(builder, handle)):
-        kind = ir.FunctionType(_DOUBLE, [block.type]).as_pointer()
-        code = builder.inttoptr(builder.load(builder.gep(handle, [I64(ENTRY)])), kind)
-        builder.store(builder.call(code, [block]), result)
+        for slot, value in zip((status, result), emit_call(builder, handle, elements), strict=True):
+            builder.store(value, slot)
     return builder.load(status), builder.load(result)
 
 
@@ -112,7 +117,7 @@ def emit(context: Any, builder: Any, sig: Any, args: Any, task: Any, dtype: Any)
     ):
         facts = _facts(context, builder, kind, value, dtype)
         elements |= {at + i: fact for i, fact in enumerate(facts)}
-    return context.make_tuple(builder, RESULT, _call(builder, handle, length, elements))
+    return context.make_tuple(builder, RESULT, _checked(builder, handle, length, elements))
 
 
 @intrinsic

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from . import embed_server, run, sparse_run
+from . import c_calls, embed_server, run, sparse_run
 
 
 def ship(folder: Path) -> None:
     """Write the modules into a folder, for the vector width of this process."""
-    for part in (run, sparse_run, embed_server):
+    for part in (run, sparse_run, embed_server, c_calls):
         part.ship(folder)

@@ -6,6 +6,7 @@ kernel and each promise. Choose a test that compiles little: one of a stage take
 trains 20 s for each of the two variants of the kernels.
 """
 
+from .c_interface import C_INTERFACE
 from .command import COMMAND
 from .data import DATA
 from .encoders import ENCODERS
@@ -24,6 +25,7 @@ from .table_estimators import TABLE_ESTIMATORS
 BREAKS = (
     *(*PRIMITIVES, *STAGES, *INPUT_SCALING, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT),
     *(*ESTIMATORS, *ENCODERS, *TABLE_ESTIMATORS, *COMMAND, *REPORTS),
+    *C_INTERFACE,
 )
 
 __all__ = ["BREAKS", "Break"]
