@@ -71,8 +71,9 @@ def _save(place: int, path: bytes) -> int:
 
 
 def _close(place: int, _text: bytes) -> int:
+    handle = ALL[place]
     _OPEN.pop(place, None)
-    ALL[place].close()
+    handle.close()
     return 0
 
 

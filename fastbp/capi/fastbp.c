@@ -7,6 +7,7 @@
 #include <Python.h>
 
 #include <fenv.h>
+#include <signal.h>
 #include <string.h>
 
 #include "fastbp.h"
@@ -24,8 +25,7 @@ static const char *const texts[] = {
     "an address is no multiple of the size of what should be there",
     "rows is below 1 or above most_rows of the model",
     "X has other columns than the network has inputs",
-    "y has other columns than the loss has targets (or the network has outputs), or has labels where "
-    "none are taken",
+    "y has not the columns of targets or outputs, or labels where none are taken",
     "out has other columns than expected, or a gradient another length",
     "out shares memory with another array",
     "X has NaN or Inf",
@@ -150,14 +150,19 @@ static int initialize(const char *python)
 int fastbp_start(const char *python)
 {
     fenv_t environment;
+    struct sigaction interrupt;
     int64_t none;
-    int status = FASTBP_OK;
-    if (!Py_IsInitialized()) {
-        feholdexcept(&environment);
-        status = initialize(python);
-        fesetenv(&environment);
-    }
-    return status == FASTBP_OK ? ask("begin", NULL, "", &none) : status;
+    int status;
+    if (Py_IsInitialized())
+        return ask("begin", NULL, "", &none);
+    feholdexcept(&environment);
+    sigaction(SIGINT, NULL, &interrupt);
+    status = initialize(python);
+    if (status == FASTBP_OK)
+        status = ask("begin", NULL, "", &none);
+    sigaction(SIGINT, &interrupt, NULL); /* importing signal takes it, whatever the config */
+    fesetenv(&environment);
+    return status;
 }
 
 int fastbp_load(const char *path, fastbp_model **model)

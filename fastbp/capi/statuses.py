@@ -13,8 +13,7 @@ STATUSES = {
     "MISALIGNED": "an address is no multiple of the size of what should be there",
     "WRONG_ROWS": "rows is below 1 or above most_rows of the model",
     "WRONG_X": "X has other columns than the network has inputs",
-    "WRONG_Y": "y has other columns than the loss has targets (or the network has outputs), or has "
-    "labels where none are taken",
+    "WRONG_Y": "y has not the columns of targets or outputs, or labels where none are taken",
     "WRONG_OUT": "out has other columns than expected, or a gradient another length",
     "OVERLAP": "out shares memory with another array",
     "INVALID_X": "X has NaN or Inf",

@@ -147,7 +147,7 @@ C_INTERFACE = (
     Break(
         "python_takes_the_signals_of_the_program",
         "fastbp/capi/fastbp.c",
-        "    config.install_signal_handlers = 0;\n",
+        "    sigaction(SIGINT, &interrupt, NULL); ",
         "",
         PROGRAMS + "test_a_program_that_starts_python_trains_to_the_bit",
     ),

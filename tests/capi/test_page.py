@@ -36,7 +36,7 @@ def test_the_program_of_c_learns(tmp_path, monkeypatch):
     build("gcc", tmp_path, "main", "-O2", "main.c", *capi.flags())
     status, said = call(tmp_path, "main")
     assert status == 0, said
-    loss, *outputs = map(float, re.findall(r"-?\d\S*", said))
+    loss, *outputs = map(float, re.findall(r"-?\d[\d.e-]*", said))
     assert said.startswith("done: ")
     assert loss < 1e-3
     assert np.allclose(outputs, [0, 1], atol=0.05)
