@@ -72,7 +72,7 @@ class Handle:
     @property
     def function(self) -> int:
         """The address of the function ``call`` of the struct, for ctypes and other languages."""
-        return self._words[c_calls.CALL]
+        return int(self._words[c_calls.CALL])
 
     def close(self) -> None:
         """Let calls return FASTBP_CLOSED, and the trainer go. No thread may be in a call."""

@@ -63,7 +63,7 @@ def draw(learning, errors, path):
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
     means = learning[: len(learning) // 50 * 50, 1].reshape(-1, 50).mean(axis=1)
     left.plot(np.arange(len(means)) * 50 + 25, means, color="#4878a8", linewidth=1)
-    left.set(xlabel="update, each on 36 cells", ylabel="relative error", yscale="log")
+    left.set(xlabel="update, each on 36 cells", ylabel="relative error", ylim=(0, 1))
     left.set_title("The closure while the simulation runs", loc="left", fontsize=10)
     labels = "mean closure", "network before learning", "network after learning"
     for column, (label, color) in enumerate(
