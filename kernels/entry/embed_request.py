@@ -72,26 +72,41 @@ def _is_for_these_kernels(builder: Any, handle: Any) -> Any:
     return builder.and_(place, builder.icmp_unsigned("==", stamp, I64(code_stamp.stamp())))
 
 
-def _call(
+def emit_call(
+    builder: Any, handle: Any, elements: dict[int, Any], code: Any = None
+) -> tuple[Any, Any]:
+    """Serve a request of these elements; its status, and what the server returns.
+
+    code: the address of the server, or None for that of ``embed_server``.
+    """
+    block = cgutils.alloca_once(builder, I64, size=REQUEST)
+    for i, element in elements.items():
+        builder.store(element, builder.gep(block, [I64(i)]))
+    kind = ir.FunctionType(_DOUBLE, [block.type]).as_pointer()
+    if code is None:
+        code = builder.load(builder.gep(handle, [I64(ENTRY)]))
+    value = builder.call(builder.inttoptr(code, kind), [block])
+    return builder.load(builder.gep(block, [I64(REQUEST_STATUS)])), value
+
+
+def _keep(builder: Any, values: tuple[Any, Any], *slots: Any) -> None:
+    for slot, value in zip(slots, values, strict=True):
+        builder.store(value, slot)
+
+
+def _checked(
     builder: Any, handle: Any, length: Any, elements: dict[int, Any], derivatives: bool
 ) -> tuple[Any, Any]:
-    """Serve a request of these elements; its status, and what ``serve`` returns.
+    """``emit_call``, or NO_MODEL or NO_CODE and NaN where the handle is not for it.
 
     length: elements of the handle. derivatives: by jacobian_server, and not by embed_server.
     """
-    block = cgutils.alloca_once(builder, I64, size=REQUEST)
-    result = cgutils.alloca_once(builder, _DOUBLE)
-    for i, element in elements.items():
-        builder.store(element, builder.gep(block, [I64(i)]))
-    status = builder.gep(block, [I64(REQUEST_STATUS)])
-    builder.store(I64(NO_MODEL), status)
-    builder.store(_DOUBLE(math.nan), result)
+    status = cgutils.alloca_once_value(builder, I64(NO_MODEL))
+    result = cgutils.alloca_once_value(builder, _DOUBLE(math.nan))
     long_enough = builder.icmp_signed(">", length, I64(max(ENTRY, STAMP, HERE)))
     with builder.if_then(long_enough), builder.if_then(_is_for_these_kernels(builder, handle)):
-        kind = ir.FunctionType(_DOUBLE, [block.type]).as_pointer()
         if not derivatives:
-            code = builder.inttoptr(builder.load(builder.gep(handle, [I64(ENTRY)])), kind)
-            builder.store(builder.call(code, [block]), result)
+            _keep(builder, emit_call(builder, handle, elements), status, result)
         else:
             builder.store(I64(NO_CODE), status)
             record = builder.load(builder.gep(handle, [I64(DERIVATIVES)]))
@@ -99,8 +114,8 @@ def _call(
                 first = builder.gep(
                     builder.inttoptr(record, handle.type), [I64(jacobian_server.SERVE)]
                 )
-                code = builder.inttoptr(builder.load(first), kind)
-                builder.store(builder.call(code, [block]), result)
+                served = emit_call(builder, handle, elements, builder.load(first))
+                _keep(builder, served, status, result)
     return builder.load(status), builder.load(result)
 
 
@@ -135,7 +150,7 @@ def emit(
         facts = _facts(context, builder, kind, value, dtype)
         elements |= {at + i: fact for i, fact in enumerate(facts)}
     return context.make_tuple(
-        builder, RESULT, _call(builder, handle, length, elements, derivatives)
+        builder, RESULT, _checked(builder, handle, length, elements, derivatives)
     )
 
 

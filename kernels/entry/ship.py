@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from . import (
+    c_calls,
     embed_server,
     embedding_run,
     ensemble_server,
@@ -24,6 +25,7 @@ PARTS = (
     embed_server,
     jacobian_server,
     ensemble_server,
+    c_calls,
 )
 
 

@@ -17,7 +17,7 @@ from .simd import offset
 
 
 @intrinsic
-def _try_acquire(typingctx: Any, flag: Any) -> Any:
+def try_acquire(typingctx: Any, flag: Any) -> Any:
     """Make the int64 flag 1; whether it was 0."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
@@ -47,6 +47,6 @@ def acquire(flags, stride, count, wish):
     ``wish % count``, so that threads seldom write the same cache line.
     """
     slot = wish % count
-    while not _try_acquire(offset(flags, slot * stride)):
+    while not try_acquire(offset(flags, slot * stride)):
         slot = (slot + 1) % count
     return slot

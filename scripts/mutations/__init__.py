@@ -6,6 +6,7 @@ kernel and each promise. Choose a test that compiles little: one of a stage take
 trains 20 s for each of the two variants of the kernels.
 """
 
+from .c_interface import C_INTERFACE
 from .command import COMMAND
 from .data import DATA
 from .derivatives import DERIVATIVES
@@ -49,6 +50,7 @@ BREAKS = (
     *UNCERTAINTY,
     *DERIVATIVES,
     *DISTRIBUTED,
+    *C_INTERFACE,
 )
 
 __all__ = ["BREAKS", "Break"]

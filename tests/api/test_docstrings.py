@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import fastbp
-from fastbp import embed, schedules
+from fastbp import capi, embed, schedules
 from fastbp.training.lr_finder import LRCurve
 from support import fake_torch
 
@@ -28,6 +28,7 @@ def public_names():
     """The object of every public name that can have a docstring."""
     modules = {"fastbp": fastbp, "fastbp.math": fastbp.math, "fastbp.schedules": schedules}
     modules["fastbp.calibration"] = fastbp.calibration
+    modules["fastbp.capi"] = capi
     for prefix, module in modules.items():
         yield from ((f"{prefix}.{name}", vars(module)[name]) for name in module.__all__)
     yield "fastbp", fastbp

@@ -37,6 +37,7 @@ SHOWING = {
 """What else a file of fastbp may need."""
 
 STANDING = {
+    "capi": set(),
     "sklearn": {"sklearn", "scipy"},
     "tabular": {"sklearn", "scipy", "pyarrow"},
     "command": {"sklearn", "pyarrow"},

@@ -13,6 +13,11 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = "kernels/shipped/code.bc.z"
 """Like a file that scripts/wheel makes before it builds the wheel."""
 
+SOURCES = {
+    f"fastbp/capi/{name}" for name in ("fastbp.h", "fastbp.c", "fastbp.f90", "fastbp_calls.inc")
+}
+"""What programs of C and Fortran are compiled with."""
+
 
 def pip(*arguments, cwd):
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *map(str, arguments)]
@@ -52,7 +57,7 @@ def test_holds_nothing_but_fastbp(wheel):
     modules = sources(ROOT / "fastbp", "fastbp/") | sources(ROOT / "kernels", "fastbp/kernels/")
     assert "fastbp/kernels/__init__.py" in modules
     about = {name for name in names if name.split("/")[0].endswith(".dist-info")}
-    assert names - about == modules | {"fastbp/py.typed", f"fastbp/{SHIPPED}"}
+    assert names - about == modules | SOURCES | {"fastbp/py.typed", f"fastbp/{SHIPPED}"}
     assert any(name.endswith("/LICENSE") for name in about)
 
 
