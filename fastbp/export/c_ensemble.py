@@ -165,15 +165,6 @@ def _source(of: Members) -> str:
 """
         for i, one in enumerate(of.designs, 1)
     )
-    more = "".join(
-        f"""\
-        if (status == {upper}_OK)
-            status = {one.name}_predict(&context->member_{i}, 1, X, context->outputs);
-        for (j = 0; j < {of.outputs}; j++)
-            out[j] += context->outputs[j];
-"""
-        for i, one in enumerate(of.designs[1:], 2)
-    )
     code = f"""\
 /* The mean of {name}.h. Written by fastbp. */
 #include "{name}.h"
@@ -195,7 +186,22 @@ int {name}_init({name}_context *context, size_t size, uint64_t model)
     context->model = status == {upper}_OK ? model : 0;
     return status;
 }}
+{_predict(of)}"""
+    return typed(code, first.content.dtype.itemsize)
 
+
+def _predict(of: Members) -> str:
+    name, upper, first = of.name, of.upper, of.designs[0]
+    more = "".join(
+        f"""\
+        if (status == {upper}_OK)
+            status = {one.name}_predict(&context->member_{i}, 1, X, context->outputs);
+        for (j = 0; j < {of.outputs}; j++)
+            out[j] += context->outputs[j];
+"""
+        for i, one in enumerate(of.designs[1:], 2)
+    )
+    return f"""
 int {name}_predict({name}_context *context, size_t rows, const real *X, real *out)
 {{
     int status = {upper}_OK;
@@ -221,7 +227,6 @@ int {name}_predict({name}_context *context, size_t rows, const real *X, real *ou
     return status;
 }}
 """
-    return typed(code, first.content.dtype.itemsize)
 
 
 def _test(of: Members) -> str:

@@ -54,6 +54,19 @@ extern "C" {{
 #define {upper}_MODEL {of.number:#x}u
 
 {c_header.enum(upper, in_file=False)}
+{_declared(of)}{_declared_classes(of)}
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+
+def _declared(of: Table) -> str:
+    """The types and functions."""
+    name, upper, net = of.name, of.upper, of.members.name
+    return f"""\
 /* A row of a table. Categories are text in UTF-8, compared without spaces around it; NULL, empty,
  * NA and null are missing, and a level that training has not seen is no mistake. Dates are seconds
  * since 1970-01-01 00:00 by the clock of their time zone. */
@@ -78,12 +91,6 @@ int {name}_predict({name}_context *context, size_t rows, const {name}_row *table
 
 /* Fill inputs (inputs,) with what the networks are given for a row. */
 int {name}_encode(const {name}_row *row, float *inputs);
-{_declared_classes(of)}
-#ifdef __cplusplus
-}}
-#endif
-
-#endif
 """
 
 
@@ -149,7 +156,7 @@ int {name}_encode(const {name}_row *row, float *inputs)
 {"".join(encoder.lines)}\
     return {upper}_OK;
 }}
-{_calibrated(of) if of.is_classifier else _restored(of)}{_calls(of)}"""
+{_calibrated(of) if of.is_classifier else _restored(of)}{_init(of)}{_predict(of)}"""
 
 
 def _calibrated(of: Table) -> str:
@@ -221,7 +228,7 @@ static void finish(const float *p, double *out)
 """
 
 
-def _calls(of: Table) -> str:
+def _init(of: Table) -> str:
     name, upper, net = of.name, of.upper, of.members.name
     net_upper = of.members.upper
     return f"""
@@ -237,7 +244,12 @@ int {name}_init({name}_context *context, size_t size, uint64_t model)
     context->model = status == {upper}_OK ? model : 0;
     return status;
 }}
+"""
 
+
+def _predict(of: Table) -> str:
+    name, upper, net = of.name, of.upper, of.members.name
+    return f"""
 /* Whether out has memory of the table. */
 static int overlap(const {name}_row *table, size_t rows, const double *out)
 {{
