@@ -190,12 +190,12 @@ class NetworkArrays:
     @property
     def derivatives(self) -> "Derivatives":
         """What differentiates with these arrays, made anew once the network scales."""
-        made = self._derivatives
-        if made is None or made.arrays.spec is not self.spec:
+        known = self._derivatives
+        if known is None or known.arrays.spec is not self.spec:
             from ..runtime.jacobians import Derivatives  # few need it
 
-            self._derivatives = made = Derivatives(self.for_inference())
-        return made
+            self._derivatives = known = Derivatives(self.for_inference())
+        return known
 
     def for_inference(self) -> TrainingArrays:
         """The arrays without moments, with any loss: an inference uses neither."""
