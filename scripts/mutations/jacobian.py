@@ -3,7 +3,7 @@
 from .row import Break
 
 LAWS = "tests/laws/test_jacobian.py::"
-API = "tests/api/test_jacobian.py::"
+API = "tests/api/test_jacobian_calls.py::"
 ROW = LAWS + "test_every_output_equals_central_differences[{}-{}]"
 
 JACOBIANS = (
