@@ -218,12 +218,12 @@ class NetworkArrays:
                 "the network embeds numbers, through which there are no derivatives by the inputs: "
                 "make the Network without number_embedding"
             )
-        made = self._derivatives
-        if made is None or made.arrays.spec is not self.spec:
+        known = self._derivatives
+        if known is None or known.arrays.spec is not self.spec:
             from ..runtime.jacobians import Derivatives  # few need it
 
-            self._derivatives = made = Derivatives(self.for_inference())
-        return made
+            self._derivatives = known = Derivatives(self.for_inference())
+        return known
 
     def for_inference(self) -> TrainingArrays:
         """The arrays without moments, with any loss: an inference uses neither."""

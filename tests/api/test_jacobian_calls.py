@@ -118,15 +118,15 @@ def test_another_scaling_or_other_parameters_show_at_once():
 
 def test_many_rows_go_in_parts(monkeypatch):
     net, X = BACK.network(), np.random.default_rng(1).normal(size=(1000, 9))
-    expected, counts = net.jacobian(X), []
+    expected, counts = jacobian_by(net, X, 1), []
     monkeypatch.setattr(chunking, "FIRST_CHUNK_COST", 1.0)
     monkeypatch.setattr(chunking, "next_count", lambda count, _: counts.append(count) or count)
-    np.testing.assert_array_equal(net.jacobian(X), expected)
+    np.testing.assert_array_equal(jacobian_by(net, X, 1), expected)
     assert len(counts) > 2
 
 
 WORKQUEUE = """
-import numpy as np, test_jacobian as t
+import numpy as np, test_jacobian_calls as t
 net, X = t.BACK.network(), np.random.default_rng(1).normal(size=(999, 9))
 print(*(np.array_equal(t.jacobian_by(net, X, n), net.jacobian(X)) for n in (1, 2, 3)))
 from fastbp.runtime import layer
@@ -263,7 +263,7 @@ def report_allocations():
 
 @pytest.mark.process
 def test_compiled_loops_allocate_nothing():
-    program = "import test_jacobian; test_jacobian.report_allocations()"
+    program = "import test_jacobian_calls; test_jacobian_calls.report_allocations()"
     assert processes.run(program, NUMBA_NRT_STATS="1") == "True True\n"
 
 
@@ -286,7 +286,7 @@ def stay_inside(side):
 @guarding
 @pytest.mark.parametrize("side", SIDES)
 def test_nothing_beyond_the_arrays_is_touched(side):
-    program = f"import test_jacobian; test_jacobian.stay_inside({side!r})"
+    program = f"import test_jacobian_calls; test_jacobian_calls.stay_inside({side!r})"
     assert processes.run(program) == "inside\n"
 
 
@@ -339,7 +339,7 @@ def derive(model, X, out):
     fastbp.embed.jacobian(model, X, out)
 """
 CALL = """
-
+import sys
 sys.path.insert(0, {folder!r})
 import numpy as np, fastbp
 from cached_user import derive
