@@ -57,7 +57,7 @@ __all__ = [
 LEVELS = 100
 """Levels of intervals that calibration errors look at, from 0 to 1, as the Uncertainty Toolbox."""
 
-_erf = np.frompyfunc(math.erf, 1, 1)
+_OF_ONE = np.frompyfunc(math.erf, 1, 1)
 
 
 def nll_gaussian(y: Any, mean: Any, std: Any) -> float:
@@ -92,7 +92,7 @@ def crps_gaussian(y: Any, mean: Any, std: Any) -> float:
     errors, std = _errors(y, mean, std)
     z = errors / std
     density = np.exp(-0.5 * z * z) * math.sqrt(2 / math.pi)
-    inside = _erf(z / math.sqrt(2)).astype(np.float64)
+    inside = _erf(z / math.sqrt(2))
     return float((std * (z * inside + density - 1 / math.sqrt(math.pi))).mean())
 
 
@@ -239,9 +239,12 @@ def _gaps(errors: Floats, std: Floats) -> Floats:
     """The coverage of central intervals minus their level, (LEVELS,)."""
     levels = np.linspace(0, 1, LEVELS)
     # The level of the smallest interval that has y in it.
-    within = _erf(np.abs(errors / std).ravel() / math.sqrt(2))
-    reached = np.sort(np.asarray(within, np.float64))
+    reached = np.sort(_erf(np.abs(errors / std).ravel() / math.sqrt(2)))
     return np.searchsorted(reached, levels, side="right") / reached.size - levels
+
+
+def _erf(x: Floats) -> Floats:
+    return np.asarray(_OF_ONE(x), np.float64)
 
 
 def _half_width(level: Any) -> float:
