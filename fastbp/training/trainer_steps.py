@@ -113,8 +113,10 @@ class TrainerSteps(TrainerQueries):
         core, read = self._core, as_dataset if type(X) is ndarray else as_step
         data = read(core, X, y, sample_weight)
         data.derivatives = derivatives.of_rows(core, data.rows, *known)
-        loss = math.nan if data.derivatives is not None else self._fast_update(data)
-        if loss != loss:  # NaN: refused, or not of the fast path
+        if data.derivatives is not None:
+            return core.step(data)
+        loss = self._fast_update(data)
+        if loss != loss:  # NaN: refused
             return core.step(data)
         learned_names.learn(core.net, data)
         return loss

@@ -158,7 +158,7 @@ DERIVATIVES = (
         "fastbp/training/resume.py",
         "        **_of_derivatives(data),\n",
         "",
-        API + "test_a_resumed_fit_has_the_bits_of_one_that_was_not_interrupted[numpy-jacobian]",
+        API + "test_a_resumed_fit_has_the_bits_of_one_that_was_not_interrupted[jacobian-numpy]",
     ),
     Break(
         "activations_with_kinks_are_taken",

@@ -52,6 +52,8 @@ OPTIONS = (
     " input_scaling embedding_lr_factor ignore_nan comm data reduction parts"
 )
 VALIDATION = "validation_data validation_fraction validation_rows metrics"
+DERIVATIVES = "jacobian jacobian_weight directions"
+OF_FIT = "callbacks shuffle progress resume lr snapshot"
 ARGUMENTS = {
     "Network": (
         fastbp.Network,
@@ -60,12 +62,18 @@ ARGUMENTS = {
     "Trainer": (fastbp.Trainer, f"net loss optimizer batch_size threads seed engine {OPTIONS}"),
     "fit": (
         fastbp.Trainer.fit,
-        f"self X y epochs sample_weight {VALIDATION} callbacks shuffle progress resume lr snapshot",
+        f"self X y epochs sample_weight {VALIDATION} {OF_FIT} {DERIVATIVES}",
     ),
-    "step": (fastbp.Trainer.step, "self X y sample_weight"),
-    "loss_and_gradients": (fastbp.Trainer.loss_and_gradients, "self X y sample_weight"),
+    "step": (fastbp.Trainer.step, f"self X y sample_weight {DERIVATIVES}"),
+    "loss_and_gradients": (
+        fastbp.Trainer.loss_and_gradients,
+        f"self X y sample_weight {DERIVATIVES}",
+    ),
     "apply_gradients": (fastbp.Trainer.apply_gradients, "self gradients rows"),
-    "evaluate": (fastbp.Trainer.evaluate, "self X y sample_weight averaged metrics"),
+    "evaluate": (
+        fastbp.Trainer.evaluate,
+        f"self X y sample_weight averaged metrics {DERIVATIVES}",
+    ),
     "Trainer.predict": (fastbp.Trainer.predict, "self X out layer averaged"),
     "Network.predict": (fastbp.Network.predict, "self X out layer jacobian"),
     "Network.jacobian": (fastbp.Network.jacobian, "self X"),

@@ -550,7 +550,12 @@ BAD_FIT = {
     "epochs True": ({"epochs": True}, TypeError, "epochs", "True"),
     "epochs text": ({"epochs": "2"}, TypeError, "epochs", "'2'"),
     "validation of one": ({"validation_data": good_data("mse")[:1]}, EITHER, "validation_data"),
-    "validation of four": ({"validation_data": (1, 2, 3, 4)}, EITHER, "validation_data", "pair"),
+    "validation of six": (
+        {"validation_data": (1, 2, 3, 4, 5, 6)},
+        EITHER,
+        "validation_data",
+        "pair",
+    ),
     "validation no pair": ({"validation_data": 0.1}, TypeError, "validation_data", "float", "pair"),
     "progress array": ({"progress": np.array(["auto"] * 2)}, ValueError, "progress", "'auto'"),
     "progress": ({"progress": "swoosh"}, ValueError, "progress", "'swoosh'", "auto"),

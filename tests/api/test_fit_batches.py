@@ -234,7 +234,7 @@ NOT_BATCHES = [
     (np.array(5), "batches is a ndarray, expected an iterable"),
     (lambda: 5, "what batches returned is a int, expected an iterable"),
     (MANY.batch(), r"batches\[0\] is a ndarray, expected a pair .*call fit\(X, y\)"),
-    ([(*parts()[0], None, None)], r"batches\[0\] is a tuple of 4"),
+    ([(*parts()[0], *[None] * 4)], r"batches\[0\] is a tuple of 6"),
 ]
 X_AND_Y = [
     (np.zeros((3, 4)), [0] * 3, r"batches\[0\]\[0\] has shape \(3, 4\)"),
