@@ -25,7 +25,7 @@ def test_the_flame_on_the_surrogate_is_where_the_true_one_is():
     first, *others = reversed(mpi.printed(2, program))
     true, learned = map(float, re.findall(r"(\d+\.\d+)", first))
     assert abs(learned - true) < 0.05 * true
-    most = [int(line.split()[5]) for line in others]
+    most = [int(line.split()[6]) for line in others]
     assert len(most) == 2
     assert min(most) > 0, "the flame did not come to both ranks"
 
