@@ -19,8 +19,8 @@ LEARNED, USED = 800, 400
 """Time steps with the true rate, and with the surrogate."""
 
 ZELDOVICH, EXPANSION = 5.0, 0.8
-BURNS = 1e-3
-"""Cells with a larger rate are trained on."""
+FRONT = 52.0
+"""Where the flame begins: beside the middle of the line."""
 
 
 def rate(state):
@@ -30,11 +30,16 @@ def rate(state):
     return factor * np.exp(-ZELDOVICH * cold / (1 - EXPANSION * cold))
 
 
+def burns(state):
+    """Return which cells (n,) are warm and have fuel: the others react too slowly to matter."""
+    return (state[:, 0] > 0.1) & (state[:, 1] > 1e-3)
+
+
 def begin(comm):
-    """Return T and Y (n, 2) of this rank's cells: burnt at the left end, fresh elsewhere."""
+    """Return T and Y (n, 2) of this rank's cells: burnt on the left, fresh on the right."""
     first, last = (CELLS * r // comm.size for r in (comm.rank, comm.rank + 1))
     x = STEP * np.arange(first, last)
-    burnt = 1 / (1 + np.exp(np.minimum(x - 10, 50)))
+    burnt = 1 / (1 + np.exp(np.clip(x - FRONT, -50, 50)))
     return np.stack([burnt, 1 - burnt], axis=1)
 
 
@@ -69,7 +74,7 @@ def run(comm):
     state, trainer, rows = begin(comm), new_trainer(comm), []
     for _ in range(LEARNED):
         w = rate(state)
-        burning = w > BURNS
+        burning = burns(state)
         rows.append(int(burning.sum()))
         trainer.step(state[burning], w[burning])
         advance(comm, state, w)
@@ -77,7 +82,7 @@ def run(comm):
     for _ in range(USED):
         advance(comm, true, rate(true))
         guess = trainer.net.predict(learned.astype(np.float32))[:, 0].astype(float)
-        advance(comm, learned, np.where(learned[:, 1] > BURNS, np.maximum(guess, 0), 0))
+        advance(comm, learned, np.where(burns(learned), np.maximum(guess, 0), 0))
     begun = burnt_length(comm, state)
     lengths = [burnt_length(comm, end) - begun for end in (true, learned)]
     return lengths, comm.gather((min(rows), max(rows)))

@@ -218,6 +218,13 @@ TRAINERS = {
         "optimizer": fastbp.Adam(),
         "class_weight": "balanced",
     },
+    "loss='mse', optimizer=fastbp.Adam(), seed=0, data='local', reduction='fast', parts=4": {
+        "loss": "mse",
+        "optimizer": fastbp.Adam(),
+        "data": "local",
+        "reduction": "fast",
+        "parts": 4,
+    },
     "loss='bce', optimizer=fastbp.Adam(), seed=0, class_weight=[{1: 3.0}, {}, {0: 0.5}], "
     "ignore_nan=True": {
         "loss": "bce",
@@ -245,7 +252,8 @@ def test_a_trainer_is_the_call_that_makes_it(arguments, monkeypatch):
 def test_every_argument_of_a_trainer_and_of_a_network_is_shown():
     shown = " ".join((*TRAINERS, *NETWORKS))
     for kind in (fastbp.Network, fastbp.Trainer):
-        names = set(inspect.signature(kind).parameters) - {"net", "sizes"}
+        # A communicator has no repr that makes it.
+        names = set(inspect.signature(kind).parameters) - {"net", "sizes", "comm"}
         assert {name for name in names if f"{name}=" not in shown} == set()
 
 

@@ -3,6 +3,7 @@
 import hashlib
 
 import numpy as np
+from scipy import sparse
 
 import fastbp
 from fastbp.schedules import Cosine
@@ -25,6 +26,7 @@ VARIANTS = {
     "norm": {"layer_norm": True, "residual": True, "optimizer": fastbp.SGD(0.1, momentum=0.9)},
     "frozen": {"lr_factors": [1.0, 0.0, 1.0]},
     "scaled": {"input_scaling": 6, "standardize": True},
+    "sparse": {"sparse": True, "dropout": 0.1},
     "many": {"batch_size": 203, "optimizer": fastbp.AdamW(lr=0.01)},
 }
 """Options of networks, trainers and fits."""
@@ -37,6 +39,8 @@ def data(options):
     rng = np.random.default_rng(5)
     X = rng.normal(size=(ROWS, SIZES[0]))
     y = rng.integers(0, 3, ROWS) if "loss" in options else rng.normal(size=(ROWS, 3))
+    if options.get("sparse"):
+        X = sparse.csr_matrix(X * (rng.random(X.shape) < 0.2))
     weights = rng.uniform(0, 2, ROWS) if options.get("sample_weight") else None
     return X, y, {"sample_weight": weights, "progress": False}
 
@@ -48,7 +52,7 @@ def new_trainer(comm, threads=1, workers=0, **options):
     net = fastbp.Network(SIZES, "silu", seed=2, **of_network)
     if options.get("standardize"):
         net.standardize(X, y)
-    rest = set(options) - set(of_network) - {"sample_weight", "standardize"}
+    rest = set(options) - set(of_network) - {"sample_weight", "standardize", "sparse"}
     defaults = {"loss": "mse", "optimizer": fastbp.Adam(lr=0.01), "batch_size": 100, "seed": 4}
     given = defaults | {name: options[name] for name in rest}
     trainer = fastbp.Trainer(net, threads=threads, comm=comm, **given)
