@@ -118,8 +118,7 @@ LEFT_OUT = {
     "periodic": lambda *_: Periodic,
     "tree": tree_of,
 }
-SHARP = "sharp"
-ENCODINGS = ("robust", "pbld", SHARP, "piecewise", *LEFT_OUT)
+ENCODINGS = ("robust", "pbld", "piecewise", *LEFT_OUT)
 
 
 @contextmanager
@@ -127,14 +126,9 @@ def chosen(encoding, X, y):
     """The preset has this encoding meanwhile. X, y: the rows of a fit."""
     from fastbp.tabular import recipe, scales
 
-    numbers, sigma = ("pbld", 1.0) if encoding == SHARP else (encoding, recipe.SIGMA)
-    changed = recipe.PRESETS[PRESET] | {"numbers": numbers}
+    changed = recipe.PRESETS[PRESET] | {"numbers": encoding}
     more = {name: make(X, y) for name, make in LEFT_OUT.items() if name == encoding}
-    with (
-        patch.dict(recipe.PRESETS, {PRESET: changed}),
-        patch.dict(scales.SCALES, more),
-        patch.object(recipe, "SIGMA", sigma),
-    ):
+    with patch.dict(recipe.PRESETS, {PRESET: changed}), patch.dict(scales.SCALES, more):
         yield
 
 

@@ -63,34 +63,29 @@ def one(name, split, encoding, file):
 
 
 def page():
-    """The section: a table of scores, and of each beside that of "robust"."""
+    """The section: a table of scores, each with its ratio to that of "robust"."""
     results = load()
-    lines, days = [["", *HALF, "of robust", "seconds of robust"]], set()
+    lines, days = [["", *HALF]], set()
     by = {tuple(key.split()): found for key, found in results.items()}
-    splits = {
-        name: sorted({s for t, s, _ in by if t == name and all((t, s, e) in by for e in ENCODINGS)})
-        for name in HALF
-    }
+    splits = {name: sorted(s for t, s, e in by if (t, e) == (name, "robust")) for name in HALF}
 
     def values(encoding, name, what):
         return [what(by[name, split, encoding]) for split in splits[name]]
 
     for encoding in ENCODINGS:
-        row, ratios, times = [encoding], [], []
+        row = [encoding]
         for name in HALF:
-            if not splits[name]:
+            if not splits[name] or any((name, s, encoding) not in by for s in splits[name]):
                 row.append("-")
                 continue
             mine, base = (values(e, name, _score) for e in (encoding, "robust"))
-            row.append(f"{mean(mine):.4f}")
-            ratios.append(mean(mine) / mean(base))
-            seconds = [values(e, name, lambda r: r["train_seconds"]) for e in (encoding, "robust")]
-            times.append(mean(seconds[0]) / mean(seconds[1]))
+            row.append(f"{mean(mine):.4f} ({mean(mine) / mean(base):.3f}x)")
             days |= {by[name, split, encoding]["day"] for split in splits[name]}
-        means = [f"{mean(ratios):.3f}x", f"{mean(times):.2f}x"] if ratios else ["-", "-"]
-        lines.append([*row, *means])
+        lines.append(row)
     head = ", ".join(f"{name} {len(splits[name])}" for name in HALF)
-    note = f"Splits: {head}. {machine.processor()}, {THREADS} threads, {', '.join(sorted(days))}."
+    note = (
+        f"Splits: {head} (cpu {machine.processor()}, {THREADS} threads, {', '.join(sorted(days))})."
+    )
     return f"{table.markdown(lines)}\n\n{note}"
 
 

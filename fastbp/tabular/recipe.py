@@ -32,9 +32,6 @@ CYCLES = 4
 BIAS_RATE, SCALE_RATE, EMBEDDING_RATE = 0.1, 6.0, 0.1
 """Factors on the learning rate of biases, of the scales of inputs, and of embeddings."""
 
-SIGMA = 0.1
-"""Of the frequencies of an embedding: RealMLP's."""
-
 PBLD = "pbld"
 """Learned embeddings of numbers (``fastbp.NumberEmbedding``)."""
 
@@ -95,7 +92,7 @@ class Recipe:
 
     def _embedding(self, task: Task) -> NumberEmbedding | None:
         if self.numbers == PBLD and task.numbers:
-            return NumberEmbedding(task.numbers, sigma=SIGMA)
+            return NumberEmbedding(task.numbers)
         return None
 
     def network(self, task: Task, seed: int) -> Network:

@@ -143,6 +143,10 @@ NETWORKS = {
     "fastbp.Network([2, 3, 3, 1], activation=[swish, 'relu'], output=swish, seed=4)": (
         fastbp.Network([2, 3, 3, 1], [swish, "relu"], swish, seed=4)
     ),
+    "fastbp.Network([4, 8, 3], seed=5, "
+    "number_embedding=fastbp.NumberEmbedding(columns=(1, 3), width=3))": fastbp.Network(
+        [4, 8, 3], seed=5, number_embedding=fastbp.NumberEmbedding([1, 3], width=3)
+    ),
 }
 
 
@@ -232,6 +236,11 @@ TRAINERS = {
         "class_weight": [{1: 3}, {}, {0: 0.5}],
         "ignore_nan": True,
     },
+    "loss='mse', optimizer=fastbp.Adam(), seed=0, embedding_lr_factor=0.5": {
+        "loss": "mse",
+        "optimizer": fastbp.Adam(),
+        "embedding_lr_factor": 0.5,
+    },
 }
 
 
@@ -243,6 +252,8 @@ def test_a_trainer_is_the_call_that_makes_it(arguments, monkeypatch):
     net = NET if options["loss"] == "cross_entropy" else fastbp.Network([4, 8, 3], seed=1)
     if options["loss"] == "bce":
         net = fastbp.Network([4, 8, 3], output="sigmoid", seed=1)
+    if "embedding_lr_factor" in options:
+        net = fastbp.Network([4, 8, 3], seed=1, number_embedding=fastbp.NumberEmbedding())
     trainer = fastbp.Trainer(net, seed=0, **options)
     call, _, _ = repr(net).partition("  #")
     assert repr(trainer) == f"fastbp.Trainer({call}, {arguments})"

@@ -123,6 +123,7 @@ MAKERS = {
     fastbp.Huber: {"delta": 1.0},
     fastbp.Quantile: {"q": 0.5},
     fastbp.BetaNLL: {"beta": 0.5},
+    fastbp.NumberEmbedding: {"columns": [0, 1], "frequencies": 4, "width": 3, "sigma": 0.5},
     fastbp.schedules.StepDecay: {"every": 5, "gamma": 0.5},
     fastbp.schedules.ExponentialDecay: {"gamma": 0.5},
     fastbp.schedules.InverseScaling: {"power": 0.5},

@@ -43,12 +43,9 @@ class Run:
         net = fastbp.Network(sizes, self.hidden, self.output, dtype=dtype, seed=0, **self.kinds)
         weights = [
             numbers(a * b, salt).reshape(a, b) / np.float32(self.divisor)
-            for salt, (a, b) in enumerate(pairwise(net.arrays.spec.widths))
+            for salt, (a, b) in enumerate(pairwise(sizes))
         ]
         net.set_parameters(weights, [numbers(n, n) / np.float32(8) for n in sizes[1:]])
-        if net.number_embedding is not None:
-            parts = enumerate(net.embedding_parameters, 70)
-            net.set_embedding_parameters(*(numbers(p.size, i).reshape(p.shape) for i, p in parts))
         options = {"batch_size": 8, "seed": 5} | self.options
         return fastbp.Trainer(net, loss=self.loss, optimizer=self.optimizer, **options)
 
@@ -73,7 +70,6 @@ class Run:
         arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, core(trainer).arrays.moments)
         if trainer.input_scale is not None:
             arrays += (trainer.input_scale,)
-        arrays += tuple(net.embedding_parameters or ())
         digest = hashlib.sha256()
         for array in (*arrays, np.array(losses), trainer.predict(X)):
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -135,8 +131,6 @@ def many_rows(kinds=None, options=None):
 
 
 SCALED = EVERY_OPTION | {"lr_factors": [0.5, 1.0, 2.0], "input_scaling": 6.0}
-EMBEDDED = {"number_embedding": fastbp.NumberEmbedding([0, 7, 4])}
-EMBEDDED_OPTIONS = SCALED | {"embedding_lr_factor": 0.5}
 FEW_ROWS = SCALED | {"batch_size": 2}
 LONG_OPTIONS = EVERY_OPTION | {"lr_factors": [0.5, 2.0]}
 
@@ -181,16 +175,6 @@ RUNS = {
         ("silu", "relu"), "mse", "identity", fastbp.AdamW(0.01), EVERY_KIND, RATES
     ),
     "many rows, extended": many_rows({"layer_norm": True}, {"dropout": 0.25}),
-    "number embedding": Run(("selu", "mish"), "mse", "identity", fastbp.Adam(0.01), EMBEDDED),
-    "number embedding, options": Run(
-        ("silu", "tanh"),
-        "cross_entropy",
-        "softmax",
-        fastbp.SGD(0.05, 0.9),
-        {"layer_norm": True} | EMBEDDED,
-        EMBEDDED_OPTIONS,
-    ),
-    "many rows, number embedding": many_rows(EMBEDDED),
 }
 """Every activation, loss and optimizer, every option, and long sums."""
 
