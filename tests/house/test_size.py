@@ -15,6 +15,7 @@ MANY_PARAMETERS = {
     "fastbp/model/network.py:Network.__init__": "public",
     "fastbp/training/trainer.py:Trainer.__init__": "public",
     "fastbp/training/trainer.py:Trainer.fit": "public",
+    "kernels/entry/c_calls.py:_serve_c": "the arguments of a call from C",
     "kernels/primitives/gemm.py:_micro_kernel.tile": "three operands with strides, and prefetches",
     "kernels/primitives/gemm.py:tile_across": "three operands with strides, and prefetches",
     "kernels/primitives/gemm.py:multiply_down": "three operands with strides, as BLAS's gemm has",
