@@ -46,7 +46,7 @@ C_INTERFACE = (
         HANDLES + "test_any_memory_is_told_from_a_model",
     ),
     Break(
-        "c_takes_any_number_of_rows",
+        "c_calls_take_any_number_of_rows",
         C_CALLS,
         "    if rows < 1 or rows > words[MOST_ROWS]:\n        return WRONG_ROWS\n",
         "",

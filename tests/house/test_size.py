@@ -18,6 +18,7 @@ MANY_PARAMETERS = {
     "fastbp/training/trainer_queries.py:TrainerQueries.evaluate": "public",
     "kernels/entry/embedding_run.py:_embed_float32": "the addresses of arenas and tables of a call",
     "kernels/entry/embedding_run.py:_embed_float64": "likewise",
+    "kernels/entry/c_calls.py:_serve_c": "the arguments of a call from C",
     "kernels/primitives/gemm.py:_micro_kernel.tile": "three operands with strides, and prefetches",
     "kernels/primitives/gemm.py:tile_across": "three operands with strides, and prefetches",
     "kernels/primitives/gemm.py:multiply_down": "three operands with strides, as BLAS's gemm has",
