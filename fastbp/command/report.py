@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from ..common.optional import need
 from ..common.types import Array
 from ..storage import atomic
-from . import permutation, report_columns, report_page, report_record, report_scores
+from . import permutation, report_columns, report_page, report_record, report_scores, scores
 from .remembered import Remembered
 from .report_page import Section, name, paragraph
 from .report_rows import Rows, read
@@ -29,6 +30,7 @@ def write(
     *,
     source: str,
     weights: Any = None,
+    drawn_from: int = 0,
 ) -> None:
     """Write a page on how a fitted model for tables does on rows whose targets are known.
 
@@ -43,6 +45,8 @@ def write(
         path: the file to write. It is replaced once the page is complete.
         source: where the rows come from, as the page says it; of a file also its checksum is told.
         weights: of the rows, (n,): finite, none below 0.
+        drawn_from: the rows of the source, of which those of the table were drawn by chance; 0
+            where they are all of them.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
@@ -53,7 +57,7 @@ def write(
     need("matplotlib", "plot", "a report")
     atomic.target(path)
     begin = time.perf_counter()
-    rows = read(model, table, y, weights)
+    rows = replace(read(model, table, y, weights), drawn_from=drawn_from)
     sections = list(_sections(model, rows))
     seconds = time.perf_counter() - begin
     sections.append(report_record.record(model, rows, source, seconds))
@@ -145,7 +149,7 @@ def _error(model: Any, rows: Rows) -> tuple[Callable[[Any], float], str]:
 
         def log_loss(table: Any) -> float:
             p = np.asarray(model.predict_proba(table))
-            return report_scores.mean(report_scores.surprise(rows.y, p), rows.weights)[0]
+            return scores.mean(scores.surprise(rows.y, p), rows.weights)[0]
 
         return log_loss, "log loss"
     spread = rows.y.std(axis=0)

@@ -23,6 +23,7 @@ class Rows:
         is_weighted: whether some were given.
         left_out: how many rows had no target, or a weight of 0.
         targets: names (k,) of the targets of a regression.
+        drawn_from: how many rows there were, where these were drawn by chance; else 0.
 
     """
 
@@ -32,6 +33,7 @@ class Rows:
     is_weighted: bool
     left_out: int
     targets: tuple[str, ...]
+    drawn_from: int = 0
 
     def some(self, most: int) -> Self:
         """At most ``most`` of the rows, drawn with a fixed seed, in their order."""

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..common.types import Array, Floats, Ints
+from ..common.types import Floats, Ints
+from . import scores
 
 Z = 1.959963984540054
 """Standard deviations on each side of a normal distribution that hold 95% of it."""
@@ -72,38 +73,18 @@ class Interval(NamedTuple):
     width: float
 
 
-def mean(values: Array, w: Floats) -> tuple[float, float | None]:
-    """The weighted mean and its standard error; None for the latter of a single row."""
-    total = w.sum()
-    m = float(w @ values / total)
-    if len(values) < 2:
-        return m, None
-    return m, float(np.sqrt(np.square(w * (values - m)).sum()) / total)
-
-
-def surprise(y: Ints, p: Floats) -> Floats:
-    """-ln of the probability of each row's true class, (n,).
-
-    As in scikit-learn's ``log_loss``, the probability is taken as float64's epsilon at least.
-    """
-    true = np.take_along_axis(p, y[:, None], axis=1)[:, 0].astype(np.float64)
-    return -np.log(np.maximum(true, np.finfo(np.float64).eps))
-
-
 def of_classes(y: Ints, p: Floats, w: Floats) -> list[Score]:
     """Of codes y (n,) and probabilities p (n, c)."""
-    right = (p.argmax(axis=1) == y).astype(np.float64)
     shares = np.bincount(y, weights=w, minlength=p.shape[1]) / w.sum()
+    right, plain = scores.hits(y, p), scores.of_classes(y, p, w)
     recalls = np.bincount(y, weights=w * right, minlength=len(shares)) / w.sum()
     there = shares > 0
     shares = shares[there]
-    accuracy, accuracy_error = mean(right, w)
-    loss, loss_error = mean(surprise(y, p), w)
     return [
         Score(
             "accuracy",
-            accuracy,
-            accuracy_error,
+            plain["accuracy"],
+            scores.mean(right, w)[1],
             float(shares.max()),
             "share of rows whose most probable class is the true one",
         ),
@@ -114,11 +95,11 @@ def of_classes(y: Ints, p: Floats, w: Floats) -> list[Score]:
             1 / len(shares),
             "mean over the classes of the share found: rare classes count as much as others",
         ),
-        *_area(y, p, w),
+        *_area(plain["roc_auc"], p.shape[1]),
         Score(
             "log loss",
-            loss,
-            loss_error,
+            plain["log_loss"],
+            scores.mean(scores.surprise(y, p), w)[1],
             float(-(shares * np.log(shares)).sum()),
             "mean of -ln(probability of the true class): confident mistakes cost most",
         ),
@@ -132,16 +113,14 @@ def of_classes(y: Ints, p: Floats, w: Floats) -> list[Score]:
     ]
 
 
-def _area(y: Ints, p: Floats, w: Floats) -> list[Score]:
-    """The area under the ROC curve, where there are two classes and rows of both."""
-    if p.shape[1] != 2 or min(w[y == 0].sum(), w[y == 1].sum()) == 0:
+def _area(area: float, n_classes: int) -> list[Score]:
+    """The area under the ROC curve, where there are rows of all classes."""
+    if np.isnan(area):
         return []
-    from sklearn.metrics import roc_auc_score
-
-    area = float(roc_auc_score(y, p[:, 1], sample_weight=w))
-    meaning = (
-        "chance that a row of the second class gets more of it than one of the first: 1 is perfect"
-    )
+    meaning = "chance that a row of the second class gets more of it than one of the first"
+    if n_classes > 2:
+        meaning = "chance that a row of a class gets more of it than another row, mean over classes"
+    meaning += ": 1 is perfect"
     return [Score("ROC AUC", area, None, 0.5, meaning)]
 
 
@@ -207,16 +186,14 @@ def calibration_error(bins: Sequence[Bin]) -> float:
 
 def of_numbers(y: Floats, p: Floats, w: Floats) -> list[Score]:
     """Of true and predicted numbers (n,)."""
-    square, square_error = mean(np.square(p - y), w)
-    spread = mean(np.square(y - mean(y, w)[0]), w)[0]
-    rmse = float(np.sqrt(square))
+    plain, square_error = scores.of_numbers(y, p, w), scores.mean(np.square(p - y), w)[1]
+    rmse, spread = plain["rmse"], scores.mean(np.square(y - scores.mean(y, w)[0]), w)[0]
     middle = float(np.quantile(y, 0.5, weights=w, method="inverted_cdf"))
-    absolute, absolute_error = mean(np.abs(p - y), w)
-    bias, bias_error = mean(p - y, w)
+    bias, bias_error = scores.mean(p - y, w)
     return [
         Score(
             "R²",
-            1 - square / spread if spread > 0 else float("nan"),
+            plain["r2"],
             None,
             0.0,
             "share of the target's variance that is explained: 1 is perfect",
@@ -230,9 +207,9 @@ def of_numbers(y: Floats, p: Floats, w: Floats) -> list[Score]:
         ),
         Score(
             "mean absolute error",
-            absolute,
-            absolute_error,
-            mean(np.abs(y - middle), w)[0],
+            plain["mae"],
+            scores.mean(np.abs(p - y), w)[1],
+            scores.mean(np.abs(y - middle), w)[0],
             "in units of the target",
         ),
         Score(
@@ -247,7 +224,7 @@ def of_numbers(y: Floats, p: Floats, w: Floats) -> list[Score]:
 
 def below(y: Floats, quantiles: Floats, w: Floats) -> list[float]:
     """The shares of y (n,) at or below each quantile predicted (n, q)."""
-    return [mean((y <= q).astype(np.float64), w)[0] for q in quantiles.T]
+    return [scores.mean((y <= q).astype(np.float64), w)[0] for q in quantiles.T]
 
 
 def intervals(y: Floats, quantiles: Floats, w: Floats, levels: Sequence[float]) -> list[Interval]:
@@ -256,7 +233,7 @@ def intervals(y: Floats, quantiles: Floats, w: Floats, levels: Sequence[float]) 
     for low in range(len(levels) // 2):
         high = len(levels) - 1 - low
         inside = (quantiles[:, low] <= y) & (y <= quantiles[:, high])
-        held = mean(inside.astype(np.float64), w)[0]
-        width = mean(quantiles[:, high] - quantiles[:, low], w)[0]
+        held = scores.mean(inside.astype(np.float64), w)[0]
+        width = scores.mean(quantiles[:, high] - quantiles[:, low], w)[0]
         found.append(Interval(levels[high] - levels[low], held, width))
     return found

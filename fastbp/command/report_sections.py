@@ -8,6 +8,7 @@ import numpy as np
 from ..common.types import Array, Floats, Ints
 from . import report_figures as figures
 from . import report_scores as scores
+from .messages import count
 from .report_page import (
     Section,
     name,
@@ -68,8 +69,9 @@ def _remark(one: Score) -> str:
 
 def _caution(rows: Rows, validation: dict[str, float]) -> str:
     """What these scores are of, and those of validation beside them."""
+    drawn = f", drawn by chance from {rows.drawn_from:,}" if rows.drawn_from else ""
     sentences = [
-        f"These are of the {len(rows.y):,} row{'s' if len(rows.y) > 1 else ''} of this file.",
+        f"These are of the {count(len(rows.y), 'row')} of this file{drawn}.",
         "Rows that the model was trained on flatter it.",
     ]
     if rows.is_weighted:

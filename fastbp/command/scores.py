@@ -1,8 +1,10 @@
-"""How good predictions are: the standard metrics by their names."""
+"""How good predictions are: the standard metrics by their names, and means with their errors."""
+
+from typing import Any
 
 import numpy as np
 
-from ..common.types import Array, Floats
+from ..common.types import Array, Floats, Ints
 from . import arrow
 from .errors import DataError, listed
 
@@ -18,13 +20,14 @@ NAMES = {
 """What readers call them."""
 
 
-def codes(labels: Array, classes: list[str], first: int) -> Array:
+def codes(labels: Any, classes: list[str], first: int) -> Array:
     """The number of the class of each label, (n,). DataError for a label that is no class.
 
-    classes: as text. first: the number of the first row.
+    labels: an array, or a column of pyarrow. classes: as text. first: the number of the first row.
     """
     pa, compute = arrow.module("pyarrow"), arrow.module("pyarrow.compute")
-    text = pa.array(labels).cast(pa.string())
+    column = pa.array(labels) if isinstance(labels, np.ndarray) else labels.combine_chunks()
+    text = column.cast(pa.string())
     found = compute.index_in(text, value_set=pa.array(classes, pa.string()))
     strange = compute.index(found.is_null(), True).as_py()
     if strange >= 0:
@@ -35,45 +38,68 @@ def codes(labels: Array, classes: list[str], first: int) -> Array:
     return np.asarray(found.to_numpy())
 
 
-def of_classes(y: Array, p: Floats, weights: Floats | None) -> dict[str, float]:
+def mean(values: Array, w: Floats) -> tuple[float, float | None]:
+    """The weighted mean and its standard error; None for the latter of a single row."""
+    total = w.sum()
+    m = float(w @ values / total)
+    if len(values) < 2:
+        return m, None
+    return m, float(np.sqrt(np.square(w * (values - m)).sum()) / total)
+
+
+def hits(y: Ints, p: Floats) -> Floats:
+    """1 for each row whose most probable class is the true one, else 0, (n,)."""
+    return np.asarray(p.argmax(axis=1) == y, np.float64)
+
+
+def surprise(y: Ints, p: Floats) -> Floats:
+    """-ln of the probability of each row's true class, (n,).
+
+    As in scikit-learn's ``log_loss``, the probability is taken as float64's epsilon at least.
+    """
+    true = np.take_along_axis(p, y[:, None], axis=1)[:, 0].astype(np.float64)
+    return np.asarray(-np.log(np.maximum(true, np.finfo(np.float64).eps)))
+
+
+def of_classes(y: Ints, p: Floats, w: Floats) -> dict[str, float]:
     """Accuracy, log loss, ROC AUC and the macro average of F1.
 
-    y: (n,) numbers of classes. p: (n, classes) probabilities. The area is that of one class against
-    the rest, on the mean of the classes; NaN where a class has no row.
+    y: (n,) numbers of classes. p: (n, classes) probabilities. w: weights (n,). The area is that of
+    one class against the rest, on the mean of the classes; NaN where a class has no row, or none
+    with weight.
     """
-    from sklearn import metrics
-
-    p = np.asarray(p, np.float64)
-    p /= p.sum(axis=1, keepdims=True)
-    labels, likeliest = np.arange(p.shape[1]), p.argmax(axis=1)
-    area = np.nan
-    if len(np.unique(y)) == len(labels):
-        scores = p[:, 1] if len(labels) == 2 else p
-        area = metrics.roc_auc_score(y, scores, sample_weight=weights, multi_class="ovr")
     return {
-        "accuracy": float(metrics.accuracy_score(y, likeliest, sample_weight=weights)),
-        "log_loss": float(metrics.log_loss(y, p, labels=labels, sample_weight=weights)),
-        "roc_auc": float(area),
-        "f1_macro": float(
-            metrics.f1_score(
-                y,
-                likeliest,
-                labels=labels,
-                average="macro",
-                sample_weight=weights,
-                zero_division=0,
-            )
-        ),
+        "accuracy": mean(hits(y, p), w)[0],
+        "log_loss": mean(surprise(y, p), w)[0],
+        "roc_auc": _area(y, p, w),
+        "f1_macro": _f1(y, p.argmax(axis=1), p.shape[1], w),
     }
 
 
-def of_numbers(y: Floats, p: Floats, weights: Floats | None) -> dict[str, float]:
+def _area(y: Ints, p: Floats, w: Floats) -> float:
+    n_classes = p.shape[1]
+    if not np.bincount(y, weights=w, minlength=n_classes).all():
+        return float("nan")
+    from sklearn.metrics import roc_auc_score
+
+    p = np.asarray(p, np.float64)
+    stated = p[:, 1] if n_classes == 2 else p / p.sum(axis=1, keepdims=True)
+    return float(roc_auc_score(y, stated, sample_weight=w, multi_class="ovr"))
+
+
+def _f1(y: Ints, said: Ints, n_classes: int, w: Floats) -> float:
+    """The mean over the classes of 2 hits / (rows + predicted), 0 where a class has neither."""
+    rows, predicted = (np.bincount(x, weights=w, minlength=n_classes) for x in (y, said))
+    right = np.bincount(y, weights=w * (y == said), minlength=n_classes)
+    both = rows + predicted
+    return float(np.divide(2 * right, both, out=np.zeros(n_classes), where=both > 0).mean())
+
+
+def of_numbers(y: Floats, p: Floats, w: Floats) -> dict[str, float]:
     """RMSE, MAE and R2 of numbers (n,), p and y alike. R2 is NaN where y is constant."""
-    error = p - y
-    mean_square = np.average(error**2, weights=weights)
-    spread = np.average((y - np.average(y, weights=weights)) ** 2, weights=weights)
+    square, spread = mean(np.square(p - y), w)[0], mean(np.square(y - mean(y, w)[0]), w)[0]
     return {
-        "rmse": float(np.sqrt(mean_square)),
-        "mae": float(np.average(np.abs(error), weights=weights)),
-        "r2": float(1 - mean_square / spread) if spread > 0 else float("nan"),
+        "rmse": float(np.sqrt(square)),
+        "mae": mean(np.abs(p - y), w)[0],
+        "r2": 1 - square / spread if spread > 0 else float("nan"),
     }

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import shutil
 import sys
 import zlib
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import BinaryIO, cast
 from .errors import DataError
 
 STDIN = "-"
+COPY = "stdin"
+"""The name of the copy of stdin."""
 HEAD = 2**18
 """Bytes of the beginning, by which a file is recognized."""
 BLOCK = 2**20
@@ -33,26 +36,28 @@ class Source:
 
     Args:
         path: the file's name; "-" for stdin.
-        keep: whether to read stdin whole, so that it can be read again.
+        keep: a folder in which stdin is copied to a file, so that it can be read again; or None.
 
     Attributes:
         name: how messages call it.
-        path: the file's name; None for stdin.
+        path: the name of the file, or of the copy; None for stdin without one.
         head: its first bytes, decompressed.
         is_whole: whether ``head`` is all there is.
         is_compressed: whether it is compressed by gzip.
 
     """
 
-    def __init__(self, path: str, keep: bool) -> None:
+    def __init__(self, path: str, keep: Path | None) -> None:
         self.path = None if path == STDIN else path
         self.name = "stdin" if path == STDIN else path
-        self._kept: bytes | None = None
         self._stream: BinaryIO | None = None
-        if self.path is None:
-            self._take_stdin(keep)
-        else:
+        if self.path is not None:
             _check_file(self.path)
+        elif keep is not None:
+            self.path = _copied(_stdin(), keep)
+        else:
+            self._stream = _stdin()
+            self._start = _read_up_to(self._stream, HEAD)
         with self._raw(peek=True) as raw:
             start = raw.read(8)
         self.is_compressed = start.startswith(GZIP)
@@ -68,19 +73,7 @@ class Source:
         """The bytes from the beginning, decompressed."""
         return self._decompressed(peek=False)
 
-    def _take_stdin(self, keep: bool) -> None:
-        if sys.stdin is None or sys.stdin.isatty():
-            raise DataError("stdin is a terminal: give the name of a file, or pipe a table in")
-        stream = sys.stdin.buffer
-        if keep:
-            self._kept = stream.read()
-        else:
-            self._start = _read_up_to(stream, HEAD)
-            self._stream = stream
-
     def _raw(self, peek: bool = False) -> BinaryIO:
-        if self._kept is not None:
-            return io.BytesIO(self._kept)
         if self._stream is not None:
             if peek:
                 return io.BytesIO(self._start)
@@ -115,6 +108,20 @@ class Source:
         for magic, what in NOT_TABLES.items():
             if start.startswith(magic):
                 raise DataError(f"{self.name} is {what}")
+
+
+def _stdin() -> BinaryIO:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise DataError("stdin is a terminal: give the name of a file, or pipe a table in")
+    return sys.stdin.buffer
+
+
+def _copied(stream: BinaryIO, folder: Path) -> str:
+    """The name of a new file with all that the stream has."""
+    path = folder / COPY
+    with path.open("wb") as file:
+        shutil.copyfileobj(stream, file, BLOCK)
+    return str(path)
 
 
 def _check_file(path: str) -> None:

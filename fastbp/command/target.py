@@ -72,8 +72,11 @@ def choose(wish: str, table: Any, names: Sequence[str]) -> Task:
     return task
 
 
-def values(table: Any, names: Sequence[str], task: str) -> Array:
-    """The targets as an array: labels (n,); numbers (n,), or (n, targets) of several columns."""
+def values(table: Any, names: Sequence[str], task: str) -> Any:
+    """The targets as an array: labels (n,); numbers (n,), or (n, targets) of several columns.
+
+    Labels that are text stay a column of pyarrow.
+    """
     pa = arrow.module("pyarrow")
     columns = [plain(table.column(name)) for name in names]
     if task == REGRESSION:
@@ -82,7 +85,7 @@ def values(table: Any, names: Sequence[str], task: str) -> Array:
     (column,) = columns
     if arrow.module("pyarrow.types").is_floating(column.type):  # whole ones, beside missing ones
         column = column.cast(pa.int64())
-    return _as_array(column)
+    return column if _is_text(column.type) else _as_array(column)
 
 
 def weights_of(table: Any, name: str) -> Array:
@@ -127,7 +130,7 @@ def _inferred(kind: str, distinct: int, n: int) -> Task:
 def _kind(column: Any, name: str) -> str:
     """text, bool among it, "whole" numbers or numbers with "fractions"."""
     types, kind = arrow.module("pyarrow.types"), column.type
-    if types.is_boolean(kind) or types.is_string(kind) or types.is_large_string(kind):
+    if types.is_boolean(kind) or _is_text(kind):
         return "text"
     if types.is_integer(kind):
         return "whole"
@@ -140,6 +143,11 @@ def _kind(column: Any, name: str) -> str:
     raise DataError(
         f"target {name!r} has {_called(kind)}, expected numbers, text or true and false"
     )
+
+
+def _is_text(kind: Any) -> bool:
+    types = arrow.module("pyarrow.types")
+    return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
 def _check_finite(numbers: Array, name: str) -> None:

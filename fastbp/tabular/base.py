@@ -5,9 +5,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
+import pyarrow as pa
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -17,7 +19,7 @@ from ..callbacks.history import History
 from ..common.types import Array, Ints
 from ..model.ensemble import Ensemble
 from ..runtime import threads
-from . import records, rows
+from . import mapped_rows, records, rows
 from .clock import Clock
 from .encoder import TableEncoder
 from .frames import as_table
@@ -28,6 +30,7 @@ from .members import Data, Member, Team, Trained
 from .parameters import Parameters
 from .recipe import Task, recipe_of
 from .rows import Rows
+from .schema import Schema
 from .targets import Labels, Units
 
 AT_ONCE = 2**16
@@ -104,6 +107,7 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
         *,
         validation_data: Any = None,
         on_epoch: Callable[[Progress], object] | None = None,
+        on_schema: Callable[[Schema], object] | None = None,
         keep_in: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Fit the ensemble to the rows of a table.
@@ -118,8 +122,12 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
                 calibrate by, in place of folds of X: every member is then trained on all rows.
             on_epoch: called with a ``Progress`` after each epoch of each member, by one thread at a
                 time. ``fastbp.StopTraining`` from it ends the training; the best weights stay.
-            keep_in: a folder in which each network is kept when it is done. A fit of the same data
-                and parameters takes those that are there, after this one was killed.
+            on_schema: called with the ``Schema``, which says what each column is, once the encoder
+                has learned it.
+            keep_in: a folder, made where it is missing, for a fit that is long or larger than
+                memory. The rows as networks take them lie in a file there, which is mapped. Each
+                network is kept there when it is done, and how far it is every ten seconds: a fit of
+                the same data and parameters goes on from there, after this one was killed.
 
         Returns:
             The estimator.
@@ -133,7 +141,11 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
         targets, found = self._read(X, y, sample_weight)
         recipe = recipe_of(self.preset, self._goal, len(found)).given(self.ensemble, self.epochs)
         encoder = TableEncoder(numbers=recipe.numbers, drop=self.drop, kinds=self.kinds)
-        data = self._data(found, encoder, targets, validation_data)
+        encoder.fit(found.table)
+        if on_schema is not None:
+            on_schema(encoder.schema)
+        folder = None if keep_in is None else Path(keep_in)
+        data = self._data(found, encoder, targets, validation_data, folder)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         team = Team(
             recipe,
@@ -144,8 +156,8 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
             partial(self._tell, on_epoch),
         )
         members = self._members(data, recipe.members, seed)
-        if keep_in is not None:
-            team.kept = Kept(keep_in, fingerprint(recipe, data, members))
+        if folder is not None:
+            team.kept = Kept(folder, fingerprint(recipe, data, members))
         trained = team.train(members)
         self._keep(trained, encoder, targets, found)
         self.validation_score_ = self._calibrate(LeftOut.of(trained, data))
@@ -163,13 +175,20 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
             )
         return targets, found
 
-    def _data(self, found: Rows, encoder: TableEncoder, targets: Targets, given: Any) -> Data:
-        """The rows as networks take them; the encoder learns from them."""
-        X = encoder.fit(found.table).transform(found.table)
+    def _data(
+        self,
+        found: Rows,
+        encoder: TableEncoder,
+        targets: Targets,
+        given: Any,
+        folder: Path | None,
+    ) -> Data:
+        """The rows as networks take them, in memory, or in files of the folder."""
+        X = _encoded(encoder, found.table, folder)
         validation: tuple[Any, ...] | None = None
         if given is not None:
             held = self._validation_rows(given, targets)
-            validation = encoder.transform(held.table), held.targets
+            validation = _encoded(encoder, held.table, folder), held.targets
             validation += () if held.weights is None else (held.weights,)
         return Data(X, found.targets, found.weights, validation)
 
@@ -218,9 +237,7 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
     def _parts(self, X: Any) -> Iterator[Any]:
         """The rows of X as inputs of the networks, some at a time."""
         check_is_fitted(self)
-        table = as_table(X)
-        for start in range(0, max(table.num_rows, 1), AT_ONCE):
-            yield self.encoder_.transform(table.slice(start, AT_ONCE), first=start)
+        return _parts(self.encoder_, as_table(X))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file, by custom called ``....safetensors``; its folder exists.
@@ -260,3 +277,18 @@ class BaseTabular(Parameters, ABC, Generic[Targets]):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
+
+
+def _parts(encoder: TableEncoder, table: pa.Table) -> Iterator[Any]:
+    """The rows of a table as inputs of networks, some at a time; one part of no rows."""
+    for start in range(0, max(table.num_rows, 1), AT_ONCE):
+        yield encoder.transform(table.slice(start, AT_ONCE), first=start)
+
+
+def _encoded(encoder: TableEncoder, table: pa.Table, folder: Path | None) -> Any:
+    """The rows of a table as inputs of networks, in memory, or in a file of the folder."""
+    if folder is None:
+        return encoder.transform(table)
+    folder.mkdir(exist_ok=True)
+    write = mapped_rows.sparse if encoder.is_sparse else mapped_rows.dense
+    return write(_parts(encoder, table), encoder.n_features, folder)

@@ -7,6 +7,9 @@ from ..common.types import Array, Ints
 FEWEST, MOST = 5, 10
 """Folds: a fifth of the rows validates one to five members; a tenth at least validates many."""
 
+MOST_ROWS = 2**17
+"""Of a fold. More choose an epoch no better, and every member keeps its fold in memory."""
+
 
 def holdouts(n: int, members: int, seed: int, classes: Array | None = None) -> list[Ints]:
     """The rows that each member holds out, ascending; empty where none can be spared.
@@ -20,9 +23,11 @@ def holdouts(n: int, members: int, seed: int, classes: Array | None = None) -> l
     _, kind, counts = np.unique(classes, return_inverse=True, return_counts=True)
     spare = np.flatnonzero(counts[kind] > 1)
     folds = min(max(members, FEWEST), MOST, max(len(spare), 1))
+    folds = max(folds, -(-len(spare) // MOST_ROWS))
     found: list[Ints] = []
     while len(found) < members:
         generator = np.random.default_rng([seed, len(found)])
         order = spare[np.lexsort((generator.random(len(spare)), kind[spare]))]
-        found += [np.sort(order[fold::folds]) for fold in range(folds)]
-    return found[:members]
+        wanted = range(min(folds, members - len(found)))
+        found += [np.sort(order[fold::folds]) for fold in wanted]
+    return found

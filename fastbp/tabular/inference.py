@@ -59,7 +59,10 @@ def column_of(name: str, data: pa.ChunkedArray, wanted: str | None = None) -> Co
 
 
 def _number(name: str, data: pa.ChunkedArray) -> Column:
-    x = values.numbers(data)
+    return _of_numbers(name, values.numbers(data))
+
+
+def _of_numbers(name: str, x: Floats) -> Column:
     present = x[~np.isnan(x)]
     infinite, missing = int(values.is_infinite(present).sum()), len(x) - len(present)
     if infinite and infinite == len(present):
@@ -71,7 +74,8 @@ def _number(name: str, data: pa.ChunkedArray) -> Column:
 
 
 def _found_number(name: str, data: pa.ChunkedArray) -> Column:
-    found, x = _number(name, data), values.numbers(data)
+    x = values.numbers(data)
+    found = _of_numbers(name, x)
     if found.kind != DROPPED and _tells_rows_apart(name, x[~np.isnan(x)]):
         return Column(name, DROPPED, IDENTIFIER, missing=found.missing)
     return found
@@ -102,20 +106,21 @@ def _boolean(name: str, data: pa.ChunkedArray) -> Column:
 
 
 def _category(name: str, data: pa.ChunkedArray) -> Column:
-    return _of_levels(name, values.text(data))
+    texts = values.text(data)
+    return _of_levels(name, texts, levels_of(texts))
 
 
 def _found_category(name: str, data: pa.ChunkedArray) -> Column:
     """Text may hold dates, or numbers."""
     texts = values.text(data)
-    levels = texts.unique().drop_null()
+    levels, counts = levels_of(texts)
     forms = date_text.forms_of(levels)
     if forms and len(levels) > 1:
         return _dated(name, texts, forms)
     if len(levels) > MANY_LEVELS and _are_numbers(levels):
         found = _found_number(name, pa.chunked_array([texts]))
         return found if found.why else replace(found, why="text that holds numbers")
-    return _of_levels(name, texts)
+    return _of_levels(name, texts, (levels, counts))
 
 
 def _are_numbers(levels: pa.Array) -> bool:
@@ -123,8 +128,8 @@ def _are_numbers(levels: pa.Array) -> bool:
     return bool(all_match and not pc.any(pc.match_substring_regex(levels, LEADING_ZERO)).as_py())
 
 
-def _of_levels(name: str, texts: pa.Array) -> Column:
-    levels, counts = levels_of(texts)
+def _of_levels(name: str, texts: pa.Array, found: tuple[pa.Array, Ints]) -> Column:
+    levels, counts = found
     missing, least = texts.null_count, least_rows(len(texts))
     if len(levels) == 1 and not missing:
         return Column(name, DROPPED, f"constant: always {levels[0].as_py()!r:.60}")
@@ -139,7 +144,8 @@ def _of_levels(name: str, texts: pa.Array) -> Column:
 
 def levels_of(texts: pa.Array) -> tuple[pa.Array, Ints]:
     """The different texts and the number of rows of each, in the order of the texts' bytes."""
-    counted = texts.drop_null().value_counts()
+    counted = texts.value_counts()
+    counted = counted.filter(pc.is_valid(counted.field("values")))
     levels, counts = counted.field("values"), counted.field("counts")
     order = pc.sort_indices(levels)
     return levels.take(order), np.asarray(counts.take(order))

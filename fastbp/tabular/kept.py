@@ -1,4 +1,4 @@
-"""Members on disk: those that are done need not be trained again after a fit was killed."""
+"""Members on disk: after a fit was killed, those that are done stay, and one underway goes on."""
 
 import hashlib
 import json
@@ -11,18 +11,21 @@ from typing import Any
 
 import numpy as np
 
+from .. import __version__
 from ..callbacks.history import History
 from ..model import model_io
 from ..storage import atomic
+from .bookmarks import Bookmark
 from .members import Data, Member, Trained
 from .recipe import Recipe
 
 PATTERN = "member-*"
-"""The names of the files in the folder: a network as Network.save writes it, and a JSON file."""
+"""The names of the files in the folder: of a member that is done a network as Network.save writes
+it, and a JSON file; of one underway a checkpoint."""
 
 
 class Kept:
-    """A folder with the members of one fit that are done, each in two files.
+    """A folder with the members of one fit.
 
     Args:
         folder: it is made where it is missing.
@@ -61,6 +64,13 @@ class Kept:
         one.net.save(self._path(one.member, ".safetensors"))
         with atomic.replacing(self._path(one.member, ".json")) as file:
             file.write(json.dumps(about).encode())
+        for path in self._folder.glob(self._path(one.member, ".*.checkpoint").name):
+            path.unlink(missing_ok=True)
+
+    def bookmark(self, member: Member, epochs: int) -> Bookmark:
+        """What keeps how far a training for so many epochs is, and knows where it was."""
+        about = f"{self._fingerprint[:16]}-{epochs}"
+        return Bookmark(self._path(member, f".{about}.checkpoint"))
 
     def _path(self, member: Member, suffix: str) -> Path:
         return self._folder / f"member-{member.number}{suffix}"
@@ -68,7 +78,8 @@ class Kept:
 
 def fingerprint(recipe: Recipe, data: Data, members: Sequence[Member]) -> str:
     """A hash of all that decides what the members become."""
-    digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode())
+    about = {"recipe": asdict(recipe), "fastbp": __version__}
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for part in (data.X, data.y, data.weights, *(data.validation or ())):
         _add(digest, part)
     for member in members:

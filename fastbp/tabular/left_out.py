@@ -38,15 +38,15 @@ class LeftOut:
 
     def mean(self) -> tuple[Ints, Floats]:
         """(the numbers of the rows that have predictions, the mean of each one's)."""
-        counts = np.zeros(len(self.targets))
-        width = max(p.shape[1] for p in self.outputs)
-        sums = np.zeros((len(self.targets), width))
-        for rows, p in zip(self.rows, self.outputs, strict=True):
-            if len(rows):
-                sums[rows] += p
-                counts[rows] += 1
-        found = np.flatnonzero(counts)
-        return found, sums[found] / counts[found, None]
+        found, places = np.unique(np.concatenate(self.rows), return_inverse=True)
+        counts = np.zeros(len(found))
+        sums = np.zeros((len(found), max(p.shape[1] for p in self.outputs)))
+        ends = np.cumsum([len(rows) for rows in self.rows])
+        for p, own in zip(self.outputs, np.split(places, ends[:-1]), strict=True):
+            if len(own):
+                sums[own] += p
+                counts[own] += 1
+        return found, sums / counts[:, None]
 
     def weights_of(self, rows: Ints) -> Floats | None:
         """The weights of some rows."""

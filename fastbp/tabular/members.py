@@ -16,13 +16,14 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from ..callbacks.base import Callback, FitState, StopTraining
+from ..callbacks.base import FitState, StopTraining
 from ..callbacks.history import History
 from ..common.types import Array, Floats, Ints
-from ..kernels.tables.arenas import Layer
 from ..model.network import Network
+from .bookmarks import Bookmark
 from .clock import Clock
 from .recipe import Recipe, Task
+from .watch import Watch
 
 POLL = 0.1
 """Seconds after which the calling thread looks for Ctrl-C, which Windows does not show a thread
@@ -79,62 +80,16 @@ class Trained:
 
 
 class Shelf(Protocol):
-    """Where members are kept."""
+    """Where members are kept, done or underway."""
 
     def find(self, member: Member) -> Trained | None:
         """The member, where it is done."""
 
     def put(self, one: Trained) -> None:
-        """Keep it."""
+        """Keep it, which is done."""
 
-
-class Watch(Callback):
-    """Keeps the best epoch, tells of each, and stops where it must.
-
-    The best epoch has the highest accuracy on the rows held out, for numbers the lowest loss; of
-    equal ones it is the last, as in RealMLP. ``is_over`` is asked ten times a second.
-    """
-
-    def __init__(
-        self, is_over: Callable[[], bool], tell: Callable[[FitState], object] | None = None
-    ) -> None:
-        self._is_over, self._tell = is_over, tell
-        self._best, self._layers = np.inf, list[Layer]()
-        self.best_epoch = self.epochs = 0
-        self.state: FitState
-
-    def on_fit_begin(self, state: FitState) -> None:
-        """Keep the state, which has the history even where fit raises."""
-        self.state = state
-
-    def on_epoch_end(self, state: FitState) -> None:
-        """Keep the parameters if they are the best so far; stop where the time is over."""
-        self.epochs = state.epoch
-        self._consider(state)
-        if self._tell is not None:
-            self._tell(state)
-        self.between_calls(state)
-
-    def between_calls(self, state: FitState) -> None:  # noqa: ARG002 - as fit calls it
-        """Stop where the time is over."""
-        if self._is_over():
-            raise StopTraining
-
-    def on_fit_end(self, state: FitState) -> None:
-        """Bring the best parameters back."""
-        if state.is_cut:
-            self._consider(state)
-        if self._layers:
-            state.trainer.net.arrays.set_layers(self._layers)
-
-    def _consider(self, state: FitState) -> None:
-        values = state.values
-        if "val_loss" not in values:
-            return
-        found = -values["val_accuracy"] if "val_accuracy" in values else values["val_loss"]
-        if found <= self._best:
-            self._best, self._layers = found, state.trainer.net.arrays.layers()
-            self.best_epoch = len(state.history["loss"])
+    def bookmark(self, member: Member, epochs: int) -> Bookmark:
+        """What keeps how far a training for so many epochs is."""
 
 
 @dataclass
@@ -143,7 +98,7 @@ class Team:
 
     recipe, task: what they are; the task's rows are those of ``data``. threads: the most at a time.
     tell: is called after each epoch of any member, by one thread at a time, with the member and the
-    state of its fit. StopTraining from it ends all. kept: where members are kept that are done,
+    state of its fit. StopTraining from it ends all. kept: where members are kept, done or underway,
     and taken from; None for nowhere.
     """
 
@@ -193,6 +148,7 @@ class Team:
         watch = Watch(
             lambda: self._stop.is_set() or self.clock.is_over,
             partial(self._tell_of, member, members),
+            None if self.kept is None else self.kept.bookmark(member, epochs),
         )
         net, error = self._fit(member, self.data, epochs, watch)
         history = watch.state.history
@@ -204,7 +160,10 @@ class Team:
     def _fit(
         self, member: Member, data: Data, epochs: int, watch: Watch
     ) -> tuple[Network, str | None]:
-        """The network after a fit, and why it diverged, or None."""
+        """The network after a fit, and why it diverged, or None.
+
+        It goes on from where the bookmark of ``watch`` is.
+        """
         held = member.held if len(member.held) else None
         task = replace(self.task, rows=len(data.y) - len(member.held))
         trainer = self.recipe.trainer(task, epochs, member.seed, self._threads_of_each)
@@ -218,6 +177,7 @@ class Team:
                 validation_rows=held,
                 callbacks=[watch],
                 progress=False,
+                resume=None if watch.bookmark is None else watch.bookmark.find(),
                 snapshot=False,
             )
         except FloatingPointError as error:

@@ -12,6 +12,7 @@ from ..data.frames import package_of
 from ..data.sources import as_array
 from ..data.tables import as_row_weights
 from ..storage.tree_codec import get
+from . import text_labels
 
 MISSING = ("NAType", "NaTType")
 """The classes of pandas' missing values."""
@@ -38,6 +39,16 @@ def as_labels(y: Any, name: str = "y") -> tuple[Array, Array]:
     return labels, known
 
 
+def _distinct(y: Any, name: str = "y") -> tuple[Array, Ints, Array]:
+    """(the labels, ascending, the place of each row's among them, whether each row has one)."""
+    text = text_labels.coded(y)
+    if text is not None:
+        return text
+    labels, known = as_labels(y, name)
+    found, places = np.unique(labels, return_inverse=True)
+    return found, places.astype(np.int64), known
+
+
 @dataclass(frozen=True)
 class Labels:
     """The classes of a classifier, in ascending order; networks learn their places."""
@@ -50,8 +61,7 @@ class Labels:
 
         ValueError unless there are at least two classes.
         """
-        labels, known = as_labels(y)
-        classes, codes = np.unique(labels, return_inverse=True)
+        classes, codes, known = _distinct(y)
         if not len(classes):
             raise ValueError(f"y is missing in all {len(known)} rows: there is nothing to learn")
         if len(classes) == 1:
@@ -59,7 +69,7 @@ class Labels:
                 f"y has one class, {_listed(classes)}, in every row: a classifier needs rows of at "
                 "least two classes"
             )
-        return cls(classes), codes.astype(np.int64), known
+        return cls(classes), codes, known
 
     @property
     def n_outputs(self) -> int:
@@ -71,14 +81,14 @@ class Labels:
 
         ValueError for a label that is not among the classes.
         """
-        labels, known = as_labels(y, name)
-        places = {label: place for place, label in enumerate(self.classes.tolist())}
-        codes = np.array([places.get(label, -1) for label in labels.tolist()], np.int64)
+        labels, places, known = _distinct(y, name)
+        own = {label: place for place, label in enumerate(self.classes.tolist())}
+        codes = np.array([own.get(label, -1) for label in labels.tolist()], np.int64)[places]
         strange = np.flatnonzero(codes < 0)
         if len(strange):
-            row = np.flatnonzero(known)[strange[0]]
+            row, label = np.flatnonzero(known)[strange[0]], labels[places[strange[0]]].item()
             raise ValueError(
-                f"{name} has the label {labels.tolist()[strange[0]]!r:.80} at row {row}, and the y "
+                f"{name} has the label {label!r:.80} at row {row}, and the y "
                 f"of fit had none: the model can tell {_listed(self.classes)}"
             )
         return codes, known

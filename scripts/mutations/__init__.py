@@ -12,6 +12,7 @@ from .encoders import ENCODERS
 from .estimators import ESTIMATORS
 from .export import EXPORT
 from .input_scaling import INPUT_SCALING
+from .large_tables import LARGE_TABLES
 from .library import LIBRARY
 from .primitives import PRIMITIVES
 from .reports import REPORTS
@@ -23,7 +24,7 @@ from .table_estimators import TABLE_ESTIMATORS
 
 BREAKS = (
     *(*PRIMITIVES, *STAGES, *INPUT_SCALING, *DATA, *SPARSE_DATA, *LIBRARY, *RUNTIME, *EXPORT),
-    *(*ESTIMATORS, *ENCODERS, *TABLE_ESTIMATORS, *COMMAND, *REPORTS),
+    *(*ESTIMATORS, *ENCODERS, *TABLE_ESTIMATORS, *LARGE_TABLES, *COMMAND, *REPORTS),
 )
 
 __all__ = ["BREAKS", "Break"]

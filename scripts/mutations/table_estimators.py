@@ -17,14 +17,14 @@ TABLE_ESTIMATORS = (
     ),
     Break(
         "the_first_of_equal_epochs_stays",
-        "fastbp/tabular/members.py",
+        "fastbp/tabular/watch.py",
         "if found <= self._best:",
         "if found < self._best:",
         MEMBERS + "test_a_member_is_a_fit_of_the_other_rows_with_the_best_epoch",
     ),
     Break(
         "the_last_epoch_stays",
-        "fastbp/tabular/members.py",
+        "fastbp/tabular/watch.py",
         "        if self._layers:\n",
         "        if self._layers and state.is_cut:\n",
         MEMBERS + "test_a_member_is_a_fit_of_the_other_rows_with_the_best_epoch",

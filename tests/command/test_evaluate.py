@@ -132,27 +132,44 @@ def test_classes_of_every_type_are_matched_by_their_text():
         values = np.array(labels)
         classes = [str(one) for one in pa.array(np.unique(values)).cast(pa.string()).to_pylist()]
         assert scores.codes(values, classes, 0).tolist() == [1, 0]
+    column = pa.chunked_array([["b"], ["a"]])
+    assert scores.codes(column, ["a", "b"], 0).tolist() == [1, 0]
     with pytest.raises(DataError, match="in row 12"):
         scores.codes(np.array(["a", "c"]), ["a", "b"], 10)
 
 
 def test_what_one_class_or_no_spread_leaves_undefined():
     p = np.array([[0.9, 0.1], [0.6, 0.4]], np.float32)
-    found = scores.of_classes(np.array([0, 0]), p, None)
+    found = scores.of_classes(np.array([0, 0]), p, np.ones(2))
     assert np.isnan(found["roc_auc"])
     assert found["accuracy"] == 1
-    assert np.isnan(scores.of_numbers(np.ones(3), np.zeros(3), None)["r2"])
+    assert np.isnan(scores.of_numbers(np.ones(3), np.zeros(3), np.ones(3))["r2"])
 
 
 def test_three_classes():
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(3), 50).astype(np.float32)
     y = np.arange(50) % 3
-    found = scores.of_classes(y, p, None)
+    w = rng.uniform(0.5, 2, 50)
+    found = scores.of_classes(y, p, w)
     expected = metrics.roc_auc_score(
-        y, p.astype(float) / p.astype(float).sum(1, keepdims=True), multi_class="ovr"
+        y,
+        p.astype(float) / p.astype(float).sum(1, keepdims=True),
+        multi_class="ovr",
+        sample_weight=w,
     )
     assert found["roc_auc"] == pytest.approx(expected)
+    said = p.argmax(1)
+    f1 = metrics.f1_score(y, said, average="macro", sample_weight=w)
+    assert found["f1_macro"] == pytest.approx(f1)
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(y, said, sample_weight=w))
+
+
+def test_weights_that_are_all_0(models, tmp_path, capsys):
+    body = [[*row, 0] for row in command.rows(5)]
+    data = command.write(tmp_path / "new.csv", command.text([*command.COLUMNS, "w"], body))
+    arguments = [models / "price.safetensors", data, "--weight", "w"]
+    assert "weight 'w' is 0 in every row" in command.refused(capsys, "evaluate", *arguments)
 
 
 def test_several_targets(models, capsys):

@@ -21,7 +21,17 @@ NOTHING = Namespace()
 
 
 def opened(path, **options):
-    return reading.open_table(str(path), Namespace(**options), keep=True)
+    return reading.open_table(str(path), Namespace(**options))
+
+
+def whole(file, given=()):
+    """All rows as one table, by the types that are found."""
+    types, rows = file.types(dict(given))
+    schema = pa.schema(list(types.items()))
+    parts = list(reading.parts(file, file.names, types))
+    table = pa.concat_tables(parts) if parts else schema.empty_table()
+    assert (table.num_rows, table.schema.types) == (rows, schema.types)
+    return table
 
 
 @pytest.fixture
@@ -36,7 +46,7 @@ def csv_file(tmp_path):
 
 def refusal(make, *arguments, **options):
     with pytest.raises(DataError) as caught:
-        make(*arguments, **options).table()
+        whole(make(*arguments, **options))
     return str(caught.value)
 
 
@@ -46,7 +56,7 @@ def test_the_delimiter_is_found(delimiter, csv_file):
     file = csv_file(command.text(["one", "two", "three"], body, delimiter=delimiter))
     assert file.dialect.delimiter == delimiter
     assert file.names == ("one", "two", "three")
-    assert file.table().num_rows == 5
+    assert whole(file).num_rows == 5
 
 
 def test_text_with_other_delimiters_does_not_mislead(csv_file):
@@ -58,17 +68,17 @@ def test_text_with_other_delimiters_does_not_mislead(csv_file):
 
 @pytest.mark.parametrize("content", ["x\n1\n2\n", "a b c\n1\n2\n"])
 def test_one_column(content, csv_file):
-    assert csv_file(content).table().num_columns == 1
+    assert whole(csv_file(content)).num_columns == 1
 
 
 def test_a_delimiter_that_is_not_looked_for_can_be_given(csv_file):
-    assert csv_file("a:b\n1:2\n", delimiter=":").table().to_pylist() == [{"a": 1, "b": 2}]
+    assert whole(csv_file("a:b\n1:2\n", delimiter=":")).to_pylist() == [{"a": 1, "b": 2}]
 
 
 def test_decimal_commas_are_found(csv_file):
     file = csv_file("a;b\n1,5;x\n-2;y\n1,25e3;z\n")
     assert "decimal commas" in str(file)
-    assert file.table().column("a").to_pylist() == [1.5, -2.0, 1250.0]
+    assert whole(file).column("a").to_pylist() == [1.5, -2.0, 1250.0]
 
 
 def test_points_are_no_commas(csv_file):
@@ -82,23 +92,23 @@ def test_decimal_mark_and_delimiter_differ(csv_file):
 
 
 def test_quotes_and_line_breaks_within_them(csv_file):
-    table = csv_file('a,b\n"x, ""y""\nand z",1\nplain,2\n').table()
+    table = whole(csv_file('a,b\n"x, ""y""\nand z",1\nplain,2\n'))
     assert table.column("a").to_pylist() == ['x, "y"\nand z', "plain"]
 
 
 def test_a_mark_of_utf_8_is_no_part_of_a_name(csv_file):
-    assert csv_file(b"\xef\xbb\xbfa,b\n1,2\n").table().column_names == ["a", "b"]
+    assert whole(csv_file(b"\xef\xbb\xbfa,b\n1,2\n")).column_names == ["a", "b"]
 
 
 def test_utf_16_is_found_by_its_mark(csv_file):
     file = csv_file("a,b\nä,2\n".encode("utf-16"))
-    assert file.table().to_pylist() == [{"a": "ä", "b": 2}]
+    assert whole(file).to_pylist() == [{"a": "ä", "b": 2}]
     assert "utf-16" in str(file)
 
 
 def test_another_encoding_can_be_given(csv_file):
     content = "a,b\nä,2\n".encode("latin-1")
-    assert csv_file(content, encoding="iso8859-1").table().column("a").to_pylist() == ["ä"]
+    assert whole(csv_file(content, encoding="iso8859-1")).column("a").to_pylist() == ["ä"]
     assert "line 2: the byte 0xe4 is no utf-8 text" in refusal(csv_file, content)
 
 
@@ -110,7 +120,7 @@ def test_an_encoding_that_changes_late_is_found(csv_file):
 def test_odd_names(csv_file):
     names = ["", " a", "--target", "é", 'q"', "x,y", "nan", "a" * 300]
     body = [["1"] * len(names)] * 3
-    assert csv_file(command.text(names, body)).table().column_names == names
+    assert whole(csv_file(command.text(names, body))).column_names == names
 
 
 def test_names_that_occur_twice_are_refused(csv_file):
@@ -119,7 +129,7 @@ def test_names_that_occur_twice_are_refused(csv_file):
 
 def test_without_a_header_columns_are_numbered(csv_file):
     file = csv_file("1,2\n3,4\n", no_header=True)
-    assert file.table().to_pylist() == [{"c0": 1, "c1": 2}, {"c0": 3, "c1": 4}]
+    assert whole(file).to_pylist() == [{"c0": 1, "c1": 2}, {"c0": 3, "c1": 4}]
     assert "no header" in str(file)
 
 
@@ -129,12 +139,12 @@ def test_a_header_that_looks_like_data_is_remarked(csv_file, capsys):
 
 
 def test_missing_values_are_null(csv_file):
-    table = csv_file("a,b\n1,x\n,\nNA,NULL\n").table()
+    table = whole(csv_file("a,b\n1,x\n,\nNA,NULL\n"))
     assert table.column("a").null_count == table.column("b").null_count == 2
 
 
 def test_gzip_is_found_by_its_content(csv_file):
-    assert csv_file(gzip.compress(b"a,b\n1,2\n"), "data").table().num_rows == 1
+    assert whole(csv_file(gzip.compress(b"a,b\n1,2\n"), "data")).num_rows == 1
 
 
 def test_gzip_that_was_cut_off(csv_file):
@@ -150,7 +160,7 @@ def test_an_empty_file(content, csv_file):
 
 
 def test_a_header_alone_is_a_table_without_rows(csv_file):
-    assert csv_file("a,b\n").table().num_rows == 0
+    assert whole(csv_file("a,b\n")).num_rows == 0
     assert list(reading.parts(csv_file("a,b\n"), ["b"], {"b": pa.float64()})) == []
 
 
@@ -190,7 +200,7 @@ def test_a_value_of_another_type_is_named_by_line_and_column(csv_file):
     with pytest.raises(
         DataError, match=r"line 3, column 'b': 'x y', expected a number: correct it"
     ):
-        file.table({"b": pa.float64()})
+        whole(file, {"b": pa.float64()})
     with pytest.raises(DataError, match=r"line 3, column 'b'"):
         list(reading.parts(file, ["b"], {"b": pa.float64()}))
 
@@ -241,16 +251,16 @@ def test_tables_of_other_formats(column_file):
     table = pa.table({"a": [1, None, 3], "b": ["x", "y", None]})
     file = column_file(table)
     assert file.names == ("a", "b")
-    assert file.table() == table
+    assert whole(file) == table
     (part,) = reading.parts(file, ["b"], {})
     assert part.to_pydict() == {"b": ["x", "y", None]}
 
 
-def test_stdin_is_read_once_or_kept(monkeypatch):
+def test_stdin_is_read_once_or_kept(monkeypatch, tmp_path):
     content = "a,b\n" + "1,2\n" * HEAD
     command.stdin(monkeypatch, content)
-    file = reading.open_table("-", NOTHING, keep=True)
-    assert file.table().num_rows == file.table().num_rows == HEAD
+    file = reading.open_table("-", NOTHING, keep=tmp_path)
+    assert whole(file).num_rows == whole(file).num_rows == HEAD
     command.stdin(monkeypatch, content)
     once = reading.open_table("-", NOTHING)
     assert not once.source.can_be_read_again
@@ -267,7 +277,7 @@ def test_stdin_may_be_compressed_or_parquet(monkeypatch):
     out = io.BytesIO()
     parquet.write_table(pa.table({"a": [1, 2]}), out)
     command.stdin(monkeypatch, out.getvalue())
-    assert reading.open_table("-", NOTHING).table().num_rows == 2
+    assert whole(reading.open_table("-", NOTHING)).num_rows == 2
 
 
 def test_a_terminal_is_no_table(monkeypatch):

@@ -475,5 +475,19 @@ def test_the_command_writes_the_page(folder_of_models, tmp_path, capsys, target)
     assert f" of {target}: table.csv" in page.text
     assert "300 rows of this file" in page.text
     assert "id dropped - - every value differs" in page.of("columns")
-    assert "The training loss of 2 networks over 12 epochs" in " ".join(page.values("alt"))
+    for what in ("training loss", "learning rate"):
+        assert f"The {what} of 2 networks over 12 epochs" in " ".join(page.values("alt"))
     assert "SHA-256 of the source" in page.of("record")
+
+
+def test_a_report_is_of_some_rows_of_many(folder_of_models, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("fastbp.command.reporting.MOST_ROWS", 100)
+    path = tmp_path / "page.html"
+    model, data = folder_of_models / "colour.safetensors", folder_of_models / "table.csv"
+    said = command.run(capsys, "report", model, data, "-o", path)
+    assert said.code == 0, said.err
+    assert "300 rows, of which 100 were drawn" in said.err
+    assert (
+        "the 100 rows of this file, drawn by chance from 300"
+        in check_stands_alone(path.read_text(encoding="utf-8")).text
+    )

@@ -13,7 +13,7 @@ from sklearn import metrics  # noqa: E402
 from sklearn.base import BaseEstimator  # noqa: E402
 from sklearn.inspection import permutation_importance  # noqa: E402
 
-from fastbp.command import permutation, report_page, report_scores  # noqa: E402
+from fastbp.command import permutation, report_page, report_scores, scores  # noqa: E402
 
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}  # sums of some hundred float64 terms in another order
 
@@ -25,8 +25,8 @@ def predictions(n_classes, n=400, seed=0):
     return y, p, random.uniform(0.1, 3.0, n)
 
 
-def by_name(scores):
-    return {one.name: one for one in scores}
+def by_name(found):
+    return {one.name: one for one in found}
 
 
 @pytest.mark.parametrize("n_classes", [2, 5])
@@ -39,8 +39,9 @@ def test_scores_of_classes_are_scikit_learns(n_classes):
         "balanced accuracy": metrics.balanced_accuracy_score(y, said, sample_weight=w),
         "log loss": metrics.log_loss(y, p, sample_weight=w),
     }
-    if n_classes == 2:
-        expected["ROC AUC"] = metrics.roc_auc_score(y, p[:, 1], sample_weight=w)
+    stated = p[:, 1] if n_classes == 2 else p
+    area = metrics.roc_auc_score(y, stated, sample_weight=w, multi_class="ovr")
+    expected["ROC AUC"] = area
     assert found.keys() == {*expected, "calibration error"}
     for name, value in expected.items():
         np.testing.assert_allclose(found[name].value, value, **CLOSE)
@@ -93,10 +94,10 @@ def test_baselines_of_numbers_are_those_of_constant_predictions():
 
 def test_standard_errors():
     values = np.array([1.0, 2.0, 3.0, 6.0])
-    mean, error = report_scores.mean(values, np.ones(4))
+    mean, error = scores.mean(values, np.ones(4))
     assert mean == 3
     np.testing.assert_allclose(error, values.std() / 2, **CLOSE)
-    assert report_scores.mean(values[:1], np.ones(1)) == (1.0, None)
+    assert scores.mean(values[:1], np.ones(1)) == (1.0, None)
     # The error of the RMSE by the delta method, against the spread of it over samples.
     random = np.random.default_rng(0)
     samples = random.standard_normal((4000, 200))

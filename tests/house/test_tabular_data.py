@@ -83,3 +83,13 @@ def test_what_is_tested_plays_no_part_in_the_standardization(table):
     np.testing.assert_allclose(parts.X[:, :2].mean(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose(parts.X[:, :2].std(axis=0), 1, rtol=1e-6)
     assert np.abs(parts.X_test[:, :2].mean(axis=0)).min() > 1e-4
+
+
+def test_diamonds_are_written_each_once(tmp_path, capsys):
+    head, rows = "carat,cut", [f"{i},Fair" for i in range(50)]
+    tabular_data.write_diamonds(tmp_path, "\n".join([head, *rows]))
+    parts = [(tmp_path / name).read_text().splitlines() for name in ("diamonds.csv", "new.csv")]
+    assert [len(part) for part in parts] == [41, 11]
+    assert [part[0] for part in parts] == [head, head]
+    assert sorted(parts[0][1:] + parts[1][1:]) == sorted(rows)
+    assert "new.csv: 10 rows" in capsys.readouterr().out

@@ -14,9 +14,11 @@ pytest.importorskip("pyarrow")
 from scipy import sparse
 
 import fastbp
+from fastbp.tabular import bookmarks
 from fastbp.tabular import clock as clocks
 from fastbp.tabular.clock import Clock
 from fastbp.tabular.holdouts import holdouts
+from fastbp.tabular.kept import Kept, fingerprint
 from fastbp.tabular.members import Data, Member, Team
 from fastbp.tabular.recipe import CLASSES, NUMBERS, Task, recipe_of
 from fastbp.tabular.rows import mean_square
@@ -280,6 +282,8 @@ class Hands:
     def perf_counter(self):
         return self.now
 
+    monotonic = perf_counter
+
 
 @pytest.fixture
 def hands(monkeypatch):
@@ -412,3 +416,140 @@ def test_folds_depend_on_the_seed():
     one, again, other = (holdouts(50, 5, seed)[0].tolist() for seed in (1, 1, 2))
     assert one == again
     assert one != other
+
+
+def test_folds_of_many_rows_are_bounded(monkeypatch):
+    monkeypatch.setattr("fastbp.tabular.holdouts.MOST_ROWS", 10)
+    found = holdouts(101, 13, 0)
+    assert {len(rows) for rows in found[:11]} == {9, 10}
+    assert sorted(np.concatenate(found[:11])) == list(range(101))
+    assert len(found) == 13
+
+
+# Killed, and gone on with
+
+
+class Killed(BaseException):
+    """What ends a training in a test as a kill would."""
+
+
+def kept_team(folder, data, tell=lambda *_: None, how=None):
+    made = team(data, threads=1, tell=tell, how=how)
+    made.kept = Kept(folder, fingerprint(made.recipe, data, members(2)))
+    return made
+
+
+def everything(trained):
+    """All that a member is, but for its times."""
+    kept = [
+        (
+            one.epochs,
+            one.best_epoch,
+            one.history["loss"],
+            one.history["lr"],
+        )
+        for one in trained
+    ]
+    return bits(trained), kept
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """Checkpoints after every second update, and every epoch."""
+    monkeypatch.setattr(bookmarks, "SECONDS", 0.0)
+    monkeypatch.setattr("fastbp.runtime.chunking.next_count", lambda *_: 2)
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+@pytest.mark.parametrize("steps", [4, 5, 17, 30])
+@pytest.mark.usefixtures("often")
+def test_a_member_that_was_killed_ends_with_the_bits_of_one_that_was_not(
+    kind, steps, tmp_path, monkeypatch
+):
+    """Of five updates an epoch, in the middle of one and at its end."""
+    data = data_of(kind)
+    whole = team(data).train(members(2))
+    keep = bookmarks.Bookmark.keep
+
+    def killed(self, trainer, at_once):
+        keep(self, trainer, at_once)
+        if trainer.updates >= steps:
+            raise Killed
+
+    monkeypatch.setattr(bookmarks.Bookmark, "keep", killed)
+    with pytest.raises(Killed):
+        kept_team(tmp_path, data).train(members(2))
+    assert {path.suffix for path in tmp_path.iterdir()} == {".checkpoint"}
+    monkeypatch.setattr(bookmarks.Bookmark, "keep", keep)
+    told = []
+    again = kept_team(tmp_path, data, lambda member, _, s: told.append((member.number, s.epoch)))
+    assert everything(again.train(members(2))) == everything(whole)
+    first = [epoch for number, epoch in told if number == 0]
+    assert first == list(range(EPOCHS + 1 - len(first), EPOCHS + 1))
+    assert len(first) <= EPOCHS - (steps - 1) // 5
+    assert sorted({path.suffix for path in tmp_path.iterdir()}) == [".json", ".safetensors"]
+
+
+@pytest.mark.usefixtures("often")
+def test_checkpoints_of_another_training_and_damaged_ones_are_not_taken(tmp_path):
+    data, told = data_of(), []
+
+    def kill(_member, _count, state):
+        if state.epoch == 3:
+            raise Killed
+
+    def tell(_member, _count, state):
+        told.append(state.epoch)
+
+    with pytest.raises(Killed):
+        kept_team(tmp_path, data, kill).train(members(1))
+    (path,) = tmp_path.glob("member-0.*")
+    content = path.read_bytes()
+    longer = replace(recipe(), epochs=EPOCHS + 1)
+    other = replace(recipe(), dropout=0.0)
+    for how in (longer, other):
+        told.clear()
+        path.write_bytes(content)
+        kept_team(tmp_path, data, tell, how).train(members(1))
+        assert told[0] == 1
+    path.write_bytes(content[:-5])
+    told.clear()
+    (found,) = kept_team(tmp_path, data, tell).train(members(1))
+    assert told[0] == 1
+    assert bits([found]) == bits(team(data).train(members(1)))
+
+
+def test_checkpoints_come_after_some_seconds(tmp_path, monkeypatch):
+    monkeypatch.setattr(bookmarks, "time", made := Hands())
+    saved = []
+    trainer = recipe().trainer(task(data_of()), 2, 1, 1)
+    monkeypatch.setattr(type(trainer), "save", lambda _, path: saved.append(path))
+    bookmark = bookmarks.Bookmark(tmp_path / "one")
+    for seconds in (0, 9, 2, 9, 2):
+        made.now += seconds
+        bookmark.keep(trainer, at_once=False)
+    assert len(saved) == 2
+    bookmark.keep(trainer, at_once=True)
+    assert len(saved) == 3
+
+
+def test_the_history_has_the_learning_rate_at_the_end_of_each_epoch():
+    (one,) = team(data_of()).train(members(1))
+    t = np.arange(1, EPOCHS + 1) / EPOCHS
+    # Four cosine cycles, each twice as long as the one before.
+    expected = recipe().lr * (1 - np.cos(2 * np.pi * np.log2(1 + 15 * t))) / 2
+    np.testing.assert_allclose(one.history["lr"], expected, atol=1e-12)
+
+
+def test_what_was_stopped_goes_on_from_there(tmp_path):
+    data, told = data_of(), []
+
+    def stop(member, _count, state):
+        if (member.number, state.epoch) == (0, 4):
+            raise fastbp.StopTraining
+
+    (part,) = kept_team(tmp_path, data, stop).train(members(2))
+    assert part.epochs == 4
+    again = kept_team(tmp_path, data, lambda member, _, s: told.append((member.number, s.epoch)))
+    assert everything(again.train(members(2))) == everything(team(data).train(members(2)))
+    assert told[0] == (0, 5)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import decimal
+import doctest
 import enum
 
 import numpy as np
@@ -16,6 +17,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 
+from fastbp.tabular import text_labels
 from fastbp.tabular.targets import Labels, Units, as_labels, as_numbers
 
 NAN = float("nan")
@@ -184,3 +186,28 @@ def test_units_standardize_and_restore():
         units.encode([1.0], "v")
     with pytest.raises(ValueError, match="differ in number"):
         Units.from_dict(units.to_dict() | {"low": np.zeros(1)})
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.chunked_array([["b", None], ["a", "b", "ä"], []]),
+        pa.chunked_array([pa.array(["b", None]).dictionary_encode(), ["a", "b", "ä"]][:1]),
+        pa.array(["b", "a", None, "a"], pa.large_string()),
+    ],
+    ids=["chunks", "dictionary", "large"],
+)
+def test_columns_of_text_are_labels_as_lists_are(column):
+    texts, places, known = text_labels.coded(column)
+    labels, expected = as_labels(column.to_pylist())
+    assert known.tolist() == expected.tolist()
+    assert texts[places].tolist() == labels.tolist()
+    assert texts.tolist() == sorted(set(labels.tolist()))
+    assert places.dtype == np.int64
+    assert text_labels.coded(column.to_pylist()) is None
+    assert text_labels.coded(pa.array([1, 2])) is None
+
+
+def test_the_example_of_text():
+    found = doctest.testmod(text_labels)
+    assert (found.failed, found.attempted) == (0, 3)
