@@ -49,7 +49,8 @@ def keep(ax: "Axes", path: Path | str) -> None:
         if one.get_legend_handles_labels()[1]:
             one.legend(frameon=False, fontsize=8)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    ax.figure.savefig(path, dpi=100, metadata={"Software": None})
+    dpi = 100 if len(ax.figure.axes) == 1 else 80
+    ax.figure.savefig(path, dpi=dpi, metadata={"Software": None})
     plt.close(ax.figure)
 
 

@@ -10,6 +10,7 @@ cart_pole = load("cart_pole")
 surrogate = load("surrogate")
 reinforce = load("reinforce")
 flame = load("flame")
+active_learning = load("active_learning")
 
 
 @pytest.mark.slow
@@ -54,7 +55,18 @@ def test_the_return_rises():
         assert returns[-10:].mean() > 150
 
 
-@pytest.mark.parametrize("name", ["cart_pole", "surrogate", "flame", "reinforce"])
+@pytest.mark.slow
+def test_disagreement_finds_the_front_with_fewer_runs():
+    found = {
+        way: np.mean([active_learning.run(way, seed)[1] for seed in range(2)], axis=0)
+        for way in ("random", "disagreement")
+    }
+    assert found["disagreement"][-1] < 0.9 * found["random"][-1]
+
+
+@pytest.mark.parametrize(
+    "name", ["cart_pole", "surrogate", "flame", "reinforce", "active_learning"]
+)
 def test_a_simulation_draws_its_picture(name, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.syspath_prepend(EXAMPLES)
@@ -69,8 +81,12 @@ def test_a_simulation_draws_its_picture(name, tmp_path, monkeypatch):
         states = [np.zeros((flame.CELLS, 1))] * 4
         monkeypatch.setattr(flame, "burn", lambda *_: (states, 1.0, np.ones(1)))
         flame.draw(None, path)
-    else:
+    elif name == "reinforce":
         reinforce.draw(path, seeds=1, updates=1)
+    else:
+        errors = np.ones((2, 3))
+        found = {way: (np.zeros((60, 2)), errors) for way in active_learning.WAYS}
+        active_learning.draw(found, path)
     assert path.read_bytes().startswith(b"\x89PNG")
     assert path.stat().st_size < 60_000
 
