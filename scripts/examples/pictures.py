@@ -14,14 +14,14 @@ FOLDER = Path(__file__).with_name("pictures")
 COLORS = ["#c0392b", "#4878a8", "#5ba37a", "#e39a3b"]
 
 
-def figure(count: int, height: float = 3) -> "list[Axes]":
+def figure(count: int) -> "list[Axes]":
     """Return the axes of a new figure, side by side."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    size = (6 if count == 1 else 4 * count, height)
+    size = (6 if count == 1 else 4 * count, 3)
     _, found = plt.subplots(1, count, figsize=size, layout="constrained", squeeze=False)
     for ax in found[0]:
         ax.spines[["top", "right"]].set_visible(False)
