@@ -262,7 +262,13 @@ class Ensemble(Guarded, EnsembleExport):
         verify: bool = True,
         functions: model_io.Functions | None = None,
     ) -> Self:
-        """The ensemble that ``save`` wrote. Arguments and errors are those of ``fastbp.load``."""
+        """The ensemble that ``save`` wrote. Arguments and errors are those of ``fastbp.load``.
+
+        >>> fastbp.Ensemble([fastbp.Network([2, 1], seed=i) for i in range(3)]).save("three.model")
+        >>> len(fastbp.Ensemble.load("three.model"))
+        3
+
+        """
         model_io.check_functions(functions)
         meta, tensors = model_file.read(path, KIND, verify)
         with model_file.naming(path):
