@@ -17,8 +17,7 @@ from ..common.types import Array
 from ..components import activations, initializers, user_functions
 from ..components.number_embedding import NumberEmbedding
 from ..data.scaling import Scaling
-from ..data.sources import IN_MEMORY
-from ..data.tables import Table, as_input_parts, as_inputs
+from ..data.tables import Table
 from ..kernels.tables import arenas, layout
 from ..runtime import fast_path
 from ..runtime.arrays import Dataset, raise_status
@@ -27,7 +26,7 @@ from . import network_checks
 from .network_arrays import NetworkArrays, initial_layers
 from .network_data import NetworkData, read_only
 from .network_export import NetworkExport
-from .network_predictions import NetworkPredictions, outputs_and_jacobian
+from .network_predictions import NetworkPredictions, checked_outputs, outputs_and_jacobian
 
 
 class Network(NetworkData, NetworkPredictions, NetworkExport, Guarded):
@@ -330,7 +329,7 @@ class Network(NetworkData, NetworkPredictions, NetworkExport, Guarded):
             k = network_parts.layer_number(layer, len(self._sizes) - 1)
             return network_parts.activations_of(self, k, X, out)
         p = self.fast_outputs(X, out)
-        return self._checked_outputs(X, out) if p is None else p
+        return checked_outputs(self, X, out) if p is None else p
 
     def __getitem__(self, where: slice) -> "Network":
         """``net[:k]``: a network of the first k layers, with copies of their parameters.
@@ -400,17 +399,6 @@ class Network(NetworkData, NetworkPredictions, NetworkExport, Guarded):
         from . import model_io
 
         return model_io.read(path, verify, functions)
-
-    def _checked_outputs(self, X: Any, out: Array | None) -> Array:
-        if type(X) in IN_MEMORY:
-            x = as_inputs(X, self._sizes[0])
-            out = network_checks.as_out(out, x, self._sizes[-1], self._dtype)
-            return self.fill(x, out)
-        whole, parts = as_input_parts(X, self._sizes[0], "X", self.feature_names_in)
-        out = network_checks.as_out(out, whole, self._sizes[-1], self._dtype)
-        for x in parts:
-            self.fill(x, out if len(x.array) == len(out) else out[x.first :][: len(x.array)])
-        return out
 
     def fill(self, x: Table, out: Array) -> Array:
         """Fill a checked ``out`` with the outputs of checked rows, for fastbp itself."""

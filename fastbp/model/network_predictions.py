@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..common.types import Array
-from ..data.tables import Table, as_input_parts
+from ..data.sources import IN_MEMORY
+from ..data.tables import Table, as_input_parts, as_inputs
 from ..runtime import threads
 from ..runtime.arrays import Dataset, raise_status
 from . import network_checks
@@ -73,6 +74,18 @@ class NetworkPredictions:
         net = cast("Network", self)
         found = net.arrays.derivatives.fast_jacobian(X)
         return _differentiate(net, *_parts(net, X)) if found is None else found
+
+
+def checked_outputs(net: "Network", X: Any, out: Array | None) -> Array:
+    """``net.predict(X, out)`` by tables, where the fast path does not take them."""
+    if type(X) in IN_MEMORY:
+        x = as_inputs(X, net.sizes[0])
+        return net.fill(x, network_checks.as_out(out, x, net.sizes[-1], net.dtype))
+    whole, parts = _parts(net, X)
+    out = network_checks.as_out(out, whole, net.sizes[-1], net.dtype)
+    for x in parts:
+        net.fill(x, out if len(x.array) == len(out) else out[x.first :][: len(x.array)])
+    return out
 
 
 def outputs_and_jacobian(net: "Network", X: Any, out: Array | None) -> tuple[Array, Array]:

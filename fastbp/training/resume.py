@@ -151,7 +151,7 @@ def _warn_of_its_end(path: str | os.PathLike[str], fit: "Fit", made: int) -> Non
             f"the fit that wrote {str(path)!r} was ended by a callback after {made} epochs "
             "(StopTraining, as EarlyStopping raises it), and stays ended: this call of fit trains "
             "nothing. To train on, fastbp.Trainer.load(path).fit(...), without resume",
-            stacklevel=5,
+            stacklevel=6,
         )
 
 

@@ -14,10 +14,10 @@ from .embed_server import BAD_OUT, BAD_Y, NO_CODE, OK
 from .embed_types import check_array, check_out, element
 
 _NO_CODE = {
-    NO_CODE: "either the network embeds numbers, through which there are no derivatives by the "
-    "inputs: make it without number_embedding; or the compiled function comes from its cache, and "
-    "the code of derivatives is not in that of fastbp: call fastbp.embed.jacobian or jvp once from "
-    "Python before"
+    NO_CODE: "the compiled function comes from its cache, and the code of derivatives is not in "
+    "that of fastbp: call fastbp.embed.jacobian or jvp once from Python before; or the network "
+    "embeds numbers, through which there are no derivatives by the inputs: make it without "
+    "number_embedding"
 }
 
 

@@ -466,9 +466,9 @@ LIBRARY = (
     ),
     Break(
         "an_ensemble_sums_half_of_a_deviation",
-        "fastbp/model/ensemble.py",
-        "squares += p * p * ((count - 1) / count)",
-        "squares += p * p / count",
+        "fastbp/model/averaging.py",
+        "sums.squares[:] += d * d * ((number - 1) / number)",
+        "sums.squares[:] += d * d / number",
         ENSEMBLE + "test_the_mean_and_the_deviation_are_those_of_the_networks",
     ),
     Break(

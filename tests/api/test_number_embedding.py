@@ -400,3 +400,14 @@ def test_gradients_of_other_shapes_are_refused():
     wrong = [*gradients[:-1], (*gradients[-1][:3], np.zeros(2))]
     with pytest.raises(ValueError, match=r"gradients\[2\]\[3\] has shape \(2,\)"):
         trainer.apply_gradients(wrong)
+
+
+def test_derivatives_by_the_inputs_are_refused():
+    smooth = new_trainer()
+    for ask in (smooth.net.jacobian, lambda X: smooth.net.predict(X, jacobian=True)):
+        with pytest.raises(ValueError, match=r"embeds numbers.*without number_embedding"):
+            ask(X)
+    with pytest.raises(ValueError, match=r"jacobian is given, but the network embeds numbers"):
+        smooth.step(X[:8], Y[:8], jacobian=np.zeros((8, 3, 4)))
+    with pytest.raises(ValueError, match="embeds numbers"):
+        embed.jacobian(smooth.compiled(), X[:8].astype(np.float32), np.empty((8, 3, 4), np.float32))

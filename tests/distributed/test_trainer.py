@@ -126,6 +126,26 @@ def test_other_numbers_of_rows():
         assert "the ranks do not do the same" in str(found)
 
 
+def test_derivatives_and_embedded_numbers_are_refused():
+    def fit(comm):
+        trainer = fastbp.Trainer(
+            fastbp.Network([2, 3, 1], activation="tanh", seed=0),
+            loss="mse",
+            optimizer=fastbp.SGD(0.1),
+            comm=comm,
+        )
+        trainer.step(np.zeros((4, 2)), np.zeros(4), jacobian=np.zeros((4, 1, 2)))
+
+    def embed(comm):
+        net = fastbp.Network([2, 1], number_embedding=fastbp.NumberEmbedding())
+        fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.1), comm=comm)
+
+    for run, text in ((fit, "ranks share out the values"), (embed, "ranks do not share out")):
+        found = on_ranks(2, run)
+        assert {type(error) for error in found} == {ValueError}
+        assert all(text in str(error) for error in found)
+
+
 def test_compiled_is_refused():
     def run(comm):
         new_trainer(comm)[0].compiled()

@@ -12,9 +12,7 @@ for package in ("pandas", "pyarrow", "sklearn"):
 
 from fastbp.export import c_ensemble  # noqa: E402 - packages may be missing
 from fastbp.tabular import TabularClassifier, exports  # noqa: E402
-from fastbp.tabular.encoder import TableEncoder  # noqa: E402
 from fastbp.tabular.export import results  # noqa: E402
-from fastbp.tabular.frames import as_table  # noqa: E402
 from support import exported_tables, onnx_models  # noqa: E402
 
 try:
@@ -159,18 +157,6 @@ def test_the_file_is_the_same_every_time(tmp_path):
     for name in ("one", "two"):
         model.to_onnx(tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-
-
-def test_an_encoder_that_cannot_be_written_is_refused_by_its_column(path):
-    table = as_table({"x": np.linspace(0, 1, 50), "y": np.tile([1.0, 2.0, 5.0, 7.0, 9.0], 10)})
-    model = TabularClassifier(epochs=1, random_state=0).fit(table, ["a", "b"] * 25)
-    for numbers in ("quantile", "periodic"):
-        model.encoder_ = TableEncoder(numbers=numbers).fit(table)
-        for write in (model.to_onnx, model.to_c, model.to_fortran):
-            ending = {"to_c": ".c", "to_fortran": ".f90"}.get(write.__name__, ".onnx")
-            with pytest.raises(ValueError, match=f"column 'x' is encoded by numbers='{numbers}'"):
-                write(path.with_suffix(ending))
-    assert list(path.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("scale", [86_400, 3_600])

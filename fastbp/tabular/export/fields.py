@@ -4,10 +4,7 @@ from typing import NamedTuple
 
 from ..categories import OneHot, Pair
 from ..columns import Column
-from ..dates import Date
 from ..encoder import Part, TableEncoder
-from ..numbers import Number
-from ..scales import SCALES, Piecewise, Robust
 
 BOOLEANS = {"false": 0, "true": 1}
 """The levels of a boolean column, and the numbers that stand for them."""
@@ -27,23 +24,12 @@ class Field(NamedTuple):
 
 
 def fields_of(encoder: TableEncoder) -> list[Field]:
-    """The columns that are learned from. ValueError for a scale that has no form elsewhere."""
+    """The columns that are learned from."""
     found, start = [], 0
     for column, part in zip(encoder.schema.used, encoder.parts, strict=True):
-        _check(column, part)
         found.append(Field(column, part, start))
         start += part.width
     return found
-
-
-def _check(column: Column, part: Part) -> None:
-    number = part.year if isinstance(part, Date) else part
-    if isinstance(number, Number) and not isinstance(number.scale, Robust | Piecewise | None):
-        name = next(name for name, kind in SCALES.items() if isinstance(number.scale, kind))
-        raise ValueError(  # noqa: TRY004 - its scale is a choice, and no type of a caller's
-            f"column {column.name!r} is encoded by numbers={name!r}, which only fastbp computes: "
-            "train with a preset, whose scales 'robust' and 'piecewise' can be written"
-        )
 
 
 def places(part: Pair | OneHot) -> tuple[dict[str, int], int, int]:
