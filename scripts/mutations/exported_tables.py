@@ -90,13 +90,6 @@ EXPORTED_TABLES = (
         TABLE_ONNX + "test_a_regressor",
     ),
     Break(
-        "scales_that_have_no_form_are_written",
-        "fastbp/tabular/export/fields.py",
-        "Robust | Piecewise | None):",
-        "object):",
-        TABLE_ONNX + "test_an_encoder_that_cannot_be_written_is_refused_by_its_column",
-    ),
-    Break(
         "onnx_of_one_class_has_two_labels",
         "fastbp/sklearn/onnx_file.py",
         "np.repeat(classes, 2) if len(classes) == 1",

@@ -102,7 +102,7 @@ INPUT_SCALING = (
     ),
     Break(
         "twin_keeps_a_scale_whose_weights_are_set",
-        "fastbp/runtime/numpy_engine.py",
+        "fastbp/runtime/numpy_updates.py",
         "W[anew], s[anew] = weights[anew], 1",
         "W[anew] = weights[anew]",
         API + "test_weights_that_are_set_start_anew[numpy]",
