@@ -187,7 +187,9 @@ def test_fit_of_a_scaled_network():
 @each_route
 def test_engines_agree(case, loss, dtype):
     case = numbers(case, loss)
-    compiled, twin = (scaled(case, dtype, engine) for engine in ("numba", "numpy"))
+    # The gradient of beta_nll may be larger than that of its value: it diverges at 0.1.
+    slower = {"optimizer": fastbp.SGD(lr=0.01)} if loss == "beta_nll" else {}
+    compiled, twin = (scaled(case, dtype, engine, **slower) for engine in ("numba", "numpy"))
     core(compiled).workers = 3 if case.rows == WIDE.rows else 0
     allowed = tolerance(case, dtype) * AMPLIFICATION
     for seed in (2, 3):
