@@ -167,7 +167,7 @@ def draw_all(data, **strategies):
     }
 
 
-def optional(data, **strategies):
+def optional(data, /, **strategies):
     """Each argument one time in three."""
     given_ = [name for name in strategies if data.draw(st.integers(0, 2), "give") == 0]
     return draw_all(data, **{name: strategies[name] for name in given_})
