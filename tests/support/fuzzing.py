@@ -158,7 +158,7 @@ def tries(count):
     )
 
 
-def draw_all(data, **strategies):
+def draw_all(data, /, **strategies):
     """Some of the arguments, by name."""
     return {
         name: data.draw(strategy, name)
