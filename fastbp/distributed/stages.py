@@ -170,7 +170,7 @@ class Stages:
         workers, job = self._workers(1), self._update
         job.begin(job_table.APPLY_GRADIENT, 1, 1)
         job.point(self._pointers())
-        job.write_to(address(gradient), 0)
+        job.write_to(0, gradient, None)
         stage = self._advance(job, int(job_table.NOTHING))
         hyper: Floats = self._arrays.hyper
         hyper[settings.PENALTY_SCALE] = 1.0  # the losses have no penalties, the update has

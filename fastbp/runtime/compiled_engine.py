@@ -6,14 +6,12 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from ..common.types import NO_LOSSES, Array, Floats, Ints
 from ..data.tables import address
 from ..kernels.base import width
-from ..kernels.entry import embedding_run, run
+from ..kernels.entry import run
 from ..kernels.tables import arenas, job_table, layout
-from . import chunking, forks, jacobians_handle, layer, limits, nonzeros, threads
+from . import chunking, forks, jacobians_handle, layer, limits, nonzeros, rooms, threads
 from .arrays import Dataset, TrainingArrays
 from .job import Job
 from .model_handle import ModelHandle, training_handle
@@ -37,7 +35,9 @@ CACHED_WEIGHTS = 3 * 2**19
 def plan_of(spec: layout.PlanSpec) -> Ints:
     """The plan of a spec, made once: kernels write in a plan that is extended, so copy that."""
     plan = layout.make_plan(spec)
-    if spec.numbers:  # their code is compiled when a plan first needs it
+    if spec.numbers:  # their code is loaded, or compiled, when a plan first needs it
+        from ..kernels.entry import embedding_run
+
         plan[0, layout.EMBEDDING_CODE] = embedding_run.code(spec.itemsize)
     return plan
 
@@ -117,7 +117,7 @@ class CompiledEngine:
         self._make_room(1, workers)
         job = Job(job_table.APPLY_GRADIENT, 1, 1, NO_LOSSES)
         job.point(self._pointers)
-        job.write_to(address(gradient), 0)
+        job.write_to(0, gradient, None)
         _run(job, self.arrays, workers)
         return job[job_table.STATUS]
 
@@ -213,43 +213,6 @@ def _plan_of_vectors(spec: layout.PlanSpec, vectors: int, workers: int) -> Ints:
     return plan_of(replace(spec, capacity=capacity, workers=workers, dropout=()))
 
 
-class _Room:
-    """What one inference at a time writes in: an arena, a job, and a status for each worker."""
-
-    def __init__(self, size: int, workers: int) -> None:
-        self.work = arenas.allocate(size, np.uint8)
-        self.statuses = np.zeros(workers, np.int64)
-        self.job = Job(job_table.INFER, 1, 1, NO_LOSSES)
-        self.job[job_table.STATUSES] = address(self.statuses)
-        self.address = address(self.work)
-
-    def has_space(self, size: int, workers: int) -> bool:
-        """Whether it is large enough."""
-        return self.work.nbytes >= size and len(self.statuses) >= workers
-
-
-_SPARE: list[_Room] = []
-"""The room of the last inference, reused by the next: a job takes longer to make than a row to
-predict, and the page faults of a fresh arena cost about 25% of a small batch."""
-
-MOST_SPARE_BYTES = 2**26
-"""A larger arena is freed: its inference takes much longer than its page faults."""
-
-
-def _borrow(size: int, workers: int) -> _Room:
-    """A room of at least ``size`` bytes with any content: the spare one, or a new one."""
-    try:
-        spare = _SPARE.pop()
-    except IndexError:
-        return _Room(size, workers)
-    return spare if spare.has_space(size, workers) else _Room(size, workers)
-
-
-def _give_back(room: _Room) -> None:
-    if room.work.nbytes <= MOST_SPARE_BYTES:
-        _SPARE[:] = [room]
-
-
 class _InferencePlan(NamedTuple):
     plan: Ints
     address: int
@@ -319,11 +282,11 @@ class Inference:
         code: int,
     ) -> int:
         plan = self._plan(data.rows, workers, code != 0)
-        room = _borrow(plan.work_bytes, workers)
+        room = rooms.borrow(plan.work_bytes, workers)
         try:
             return self._run_in(room, plan, workers, data, results, code)
         finally:
-            _give_back(room)
+            rooms.give_back(room)
 
     def _way(self, data: Dataset) -> nonzeros.Way:
         return nonzeros.way(data.x, self.arrays.spec, data.rows)
@@ -341,7 +304,7 @@ class Inference:
 
     def _run_in(
         self,
-        room: _Room,
+        room: rooms.Room,
         plan: _InferencePlan,
         workers: int,
         data: Dataset,
@@ -358,7 +321,7 @@ class Inference:
             part = data.part(start, stop)
             job.begin(job_table.INFER, part.rows, part.rows)
             job.point(pointers, part.x, part.y, None, code)
-            job.write_to(*(_row_address(array, start) for array in results))
+            job.write_to(start, *results)
             room.statuses.fill(job_table.OK)
             waited = _run(job, self.arrays, workers)
             status = next(filter(None, room.statuses.tolist()), job_table.OK)
@@ -368,10 +331,6 @@ class Inference:
                 return job_table.OK
             count = chunking.next_count(count, time.perf_counter() - began - waited)
             start = stop
-
-
-def _row_address(array: Array | None, row: int) -> int:
-    return 0 if array is None else address(array) + row * array.strides[0]
 
 
 def _run(job: Job, arrays: TrainingArrays, workers: int) -> float:

@@ -84,7 +84,7 @@ class DerivativeEngine(CompiledEngine):
             job = Job(job_table.INFER, part.rows, part.rows, NO_LOSSES)
             table = TangentTable(part.derivatives, self.arrays)
             job.point(pointers, part.x, part.y)
-            job.write_to(0, address(values[start:]))
+            job.write_to(start, None, values)
             job[job_table.STATUSES] = address(statuses)
             job[job_table.TANGENTS] = address(table.array)
             self._run_once(job, workers)

@@ -6,13 +6,12 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy import empty, ndarray
 
-from ..common.types import NO_LOSSES, Array, Ints
+from ..common.types import Array, Ints
 from ..data.tables import address
 from ..kernels.entry import embed_derivatives, jacobian_run, run
-from ..kernels.tables import arenas, jacobian_job, job_table, layout
+from ..kernels.tables import jacobian_job, job_table, layout
 from . import (
     chunking,
     compiled_engine,
@@ -22,6 +21,7 @@ from . import (
     limits,
     model_handle,
     pool,
+    rooms,
     threads,
 )
 from .arrays import Dataset, TrainingArrays
@@ -42,25 +42,6 @@ def directions(sizes: tuple[int, ...]) -> tuple[int, int]:
     products = [a * b for a, b in pairwise(sizes)]
     reverse, forward = sizes[-1] * sum(products[:-1]), sizes[0] * sum(products)
     return (sizes[-1], reverse) if reverse <= forward else (sizes[0], forward)
-
-
-class _Room:
-    """What one call at a time writes in: an arena, a job, and a status for each worker."""
-
-    def __init__(self, size: int, workers: int) -> None:
-        self.work = arenas.allocate(size, np.uint8)
-        self.statuses = np.zeros(workers, np.int64)
-        self.job = Job(int(jacobian_job.JACOBIAN), 1, 1, NO_LOSSES)
-        self.job[job_table.STATUSES] = address(self.statuses)
-        self.address = address(self.work)
-
-    def has_space(self, size: int, workers: int) -> bool:
-        """Whether it is large enough."""
-        return self.work.nbytes >= size and len(self.statuses) >= workers
-
-
-_SPARE: list[_Room] = []
-"""The room of the last call, reused by the next, which would wait for the pages of a new one."""
 
 
 class _FastPath(NamedTuple):
@@ -130,17 +111,11 @@ class Derivatives:
         which each row has the same bits.
         """
         plan = self._plan(data.rows, workers)
-        try:
-            room = _SPARE.pop()
-        except IndexError:
-            room = _Room(plan.work_bytes, workers)
-        if not room.has_space(plan.work_bytes, workers):
-            room = _Room(plan.work_bytes, workers)
+        room = rooms.borrow(plan.work_bytes, workers)
         try:
             return self._run_in(room, plan, workers, data, (out, outputs))
         finally:
-            if room.work.nbytes <= compiled_engine.MOST_SPARE_BYTES:
-                _SPARE[:] = [room]
+            rooms.give_back(room)
 
     def _plan(self, rows: int, workers: int) -> _Plan:
         group = jacobian_job.GROUP
@@ -157,7 +132,7 @@ class Derivatives:
 
     def _run_in(
         self,
-        room: _Room,
+        room: rooms.Room,
         plan: _Plan,
         workers: int,
         data: Dataset,
@@ -175,7 +150,7 @@ class Derivatives:
             part = data.part(start, stop)
             job.begin(int(jacobian_job.JACOBIAN), part.rows, part.rows)
             job.point(pointers, part.x)
-            job.write_to(*(_row_address(array, start) for array in results))
+            job.write_to(start, *results)
             job[jacobian_job.STRIDE] = plan.stride
             job[jacobian_job.ARENA_STRIDE] = jacobian_job.arena_stride(plan.stride)
             room.statuses.fill(job_table.OK)
@@ -187,10 +162,6 @@ class Derivatives:
                 return job_table.OK
             count = chunking.next_count(count, time.perf_counter() - began - waited)
             start = stop
-
-
-def _row_address(array: Array | None, row: int) -> int:
-    return 0 if array is None else address(array) + row * array.strides[0]
 
 
 def _run(job: Job, arrays: TrainingArrays, workers: int) -> float:

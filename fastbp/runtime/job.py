@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.types import Floats, Ints
+from ..common.types import Array, Floats, Ints
 from ..data.tables import MOST_EXPONENT, Table, address
 from ..kernels.tables import job_table
 
@@ -84,9 +84,10 @@ class Job:
             self._memory, 8 * job_table.ROW_WEIGHTS, weights, nonzeros_code, *inputs, *targets
         )
 
-    def write_to(self, out: int, values: int) -> None:
-        """Set the addresses of an inference's results, 0 for none."""
-        _RESULTS.pack_into(self._memory, 8 * job_table.OUT, out, values)
+    def write_to(self, row: int, out: Array | None, values: Array | None) -> None:
+        """Let an inference write its results from this row of the arrays on; None for none."""
+        places = (_row_address(array, row) for array in (out, values))
+        _RESULTS.pack_into(self._memory, 8 * job_table.OUT, *places)
 
     def rows_of_batch(self) -> int:
         """Rows of the next batch."""
@@ -113,3 +114,7 @@ class Job:
 
     def __setitem__(self, element: int, value: Any) -> None:
         self.array[element] = value
+
+
+def _row_address(array: Array | None, row: int) -> int:
+    return 0 if array is None else address(array) + row * array.strides[0]

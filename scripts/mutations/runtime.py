@@ -51,7 +51,7 @@ RUNTIME = (
     ),
     Break(
         "one_room_serves_all_threads",
-        "fastbp/runtime/compiled_engine.py",
+        "fastbp/runtime/rooms.py",
         "        spare = _SPARE.pop()\n",
         "        spare = _SPARE[0]\n",
         FAST_PATH + "test_python_threads_predict_at_once",

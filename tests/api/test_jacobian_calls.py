@@ -252,13 +252,7 @@ def loop(model, X, v, J, along, count):
 def report_allocations():
     _, model, X = model_and_rows(BACK, "float32")
     arguments = model, X, X, np.empty((19, 2, 9), "f4"), np.empty((19, 2), "f4")
-    counts = []
-    for count in (1, 2, 1000):
-        before = allocation.counts()
-        loop(*arguments, count)
-        after = allocation.counts()
-        counts.append([new - old for old, new in zip(before, after, strict=True)])
-    print(counts[1] == counts[2], counts[1][0] == counts[1][1])
+    allocation.report_of_loops(loop, *arguments)
 
 
 @pytest.mark.process

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 
 import fastbp
-from fastbp.runtime import compiled_engine
+from fastbp.runtime import rooms
 from fastbp.training import validation
 from support import processes
 from support.cases import each_dtype, each_engine
@@ -217,7 +217,7 @@ def predict_where_others_have_been():
     for dtype in ("float32", "float64"):
         X, net = csr_of(new_data(dtype, WIDE)[0]), new_trainer(dtype=dtype, columns=WIDE).net
         net.predict(X)
-        (room,) = compiled_engine._SPARE
+        (room,) = rooms._SPARE
         room.work.view("int32")[::2], room.work.view("int32")[1::2] = 0, 2**31 - 1
         X.indices[X.indptr[1]] = WIDE
         try:

@@ -5,7 +5,7 @@ import pytest
 
 import fastbp
 from fastbp.kernels import reference
-from fastbp.runtime import compiled_engine
+from fastbp.runtime import rooms
 from support import torch_record
 from support.cases import CASES, ENGINES, each_case, each_dtype, flat
 from support.closeness import AMPLIFICATION, assert_layers_close, distance, layers_of, tolerance
@@ -106,11 +106,11 @@ def test_what_an_inference_left_in_its_memory_plays_no_part(case, dtype):
     found = []
     for content in (0, 0xFF):  # 0xFF: NaN everywhere
         for what in (lambda X: checked_outputs(trainer.net, X), lambda X: trainer.evaluate(X, y)):
-            room = compiled_engine._Room(1 << 22, 8)
+            room = rooms.Room(1 << 22, 8)
             room.work.fill(content)
-            compiled_engine._SPARE[:] = [room]
+            rooms._SPARE[:] = [room]
             found.append(what(X))
-            assert compiled_engine._SPARE[0] is room
+            assert rooms._SPARE[0] is room
             assert (room.work != content).any()  # it was used
     np.testing.assert_array_equal(found[2], found[0])
     assert found[3] == found[1]

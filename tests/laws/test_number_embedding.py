@@ -1,11 +1,8 @@
 """Learned embeddings of numbers: the laws again, and what an embedding means."""
 
 import copy
-import itertools
 import pickle
 from dataclasses import replace
-from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,14 +11,14 @@ import fastbp
 from fastbp import NumberEmbedding, embed
 from fastbp.kernels import reference
 from support import processes
-from support.allocation import allocations, every_call
 from support.cases import DTYPES, Case, each_dtype, each_engine, flat
 from support.central_differences import TOLERANCE, H
 from support.closeness import AMPLIFICATION, assert_layers_close, distance, layers_of, tolerance
 from support.embed_ways import each_way
 from support.features import CLASSES, EVERY, OPTIMIZERS, OTHERS, Feature
-from support.guards import SIDES, Guard, guard_everything, guarding
+from support.guards import SIDES, guarding
 from support.internals import core
+from support.memory_of_cases import report_allocations, stay_inside  # noqa: F401 - for programs
 from support.padding import check_padding, rest_of
 from support.trainers import bits, fingerprint
 
@@ -293,34 +290,11 @@ def test_nan_in_a_parameter_reaches_the_loss(part, engine):
 # Laws 6 and 7
 
 
-def report_allocations():
-    fastbp.runtime.chunking.next_count = lambda *_: 2**40
-    for workers in (1, 2):
-        case = NUMBERS["some columns"]
-        trainer, batch = case.trainer("float32"), case.batch()
-        core(trainer).workers = workers
-        trainer.fit(*batch)
-        few, many = (allocations(partial(trainer.fit, *batch, epochs=n)) for n in (2, 500))
-        print(many[0] - few[0], few[1], many[1])
-
-
 @pytest.mark.law6
 @pytest.mark.process
 def test_steps_make_no_allocation_of_numbas_run_time():
-    program = "import test_number_embedding; test_number_embedding.report_allocations()"
+    program = "import test_number_embedding as t; t.report_allocations(t.NUMBERS['some columns'])"
     assert processes.run(program, NUMBA_NRT_STATS="1").splitlines() == ["0 0 0"] * 2
-
-
-def stay_inside(side, dtype):
-    """Fatal if not. Prints each case before it runs."""
-    guard = Guard(side)
-    guard_everything(guard)
-    for case, workers in itertools.product(NUMBERS.values(), (1, 2)):
-        print(case, workers, flush=True)
-        trainer = case.trainer(dtype, batch_size=-(-case.rows // 2), optimizer=fastbp.Adam())
-        core(trainer).workers = workers
-        X, y = map(guard.copy, case.batch())
-        every_call(SimpleNamespace(trainer=trainer, X=X, y=y, size=trainer.batch_size))
 
 
 @pytest.mark.slow
@@ -330,7 +304,7 @@ def stay_inside(side, dtype):
 @pytest.mark.parametrize(("side", "dtype"), list(zip(SIDES, DTYPES, strict=True)))
 def test_nothing_beyond_the_arrays_is_touched(side, dtype):
     lines = processes.run(
-        f"import test_number_embedding; test_number_embedding.stay_inside({side!r}, {dtype!r})"
+        f"import test_number_embedding as t; t.stay_inside(t.NUMBERS.values(), {side!r}, {dtype!r})"
     )
     assert len(lines.splitlines()) == 2 * len(NUMBERS)
 

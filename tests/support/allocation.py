@@ -33,3 +33,16 @@ def allocations(work):
     made = [new - old for old, new in zip(before, after, strict=True)]
     done = SimpleNamespace(**dict(zip(before._fields, made, strict=True)))
     return done.alloc + done.mi_alloc, done.alloc - done.free
+
+
+def report_of_loops(loop, *arguments):
+    """Print whether a compiled loop allocates as much for 2 turns as for 1000, and frees it.
+
+    The last of its arguments is the number of turns.
+    """
+    made = []
+    for turns in (1, 2, 1000):
+        before = counts()
+        loop(*arguments, turns)
+        made.append([new - old for old, new in zip(before, counts(), strict=True)])
+    print(made[1] == made[2], made[1][0] == made[1][1])

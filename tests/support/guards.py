@@ -12,7 +12,7 @@ from fastbp.common import types
 from fastbp.components import options
 from fastbp.kernels.tables import arenas, layout
 from fastbp.model import network
-from fastbp.runtime import compiled_engine, job
+from fastbp.runtime import compiled_engine, job, rooms
 from fastbp.training import core as training_core
 from fastbp.training import trainer
 
@@ -77,5 +77,6 @@ def guard_everything(guard):
     """Every array that the kernels are given is made by ``guard``."""
     arenas.allocate = guard.zeros
     kernels = (arenas, layout)
-    for module in (training_core, trainer, compiled_engine, job, network, options, types, *kernels):
+    runtime = (compiled_engine, job, rooms)
+    for module in (training_core, trainer, *runtime, network, options, types, *kernels):
         module.np = guard
