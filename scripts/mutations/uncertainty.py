@@ -6,7 +6,7 @@ LAW = "tests/laws/test_variances.py::"
 ENSEMBLE = "tests/api/test_gaussian_ensemble.py::"
 EMBEDDED = "tests/api/test_embed_ensemble.py::"
 FIGURES = "tests/unit/test_calibration.py::"
-MEAN_AND_STD = EMBEDDED + "test_mean_and_deviation_are_the_ensembles[1-plain-Python-"
+MEAN_AND_STD = EMBEDDED + "test_mean_and_deviation_are_the_ensembles[1-plain-"
 
 UNCERTAINTY = (
     Break(
@@ -77,14 +77,14 @@ UNCERTAINTY = (
         "kernels/entry/ensemble_server.py",
         "put(p, at, d / number)",
         "put(p, at, d / 2)",
-        MEAN_AND_STD + "None-float32]",
+        MEAN_AND_STD + "None-Python-float32]",
     ),
     Break(
         "an_embedded_ensemble_has_deviations_for_variances",
         "kernels/entry/ensemble_server.py",
         "put(sums, i, get(sums, i) + math.exp(s))",
         "put(sums, i, get(sums, i) + math.exp(0.5 * s))",
-        MEAN_AND_STD + "gaussian-float32]",
+        MEAN_AND_STD + "gaussian-Python-float32]",
     ),
     Break(
         "std_may_lie_in_x",
