@@ -29,7 +29,7 @@ from .kept import Kept, fingerprint
 from .left_out import LeftOut
 from .members import Data, Member, Team, Trained
 from .parameters import Parameters
-from .recipe import Task, recipe_of
+from .recipe import Recipe, Task, recipe_of
 from .rows import Rows
 from .schema import Schema
 from .targets import Labels, Units
@@ -148,15 +148,7 @@ class BaseTabular(Parameters, TableExport, ABC, Generic[Targets]):
         folder = None if keep_in is None else Path(keep_in)
         data = self._data(found, encoder, targets, validation_data, folder)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        square, numbers = rows.mean_square(data.X), encoder.number_inputs
-        team = Team(
-            recipe,
-            Task(encoder.n_features, targets.n_outputs, square, len(found), numbers),
-            data,
-            clock,
-            min(threads.maximum("auto"), self.n_threads or threads.NO_LIMIT),
-            partial(self._tell, on_epoch),
-        )
+        team = self._team(recipe, encoder, targets, data, clock, on_epoch)
         members = self._members(data, recipe.members, seed)
         if folder is not None:
             team.kept = Kept(folder, fingerprint(recipe, data, members))
@@ -165,6 +157,21 @@ class BaseTabular(Parameters, TableExport, ABC, Generic[Targets]):
         self.validation_score_ = self._calibrate(LeftOut.of(trained, data))
         self.record_ = records.of_fit(self, recipe, seed, trained, len(found), clock.seconds)
         return self
+
+    def _team(
+        self,
+        recipe: Recipe,
+        encoder: TableEncoder,
+        targets: Targets,
+        data: Data,
+        clock: Clock,
+        on_epoch: Callable[[Progress], object] | None,
+    ) -> Team:
+        """What trains the members."""
+        square, numbers = rows.mean_square(data.X), encoder.number_inputs
+        task = Task(encoder.n_features, targets.n_outputs, square, len(data.y), numbers)
+        n_threads = min(threads.maximum("auto"), self.n_threads or threads.NO_LIMIT)
+        return Team(recipe, task, data, clock, n_threads, partial(self._tell, on_epoch))
 
     def _read(self, X: Any, y: Any, sample_weight: Any) -> tuple[Targets, Rows]:
         """(what the targets are, the rows to learn from)."""
