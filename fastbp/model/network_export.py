@@ -29,10 +29,11 @@ class NetworkExport:
         >>> [type(layer).__name__ for layer in module]
         ['Linear', 'ReLU', 'Linear', 'Softmax']
         """
+        net = _without_embedding(self, "torch")
         need("torch", "torch", "to_torch")
         from . import torch_modules
 
-        return torch_modules.to_torch(_without_embedding(self, "torch"))
+        return torch_modules.to_torch(net)
 
     def to_onnx(self, path: str | os.PathLike[str], opset: int = 18) -> None:
         """Write the network to an ONNX file, which every ONNX runtime predicts with.

@@ -27,13 +27,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     unfinished.remove_orphans(place.parent)
     try:
         with unfinished.named_file(place.parent) as (partial, file):
-            with file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
             with suppress(OSError):  # no old file, or a file system without permissions
                 partial.chmod(stat.S_IMODE(place.stat().st_mode))
-            partial.replace(place)
+            if os.name == "nt":  # an open file cannot be renamed there
+                file.close()
+            partial.replace(place)  # still locked elsewhere: nobody takes it for an orphan
     except OSError as error:  # of a disk that is full or read-only: it names the unfinished file
         error.add_note(f"{str(place)!r} was to be written, and is as it was before")
         raise

@@ -16,7 +16,7 @@ LIBRARY = (
     Break(
         "no_fsync_of_the_file",
         "fastbp/storage/atomic.py",
-        "                os.fsync(file.fileno())\n",
+        "            os.fsync(file.fileno())\n",
         "",
         MODEL_FILE + "test_it_is_on_the_disk_before_it_takes_the_place_of_another",
     ),
@@ -33,6 +33,13 @@ LIBRARY = (
         "path.unlink(missing_ok=True)",
         "path.exists()",
         MODEL_FILE + "test_what_fails_leaves_the_old_file_alone",
+    ),
+    Break(
+        "a_file_is_renamed_when_its_lock_is_gone",
+        "fastbp/storage/atomic.py",
+        "            partial.replace(place)",
+        "            file.close()\n            partial.replace(place)",
+        "tests/storage/test_unfinished.py::test_what_is_about_to_be_renamed_stays",
     ),
     Break(
         "a_file_that_is_being_written_is_taken_for_an_orphan",

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import fastbp
-from fastbp import Network, Trainer
+from fastbp import Trainer
+from fastbp.model import network
 from fastbp.runtime.compiled_engine import Inference
 from fastbp.training.core import TrainerCore
 from support.array_views import KINDS, VIEWS, values_of
@@ -50,7 +51,7 @@ def _no_careful_way(monkeypatch):
 def _no_tables(monkeypatch):
     """Nor is a table described."""
     monkeypatch.setattr(Trainer, "_step_checked", refuse)
-    monkeypatch.setattr(Network, "_checked_outputs", refuse)
+    monkeypatch.setattr(network, "checked_outputs", refuse)
 
 
 @each_dtype
@@ -122,7 +123,7 @@ def test_a_copy_takes_the_short_way(copied, monkeypatch):
     trainer = copied(SMALL.trainer(optimizer=ADAM))
     X, y = arrays(SMALL, "float64")
     monkeypatch.setattr(fastbp.Trainer, "_step_checked", None)
-    monkeypatch.setattr(fastbp.Network, "_checked_outputs", None)
+    monkeypatch.setattr(network, "checked_outputs", None)
     trainer.step(X, y)
     trainer.predict(X)
 

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -75,6 +76,20 @@ def test_what_another_thread_writes_stays(tmp_path):
         assert len(others(path)) == 1
     assert path.read_bytes() == b"first"
     assert others(path) == []
+
+
+def test_what_is_about_to_be_renamed_stays(tmp_path, monkeypatch):
+    """Members of an ensemble are saved in one folder by threads."""
+    path, replace = tmp_path / "model.safetensors", Path.replace
+
+    def after_another_save(partial, place):
+        unfinished.remove_orphans(tmp_path)
+        return replace(partial, place)
+
+    monkeypatch.setattr(Path, "replace", after_another_save)
+    save(path)
+    assert others(path) == []
+    assert path.exists()
 
 
 def test_nothing_else_is_removed(tmp_path):

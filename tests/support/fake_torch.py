@@ -1,4 +1,4 @@
-"""As much of torch as fastbp/model/torch_modules.py and its tests use, on NumPy.
+"""As much of torch as fastbp and the tests of fastbp/model/torch_modules.py use, on NumPy.
 
 torch is too large to install for a few tests. Where it is there, they run with both, so that this
 stays true.
@@ -114,6 +114,14 @@ class Sequential(Module):
         return x
 
 
+class ModuleList(Sequential):
+    def __init__(self, modules):
+        super().__init__(*modules)
+
+    def __len__(self):
+        return len(self._modules)
+
+
 class Linear(Module):
     def __init__(self, n_in, n_out, bias=True, device=None):
         super().__init__()
@@ -181,7 +189,7 @@ MODULES = [
     elementwise("Identity", np.copy),
     elementwise("Dropout", np.copy, p=0.5),
     elementwise("Flatten", lambda z: z.reshape(len(z), -1), start_dim=1, end_dim=-1),
-    *(Module, Sequential, Linear, LayerNorm),
+    *(Module, Sequential, ModuleList, Linear, LayerNorm),
 ]
 
 
@@ -201,5 +209,7 @@ def install(monkeypatch):
 
 def forget():
     """Let fastbp import torch anew, which may be another one than before."""
-    sys.modules.pop("fastbp.model.torch_modules", None)
-    vars(sys.modules["fastbp.model"]).pop("torch_modules", None)
+    for folder, name in (("fastbp.model", "torch_modules"), ("fastbp.export", "torch_file")):
+        sys.modules.pop(f"{folder}.{name}", None)
+        if folder in sys.modules:
+            vars(sys.modules[folder]).pop(name, None)
