@@ -215,7 +215,8 @@ def measure(task, names, threads, pairs=None):
     kind = MEASURES[task.measure]
     entries = entries_of(task, names, threads)
     before = sharing.ticks()
-    laps, peaks = race.run([e.racer for e in entries], pairs or task.case.pairs, threads)
+    racers = [entry.racer for entry in entries]
+    laps, peaks, trips = race.run(racers, pairs or task.case.pairs, threads)
     return Result(
         measure=task.measure,
         case=task.case.name,
@@ -223,6 +224,7 @@ def measure(task, names, threads, pairs=None):
         flops=kind.flops(task.case),
         seconds={e.name: [s / e.units for s in laps[e.name]] for e in entries},
         peaks=peaks,
+        round_trips=trips,
         threads={e.name: e.side.threads for e in entries},
         kernels=machine.kernels(),
         steal=sharing.steal_since(before),

@@ -13,6 +13,9 @@ REST_SECONDS = 0.01
 SETTLE_SECONDS = 0.5
 """Seconds of a rest, and of all rests before a window at most."""
 
+PATIENCE_SECONDS = 30.0
+"""How long a race waits in all for cores that have moved apart."""
+
 
 def check_fields():
     """Rest until no thread of this process is busy.
@@ -59,15 +62,20 @@ class Racer:
 
 
 def run(racers, pairs, threads):
-    """({name: seconds a lap of each window}, the FMA peaks of ``threads`` threads in between)."""
-    from bench import peak
+    """({name: seconds a lap of each window}, FMA peaks of ``threads`` threads, round trips).
+
+    Peaks and round trips between cores (distance.py) are measured before each round.
+    """
+    from bench import distance, peak
 
     order, peaks = list(racers), []
     seconds = {racer.name: [] for racer in racers}
+    watch = distance.Watch(PATIENCE_SECONDS)
     for _ in range(pairs):
         check_fields()
+        watch.wait()
         peaks.append(peak.measure(threads))
         for racer in order:
             seconds[racer.name].append(racer.window())
         order.reverse()  # the effect of going first cancels
-    return seconds, peaks
+    return seconds, peaks, watch.trips

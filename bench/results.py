@@ -17,7 +17,8 @@ class Result:
 
     seconds: of one unit (a step, an epoch, a call, a row), by side. flops: of one unit. peaks: the
     FMA peak before each round, GFLOP/s. threads: by side. kernels: machine.kernels(), empty where
-    they were not recorded. steal: sharing.steal_since the start of the race.
+    they were not recorded. steal: sharing.steal_since the start of the race. round_trips: between
+    two cores before each round, nanoseconds (distance.py).
     """
 
     measure: str
@@ -29,6 +30,7 @@ class Result:
     threads: dict[str, int] = field(default_factory=dict)
     kernels: str = ""
     steal: float | None = None
+    round_trips: list[float] = field(default_factory=list)
 
     @property
     def key(self):

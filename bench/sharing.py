@@ -44,10 +44,17 @@ def scatter(races):
     return median(1 - min(race.peaks) / max(race.peaks) for race in races)
 
 
+def round_trips(races):
+    """The round trips between cores, in words; empty where they were not measured."""
+    found = [median(race.round_trips) for race in races if race.round_trips]
+    return f", {median(found):.0f} to {max(found):.0f} ns from core to core and back" if found else ""
+
+
 def told(races):
     """One line on the cores that races ran on."""
     stolen, scattered = steal(races), scatter(races)
     shared = (stolen or 0) > MOST_STEAL or scattered > MOST_SCATTER
     word = "signs of sharing" if shared else "no sign of sharing"
     share = "not recorded" if stolen is None else f"{stolen:.1%}"
-    return f"{word}: steal {share}, FMA peaks scatter by {scattered:.1%}"
+    scatter_and_steal = f"steal {share}, FMA peaks scatter by {scattered:.1%}"
+    return f"{word}: {scatter_and_steal}{round_trips(races)}"
