@@ -15,10 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
-from bench.environment import available_cpus
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
+
+from bench.environment import available_cpus
 
 TRIPS, BURSTS = 20_000, 3
 """Of one measurement, which takes some 10 ms."""
@@ -107,9 +108,9 @@ def measure():
 
 
 class Watch:
-    """Waits until cores are near one another, and keeps the round trips that it has measured.
+    """Tells whether cores are near one another, and keeps the round trips that it has measured.
 
-    patience: the seconds that it waits in all. trips: nanoseconds, one for each call of ``wait``.
+    patience: the seconds that may be lost by waiting for it, in all.
     """
 
     shortest = math.inf
@@ -117,19 +118,29 @@ class Watch:
 
     def __init__(self, patience):
         self.trips = []
-        self._patience = patience
+        self._end_of_patience = time.perf_counter() + patience
 
     def wait(self):
-        """Wait while the cores are farther apart than they ever were."""
+        """Wait while the cores are farther apart than they ever were; keep the round trip."""
         found = measure()
-        while found is not None:
-            Watch.shortest = min(Watch.shortest, found)
-            if found <= FAR * Watch.shortest or self._patience <= 0:
-                self.trips.append(found)
-                break
+        while not self._is_good(found):
             time.sleep(PAUSE_SECONDS)
-            self._patience -= PAUSE_SECONDS
             found = measure()
+        if found is not None:
+            self.trips.append(found)
+
+    def stayed(self):
+        """Whether they still are near; if not, the last round trip is forgotten."""
+        if self._is_good(measure()):
+            return True
+        self.trips.pop()
+        return False
+
+    def _is_good(self, trip):
+        if trip is None or time.perf_counter() > self._end_of_patience:
+            return True
+        Watch.shortest = min(Watch.shortest, trip)
+        return trip <= FAR * Watch.shortest
 
 
 if __name__ == "__main__":

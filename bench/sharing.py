@@ -47,7 +47,11 @@ def scatter(races):
 def round_trips(races):
     """The round trips between cores, in words; empty where they were not measured."""
     found = [median(race.round_trips) for race in races if race.round_trips]
-    return f", {median(found):.0f} to {max(found):.0f} ns from core to core and back" if found else ""
+    if not found:
+        return ""
+    return (
+        f", {median(found):.0f} ns from core to core and back, in the worst race {max(found):.0f}"
+    )
 
 
 def told(races):
