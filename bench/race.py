@@ -13,7 +13,7 @@ REST_SECONDS = 0.01
 SETTLE_SECONDS = 0.5
 """Seconds of a rest, and of all rests before a window at most."""
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 30.0
 """After so long a race goes on with cores that have moved apart, as they are."""
 
 
