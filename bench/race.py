@@ -69,18 +69,19 @@ def run(racers, pairs, threads):
     """
     from bench import distance, peak
 
-    order, peaks = list(racers), []
+    order, peaks, trips = list(racers), [], []
     seconds = {racer.name: [] for racer in racers}
     watch = distance.Watch(PATIENCE_SECONDS)
     while len(peaks) < pairs:
         check_fields()
-        watch.wait()
+        trip = watch.wait()
         top = peak.measure(threads)
         windows = [(racer.name, racer.window()) for racer in order]
         if not watch.stayed():
             continue
         peaks.append(top)
+        trips += [] if trip is None else [trip]
         for name, took in windows:
             seconds[name].append(took)
         order.reverse()  # the effect of going first cancels
-    return seconds, peaks, watch.trips
+    return seconds, peaks, trips

@@ -1,12 +1,14 @@
 """What bench/ computes from its measurements, and how its sides are held to the same work."""
 
 import itertools
+import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from bench import measures, peers, race
+from bench import distance, measures, peers, race, sharing
 from bench.cases import CASES, ONE_ROW, Case
 from bench.measures import MEASURES
 from bench.peers.fastbp import FastBP
@@ -153,12 +155,12 @@ def test_other_work_is_refused():
 def test_a_result_has_the_kernels_and_the_steal_of_its_race(monkeypatch):
     mine = measures.Entry("fastbp", NumPy(LINE, "sgd", 1), None, 2, None)
     monkeypatch.setattr(measures, "entries_of", lambda *_: [mine])
-    monkeypatch.setattr(measures.race, "run", lambda *_: ({"fastbp": [4.0]}, [8.0]))
+    monkeypatch.setattr(measures.race, "run", lambda *_: ({"fastbp": [4.0]}, [8.0], [90.0]))
     monkeypatch.setattr(measures.machine, "kernels", lambda: "some")
     ticks = iter([(100, 10), (120, 15)])
     monkeypatch.setattr(measures.sharing, "ticks", lambda: next(ticks))
     found = measures.measure(measures.Task("step", LINE, "sgd"), ["fastbp"], 1)
-    assert (found.kernels, found.steal) == ("some", 5 / 20)
+    assert (found.kernels, found.steal, found.round_trips) == ("some", 5 / 20, [90.0])
     assert found.seconds == {"fastbp": [2.0]}
 
 
@@ -178,3 +180,62 @@ def test_every_class_occurs_in_an_epoch(name):
     case = CASES[name]
     _, y = case.data(case.epoch_batches)
     assert set(y) == set(range(case.sizes[-1]))
+
+
+@pytest.fixture
+def round_trips(monkeypatch):
+    """Call it with the round trips between two cores that will be measured."""
+    monkeypatch.setattr(distance.Watch, "shortest", math.inf)
+    monkeypatch.setattr(distance, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(race, "check_fields", lambda: None)
+
+    def will_be(*nanoseconds):
+        left = iter(nanoseconds)
+        monkeypatch.setattr(distance, "measure", lambda: next(left))
+
+    return will_be
+
+
+class Counter:
+    """A racer whose windows are numbered."""
+
+    name = "one"
+
+    def __init__(self):
+        self.windows = itertools.count()
+
+    def window(self):
+        return next(self.windows)
+
+
+def test_a_round_in_which_cores_move_apart_is_run_again(round_trips):
+    round_trips(100.0, 90.0, 100.0, 300.0, 310.0, 320.0, 95.0, 105.0)
+    seconds, peaks, trips = race.run([Counter()], 2, 1)
+    assert seconds == {"one": [0, 2]}
+    assert len(peaks) == 2
+    assert trips == [100.0, 95.0]
+
+
+def test_a_race_goes_on_with_cores_that_stay_apart(round_trips, monkeypatch):
+    monkeypatch.setattr(race, "PATIENCE_SECONDS", 0.0)
+    round_trips(100.0, 300.0, 300.0, 300.0)
+    seconds, _, trips = race.run([Counter()], 2, 1)
+    assert seconds == {"one": [0, 1]}
+    assert trips == [100.0, 300.0]
+
+
+def test_one_processor_has_no_round_trips(round_trips):
+    round_trips(*[None] * 4)
+    assert race.run([Counter()], 2, 1)[2] == []
+
+
+def test_a_round_trip_takes_longer_than_a_load_of_a_register():
+    trip = distance.measure()
+    assert trip is None or 1.0 < trip < 1e6
+
+
+def test_round_trips_are_told():
+    assert "100 ns from core to core and back, at most 300" in sharing.told(
+        [replace(result(), round_trips=[trip] * 3) for trip in (100.0, 300.0, 90.0)]
+    )
+    assert "core to core" not in sharing.told([result()])
