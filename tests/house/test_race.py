@@ -235,7 +235,7 @@ def test_a_round_trip_takes_longer_than_a_load_of_a_register():
 
 
 def test_round_trips_are_told():
-    assert "100 ns from core to core and back, at most 300" in sharing.told(
+    assert "100 ns from core to core and back, in the worst race 300" in sharing.told(
         [replace(result(), round_trips=[trip] * 3) for trip in (100.0, 300.0, 90.0)]
     )
     assert "core to core" not in sharing.told([result()])
