@@ -42,7 +42,7 @@ NUMBER_EMBEDDING = (
         CODE,
         "        store(inputs, i, splat(inputs, 0.0))\n",
         "        pass\n",
-        LAWS + "test_padding_is_zero_whatever_was_there_before[some columns-float32]",
+        LAWS + "test_padding_is_zero_whatever_was_there_before[one frequency-float32]",
     ),
     Break(
         "slope_of_a_frequency_without_a_turn",
