@@ -261,9 +261,9 @@ def _part_of(column: Column, state: Any) -> Part:
 
 
 def _as_read(column: Column, array: pa.Array) -> Any:
-    """What a part takes: an array of numbers or dates, or text."""
+    """What a part takes: an array of numbers or dates, or texts as of ``values.text``."""
     if column.kind == "boolean":
-        return array.cast(pa.large_string())
+        return array.cast(pa.large_string()).dictionary_encode()
     if column.kind == "category":
         return array
     return np.asarray(array.to_numpy(zero_copy_only=False))
