@@ -1,7 +1,7 @@
 """A column of categories as inputs: an input for each level, or one for two levels."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -49,9 +49,6 @@ class Pair:
     levels: tuple[str, ...]
     missing: bool
 
-    numbers: ClassVar[int] = 0
-    """The inputs that are numbers."""
-
     @property
     def width(self) -> int:
         """The number of inputs."""
@@ -93,9 +90,6 @@ class OneHot:
     levels: tuple[str, ...]
     rare: bool
     missing: bool
-
-    numbers: ClassVar[int] = 0
-    """The inputs that are numbers."""
 
     @property
     def width(self) -> int:

@@ -28,8 +28,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular[Labels]):
     the rows, by which its best epoch is chosen and the probabilities are calibrated.
 
     Args:
-        preset: "fast": two networks, numbers scaled robustly. "best": eight, with numbers encoded
-            piecewise; it takes many times as long.
+        preset: "fast": two networks. "best": eight, with dropout, weight decay and twice the
+            epochs; it takes many times as long.
         ensemble: the number of networks; None for the preset's.
         epochs: of each network; None for the preset's, fewer for more rows.
         time_limit: seconds that ``fit`` may take, encoding included; None for no limit. Epochs, and

@@ -93,11 +93,6 @@ class Date:
         """The number of inputs."""
         return self.year.width + 2 * len(self.cycles)
 
-    @property
-    def numbers(self) -> int:
-        """The inputs, the first ones, that are numbers."""
-        return self.year.numbers
-
     def names(self, column: str) -> list[str]:
         """The names of the inputs."""
         pairs = [f"{column} {cycle} {part}" for cycle in self.cycles for part in ("sin", "cos")]

@@ -156,18 +156,6 @@ class TableEncoder:
         return self._known.is_sparse
 
     @property
-    def number_inputs(self) -> tuple[int, ...]:
-        """The inputs that are numbers, of columns of numbers and of dates; () where ``is_sparse``.
-
-        A learned embedding is of these. It would make sparse rows dense.
-        """
-        fitted = self._known
-        if fitted.is_sparse:
-            return ()
-        pairs = zip(fitted.parts, fitted.starts, strict=False)
-        return tuple(i for part, start in pairs for i in range(start, start + part.numbers))
-
-    @property
     def feature_names_out(self) -> tuple[str, ...]:
         """The names of the inputs."""
         used, parts = self.schema.used, self._known.parts

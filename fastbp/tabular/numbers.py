@@ -46,11 +46,6 @@ class Number:
         """The number of inputs."""
         return (self.scale.width if self.scale else 0) + self.missing
 
-    @property
-    def numbers(self) -> int:
-        """The inputs, the first ones, that are numbers."""
-        return self.scale.width if self.scale else 0
-
     def names(self, column: str) -> list[str]:
         """The names of the inputs."""
         named = self.scale.names(column) if self.scale else []

@@ -86,9 +86,16 @@ TABLE_ESTIMATORS = (
         MEMBERS + "test_few_rows",
     ),
     Break(
+        "piecewise_numbers_of_any_number_of_rows",
+        "fastbp/tabular/recipe.py",
+        'recipe.numbers if rows <= MANY_ROWS else "robust"',
+        "recipe.numbers",
+        "tests/tabular/test_recipe.py::test_numbers_of_many_rows_have_one_input",
+    ),
+    Break(
         "first_weights_forget_what_inputs_are",
         "fastbp/tabular/recipe.py",
-        "[max(1.0, square), *map(float, self.hidden)]",
+        "[max(1.0, task.square), *map(float, self.hidden)]",
         "[float(task.n_in), *map(float, self.hidden)]",
         "tests/tabular/test_recipe.py::test_the_first_layer_has_the_variance_of_ntk",
     ),

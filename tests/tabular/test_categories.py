@@ -12,7 +12,7 @@ pytest.importorskip("sklearn")
 import pyarrow as pa
 from sklearn import preprocessing
 
-from fastbp.tabular import categories, date_text
+from fastbp.tabular import categories, date_text, values
 from fastbp.tabular.categories import OneHot, Pair
 from fastbp.tabular.dates import Date, years
 
@@ -31,6 +31,12 @@ def words(rows, seed=0):
     """Some levels are often there, some rarely."""
     places = np.random.default_rng(seed).geometric(0.1, rows)
     return [f"w{place}" for place in places]
+
+
+def test_texts_that_differ_by_spaces_are_one_word():
+    found = values.text(pa.chunked_array([["b ", "a", " a"], [None, "NA", "b"]]))
+    assert found.dictionary.to_pylist() == ["b", "a"]
+    assert found.to_pylist() == ["b", "a", "a", None, None, "b"]
 
 
 @pytest.mark.parametrize("most", [3, 10, 4096])
