@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import mean
 
 from bench import machine, table, tables, tables_data, tables_trial
-from bench.encodings import ENCODINGS, Encoded
+from bench.encodings import ENCODINGS, SHOWN, Encoded
 from bench.tables_data import TASKS
 from bench.tables_peers import THREADS, Peer
 
@@ -63,24 +63,23 @@ def one(name, split, encoding, file):
 
 
 def page():
-    """The section: a table of scores, each with its ratio to that of "robust"."""
+    """The section: a table of scores, each with its ratio to that of "robust" on its splits."""
     results = load()
     lines, days = [["", *HALF]], set()
     by = {tuple(key.split()): found for key, found in results.items()}
     splits = {name: sorted(s for t, s, e in by if (t, e) == (name, "robust")) for name in HALF}
 
-    def values(encoding, name, what):
-        return [what(by[name, split, encoding]) for split in splits[name]]
-
-    for encoding in ENCODINGS:
+    for encoding in SHOWN:
         row = [encoding]
         for name in HALF:
-            if not splits[name] or any((name, s, encoding) not in by for s in splits[name]):
+            own = [split for split in splits[name] if (name, split, encoding) in by]
+            if not own:
                 row.append("-")
                 continue
-            mine, base = (values(e, name, _score) for e in (encoding, "robust"))
-            row.append(f"{mean(mine):.4f} ({mean(mine) / mean(base):.3f}x)")
-            days |= {by[name, split, encoding]["day"] for split in splits[name]}
+            mine, base = (mean(_score(by[name, s, e]) for s in own) for e in (encoding, "robust"))
+            few = "" if own == splits[name] else f", {len(own)} split{'s' * (len(own) > 1)}"
+            row.append(f"{mine:.4f} ({mine / base:.3f}x{few})")
+            days |= {by[name, split, encoding]["day"] for split in own}
         lines.append(row)
     head = ", ".join(f"{name} {len(splits[name])}" for name in HALF)
     note = (

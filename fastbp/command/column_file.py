@@ -1,14 +1,14 @@
 """Tables in Parquet and Feather files, some rows at a time."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
-from . import arrow
+from . import arrow, stored
 from .errors import DataError, check_names
 from .sources import Source
-
-ROWS = 2**16
-"""Rows that are read at a time of a Parquet file."""
+from .stored import ROWS
 
 
 class ColumnFile:
@@ -35,15 +35,23 @@ class ColumnFile:
     def __str__(self) -> str:
         return self._kind
 
-    def types(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], int]:  # noqa: ARG002
-        """(the types of all columns, which are those that the file has, the number of rows)."""
+    def table(
+        self,
+        given: Mapping[str, Any],  # noqa: ARG002
+        folder: Path,
+        seed: int,
+    ) -> tuple[Any, int]:
+        """(the rows as a table in a file of the folder, some of many; how many there are)."""
+        n, nothing = self._n_rows(), self._schema.empty_table()
+        taken = stored.chosen(self.batches(self.names, {}), n, seed)
+        return stored.table_of(chain([nothing], taken), folder), n
+
+    def _n_rows(self) -> int:
         with _Damaged(self.source, self._kind):
             if self._kind == "Parquet":
-                rows = self._file.metadata.num_rows
-            else:
-                numbers = range(self._file.num_record_batches)
-                rows = sum(self._file.get_batch(number).num_rows for number in numbers)
-        return dict(zip(self._schema.names, self._schema.types, strict=True)), rows
+                return int(self._file.metadata.num_rows)
+            numbers = range(self._file.num_record_batches)
+            return sum(self._file.get_batch(number).num_rows for number in numbers)
 
     def batches(
         self,

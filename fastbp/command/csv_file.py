@@ -2,9 +2,10 @@
 
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from . import arrow, csv_types, diagnosis, dialect
+from . import arrow, csv_types, diagnosis, dialect, stored
 from .errors import DataError
 from .messages import say
 from .sources import Source
@@ -40,31 +41,30 @@ class CSVFile:
         """Other names for the columns of a file without a header."""
         self.names = tuple(names)
 
-    def types(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
-        """(the types of all columns, the number of rows), by reading all rows, some at a time.
+    def table(self, given: Mapping[str, Any], folder: Path, seed: int) -> tuple[Any, int]:
+        """(the rows as a table in a file of the folder, some of many; how many there are).
 
         The types of columns that ``given`` does not have are inferred: from the beginning, and once
         more from there where a later row has another one.
         """
+        found = self._all(given, folder)
+        n = found.num_rows
+        if n > stored.MOST_ROWS:
+            found = stored.table_of(stored.chosen(stored.slices(found), n, seed), folder)
+        return found, n
+
+    def _all(self, given: Mapping[str, Any], folder: Path) -> Any:
+        """All rows as a table of a file in the folder."""
         types = dict(given)
         with self._explained():
             while True:
                 try:
-                    return self._tried(types)
+                    return stored.table_of(self._read(None, types), folder)
                 except arrow.module("pyarrow").ArrowInvalid as error:
                     name, kind = self._wider(str(error))
                     if name is None or name in given or types.get(name) == kind:
                         raise
                     types[name] = kind
-
-    def _tried(self, types: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
-        """The types with those that the beginning has for other columns, and the number of rows."""
-        with self.source.open() as file:
-            options = self._options(None, types)
-            batches = arrow.module("pyarrow.csv").open_csv(file, **options)
-            found = dict(zip(batches.schema.names, batches.schema.types, strict=True))
-            self._check_text(found)
-            return found, sum(batch.num_rows for batch in batches)
 
     def _wider(self, error: str) -> tuple[str | None, Any]:
         """(the column of which an error of pyarrow tells a value, the type to read it by)."""
@@ -76,10 +76,20 @@ class CSVFile:
 
     def batches(self, columns: Sequence[str], types: Mapping[str, Any]) -> Iterator[Any]:
         """These columns, some rows at a time, as pyarrow Tables."""
+        with self._explained():
+            yield from self._read(columns, types)
+
+    def _read(self, columns: Sequence[str] | None, types: Mapping[str, Any]) -> Iterator[Any]:
+        """All columns for None, some rows at a time, as pyarrow Tables; the first is empty.
+
+        The types of columns that ``types`` does not have are those of the beginning.
+        """
         pa = arrow.module("pyarrow")
-        with self._explained(), self.source.open() as file:
-            options = self._options(columns, types)
-            for batch in arrow.module("pyarrow.csv").open_csv(file, **options):
+        with self.source.open() as file:
+            batches = arrow.module("pyarrow.csv").open_csv(file, **self._options(columns, types))
+            self._check_text(batches.schema)
+            yield batches.schema.empty_table()
+            for batch in batches:
                 yield pa.Table.from_batches([batch])
 
     def _options(self, columns: Sequence[str] | None, types: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,9 +113,9 @@ class CSVFile:
     def _explained(self) -> "diagnosis.Explained":
         return diagnosis.Explained(self.source, self.dialect, self.names)
 
-    def _check_text(self, found: Mapping[str, Any]) -> None:
+    def _check_text(self, schema: Any) -> None:
         """Arrow infers bytes where a column has what is no text."""
         types = arrow.module("pyarrow.types")
-        for name, kind in found.items():
+        for name, kind in zip(schema.names, schema.types, strict=True):
             if types.is_binary(kind):
                 raise DataError(diagnosis.of_bytes(self.source, self.dialect, name))

@@ -113,7 +113,10 @@ def _learning(parser: Parser) -> None:
     )
     parser.add_argument("--preset", choices=("fast", "best"), help="by default fast")
     parser.add_argument(
-        "--time-limit", metavar="SECONDS", type=_positive, help="end after so many seconds"
+        "--time-limit",
+        metavar="SECONDS",
+        type=_positive,
+        help="end after so many seconds, reading included",
     )
     parser.add_argument("--epochs", metavar="N", type=_count, help="the most epochs")
     parser.add_argument("--weight", metavar="COL", help="the column with the weights of the rows")

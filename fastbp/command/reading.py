@@ -9,9 +9,8 @@ from .column_file import ColumnFile
 from .csv_file import CSVFile
 from .errors import DataError, unknown
 from .sources import Source
+from .stored import ROWS
 
-ROWS = 2**16
-"""The most rows of a part."""
 MAGIC = {b"PAR1": "Parquet", b"ARROW1": "Feather"}
 OTHERS = {
     b"FEA1": "a Feather file of version 1: write it again, as version 2",
@@ -25,8 +24,11 @@ class TableFile(Protocol):
     source: Source
     names: tuple[str, ...]
 
-    def types(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
-        """(the types of all columns, the number of rows). For CSV files some are ``given``."""
+    def table(self, given: Mapping[str, Any], folder: Path, seed: int) -> tuple[Any, int]:
+        """(the rows as a table in a file of the folder, some of many; how many there are).
+
+        given: the types of some columns of a CSV file.
+        """
 
     def batches(self, columns: Sequence[str], types: Mapping[str, Any]) -> Iterator[Any]:
         """These columns, some rows at a time, as pyarrow Tables."""

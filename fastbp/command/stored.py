@@ -9,7 +9,9 @@ import numpy as np
 
 from ..common.types import Array
 from . import arrow
-from .reading import ROWS
+
+ROWS = 2**16
+"""The most rows of a part."""
 
 MOST_ROWS = 10_000_000
 """Of a file to learn from; of more some are taken by chance. Besides the values, training keeps
@@ -37,9 +39,15 @@ def table_of(parts: Iterable[Any], folder: Path) -> Any:
 
 def chosen(parts: Iterable[Any], rows: int, seed: int) -> Iterator[Any]:
     """The rows of all parts; about ``MOST_ROWS`` by chance where there are more. rows: of all."""
-    share, random = MOST_ROWS / rows, np.random.default_rng(seed)
+    share, random = MOST_ROWS / max(rows, 1), np.random.default_rng(seed)
     for part in parts:
         yield part if share >= 1 else only(part, random.random(part.num_rows) < share)
+
+
+def slices(table: Any) -> Iterator[Any]:
+    """The rows of a table, some at a time."""
+    for start in range(0, table.num_rows, ROWS):
+        yield table.slice(start, ROWS)
 
 
 def parts_of(table: Any, kept: Array) -> Iterator[Any]:

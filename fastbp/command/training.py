@@ -15,6 +15,9 @@ from .shelf import Shelf
 from .target import CLASSIFICATION, Task
 from .training_rows import Found
 
+LEAST_SECONDS = 1e-3
+"""The limit of a fit for which reading has left no time."""
+
 
 def run(options: Namespace) -> int:
     """Train the model, write it, and show what it is worth."""
@@ -30,7 +33,7 @@ def run(options: Namespace) -> int:
         model = _estimator(found.task, given)
         with predictions.naming(found.source, 0):
             shelf.prepare(getattr(options, "resume", False))
-            interrupted = _fit(model, found, shelf)
+            interrupted = _fit(model, found, shelf, time.perf_counter() - start)
         found.memory.keep(model)
         model.save(path)
         if not interrupted:
@@ -63,9 +66,14 @@ def _about_columns(schema: Any) -> str:
     return "columns: " + ", ".join(f"{kinds.count(kind):,} {kind}" for kind in dict.fromkeys(kinds))
 
 
-def _fit(model: Any, found: Found, shelf: Shelf) -> bool:
-    """Fit; returns whether Ctrl-C ended it. KeyboardInterrupt where there is nothing to keep."""
-    progress = Progress()
+def _fit(model: Any, found: Found, shelf: Shelf, spent: float) -> bool:
+    """Fit; returns whether Ctrl-C ended it. KeyboardInterrupt where there is nothing to keep.
+
+    spent: the seconds of the limit of time that reading has taken.
+    """
+    progress, limit = Progress(), model.time_limit
+    if limit is not None:
+        model.set_params(time_limit=max(limit - spent, LEAST_SECONDS))
     train, validation = found.train, found.validation
     with CtrlC() as ctrl_c:
         try:
@@ -83,6 +91,7 @@ def _fit(model: Any, found: Found, shelf: Shelf) -> bool:
                 raise
         finally:
             progress.end()
+            model.set_params(time_limit=limit)
     return ctrl_c.pressed
 
 

@@ -1,7 +1,7 @@
 """The rows that ``fastbp train`` learns from, and those that it validates by."""
 
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from ..common.types import Array
 from . import arrow, remembered, rows, stored, target
 from .errors import DataError, UsageError
 from .messages import count, say
-from .reading import TableFile, check_column, open_table, parts
+from .reading import TableFile, check_column, open_table
 from .remembered import Remembered
 from .target import CLASSIFICATION, Task
 
@@ -71,12 +71,9 @@ def read(options: Namespace, given: Mapping[str, Any], folder: Path) -> Found:
     kinds = given.get("kinds")
     kinds = kinds if isinstance(kinds, dict) else {}
     as_text = [name for name in file.names if kinds.get(name) == "category"]  # 007 is not 7
-    types, n = file.types(dict.fromkeys(as_text, arrow.module("pyarrow").string()))
-    shape = f"{count(n, 'row')}, {count(len(file.names), 'column')}"
-    say(f"{file.source.name}: {file}, {shape}")
-    if not n:
-        raise DataError(f"{file.source.name} has a header, and no rows to learn from")
-    table = _known(file, types, n, columns, getattr(options, "seed", 0), folder)
+    given_types = dict.fromkeys(as_text, arrow.module("pyarrow").string())
+    table = _table(file, given_types, columns, getattr(options, "seed", 0), folder)
+    types = dict(zip(table.schema.names, table.schema.types, strict=True))
     task = target.choose(getattr(options, "task", None) or "auto", table, columns.targets)
     say(f"target {', '.join(columns.targets)}: {task.name}, because {task.why}{task.remedy}")
     data = _rows(table, columns, task)
@@ -105,41 +102,39 @@ def _check_columns(file: TableFile, columns: _Columns, given: Mapping[str, Any])
         raise UsageError(f"{name!r} is the target, and cannot be a weight or be dropped as well")
 
 
-def _known(
-    file: TableFile, types: Mapping[str, Any], n: int, columns: _Columns, seed: int, folder: Path
+def _table(
+    file: TableFile, given: Mapping[str, Any], columns: _Columns, seed: int, folder: Path
 ) -> Any:
-    """The rows of the file, n in all, that have a target and a weight above 0."""
+    """The rows of the file that are learned from. given: the types of some columns."""
+    table, n = file.table(given, folder, seed)
+    shape = f"{count(n, 'row')}, {count(len(file.names), 'column')}"
+    say(f"{file.source.name}: {file}, {shape}")
+    if not n:
+        raise DataError(f"{file.source.name} has a header, and no rows to learn from")
     if n > stored.MOST_ROWS:
         say(f"about {count(stored.MOST_ROWS, 'row')} of them, drawn by chance, are learned from")
-    taken = stored.chosen(parts(file, file.names, types), n, seed)
-    known = _Known(taken, columns)
-    table = stored.table_of(known, folder)
-    if known.missing:
-        if known.missing == known.rows:
-            name = columns.targets[0]
-            raise DataError(f"{file.source.name}: target {name!r} has no value in any row")
-        say(f"{count(known.missing, 'row')} without a target left out")
-    if not table.num_rows:
+    known, missing = _known(table, columns, folder)
+    if missing == table.num_rows:
+        name = columns.targets[0]
+        raise DataError(f"{file.source.name}: target {name!r} has no value in any row")
+    if missing:
+        say(f"{count(missing, 'row')} without a target left out")
+    if not known.num_rows:
         raise DataError(f"{file.source.name} has no row with a target and a weight above 0")
-    return table
+    return known
 
 
-class _Known:
-    """The rows of tables with a target and a weight above 0; it counts those without a target."""
-
-    def __init__(self, tables: Iterator[Any], columns: _Columns) -> None:
-        self._tables, self._columns = tables, columns
-        self.rows = self.missing = 0
-
-    def __iter__(self) -> Iterator[Any]:
-        for table in self._tables:
-            known = target.known_rows(table, self._columns.targets)
-            self.rows += len(known)
-            self.missing += int((~known).sum())
-            kept = stored.only(table, known)
-            if self._columns.weight is not None:
-                kept = stored.only(kept, target.weights_of(kept, self._columns.weight) > 0)
-            yield kept
+def _known(table: Any, columns: _Columns, folder: Path) -> tuple[Any, int]:
+    """(the rows with a target and a weight above 0, how many have no target)."""
+    known = target.known_rows(table, columns.targets)
+    kept = known.copy()
+    if columns.weight is not None:
+        weights = stored.only(table.select([columns.weight]), known)
+        kept[known] = target.weights_of(weights, columns.weight) > 0
+    missing = len(known) - int(known.sum())
+    if kept.all():
+        return table, missing
+    return stored.table_of(stored.parts_of(table, kept), folder), missing
 
 
 def _rows(table: Any, columns: _Columns, task: Task) -> Rows:
@@ -178,10 +173,9 @@ def _validated(
     }
     if task.name == CLASSIFICATION:
         as_learned[columns.targets[0]] = types[columns.targets[0]]
-    as_learned, n = file.types(as_learned)
-    known = _Known(parts(file, file.names, as_learned), columns)
-    table = stored.table_of(known, folder) if n else None
-    if table is None or not table.num_rows:
+    table, _ = file.table(as_learned, folder, getattr(options, "seed", 0))
+    table, _ = _known(table, columns, folder)
+    if not table.num_rows:
         raise DataError(f"{file.source.name} has no row with a target to validate by")
     say(f"{file.source.name}: {file}, {count(table.num_rows, 'row')} to validate by")
     return data, _rows(table, columns, task)

@@ -141,7 +141,7 @@ class BaseTabular(Parameters, TableExport, ABC, Generic[Targets]):
         clock = Clock(self.time_limit)
         targets, found = self._read(X, y, sample_weight)
         recipe = recipe_of(self.preset, self._goal, len(found)).given(self.ensemble, self.epochs)
-        encoder = TableEncoder(numbers=recipe.encoding, drop=self.drop, kinds=self.kinds)
+        encoder = TableEncoder(numbers=recipe.numbers, drop=self.drop, kinds=self.kinds)
         encoder.fit(found.table)
         if on_schema is not None:
             on_schema(encoder.schema)
@@ -168,8 +168,8 @@ class BaseTabular(Parameters, TableExport, ABC, Generic[Targets]):
         on_epoch: Callable[[Progress], object] | None,
     ) -> Team:
         """What trains the members."""
-        square, numbers = rows.mean_square(data.X), encoder.number_inputs
-        task = Task(encoder.n_features, targets.n_outputs, square, len(data.y), numbers)
+        square = rows.mean_square(data.X)
+        task = Task(encoder.n_features, targets.n_outputs, square, len(data.y))
         n_threads = min(threads.maximum("auto"), self.n_threads or threads.NO_LIMIT)
         return Team(recipe, task, data, clock, n_threads, partial(self._tell, on_epoch))
 

@@ -1,7 +1,7 @@
 """A column of categories as inputs: an input for each level, or one for two levels."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -9,18 +9,20 @@ import pyarrow.compute as pc
 
 from ..common.types import Array, Ints
 from ..storage import tree_codec
-from .inference import least_rows, levels_of
+from . import values
+from .inference import counts_of, least_rows
 
 NO_INPUT = -1
 
 
-def fit(texts: pa.Array, most: int) -> "Pair | OneHot":
-    """The inputs of text (rows,), null where missing.
+def fit(texts: pa.DictionaryArray, most: int) -> "Pair | OneHot":
+    """The inputs of texts (rows,), null where missing, as of ``values.text``.
 
     most: of levels with an input of their own: the most frequent ones, the first by their bytes of
     equally frequent ones. What is left, and what has too few rows, shares an input.
     """
-    levels, counts = levels_of(texts)
+    order = np.asarray(pc.sort_indices(texts.dictionary))  # by the bytes of the words
+    levels, counts = texts.dictionary.take(pa.array(order)), counts_of(texts)[order]
     often = np.lexsort((np.arange(len(counts)), -counts))[:most]
     kept = np.sort(often[counts[often] >= least_rows(len(texts))])
     names = tuple(levels.take(pa.array(kept)).to_pylist())
@@ -30,10 +32,11 @@ def fit(texts: pa.Array, most: int) -> "Pair | OneHot":
     return OneHot(names, has_rare, has_missing)
 
 
-def _places(texts: pa.Array, levels: tuple[str, ...]) -> Ints:
+def _places(texts: pa.DictionaryArray, levels: tuple[str, ...]) -> Ints:
     """The place of each text in ``levels``; NO_INPUT where it is none of them."""
-    found = pc.index_in(texts, value_set=pa.array(levels, pa.large_string()))
-    return np.asarray(pc.fill_null(found, NO_INPUT).to_numpy(zero_copy_only=False), np.int64)
+    found = pc.index_in(texts.dictionary, value_set=pa.array(levels, pa.large_string()))
+    of_words = np.asarray(pc.fill_null(found, NO_INPUT), np.int64)
+    return np.append(of_words, NO_INPUT)[values.places(texts)]
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,6 @@ class Pair:
     levels: tuple[str, ...]
     missing: bool
 
-    numbers: ClassVar[int] = 0
-    """The inputs that are numbers."""
-
     @property
     def width(self) -> int:
         """The number of inputs."""
@@ -58,7 +58,7 @@ class Pair:
         """The names of the inputs."""
         return [f"{column}={self.levels[1]}", *[f"{column} is missing"] * self.missing]
 
-    def fill(self, texts: pa.Array, out: Array) -> None:
+    def fill(self, texts: pa.DictionaryArray, out: Array) -> None:
         """Fill out (rows, width)."""
         places = _places(texts, self.levels)
         out[:, 0] = np.where(places == NO_INPUT, 0, 2 * places - 1)
@@ -91,9 +91,6 @@ class OneHot:
     rare: bool
     missing: bool
 
-    numbers: ClassVar[int] = 0
-    """The inputs that are numbers."""
-
     @property
     def width(self) -> int:
         """The number of inputs."""
@@ -104,7 +101,7 @@ class OneHot:
         more = [f"{column} is rare"] * self.rare + [f"{column} is missing"] * self.missing
         return [*(f"{column}={level}" for level in self.levels), *more]
 
-    def inputs(self, texts: pa.Array) -> Ints:
+    def inputs(self, texts: pa.DictionaryArray) -> Ints:
         """The input that is 1 in each row (rows,), NO_INPUT for none."""
         places = _places(texts, self.levels)
         is_missing = np.asarray(pc.is_null(texts).to_numpy(zero_copy_only=False))
@@ -112,7 +109,7 @@ class OneHot:
             places = np.where((places == NO_INPUT) & ~is_missing, len(self.levels), places)
         return np.where(is_missing, self.width - 1, places) if self.missing else places
 
-    def fill(self, texts: pa.Array, out: Array) -> None:
+    def fill(self, texts: pa.DictionaryArray, out: Array) -> None:
         """Fill out (rows, width)."""
         places = self.inputs(texts)
         rows = np.flatnonzero(places != NO_INPUT)

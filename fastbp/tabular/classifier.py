@@ -28,13 +28,14 @@ class TabularClassifier(ClassifierMixin, BaseTabular[Labels]):
     the rows, by which its best epoch is chosen and the probabilities are calibrated.
 
     Args:
-        preset: "fast": two networks, numbers scaled robustly. "best": eight, with numbers encoded
-            piecewise; it takes many times as long.
+        preset: "fast": two networks. "best": eight, with dropout, weight decay and twice the
+            epochs; it takes many times as long.
         ensemble: the number of networks; None for the preset's.
         epochs: of each network; None for the preset's, fewer for more rows.
-        time_limit: seconds that ``fit`` may take; None for no limit. Epochs, and where there are
-            too few of them networks, are planned by the time that the first ones take. It may be
-            exceeded by a few percent and the time of an epoch.
+        time_limit: seconds that ``fit`` may take, encoding included; None for no limit. Epochs, and
+            where there are too few of them networks, are planned by the time that the first ones
+            take. It may be exceeded by a few percent and the time of an epoch: one network makes
+            one in any case.
         class_weight: a dict of weights by class, or "balanced". It multiplies ``sample_weight``.
         drop: names of columns to leave out.
         kinds: "number", "boolean", "category" or "date" by the name of a column, where its kind

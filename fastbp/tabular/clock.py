@@ -43,8 +43,18 @@ class Clock:
         """Whether no time is left."""
         return self.left <= 0
 
+    @property
+    def has_an_epoch(self) -> bool:
+        """Whether the time is enough for an epoch, as far as its seconds are known."""
+        return self.left > self.seconds_per_epoch
+
     def members(self, members: int, epochs: int) -> int:
-        """How many of the members can be trained, for so many epochs or ``FEWEST_EPOCHS``."""
+        """How many of the members can be trained, for so many epochs or ``FEWEST_EPOCHS``.
+
+        One where not even an epoch can be made.
+        """
+        if not self.has_an_epoch:
+            return 1
         while members > 1 and self.epochs(0, members, epochs) < min(epochs, FEWEST_EPOCHS):
             members -= 1
         return members

@@ -51,9 +51,9 @@ class Column:
         return f"{self.name}: {', '.join(said)}"
 
     def read(self, column: pa.ChunkedArray) -> pa.Array:
-        """The values: float64, bool, large_string or timestamp[s]; null or NaN where missing.
+        """The values, null or NaN where missing; Unreadable for a value of another kind.
 
-        Unreadable for a value of another kind.
+        Float64, bool, a dictionary of large_string as of ``values.text``, or timestamp[s].
         """
         if values.natural_kind(column.type) is None:
             raise Unreadable(0, column[0].as_py() if len(column) else None)

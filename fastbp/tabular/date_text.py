@@ -37,17 +37,7 @@ def _all_read(texts: pa.Array, form: str) -> bool:
 
 
 def read(texts: pa.Array, form: str) -> npt.NDArray[np.datetime64]:
-    """datetime64[s] of each text; NaT for null, and for what is no date of this form.
-
-    Equal texts are looked at once.
-    """
-    encoded = texts.dictionary_encode()
-    places = np.asarray(pc.fill_null(encoded.indices, len(encoded.dictionary)))
-    found = _read(encoded.dictionary, form)
-    return np.asarray(np.append(found, np.datetime64("NaT", "s"))[places])
-
-
-def _read(texts: pa.Array, form: str) -> npt.NDArray[np.datetime64]:
+    """datetime64[s] of each text; NaT for null, and for what is no date of this form."""
     parts = pc.extract_regex(texts, pattern=FORMS[form])
     names = [parts.type.field(i).name for i in range(parts.type.num_fields)]
     found = dict(zip(names, parts.flatten(), strict=True))

@@ -156,18 +156,6 @@ class TableEncoder:
         return self._known.is_sparse
 
     @property
-    def number_inputs(self) -> tuple[int, ...]:
-        """The inputs that are numbers, of columns of numbers and of dates; () where ``is_sparse``.
-
-        A learned embedding is of these. It would make sparse rows dense.
-        """
-        fitted = self._known
-        if fitted.is_sparse:
-            return ()
-        pairs = zip(fitted.parts, fitted.starts, strict=False)
-        return tuple(i for part, start in pairs for i in range(start, start + part.numbers))
-
-    @property
     def feature_names_out(self) -> tuple[str, ...]:
         """The names of the inputs."""
         used, parts = self.schema.used, self._known.parts
@@ -261,9 +249,9 @@ def _part_of(column: Column, state: Any) -> Part:
 
 
 def _as_read(column: Column, array: pa.Array) -> Any:
-    """What a part takes: an array of numbers or dates, or text."""
+    """What a part takes: an array of numbers or dates, or texts as of ``values.text``."""
     if column.kind == "boolean":
-        return array.cast(pa.large_string())
+        return array.cast(pa.large_string()).dictionary_encode()
     if column.kind == "category":
         return array
     return np.asarray(array.to_numpy(zero_copy_only=False))

@@ -74,7 +74,10 @@ def _of_numbers(name: str, x: Floats) -> Column:
 
 
 def _found_number(name: str, data: pa.ChunkedArray) -> Column:
-    x = values.numbers(data)
+    return _found_in_numbers(name, values.numbers(data))
+
+
+def _found_in_numbers(name: str, x: Floats) -> Column:
     found = _of_numbers(name, x)
     if found.kind != DROPPED and _tells_rows_apart(name, x[~np.isnan(x)]):
         return Column(name, DROPPED, IDENTIFIER, missing=found.missing)
@@ -84,9 +87,9 @@ def _found_number(name: str, data: pa.ChunkedArray) -> Column:
 def _tells_rows_apart(name: str, present: Floats) -> bool:
     """Whether whole numbers all differ, and lie densely or have the name of an identifier."""
     rows = len(present)
-    if rows < COUNTED_ROWS or values.is_infinite(present).any():
+    if rows < COUNTED_ROWS or _have_fractions(present[:COUNTED_ROWS]) or _have_fractions(present):
         return False
-    if (np.floor(present) != present).any():
+    if values.is_infinite(present).any():
         return False
     low, high = present.min(), present.max()
     if high - low < DENSE * rows:
@@ -95,6 +98,10 @@ def _tells_rows_apart(name: str, present: Floats) -> bool:
         return int(np.count_nonzero(seen)) == rows
     is_named = name.strip().lower() in IDENTIFIERS or name.lower().endswith("_id")
     return is_named and len(np.unique(present)) == rows
+
+
+def _have_fractions(x: Floats) -> bool:
+    return bool((np.floor(x) != x).any())
 
 
 def _boolean(name: str, data: pa.ChunkedArray) -> Column:
@@ -106,30 +113,32 @@ def _boolean(name: str, data: pa.ChunkedArray) -> Column:
 
 
 def _category(name: str, data: pa.ChunkedArray) -> Column:
-    texts = values.text(data)
-    return _of_levels(name, texts, levels_of(texts))
+    return _of_levels(name, values.text(data))
 
 
 def _found_category(name: str, data: pa.ChunkedArray) -> Column:
     """Text may hold dates, or numbers."""
     texts = values.text(data)
-    levels, counts = levels_of(texts)
+    levels = texts.dictionary
     forms = date_text.forms_of(levels)
     if forms and len(levels) > 1:
         return _dated(name, texts, forms)
     if len(levels) > MANY_LEVELS and _are_numbers(levels):
-        found = _found_number(name, pa.chunked_array([texts]))
+        found = _found_in_numbers(name, values.numbers_in(texts))
         return found if found.why else replace(found, why="text that holds numbers")
-    return _of_levels(name, texts, (levels, counts))
+    return _of_levels(name, texts)
 
 
 def _are_numbers(levels: pa.Array) -> bool:
-    all_match = pc.all(pc.match_substring_regex(levels, values.NUMBER)).as_py()
-    return bool(all_match and not pc.any(pc.match_substring_regex(levels, LEADING_ZERO)).as_py())
+    """Whether texts are numbers and no codes. The first ones are looked at before all others."""
+    for some in (levels.slice(0, date_text.FEW), levels):
+        if not pc.all(pc.match_substring_regex(some, values.NUMBER)).as_py():
+            return False
+    return not pc.any(pc.match_substring_regex(levels, LEADING_ZERO)).as_py()
 
 
-def _of_levels(name: str, texts: pa.Array, found: tuple[pa.Array, Ints]) -> Column:
-    levels, counts = found
+def _of_levels(name: str, texts: pa.DictionaryArray) -> Column:
+    levels, counts = texts.dictionary, counts_of(texts)
     missing, least = texts.null_count, least_rows(len(texts))
     if len(levels) == 1 and not missing:
         return Column(name, DROPPED, f"constant: always {levels[0].as_py()!r:.60}")
@@ -142,26 +151,22 @@ def _of_levels(name: str, texts: pa.Array, found: tuple[pa.Array, Ints]) -> Colu
     return Column(name, "category", f"{len(levels)} level{plural}", missing=missing)
 
 
-def levels_of(texts: pa.Array) -> tuple[pa.Array, Ints]:
-    """The different texts and the number of rows of each, in the order of the texts' bytes."""
-    counted = texts.value_counts()
-    counted = counted.filter(pc.is_valid(counted.field("values")))
-    levels, counts = counted.field("values"), counted.field("counts")
-    order = pc.sort_indices(levels)
-    return levels.take(order), np.asarray(counts.take(order))
+def counts_of(texts: pa.DictionaryArray) -> Ints:
+    """The number of rows of each word of the dictionary."""
+    places = np.asarray(texts.indices.drop_null())
+    return np.bincount(places, minlength=len(texts.dictionary))
 
 
 def _date(name: str, data: pa.ChunkedArray) -> Column:
     if values.is_text(values.plain(data).type):
         texts = values.text(data)
-        return _dated(name, texts, date_text.forms_of(texts.unique()) or [date_text.ISO])
+        return _dated(name, texts, date_text.forms_of(texts.dictionary) or [date_text.ISO])
     return _spread(name, values.seconds(data))
 
 
-def _dated(name: str, texts: pa.Array, forms: list[str]) -> Column:
+def _dated(name: str, texts: pa.DictionaryArray, forms: list[str]) -> Column:
     why = f"which could be {' or '.join(forms[1:])} as well" if len(forms) > 1 else ""
-    stamps = values.seconds(pa.chunked_array([texts]), forms[0])
-    return _spread(name, stamps, why, forms[0])
+    return _spread(name, values.seconds_in(texts, forms[0]), why, forms[0])
 
 
 def _spread(name: str, stamps: values.Seconds, why: str = "", form: str = "") -> Column:

@@ -116,8 +116,9 @@ class Team:
     def train(self, members: Sequence[Member]) -> list[Trained]:
         """The members after their training, those that are fit for use.
 
-        Where a limit of time does not allow all, the first ones. Ctrl-C ends the training of all
-        with a UserWarning. A member that diverges is left out, with a UserWarning, unless all do.
+        Where a limit of time does not allow all, the first ones; where it does not allow an epoch,
+        one member makes one, with a UserWarning. Ctrl-C ends the training of all with a
+        UserWarning. A member that diverges is left out, with a UserWarning, unless all do.
 
         Raises:
             FloatingPointError: all have diverged in their first epoch.
@@ -126,11 +127,23 @@ class Team:
         """
         self.clock.at_once = min(self.threads, len(members))
         if self.clock.limit is not None:
-            self._measure(members[: self.clock.at_once])
-            members = members[: self.clock.members(len(members), self.recipe.epochs)]
+            members = members[: self._affordable(members)]
             self.clock.at_once = min(self.threads, len(members))
         found = self._run([partial(self._train, member, len(members)) for member in members])
         return self._usable([one for one in found if one is not None], len(members))
+
+    def _affordable(self, members: Sequence[Member]) -> int:
+        """How many of the members the limit of time allows."""
+        if not self.clock.is_over:
+            self._measure(members[: self.clock.at_once])
+        if not self.clock.has_an_epoch:
+            warnings.warn(
+                f"{max(0.0, self.clock.left):.0f} s of the limit of time are left to train in, "
+                "less than an epoch takes: one network makes one epoch all the same. Give more "
+                "time, or fewer rows",
+                stacklevel=5,
+            )
+        return self.clock.members(len(members), self.recipe.epochs)
 
     @property
     def _threads_of_each(self) -> int:
@@ -146,7 +159,7 @@ class Team:
             return done
         epochs = self.clock.epochs(member.number, members, self.recipe.epochs)
         watch = Watch(
-            lambda: self._stop.is_set() or self.clock.is_over,
+            lambda: self._is_to_stop(member, watch),
             partial(self._tell_of, member, members),
             None if self.kept is None else self.kept.bookmark(member, epochs),
         )
@@ -156,6 +169,11 @@ class Team:
         if self.kept is not None and error is None and watch.epochs == epochs:
             self.kept.put(trained)
         return trained
+
+    def _is_to_stop(self, member: Member, watch: Watch) -> bool:
+        """Whether the training of a member ends now. The first one makes an epoch in any case."""
+        owes_an_epoch = member.number == 0 and watch.epochs == 0
+        return self._stop.is_set() or (self.clock.is_over and not owes_an_epoch)
 
     def _fit(
         self, member: Member, data: Data, epochs: int, watch: Watch

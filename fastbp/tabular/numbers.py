@@ -35,9 +35,9 @@ class Number:
 
         scale: a name in ``SCALES``.
         """
-        usable = ~np.isnan(x) & ~values.is_infinite(x)
-        some = x[_some(np.flatnonzero(usable), x)]
-        low, high = float(some.min()), float(some.max())
+        finite = x[~np.isnan(x) & ~values.is_infinite(x)]
+        low, high = float(finite.min()), float(finite.max())
+        some = _some(finite, low, high)
         found = SCALES[scale].fit(some) if low < high else None
         return cls(float(np.median(some)), low, high, bool(np.isnan(x).any()), found)
 
@@ -45,11 +45,6 @@ class Number:
     def width(self) -> int:
         """The number of inputs."""
         return (self.scale.width if self.scale else 0) + self.missing
-
-    @property
-    def numbers(self) -> int:
-        """The inputs, the first ones, that are numbers."""
-        return self.scale.width if self.scale else 0
 
     def names(self, column: str) -> list[str]:
         """The names of the inputs."""
@@ -88,10 +83,9 @@ def _is_scale(value: Any) -> bool:
     return value is None or (type(value) is str and value in SCALES)
 
 
-def _some(rows: Array, x: Floats) -> Array:
-    """These rows, or as many of them as are enough, and those of the least and largest number."""
-    if len(rows) <= MOST_ROWS:
-        return rows
-    drawn = rows[np.random.default_rng(0).integers(len(rows), size=MOST_ROWS)]
-    ends = rows[[x[rows].argmin(), x[rows].argmax()]]
-    return np.concatenate([drawn, ends])
+def _some(x: Floats, low: float, high: float) -> Floats:
+    """These numbers, or as many of them as are enough, and the least and the largest one."""
+    if len(x) <= MOST_ROWS:
+        return x
+    drawn = x[np.random.default_rng(0).integers(len(x), size=MOST_ROWS)]
+    return np.append(drawn, [low, high])

@@ -3,7 +3,8 @@
 From RealMLP-TD and RealMLP-TD-S (Holzmüller et al., Better by default, NeurIPS 2024), which were
 tuned on 118 tables: three layers of 256, selu or mish, weights in NTK parametrization, a learned
 scale of each input, Adam with four cosine cycles, label smoothing, the best epoch kept; and with
-"best" dropout and weight decay that end with the training.
+"best" dropout and weight decay that end with the training. Numbers are piecewise instead of robust:
+that was ahead on three of four tables (python -m bench.tables_encodings).
 
 NTK parametrization means z = x W / sqrt(m) + b with W and b of variance 1. Here the weights are
 W / sqrt(m) themselves: their variance is 1 / m, and their learning rate that of W over sqrt(m). For
@@ -21,7 +22,6 @@ import numpy as np
 
 from ..common import registry
 from ..components.annealing import FlatCosine, LogCosine
-from ..components.number_embedding import NumberEmbedding
 from ..components.optimizers import AdamW
 from ..model.network import Network
 from ..training.trainer import Trainer
@@ -29,15 +29,16 @@ from ..training.trainer import Trainer
 CYCLES = 4
 """Of the learning rate: no fit has fewer epochs."""
 
-BIAS_RATE, SCALE_RATE, EMBEDDING_RATE = 0.1, 6.0, 0.1
-"""Factors on the learning rate of biases, of the scales of inputs, and of embeddings."""
-
-PBLD = "pbld"
-"""Learned embeddings of numbers (``fastbp.NumberEmbedding``)."""
+BIAS_RATE, SCALE_RATE = 0.1, 6.0
+"""Factors on the learning rate of biases, and of the scales of inputs."""
 
 ROWS, MOST_EPOCHS = 20_000, 256
 """A preset's epochs are those for so many rows. They go with the inverse square root of the rows,
 up to RealMLP's 256: the updates of a fit then go with the square root."""
+
+MANY_ROWS = 500_000
+"""Of more rows each number has one robust input in place of up to 48 piecewise ones, which would
+take 200 bytes of memory."""
 
 
 @dataclass(frozen=True)
@@ -45,24 +46,22 @@ class Task:
     """What networks are made for, and the rows that each epoch trains on.
 
     n_in, n_out: inputs and outputs. square: the mean over rows of the sum of x^2. rows: of an
-    epoch. numbers: the inputs that are numbers.
+    epoch.
     """
 
     n_in: int
     n_out: int
     square: float
     rows: int
-    numbers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How the networks of an estimator are made and trained.
 
-    numbers: the encoding of numbers: one of ``TableEncoder``, or "pbld" for robust numbers with a
-    learned embedding. members: how many networks. epochs: of each. dropout, weight_decay: in the
-    first half of the training. activation: of the hidden layers. output, loss: of the networks. lr:
-    the learning rate of weights of variance 1.
+    numbers: the encoding of numbers, as for ``TableEncoder``. members: how many networks. epochs:
+    of each. dropout, weight_decay: in the first half of the training. activation: of the hidden
+    layers. output, loss: of the networks. lr: the learning rate of weights of variance 1.
     """
 
     numbers: str
@@ -85,16 +84,6 @@ class Recipe:
             self, members=int(members or self.members), epochs=int(epochs or self.epochs)
         )
 
-    @property
-    def encoding(self) -> str:
-        """The argument ``numbers`` of the encoder."""
-        return "robust" if self.numbers == PBLD else self.numbers
-
-    def _embedding(self, task: Task) -> NumberEmbedding | None:
-        if self.numbers == PBLD and task.numbers:
-            return NumberEmbedding(task.numbers)
-        return None
-
     def network(self, task: Task, seed: int) -> Network:
         """A new network. Its last layer is 0: before the first update all outputs are alike."""
         net = Network(
@@ -103,7 +92,6 @@ class Recipe:
             self.output,
             init="zeros",
             seed=seed,
-            number_embedding=self._embedding(task),
         )
         random, weights, biases = np.random.default_rng(seed), net.weights, net.biases
         for k, m in enumerate(self._fan_ins(task)[:-1]):
@@ -131,7 +119,6 @@ class Recipe:
             lr_factors=[1 / root for root in roots],
             bias_lr_factor=[BIAS_RATE * root for root in roots],
             input_scaling=SCALE_RATE * roots[0],
-            embedding_lr_factor=EMBEDDING_RATE if self._embedding(task) else 1.0,
             weight_decay_on="weights",
             weight_decay_factors=roots,
             weight_decay_schedule=flat,
@@ -139,10 +126,7 @@ class Recipe:
 
     def _fan_ins(self, task: Task) -> list[float]:
         """The m of each layer."""
-        made, square = self._embedding(task), task.square
-        if made is not None:
-            square += len(task.numbers) * made.square
-        return [max(1.0, square), *map(float, self.hidden)]
+        return [max(1.0, task.square), *map(float, self.hidden)]
 
 
 CLASSES: Mapping[str, Any] = {
@@ -160,7 +144,13 @@ NUMBERS: Mapping[str, Any] = {
     "label_smoothing": 0.0,
 }
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "fast": {"numbers": "robust", "members": 2, "epochs": 64, "dropout": 0.0, "weight_decay": 0.0},
+    "fast": {
+        "numbers": "piecewise",
+        "members": 2,
+        "epochs": 64,
+        "dropout": 0.0,
+        "weight_decay": 0.0,
+    },
     "best": {
         "numbers": "piecewise",
         "members": 8,
@@ -175,4 +165,5 @@ def recipe_of(preset: str, goal: Mapping[str, Any], rows: int) -> Recipe:
     """The recipe of a preset. goal: ``CLASSES`` or ``NUMBERS``. rows: to train on."""
     recipe = Recipe(**registry.lookup(PRESETS, preset, "preset"), **goal)
     epochs = round(recipe.epochs * math.sqrt(ROWS / rows))
-    return replace(recipe, epochs=min(max(epochs, CYCLES), MOST_EPOCHS))
+    numbers = recipe.numbers if rows <= MANY_ROWS else "robust"
+    return replace(recipe, numbers=numbers, epochs=min(max(epochs, CYCLES), MOST_EPOCHS))

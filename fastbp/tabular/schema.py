@@ -82,8 +82,8 @@ class Schema:
             first: the number of its first row in errors.
 
         Returns:
-            Numbers as float64, NaN where missing; bool; text as large_string; dates as
-            timestamp[s]; null where missing.
+            Numbers as float64, NaN where missing; bool; text as a dictionary of large_string;
+            dates as timestamp[s]; null where missing.
 
         Raises:
             ValueError: a column is not there, or has a value that cannot be read as learned.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..common.types import Array, Floats
+from ..common.types import Array, Floats, Ints
 from . import date_text
 
 Seconds: TypeAlias = npt.NDArray[np.datetime64]
@@ -109,29 +109,39 @@ def numbers(column: pa.ChunkedArray) -> Floats:
     """Float64, NaN where missing; durations and times of day in seconds. Text may hold numbers."""
     array = plain(column)
     kind = array.type
+    if is_text(kind):
+        return numbers_in(clean(array))
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         _refuse(array, pc.is_valid(array))
         return np.full(len(array), np.nan)
-    if is_text(kind):
-        array = clean(array)
-        _refuse(array, pc.invert(pc.match_substring_regex(array, NUMBER)))
     factor = 1.0
     if pa.types.is_duration(kind) or pa.types.is_time(kind):
         factor = UNITS[kind.unit]
         array = array.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
     if pa.types.is_boolean(kind):
         array = array.cast(pa.uint8())
-    floats = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    return np.asarray(floats) if factor == 1 else np.asarray(floats * factor)
+    floats = _array(array.cast(pa.float64(), safe=False))
+    return floats if factor == 1 else np.asarray(floats * factor)
+
+
+def numbers_in(texts: pa.DictionaryArray) -> Floats:
+    """The numbers that texts hold, NaN where missing. texts: as of ``text``."""
+    words = texts.dictionary
+    _refuse_words(texts, pc.invert(pc.match_substring_regex(words, NUMBER)))
+    return _array(words.cast(pa.float64()).take(texts.indices))
 
 
 def is_infinite(x: Floats) -> Array:
     """Whether each number is infinite, or nearly."""
-    return np.asarray(np.abs(x) > LARGEST)
+    return np.asarray((x > LARGEST) | (x < -LARGEST))
 
 
-def text(column: pa.ChunkedArray) -> pa.Array:
-    """Text without spaces around it, null where missing; 3.0 is written as 3."""
+def text(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """Text without spaces around it, null where missing; 3.0 is written as 3.
+
+    The words of its dictionary, large_string, differ, and each is there. So equal texts are looked
+    at once.
+    """
     array = plain(column)
     if is_text(array.type):
         return clean(array)
@@ -140,19 +150,17 @@ def text(column: pa.ChunkedArray) -> pa.Array:
         array = pa.array(floats + 0.0, from_pandas=True)  # NaN is missing, and -0 is 0
     if pa.types.is_duration(array.type):
         array = array.cast(pa.int64())  # in its unit: Arrow has no text for durations
-    return array.cast(pa.large_string())
+    return array.cast(pa.large_string()).dictionary_encode()
 
 
-def clean(array: pa.Array) -> pa.Array:
-    """Text without spaces around it, null for what stands for a missing value.
-
-    Equal texts are looked at once.
-    """
+def clean(array: pa.Array) -> pa.DictionaryArray:
+    """Text without spaces around it, null for what stands for a missing value."""
     encoded = array.dictionary_encode()
     words = pc.utf8_trim_whitespace(encoded.dictionary)
     is_missing = pc.is_in(words, value_set=pa.array(MISSING, words.type))
     words = pc.if_else(is_missing, pa.scalar(None, words.type), words)
-    return words.take(encoded.indices)
+    words = words.dictionary_encode()  # without spaces some may be equal
+    return pa.DictionaryArray.from_arrays(words.indices.take(encoded.indices), words.dictionary)
 
 
 def booleans(column: pa.ChunkedArray) -> pa.Array:
@@ -160,11 +168,11 @@ def booleans(column: pa.ChunkedArray) -> pa.Array:
     array = plain(column)
     if pa.types.is_boolean(array.type):
         return array
-    words = pc.utf8_lower(text(column))
-    known = pa.array(list(BOOLS), words.type)
-    place = pc.index_in(words, value_set=known)
-    _refuse(array, pc.and_(pc.is_valid(words), pc.is_null(place)))
-    return pa.array(list(BOOLS.values()), pa.bool_()).take(place)
+    texts = text(column)
+    words = pc.utf8_lower(texts.dictionary)
+    place = pc.index_in(words, value_set=pa.array(list(BOOLS), words.type))
+    _refuse_words(texts, pc.is_null(place), array)
+    return pa.array(list(BOOLS.values()), pa.bool_()).take(place).take(texts.indices)
 
 
 def seconds(column: pa.ChunkedArray, form: str = "") -> Seconds:
@@ -175,17 +183,26 @@ def seconds(column: pa.ChunkedArray, form: str = "") -> Seconds:
     array = plain(column)
     kind = array.type
     if is_text(kind):
-        array = clean(array)
-        found = date_text.read(array, form or date_text.ISO)
-        _refuse(array, pa.array(np.isnat(found) & _array(pc.is_valid(array))))
-        return found
+        return seconds_in(clean(array), form or date_text.ISO)
     if pa.types.is_timestamp(kind) and kind.tz is not None:
         array = pc.local_timestamp(array)
     elif not pa.types.is_timestamp(kind) and not pa.types.is_date(kind):
         _refuse(array, pc.invert(pc.is_null(array, nan_is_null=True)))
         return np.full(len(array), np.datetime64("NaT", "s"))
     stamps = array.cast(pa.timestamp("s"), safe=False)
-    return np.asarray(stamps.to_numpy(zero_copy_only=False), "M8[s]")
+    return np.asarray(_array(stamps), "M8[s]")
+
+
+def seconds_in(texts: pa.DictionaryArray, form: str) -> Seconds:
+    """The dates that texts hold, NaT where missing. texts: as of ``text``; form: as in FORMS."""
+    found = date_text.read(texts.dictionary, form)
+    _refuse_words(texts, pa.array(np.isnat(found)))
+    return np.asarray(np.append(found, np.datetime64("NaT", "s"))[places(texts)])
+
+
+def places(texts: pa.DictionaryArray) -> Ints:
+    """The place of each text in the dictionary, -1 where it is missing."""
+    return _array(pc.fill_null(texts.indices, -1))
 
 
 def _array(array: pa.Array) -> Array:
@@ -197,3 +214,9 @@ def _refuse(array: pa.Array, wrong: pa.Array) -> None:
     row = pc.index(wrong, value=True).as_py()
     if row >= 0:
         raise Unreadable(row, array[row].as_py())
+
+
+def _refuse_words(texts: pa.DictionaryArray, wrong: pa.Array, shown: pa.Array = None) -> None:
+    """Unreadable for the first text whose word is wrong, with the value that is to be shown."""
+    if pc.any(wrong).as_py():
+        _refuse(texts if shown is None else shown, wrong.take(texts.indices))

@@ -74,6 +74,13 @@ COMMAND = (
         TRAIN + "test_a_killed_training_goes_on",
     ),
     Break(
+        "reading_takes_no_time",
+        "fastbp/command/training.py",
+        "max(limit - spent, LEAST_SECONDS)",
+        "max(limit, LEAST_SECONDS)",
+        TRAIN + "test_the_limit_of_time_counts_reading",
+    ),
+    Break(
         "ctrl_c_is_not_told",
         "fastbp/command/interrupts.py",
         "        self.pressed = True\n",

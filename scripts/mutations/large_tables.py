@@ -79,8 +79,8 @@ LARGE_TABLES = (
     Break(
         "rows_without_weight_are_stored",
         "fastbp/command/training_rows.py",
-        "self._columns.weight) > 0)",
-        "self._columns.weight) >= 0)",
+        "target.weights_of(weights, columns.weight) > 0",
+        "target.weights_of(weights, columns.weight) >= 0",
         STORED + "test_rows_that_teach_nothing_are_not_stored",
     ),
     Break(

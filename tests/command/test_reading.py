@@ -2,7 +2,9 @@
 
 import gzip
 import io
+import tempfile
 from argparse import Namespace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,11 +28,14 @@ def opened(path, **options):
 
 def whole(file, given=()):
     """All rows as one table, by the types that are found."""
-    types, rows = file.types(dict(given))
-    schema = pa.schema(list(types.items()))
+    with tempfile.TemporaryDirectory() as folder:
+        stored, rows = file.table(dict(given), Path(folder), 0)
+    schema = stored.schema
+    types = dict(zip(schema.names, schema.types, strict=True))
     parts = list(reading.parts(file, file.names, types))
     table = pa.concat_tables(parts) if parts else schema.empty_table()
     assert (table.num_rows, table.schema.types) == (rows, schema.types)
+    assert stored.to_pylist() == table.to_pylist()
     return table
 
 

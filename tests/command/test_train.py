@@ -15,7 +15,7 @@ pytest.importorskip("pyarrow")
 import pyarrow as pa
 
 from fastbp import tabular
-from fastbp.command import rows, target
+from fastbp.command import rows, target, training, training_rows
 from fastbp.command.errors import DataError
 from fastbp.command.progress import Progress
 from fastbp.tabular.members import Team
@@ -233,6 +233,38 @@ def test_a_thousand_columns_are_summed_up(folder, capsys):
     assert "columns: " in err
     assert "number" in err
     assert len(err.splitlines()) < 10
+
+
+class Hands:
+    """A clock that is set by hand."""
+
+    now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(10.0, 50.0), (70.0, training.LEAST_SECONDS)])
+def test_the_limit_of_time_counts_reading(seconds, left, folder, capsys, monkeypatch):
+    """The fit has what reading has left; the file keeps the limit that was asked for."""
+    hands, limits = Hands(), []
+    read, fit = training_rows.read, tabular.TabularClassifier.fit
+
+    def slow(*arguments):
+        hands.now += seconds
+        return read(*arguments)
+
+    def seen(model, *arguments, **more):
+        limits.append(model.time_limit)
+        return fit(model, *arguments, **more)
+
+    monkeypatch.setattr(training, "time", hands)
+    monkeypatch.setattr(training_rows, "read", slow)
+    monkeypatch.setattr(tabular.TabularClassifier, "fit", seen)
+    _, err = trained(capsys, "table.csv", "--target", "colour", "--time-limit", "60")
+    assert limits == [left]
+    assert tabular.load(folder / "table.safetensors").time_limit == 60
+    assert ("one network makes one epoch" in err) == (seconds > 60)
 
 
 # The task

@@ -12,13 +12,13 @@ pytest.importorskip("sklearn")
 import pyarrow as pa
 from sklearn import preprocessing
 
-from fastbp.tabular import categories, date_text
+from fastbp.tabular import categories, date_text, values
 from fastbp.tabular.categories import OneHot, Pair
 from fastbp.tabular.dates import Date, years
 
 
 def texts(values):
-    return pa.array(values, pa.large_string())
+    return pa.array(values, pa.large_string()).dictionary_encode()
 
 
 def filled(part, values):
@@ -31,6 +31,12 @@ def words(rows, seed=0):
     """Some levels are often there, some rarely."""
     places = np.random.default_rng(seed).geometric(0.1, rows)
     return [f"w{place}" for place in places]
+
+
+def test_texts_that_differ_by_spaces_are_one_word():
+    found = values.text(pa.chunked_array([["b ", "a", " a"], [None, "NA", "b"]]))
+    assert found.dictionary.to_pylist() == ["b", "a"]
+    assert found.to_pylist() == ["b", "a", "a", None, None, "b"]
 
 
 @pytest.mark.parametrize("most", [3, 10, 4096])
@@ -114,6 +120,16 @@ def test_years_are_those_of_the_calendar():
     assert np.isnan(years(STAMPS)[-1])
 
 
+def test_years_begin_and_end_where_those_of_numpy_do():
+    """A second before the beginning of each year, at it, and later; of several eras."""
+    begins = np.arange(-2372, 10_031).astype("M8[Y]").astype("M8[s]")
+    stamps = (begins[:, None] + np.array([-1, 0, 1, 20_000_000])).ravel()
+    whole = stamps.astype("M8[Y]")
+    begin, end = whole.astype("M8[s]"), (whole + 1).astype("M8[s]")
+    expected = 1970 + whole.astype(np.int64) + (stamps - begin) / (end - begin)
+    assert np.array_equal(years(stamps), expected)
+
+
 def test_cycles_are_those_of_the_calendar():
     part = Date.fit(STAMPS, "robust")
     names = part.names("x")
@@ -162,5 +178,5 @@ def test_only_cycles_that_vary_are_inputs():
     ],
 )
 def test_dates_of_each_form(text, form, expected):
-    (found,) = date_text.read(texts([text]), form)
+    (found,) = date_text.read(pa.array([text], pa.large_string()), form)
     assert str(found) == str(np.datetime64(expected, "s"))

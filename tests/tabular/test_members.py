@@ -14,6 +14,7 @@ pytest.importorskip("pyarrow")
 from scipy import sparse
 
 import fastbp
+from fastbp.runtime import chunking
 from fastbp.tabular import bookmarks
 from fastbp.tabular import clock as clocks
 from fastbp.tabular.clock import Clock
@@ -329,6 +330,14 @@ def test_later_members_are_planned_by_the_time_that_is_left(hands):
     assert clock.epochs(3, 4, 500) == 1
 
 
+def test_one_member_is_trained_where_the_time_is_less_than_an_epoch_takes(hands):
+    clock = Clock(10.0)
+    clock.seconds_per_epoch = 9.0
+    assert clock.members(8, 1) == 8
+    hands.now += 0.6
+    assert clock.members(8, 1) == 1
+
+
 def test_a_limit_makes_the_schedule_shorter(monkeypatch):
     """As many epochs as fit in, of a schedule of that length."""
     monkeypatch.setattr(Team, "_time", lambda *_: 0.75)
@@ -356,11 +365,40 @@ def test_a_fit_ends_where_the_time_is_over(monkeypatch):
     assert (found.member.number, found.epochs, len(found.history["loss"])) == (0, 3, 3)
 
 
-def test_an_epoch_is_cut_where_the_time_is_over():
-    (found,) = team(data_of(), threads=1, limit=1e-6).train(members(1))
-    p = found.net.predict(data_of().X[found.member.held])
-    assert np.isfinite(p).all()
-    assert found.best_epoch == 1
+@pytest.mark.parametrize("count", [1, COUNT])
+def test_where_the_time_is_over_one_network_makes_an_epoch(count, monkeypatch):
+    monkeypatch.setattr(chunking, "CHUNK_SECONDS", 1e-9)  # asks after every batch
+    made = team(data_of(), limit=1e-6)
+    with pytest.warns(UserWarning, match="0 s of the limit of time are left .* makes one epoch"):
+        (found,) = made.train(members(count))
+    assert (found.member.number, found.epochs, found.best_epoch) == (0, 1, 1)
+
+
+def test_less_time_than_an_epoch_takes_is_told(monkeypatch):
+    monkeypatch.setattr(Team, "_time", lambda *_: 70.0)
+    with pytest.warns(UserWarning, match="of the limit of time are left .* makes one epoch"):
+        (found,) = team(data_of(), limit=60.0).train(members())
+    assert found.epochs == 1
+
+
+def test_later_epochs_are_cut_where_the_time_is_over(monkeypatch):
+    monkeypatch.setattr(chunking, "CHUNK_SECONDS", 1e-9)
+    monkeypatch.setattr(Team, "_measure", lambda *_: None)
+    how = replace(recipe(), epochs=500)
+    made = team(data_of(), threads=1, limit=1e6, how=how)
+    asked = []
+
+    def is_to_stop(member, watch):
+        asked.append(watch.epochs)
+        if len(asked) == 8:  # five batches in an epoch, and its end
+            made.clock.limit = 1e-9
+        return Team._is_to_stop(made, member, watch)
+
+    made._is_to_stop = is_to_stop
+    (found,) = made.train(members())
+    assert (found.member.number, found.epochs, asked[-1]) == (0, 1, 1)
+    assert len(found.history["loss"]) == 2
+    assert np.isfinite(found.net.predict(data_of().X)).all()
 
 
 def test_time_is_measured():
@@ -369,13 +407,6 @@ def test_time_is_measured():
     made._measure(members(2))
     assert 0 < made.clock.seconds_per_epoch < 1
     assert made.clock.seconds < 30
-
-
-def test_a_member_that_has_no_time_is_left_out():
-    made = team(data_of(), threads=1, limit=1e-6)
-    found = made.train(members())
-    assert len(found) == 1
-    assert found[0].member.number == 0
 
 
 # Folds
@@ -393,6 +424,16 @@ def test_folds_are_disjoint_and_stratified(count):
             assert abs(np.sum(classes[rows] == kind) - size / folds) < 1
     if count >= 5:
         assert sorted(np.concatenate(held)) == list(range(81))
+
+
+@pytest.mark.parametrize("classes", [None, np.arange(500) % 7 % 3, np.arange(500) // 2 % 300])
+def test_folds_are_those_of_rows_sorted_by_class_and_by_chance(classes):
+    kind = np.zeros(500, int) if classes is None else classes
+    spare = np.flatnonzero(np.bincount(kind)[kind] > 1)
+    numbers = np.random.default_rng([3, 0]).random(len(spare))
+    order = spare[np.lexsort((numbers, kind[spare]))]
+    expected = [np.sort(order[fold::5]).tolist() for fold in range(3)]
+    assert [rows.tolist() for rows in holdouts(500, 3, 3, classes)] == expected
 
 
 def test_more_members_than_folds_deal_anew():

@@ -1,12 +1,9 @@
 """The recipe: its schedule, its first weights, its learning rates."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
 import fastbp
-from fastbp.kernels import reference
 from fastbp.schedules import FlatCosine, LogCosine
 
 pytest.importorskip("sklearn")
@@ -60,26 +57,6 @@ def test_rates_are_those_of_weights_of_variance_one():
     assert trainer._core.optimizer == fastbp.AdamW(0.04, (0.9, 0.95), weight_decay=0.02)
 
 
-@pytest.mark.parametrize("goal", [CLASSES, NUMBERS], ids=["classes", "numbers"])
-def test_learned_embeddings_are_of_the_numbers(goal):
-    """They are RealMLP's, and the first layer's variance allows for them."""
-    recipe = dataclasses.replace(recipe_of("best", goal, 500), numbers="pbld")
-    rng = np.random.default_rng(0)
-    X = np.hstack([rng.normal(size=(500, 4)), np.eye(30)[rng.integers(0, 30, 500)]])
-    task = Task(34, 3, mean_square(X.astype(np.float32)), 500, numbers=(0, 2))
-    trainer = recipe.trainer(task, 3, 4, 1)
-    net = trainer.net
-    assert net.number_embedding == fastbp.NumberEmbedding((0, 2), 16, 4, 0.1)
-    assert trainer._core.options.embedding_lr_factor == 0.1
-    assert recipe.encoding == "robust"
-    embedded = reference.embed_numbers(X, np.array([0, 2]), *net.embedding_parameters)
-    # As in the test of plain rows; an embedding's mean square is that of 16 uniform weights.
-    z = embedded @ net.weights[0]
-    assert abs(np.square(z).mean() - 1) < 5 * np.sqrt(2 / 256) + 0.2
-    without = recipe.trainer(dataclasses.replace(task, numbers=()), 3, 4, 1)
-    assert without.net.number_embedding is None
-
-
 def test_little_data():
     trainer = recipe_of("fast", NUMBERS, 100).trainer(Task(1, 1, 0.01, 100), 3, 0, 1)
     options = trainer._core.options
@@ -91,6 +68,12 @@ def test_little_data():
 @pytest.mark.parametrize(("rows", "epochs"), [(2, 256), (20_000, 64), (80_000, 32), (10**8, 4)])
 def test_epochs_go_with_the_square_root_of_the_rows(rows, epochs):
     assert recipe_of("fast", CLASSES, rows).epochs == epochs
+
+
+@pytest.mark.parametrize("preset", ["fast", "best"])
+def test_numbers_of_many_rows_have_one_input(preset):
+    found = [recipe_of(preset, CLASSES, rows).numbers for rows in (2, 500_000, 500_001)]
+    assert found == ["piecewise", "piecewise", "robust"]
 
 
 def test_numbers_that_are_given_take_the_place_of_the_presets():

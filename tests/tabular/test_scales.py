@@ -120,6 +120,8 @@ def test_quantiles_of_many_rows_are_those_of_some(monkeypatch):
     monkeypatch.setattr(numbers, "MOST_ROWS", 1000)
     number = Number.fit(x, "robust")
     assert (number.low, number.high) == (-60, 50)
+    edges = Number.fit(x, "piecewise").scale.edges
+    assert (edges[0], edges[-1]) == (-60, 50)
     # The standard error of a median of 1,000 normal numbers is sqrt(pi / 2000): four of them.
     assert 0 < abs(number.median - exact.median) < 4 * np.sqrt(np.pi / 2000)
 

@@ -247,14 +247,6 @@ def test_a_thousand_columns(monkeypatch):
     assert encoder.feature_names_out[-1] == "x999"
 
 
-def test_the_inputs_that_are_numbers():
-    """Missing values, categories and the cycles of dates are none."""
-    encoder = fitted(table_of(1000))
-    names = [encoder.feature_names_out[i] for i in encoder.number_inputs]
-    assert names == ["age", "wage", "when"]
-    assert fitted(table_of(5000, levels=1000)).number_inputs == ()  # sparse
-
-
 def test_what_training_has_not_seen():
     table = as_table({"town": ["a", "b", "c"] * 2, "n": [1.0, 2, 3, 4, 5, 6]})
     encoder = TableEncoder().fit(table)
