@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 METHODS = (
     *("Get_rank", "Get_size", "Allgather", "Allgatherv", "Alltoallv", "Allreduce", "Bcast"),
-    *("Barrier", "bcast", "allgather"),
+    *("Barrier", "bcast", "gather", "allgather"),
 )
 
 
@@ -38,17 +38,28 @@ class Communicator(Protocol):
     def bcast(self, obj: Any, root: int = 0) -> Any:
         """A pickled object from the root."""
 
+    def gather(self, sendobj: Any, root: int = 0) -> list[Any] | None:
+        """A pickled object from every rank, on the root."""
+
     def allgather(self, sendobj: Any) -> list[Any]:
         """A pickled object from every rank."""
 
 
 def check(comm: Any) -> Communicator:
-    """``comm`` itself; TypeError for what is none, ValueError for an intercommunicator."""
+    """``comm`` itself; TypeError for what is none.
+
+    ValueError for an intercommunicator, and on ranks that a communicator has left out.
+    """
     missing = [name for name in METHODS if not callable(getattr(comm, name, None))]
     if missing:
         raise TypeError(
             f"comm is {comm!r}, of type {type(comm).__name__}, expected an intracommunicator of "
             f"mpi4py, such as MPI.COMM_WORLD: it has no {missing[0]}"
+        )
+    if not comm:
+        raise ValueError(
+            "comm is MPI.COMM_NULL, expected a communicator that this rank is in: make the Trainer "
+            "on the ranks of it alone, if comm != MPI.COMM_NULL"
         )
     if hasattr(comm, "Is_inter") and comm.Is_inter():
         raise ValueError(

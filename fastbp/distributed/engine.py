@@ -125,7 +125,7 @@ class DistributedEngine:
         _group, rank = self._group, self._group.rank
         if isinstance(job, LocalJob) and job[job_table.START] == 0:
             job.begin_epoch()
-        spans = [batch_of(job, here) for here in everybodys]
+        spans = batch_of(job, everybodys)
         cut = cuts.own([last - first for first, last in spans], self._lanes, rank)
         job[job_table.BUDGET] -= 1
         if cut.rows == 0:

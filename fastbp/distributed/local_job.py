@@ -15,8 +15,8 @@ GOLDEN = 0x9E3779B97F4A7C15
 class LocalJob(Job):
     """A training job whose ROWS, BATCH and START count the rows of all ranks.
 
-    Its order (own rows,) has the numbers of this rank's rows. Batch k of K takes part k of K of
-    each rank's rows, in the order of the epoch.
+    Its order (own rows,) has the numbers of this rank's rows. Batch k of K takes about part k of K
+    of each rank's rows (``begins``), in the order of the epoch.
 
     Args:
         counts: the rows of each rank.
@@ -48,8 +48,7 @@ class LocalJob(Job):
 
     def rows_of_batch(self) -> int:
         """See ``Job``; 1 where no rank has any, because losses are divided by it."""
-        spans = [batch_of(self, here) for here in self.counts]
-        return max(1, sum(last - first for first, last in spans))
+        return max(1, sum(last - first for first, last in batch_of(self, self.counts)))
 
 
 def seed_of_rank(seed: int, rank: int) -> int:
@@ -57,8 +56,26 @@ def seed_of_rank(seed: int, rank: int) -> int:
     return (seed + rank * GOLDEN) % 2**63
 
 
-def batch_of(job: Job, here: int) -> cuts.Span:
-    """Which of ``here`` rows a rank has in the batch at the START of a job."""
+def begins(counts: Sequence[int], number: int, batches: int) -> list[int]:
+    """How many of its rows each rank has before batch ``number``: the same share, rounded.
+
+    counts: the rows of each rank. Each rank rounds at another place: with as many rows on every
+    rank a batch has as many rows as another, but for one. Would all round alike, ranks with fewer
+    rows than batches would all have a row in the same batch, and none in the next.
+
+    >>> [begins([1, 1, 1, 1], number, 2) for number in range(3)]
+    [[0, 0, 0, 0], [0, 0, 1, 1], [1, 1, 1, 1]]
+    """
+    ranks = len(counts)
+    return [
+        (here * number * ranks + rank * batches) // (batches * ranks)
+        for rank, here in enumerate(counts)
+    ]
+
+
+def batch_of(job: Job, counts: Sequence[int]) -> list[cuts.Span]:
+    """Which of its rows each rank has in the batch at the START of a job. counts: all of them."""
     batch = job[job_table.BATCH]
-    number, count = job[job_table.START] // batch, -(-job[job_table.ROWS] // batch)
-    return cuts.part(here, number, count)
+    number, batches = job[job_table.START] // batch, -(-job[job_table.ROWS] // batch)
+    ends = (begins(counts, each, batches) for each in (number, number + 1))
+    return list(zip(*ends, strict=True))

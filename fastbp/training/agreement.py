@@ -1,12 +1,26 @@
-"""What the ranks agree on after each event of a fit: errors, the end of it, the learning rate."""
+"""What the ranks of a fit agree on: what it begins with; after each event errors, its end, lr."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import numpy as np
 
 from ..callbacks.base import CallbackList
 from .core import TrainerCore
+
+
+def check_alike(core: TrainerCore, asked: Mapping[str, Any]) -> None:
+    """ValueError where the ranks begin with other arguments, counters or parameters.
+
+    asked: the arguments, in words for messages.
+    """
+    if core.group is None:
+        return
+    parameters = core.net.arrays.parameters
+    bits = np.bitwise_xor.reduce(parameters.view(f"u{parameters.itemsize}"))
+    state = {"the number of updates": core.updates, "the number of epochs made": core.epoch}
+    core.group.check_same({**asked, **state, "the checksum of the parameters": int(bits)})
 
 
 def event(core: TrainerCore, watch: CallbackList) -> AbstractContextManager[None]:

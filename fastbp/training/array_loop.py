@@ -84,7 +84,8 @@ class ArrayLoop:
             self._fit.end_call(ends_step)
         cursor = self._fit.cursor
         if self._watch.stopped and cursor.row:
-            self._fit.end_part(cursor.loss / cursor.row, cursor.row, cursor.seconds)
+            rows = max(1, self._taken())
+            self._fit.end_part(cursor.loss / rows, rows, cursor.seconds)
 
     def _calls(self) -> Iterator[bool]:
         """Run the epochs. Yields after each compiled call whether its last update has listeners.
@@ -156,7 +157,13 @@ class ArrayLoop:
         self._is_underway = False
 
     def _advance(self) -> None:
-        self._watch.advance(self._fit.cursor.epochs, self._fit.cursor.row, self._batch)
+        cursor, state = self._fit.cursor, self._watch.state
+        self._watch.advance(cursor.epochs, cursor.row, self._batch)
+        state.samples += self._taken() - cursor.row
+
+    def _taken(self) -> int:
+        """Rows taken of an epoch."""
+        return self._order.taken(self._fit.cursor.row, self._batch)
 
     def _break_off(self, error: BaseException) -> None:
         """Keep the epochs that ended before the error; where a batch was refused, undo its epoch.

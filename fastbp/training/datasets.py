@@ -1,7 +1,7 @@
 """The data of a call, with shapes and dtypes checked; values are checked when they are read."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -94,16 +94,18 @@ def as_step(core: TrainerCore, X: Any, y: Any, sample_weight: Any, names: Names 
     """The data of one update. What is read on demand is not read where it has too many rows."""
     if type(X) not in sources.IN_MEMORY:
         source = sources.as_source(X, names[0])
-        if source is not None and source.shape[0] > core.batch_size:
-            _refuse_rows(core, source.shape[0], names[0])
+        if source is not None:
+            check_rows(core, source.shape[0], names[0])
     return as_dataset(core, X, y, sample_weight, names)
 
 
-def _refuse_rows(core: TrainerCore, rows: int, name: str) -> NoReturn:
-    raise ValueError(
-        f"{name} has {rows} rows, expected at most batch_size = {core.batch_size}: make smaller "
-        "batches, or the Trainer with a larger batch_size"
-    )
+def check_rows(core: TrainerCore, rows: int, name: str) -> None:
+    """ValueError where an update would have more rows than ``batch_size``."""
+    if rows > core.batch_size:
+        raise ValueError(
+            f"{name} has {rows} rows, expected at most batch_size = {core.batch_size}: make "
+            "smaller batches, or the Trainer with a larger batch_size"
+        )
 
 
 def as_batch(core: TrainerCore, batch: Any, name: str, jacobian_weight: Any = 1.0) -> Dataset:
@@ -118,8 +120,7 @@ def as_batch(core: TrainerCore, batch: Any, name: str, jacobian_weight: Any = 1.
     names = f"{name}[0]", f"{name}[1]", f"{name}[2]"
     weights = batch[2] if len(batch) > 2 else None
     data = as_step(core, batch[0], batch[1], weights, names)
-    if data.rows > core.batch_size:
-        _refuse_rows(core, data.rows, names[0])
+    check_rows(core, data.rows, names[0])
     data.derivatives = _known(core, data, batch[3:], jacobian_weight)
     return data
 
@@ -153,14 +154,26 @@ def as_validation(core: TrainerCore, given: Any, jacobian_weight: Any = 1.0) -> 
     parts = validation_parts(given[:3] if more else given)
     data = as_dataset(core, *parts, names, takes_mean=True)
     data.derivatives = _known(core, data, more, jacobian_weight)
-    check_some_weight(data.weights, names[2])
+    _check_some_weight(core, data, names[0], names[2], "row")
     check_values(data, core.arrays)
     _check_some_known(core, data)
     return data
 
 
+def _check_some_weight(core: TrainerCore, data: Dataset, rows: str, weights: str, row: str) -> None:
+    """ValueError where no row of any rank validates, or none of them has weight.
+
+    rows, weights, row: what they are called in messages.
+    """
+    if core.is_local:
+        core.rows_of_ranks(data.rows, data.weights is not None, (rows, weights))
+    check_some_weight(core.some(data.weights), weights, row)
+
+
 def _check_some_known(core: TrainerCore, data: Dataset) -> None:
-    if core.loss.ignores_nan and data.y is not None and not known_shares(data.y).any():
+    if not core.loss.ignores_nan or data.y is None:
+        return
+    if not core.summed(np.array(known_shares(data.y).any(), np.int64)):
         raise ValueError(
             f"{data.names[1]} is NaN in every row that validates, expected a known target: hold "
             "out other rows"
@@ -185,9 +198,12 @@ def as_held_out(
         "validation_rows": rows,
         "validation_data": given,
     }
-    if core.is_local and order.data.rows < 2:
-        return order.data.part(0, 0)
-    others = rows_to_hold_out(order.data, wanted, core.seed, core.arrays)
-    order.chosen, held_out = hold_out(order.data, others, core.arrays)
+    if core.is_local and (order.data.rows < 2 or (rows is not None and np.size(rows) == 0)):
+        held_out = order.data.part(0, 0)  # other ranks may hold out some
+    else:
+        others = rows_to_hold_out(order.data, wanted, core.seed, core.arrays)
+        order.chosen, held_out = hold_out(order.data, others, core.arrays)
+    names = "what is held out", "sample_weight", "row that is held out"
+    _check_some_weight(core, held_out, *names)
     _check_some_known(core, held_out)
     return held_out

@@ -10,7 +10,7 @@ from ..callbacks.history import History
 from ..common.types import NO_LOSSES
 from ..components.metrics import Metric
 from ..runtime.arrays import Dataset
-from .agreement import event
+from .agreement import check_alike, event
 from .core import TrainerCore
 from .cursor import FitCursor
 from .inference import evaluate
@@ -45,7 +45,8 @@ class Fit:
     by name. cursor: the progress, up to date whenever a callback is called. lr: the learning rate
     to begin or go on with; None for the trainer's, or that of the checkpoint. set_lr: the one that
     the user had set when the fit began; NaN for none. has_changed: whether the trainer is another,
-    though no update may have been counted: by a checkpoint, or an iteration of L-BFGS.
+    though no update may have been counted: by a checkpoint, or an iteration of L-BFGS. asked: the
+    arguments that ranks must have in common.
     """
 
     core: TrainerCore
@@ -56,6 +57,7 @@ class Fit:
     lr: float | None = None
     set_lr: float = math.nan
     has_changed: bool = False
+    asked: dict[str, Any] = field(default_factory=dict)
 
     def run(self, loop: Loop) -> History:
         """Train, and call the callbacks.
@@ -80,16 +82,29 @@ class Fit:
     def _run(self, loop: Loop) -> History:
         history = self.watch.state.history
         loop.prepare()
+        check_alike(self.core, self.asked | self._events())
         if self.core.fit is None or self.core.fit is loop:
             self.core.history = history
         try:
-            with self.watch:
+            # An error of one rank is everybody's before on_fit_end, which all may predict in.
+            with self.watch, self.core.together("the updates of a fit"):
                 with event(self.core, self.watch):
                     self.watch.begin()
                 loop.run()
         finally:
             self.core.settled_lr = self.core.lr
         return history
+
+    def _events(self) -> dict[str, Any]:
+        """What decides of which batches and epochs the ranks hear together."""
+        watch = self.watch
+        return {
+            "epochs": watch.state.epochs,
+            "callbacks": [type(callback).__name__ for callback in watch.callbacks],
+            "whether a callback hears of epochs": watch.each_epoch,
+            "the updates of which callbacks hear": watch.step_interval,
+            "metrics": sorted(self.metrics),
+        }
 
     def end_call(self, ends_step: bool) -> None:
         """Tell the callbacks which events a compiled call has ended with: an update, epochs."""

@@ -44,21 +44,20 @@ def evaluate(
         if metrics and data.y is not None:
             targets.append(data.y.given)
             predictions.append(outputs(core, data, engine))
-    weight_of_rows = core.joined(_joined(weights) if weights else None)
-    of_rows = core.joined(_joined(values))
-    if len(of_rows) == 0:
-        raise ValueError("X has no rows on any rank, expected some to evaluate")
+    weight_of_rows = _joined(weights) if weights else None
+    of_rows = _joined(values)
     if core.is_local:
+        core.rows_of_ranks(len(of_rows), weight_of_rows is not None)
         has_accuracy = bool(core.summed(np.array(not has_accuracy)) == 0)
-    found = _means(of_rows, weight_of_rows, has_accuracy)
+    found = _means(core, of_rows, weight_of_rows, has_accuracy)
     if known:
-        share = _known_share(core.joined(_joined(known)), weight_of_rows)
+        share = _known_share(core, _joined(known), weight_of_rows)
         found = {key: value / share for key, value in found.items()}
     if of_derivatives:
         mean = np.average(_joined(of_derivatives), weights=weight_of_rows)
         found["jacobian_loss"] = float(mean)
     if metrics:
-        y, p = (core.joined(_joined(parts)) for parts in (targets, predictions))
+        y, p = (core.joined_on_first(_joined(parts)) for parts in (targets, predictions))
         labels = core.loss.takes_labels
         found |= core.of_first(lambda: apply_metrics(metrics, y, p, labels))
     return found
@@ -84,9 +83,9 @@ def _joined(parts: list[Array]) -> Array:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _known_share(known: Array, weights: Array | None) -> float:
+def _known_share(core: TrainerCore, known: Array, weights: Array | None) -> float:
     """The weighted share of targets that are known, not NaN; ValueError where none is."""
-    share = float(np.average(known, weights=weights))
+    share = float(core.average(known, weights))
     if share == 0:
         raise ValueError(
             "y is NaN in every row that has weight, so that no loss is known: give at least one "
@@ -95,9 +94,11 @@ def _known_share(known: Array, weights: Array | None) -> float:
     return share
 
 
-def _means(values: Array, weights: Array | None, has_accuracy: bool) -> dict[str, float]:
-    check_some_weight(weights, "sample_weight")
-    loss, n_correct = np.average(values, axis=0, weights=weights)
+def _means(
+    core: TrainerCore, values: Array, weights: Array | None, has_accuracy: bool
+) -> dict[str, float]:
+    check_some_weight(core.some(weights), "sample_weight")
+    loss, n_correct = core.average(values, weights)
     if has_accuracy:
         return {"loss": float(loss), "accuracy": float(n_correct)}
     return {"loss": float(loss)}

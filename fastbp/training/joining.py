@@ -11,8 +11,9 @@ import numpy as np
 
 from ..distributed.group import OBJECT, Group
 from ..kernels.base import fused, width
-from ..kernels.entry import run
+from ..kernels.entry import parts_run, run
 from ..model import model_io
+from ..runtime import quota, threads
 from . import checkpoints
 from .core import TrainerCore
 from .setup import Arguments
@@ -36,7 +37,8 @@ def join(core: TrainerCore, given: Arguments, make_arrays: Callable[[], None]) -
     core.seed = int(group.of_first(lambda: core.seed))
     hosts = _hosts(group)
     if given.threads == "auto":
-        core.threads = _share_of_threads(hosts, group.rank, core.threads)
+        processors = min(_share_of_processors(hosts, group.rank), _share_of_quota())
+        core.threads = max(1, min(core.threads, processors))
     group.check_same(_described(core))
     make_arrays()
     group.meet(OBJECT)
@@ -75,11 +77,33 @@ def _hosts(group: Group) -> list[Host]:
     return group.of_all((socket.gethostname(), frozenset(processors)))
 
 
-def _share_of_threads(hosts: list[Host], rank: int, most: int) -> int:
-    """The share of a rank in its processors: those that a launcher has bound to it are its own."""
+RANKS_HERE = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE")
+"""Where a launcher says how many ranks it has started on this node: MPICH's and Open MPI's."""
+
+
+def _ranks_here() -> int:
+    """That number, also of ranks that are not in the communicator; 1 where nothing says it."""
+    told = (os.environ.get(name, "") for name in RANKS_HERE)
+    return next((int(number) for number in told if number.isdecimal()), 1)
+
+
+def _share_of_processors(hosts: list[Host], rank: int) -> int:
+    """The share of a rank in its processors: those that a launcher has bound to it are its own.
+
+    Other ranks that the launcher has started here may be in no communicator that this one knows.
+    Together they may use each processor of the node once, unless they are not bound.
+    """
     name, own = hosts[rank]
     peers = [processors for host, processors in hosts if host == name and processors & own]
-    return max(1, min(most, len(frozenset().union(*peers)) // len(peers)))
+    others = -(-_ranks_here() * len(own) // (os.cpu_count() or 1))
+    return len(frozenset().union(*peers)) // max(len(peers), others)
+
+
+def _share_of_quota() -> int:
+    """The share of a rank in what a control group grants all ranks here together."""
+    told = "NUMBA_NUM_THREADS" in os.environ  # it counts and not the quota, as without ranks
+    granted = None if told else quota.granted()
+    return threads.NO_LIMIT if granted is None else granted // _ranks_here()
 
 
 def _load_code(core: TrainerCore, group: Group, hosts: list[Host]) -> None:
@@ -88,3 +112,4 @@ def _load_code(core: TrainerCore, group: Group, hosts: list[Host]) -> None:
     with group.call("the compilation of the kernels"):
         if names.index(names[group.rank]) == group.rank:
             run.serial(core.net.dtype.itemsize, True)
+            parts_run.serial(core.net.dtype.itemsize)

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..data.tables import as_inputs, as_targets
-from ..distributed.group import ROWS
-from ..distributed.local_job import LocalJob, seed_of_rank
+from ..distributed.local_job import LocalJob, begins, seed_of_rank
 from ..kernels.tables import job_table
 from ..runtime.arrays import Dataset
 from ..runtime.job import Job
@@ -53,6 +52,10 @@ class LocalOrder(RowOrder):
     def prepare(self, job: Job) -> None:
         """The engine brings the rows into the order of each epoch."""
 
+    def taken(self, row: int, batch: int) -> int:
+        """See ``RowOrder``."""
+        return sum(begins(self.counts, row // batch, -(-self.rows // batch)))
+
     def resume(self, job: Job) -> None:
         """See ``RowOrder``."""
         if isinstance(job, LocalJob) and job[job_table.START] > 0:
@@ -64,14 +67,5 @@ def order_of(core: TrainerCore, order: RowOrder) -> RowOrder:
     group = core.group
     if group is None or not core.sharing.is_local:
         return order
-    weighted = order.data.weights is not None
-    told = group.meet(ROWS, own=(order.rows, weighted))
-    counts = tuple(told[:, 0].tolist())
-    if sum(counts) == 0:
-        raise ValueError("X has no rows on any rank, expected some to train on")
-    some = told[told[:, 0] > 0, 1]
-    if some.any() and not some.all():
-        raise ValueError(
-            "sample_weight is given on some ranks only: give weights of all rows, or of none"
-        )
+    counts = core.rows_of_ranks(order.rows, order.data.weights is not None)
     return LocalOrder(order.data, order.shuffle, order.chosen, counts=counts, rank=group.rank)

@@ -1,13 +1,13 @@
 """What a trainer's core knows of the ranks that train together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
 from ..common import checks
-from ..common.types import Array, Ints
+from ..common.types import Array, Floats, Ints
 from ..components.sharing import Sharing
 from ..runtime.arrays import Engine
 from ..runtime.compiled_engine import CompiledEngine
@@ -33,9 +33,9 @@ class Member:
     def enter(self, comm: Any) -> None:
         """Become a rank of a communicator, if there is one; TypeError or ValueError for others."""
         if comm is not None:
-            from ..distributed.group import Group  # late: most trainers have no comm
+            from ..distributed.group import Group, group_of  # late: most trainers have no comm
 
-            self.group = comm if isinstance(comm, Group) else Group(comm)
+            self.group = comm if isinstance(comm, Group) else group_of(comm)
 
     def join(self, given: "Arguments", make_arrays: Callable[[], None]) -> None:
         """Make the arrays, which are those of rank 0 where there are several."""
@@ -76,34 +76,72 @@ class Member:
         """Whether each of several ranks has rows of its own."""
         return self.group is not None and self.sharing.is_local
 
-    @overload
-    def joined(self, rows: Array) -> Array: ...
+    def joined(self, told: Array | None) -> Array | None:
+        """What the ranks say of rows of their own, one after another; None where none says a thing.
 
-    @overload
-    def joined(self, rows: None) -> Array | None: ...
+        That is ``told`` itself where all have the same rows.
+        """
+        if self.group is None or not self.is_local:
+            return told
+        return _concatenated([each for each in self.group.of_all(told) if each is not None])
 
-    def joined(self, rows: Array | None) -> Array | None:
-        """What is known of the rows of all ranks, in their order, where each has its own."""
+    def joined_on_first(self, rows: Array) -> Array:
+        """``joined``, on rank 0 alone: elsewhere the rows stay as they are."""
         if self.group is None or not self.is_local:
             return rows
-        told = [each for each in self.group.of_all(rows) if each is not None]
-        return np.concatenate(told) if told else None
+        found = _concatenated(self.group.to_first(rows))
+        return rows if found is None else found
 
-    def summed(self, counts: Ints) -> Ints:
-        """The sum of what the ranks have counted in rows of their own."""
+    def some(self, weights: Floats | None) -> Array | None:
+        """Whether each rank has a weight above 0, (ranks,); None where there are no weights."""
+        return self.joined(None if weights is None else np.array([weights.any()]))
+
+    def summed(self, numbers: Array) -> Array:
+        """The sum of what the ranks have counted, or added up, in rows of their own."""
         if self.group is None or not self.is_local:
-            return counts
-        total: Ints = np.sum(self.group.of_all(counts), axis=0)
+            return numbers
+        total: Array = np.sum(self.group.of_all(numbers), axis=0)
         return total
+
+    def average(self, values: Array, weights: Floats | None = None) -> Array:
+        """The mean of values (n, ...) over the rows of all ranks."""
+        if not self.is_local:
+            mean: Array = np.average(values, axis=0, weights=weights)
+            return mean
+        own = np.ones(len(values)) if weights is None else weights
+        terms = own.reshape(-1, *[1] * (values.ndim - 1)) * values
+        sums = self.summed(np.append(terms.sum(axis=0), own.sum()))
+        means: Array = sums[:-1] / sums[-1]
+        return means.reshape(values.shape[1:])
 
     def all_rows(self, rows: int) -> int:
         """The rows of an update, where this rank has so many."""
-        if not self.is_local:
-            return rows
-        found = int(self.summed(np.array(rows, np.int64)))
-        if found == 0:
-            raise ValueError("X has no rows on any rank, expected some to train on")
-        return found
+        return sum(self.rows_of_ranks(rows)) if self.is_local else rows
+
+    def rows_of_ranks(
+        self,
+        rows: int,
+        weighted: bool | None = None,
+        names: tuple[str, str] = ("X", "sample_weight"),
+    ) -> tuple[int, ...]:
+        """The rows of each rank, where each has its own, and this one so many.
+
+        weighted: whether these have weights; None where the others' need not have them, too. names:
+        of rows and weights, for messages. ValueError where no rank has a row, or some give weights.
+        """
+        from ..distributed.group import ROWS
+
+        group = cast("Group", self.group)
+        told = group.meet(ROWS, own=(rows, weighted or False))
+        counts = told[:, 0]
+        if not counts.any():
+            raise ValueError(f"{names[0]} has no rows on any rank, expected some")
+        of_some = told[counts > 0, 1]
+        if weighted is not None and of_some.any() and not of_some.all():
+            raise ValueError(
+                f"{names[1]} is given on some ranks only: give weights of all rows, or of none"
+            )
+        return tuple(counts.tolist())
 
     def mean_gradient(self, gradient: Array, rows: int | None) -> Array:
         """The mean gradient (size,) over the rows of all ranks; this one's is that of ``rows``."""
@@ -119,3 +157,10 @@ class Member:
     def is_first(self) -> bool:
         """Whether this rank writes files and shows progress."""
         return self.group is None or self.group.rank == 0
+
+
+def _concatenated(told: Sequence[Array] | None) -> Array | None:
+    """Arrays one after another, those without rows left out: their shapes say nothing."""
+    if not told:
+        return None
+    return np.concatenate([each for each in told if len(each)] or told[:1])

@@ -29,14 +29,17 @@ OF_0_1_0 = {"set_lr": math.nan, "is_cut": False}
 """What files of 0.1.0 do not say."""
 
 
-OF_ONE_RANK = ("X", "y", "rows of validation")
-"""Items that differ between ranks which have rows of their own."""
+OF_ONE_RANK = (
+    *("X", "y", "sample_weight"),
+    *("rows of validation", "weights of validation_data"),
+)
+"""Items that differ between ranks which have rows of their own, or none."""
 
 
 def to_dict(fit: "Fit", order: RowOrder) -> dict[str, Any]:
     """The progress and the arguments of a fit, for a checkpoint."""
     return {
-        "asked": _arguments(fit, order),
+        "asked": arguments(fit, order),
         "position": vars(fit.cursor),
         "mean_weight": order.mean_weight,
         "callbacks": fit.watch.to_dict(),
@@ -45,7 +48,7 @@ def to_dict(fit: "Fit", order: RowOrder) -> dict[str, Any]:
     }
 
 
-def _arguments(fit: "Fit", order: RowOrder) -> dict[str, Any]:
+def arguments(fit: "Fit", order: RowOrder) -> dict[str, Any]:
     """The arguments that must be the same when the fit is resumed; arrays by shape and dtype."""
     data, held_out = order.data, fit.held_out
     return {
@@ -61,6 +64,12 @@ def _arguments(fit: "Fit", order: RowOrder) -> dict[str, Any]:
         "metrics": sorted(fit.metrics),
         "callbacks": [type(callback).__name__ for callback in fit.watch.callbacks],
     }
+
+
+def common_arguments(fit: "Fit", order: RowOrder) -> dict[str, Any]:
+    """Those that must be the same on all ranks."""
+    apart = OF_ONE_RANK if fit.core.is_local else ()
+    return {key: value for key, value in arguments(fit, order).items() if key not in apart}
 
 
 def _has_weights(order: RowOrder, held_out: Dataset | None) -> bool:
@@ -134,7 +143,7 @@ def read(path: str | os.PathLike[str], fit: "Fit", order: RowOrder) -> ResumePoi
         _compare(_network(checkpoint.net), _network(core.net), "the network's ")
         _compare(checkpoint.arguments, checkpoints.arguments(core), "the trainer's ")
         names.check(checkpoint.net.feature_names_in, order.data.x.columns, order.data.names[0])
-        asked, now = tree_codec.get(checkpoint.fit, "asked", dict), _arguments(fit, order)
+        asked, now = tree_codec.get(checkpoint.fit, "asked", dict), arguments(fit, order)
         if core.is_local:  # rank 0 wrote what its own rows were
             now |= {key: asked.get(key) for key in OF_ONE_RANK}
         called = tree_codec.get(asked, "callbacks", _are_names)

@@ -47,6 +47,14 @@ class RowOrder:
         if self.chosen is not None and job.order is not None and job[job_table.START] == 0:
             job.order[:] = self.chosen
 
+    def taken(self, row: int, batch: int) -> int:
+        """How many rows the batches of an epoch have before the one at ``row``.
+
+        batch: rows of a batch. Of ranks with rows of their own some batches have fewer, or more.
+        """
+        del batch
+        return row
+
     def resume(self, job: Job) -> None:
         """Bring the rows into the order of the epoch, for a job that begins inside one."""
         if job.order is not None and self.shuffle and job[job_table.START] > 0:

@@ -31,7 +31,7 @@ def weigh(core: TrainerCore, order: RowOrder) -> None:
     y, of_rows = order.data.y, order.data.weights
     if of_rows is not None and order.chosen is not None:
         of_rows = of_rows[order.chosen]
-    check_some_weight(core.joined(of_rows), "sample_weight", "row to train on")
+    check_some_weight(core.some(of_rows), "sample_weight", "row to train on")
     if y is not None and (core.options.class_weight is not None or core.loss.ignores_nan):
         rows = np.arange(order.data.rows) if order.chosen is None else order.chosen
         if core.options.class_weight == "balanced":
@@ -40,18 +40,19 @@ def weigh(core: TrainerCore, order: RowOrder) -> None:
             [np.empty(0), *(_by_targets(core, part) for part in _parts(core, y, rows))]
         )
         with np.errstate(over="ignore", under="ignore"):
-            own = by_targets if of_rows is None else of_rows * by_targets
-        of_rows = core.joined(own)
-        if not of_rows.max() < np.inf:
-            raise ValueError(
-                "sample_weight times class_weight is too large for float64: divide either by its "
-                "mean"
-            )
-        if not of_rows.any():
-            _refuse(core, y, rows, order.data.names[1])
-    else:
-        of_rows = core.joined(of_rows)
-    order.mean_weight = 1.0 if of_rows is None else _mean(of_rows)
+            of_rows = by_targets if of_rows is None else of_rows * by_targets
+    largest = core.joined(None if of_rows is None else of_rows.max(initial=0.0, keepdims=True))
+    if largest is None:
+        order.mean_weight = 1.0
+        return
+    if not largest.max() < np.inf:
+        raise ValueError(
+            "sample_weight times class_weight is too large for float64: divide either by its mean"
+        )
+    if y is not None and not largest.any():
+        _refuse(core, y, rows, order.data.names[1])
+    own = np.empty(0) if of_rows is None else of_rows  # of no rows here, and some elsewhere
+    order.mean_weight = _mean(core, own, float(largest.max()))
 
 
 def _refuse(core: TrainerCore, y: Table, rows: Ints, name: str) -> NoReturn:
@@ -104,10 +105,10 @@ def _balanced(core: TrainerCore, y: Table, rows: Ints) -> Floats:
     return np.concatenate([options.balanced(of_column) for of_column in core.summed(counts)])
 
 
-def _mean(weights: Floats) -> float:
-    """The mean, whatever the scale."""
-    _, exponent = math.frexp(float(weights.max()))
+def _mean(core: TrainerCore, weights: Floats, largest: float) -> float:
+    """The mean over the rows of all ranks, whatever the scale. largest: of their weights."""
+    _, exponent = math.frexp(largest)
     if abs(exponent) <= MOST_EXPONENT:
-        return float(weights.mean())
+        return float(core.average(weights))
     with np.errstate(under="ignore"):
-        return math.ldexp(float(np.ldexp(weights, -exponent).mean()), exponent)
+        return math.ldexp(float(core.average(np.ldexp(weights, -exponent))), exponent)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..data import names
 from . import learned_names
-from .datasets import as_batch
+from .datasets import as_batch, check_rows
 from .fitting import Fit
 
 
@@ -106,6 +106,7 @@ class StreamLoop:
             names.check(self._fit.held_out.x.columns, data.x.columns, data.names[0])
         place = f"epoch {state.epoch + 1}, step {number + 1}"
         rows = core.all_rows(data.rows)
+        check_rows(core, rows, data.names[0])
         loss = core.update(data, rows, f"fit_batches ({place})")
         learned_names.learn(core.net, data)
         state.step_loss = loss / rows

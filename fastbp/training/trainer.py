@@ -309,6 +309,7 @@ class Trainer(TrainerState, TrainerSteps):
             held_out, metrics, callbacks, progress, FitState(self, epochs, order.rows)
         )
         keeps, fit.lr = checks.flag(snapshot, "snapshot"), setup.as_lr(core.optimizer, lr)
+        fit.asked = resuming.common_arguments(fit, order)
         with core.exclusive(), undone_without_updates(fit):
             learned_names.learn(core.net, data)
             point = None if resume is None else resuming.read(resume, fit, order)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from ..runtime import fast_path
-from . import checkpoints
+from . import agreement, checkpoints
 from .core import TrainerCore
 from .membership import Member
 from .trainer_queries import TrainerQueries
@@ -155,4 +155,5 @@ class TrainerState(TrainerQueries):
             trainer = make(checkpoint.net, threads=threads, **arguments)
             core: TrainerCore = vars(trainer)["_core"]
             checkpoint.check(core).restore(core)
+            agreement.check_alike(core, {})  # each rank has read the file itself
         return trainer

@@ -45,14 +45,12 @@ def rows_to_hold_out(
 def hold_out(data: Dataset, others: Ints, arrays: TrainingArrays) -> tuple[Ints, Dataset]:
     """The numbers of the rows to train on, and a copy of the others, which are held out.
 
-    ValueError for a value of the other rows that does not fit, with its row number in the data, and
-    where none of them has weight.
+    ValueError for a value of the other rows that does not fit, with its row number in the data.
     """
     for part in _parts(others, _stored_columns(data.x)):
         _check_inputs(data, part, arrays)
         _check_targets(data, part, arrays)
     weights = None if data.weights is None else data.weights[others]
-    check_some_weight(weights, "sample_weight", "row that is held out")
     trained = np.ones(data.rows, bool)
     trained[others] = False
     y, known = data.y and data.y.take(others), data.derivatives and data.derivatives.take(others)

@@ -153,7 +153,114 @@ def test_compiled_is_refused():
     assert all("comm is given" in text for text in texts(on_ranks(2, run)))
 
 
+# What a fit begins with
+
+
+class Silent(fastbp.Callback):
+    def on_epoch_end(self, state):
+        """Hear of epochs."""
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"epochs": 3}, "epochs is 2 on rank 0 and 3 on rank 1"),
+        ({"shuffle": False}, "shuffle is True on rank 0 and False on rank 1"),
+        ({"validation_fraction": 0.2}, "rows to train on is 203 on rank 0 and 162 on rank 1"),
+        ({"callbacks": [Silent()]}, "callbacks is [] on rank 0 and ['Silent'] on rank 1"),
+        ({"sample_weight": np.ones(ROWS)}, "sample_weight is False on rank 0 and True on rank 1"),
+    ],
+    ids=["epochs", "shuffle", "validation", "callbacks", "weights"],
+)
+def test_other_arguments_of_fit_are_told_apart(change, text):
+    def run(comm):
+        trainer, X, y, _ = new_trainer(comm)
+        before = training_state(trainer)
+        try:
+            trainer.fit(X, y, **({"epochs": 2} | (change if comm.Get_rank() == 1 else {})))
+        except ValueError as error:
+            assert training_state(trainer) == before
+            return str(error)
+
+    found = on_ranks(2, run)
+    assert all(text in str(error) for error in found), found
+
+
+def test_parameters_that_one_rank_has_set():
+    def run(comm):
+        trainer, X, y, how = new_trainer(comm)
+        if comm.Get_rank() == 1:
+            trainer.net.set_parameters(trainer.net.weights, [b + 1 for b in trainer.net.biases])
+        trainer.fit(X, y, **how)
+
+    for found in on_ranks(2, run):
+        assert isinstance(found, ValueError)
+        assert "the checksum of the parameters is" in str(found)
+
+
+def test_files_that_differ(tmp_path):
+    """As where each node has a file of its own, and one of them is older."""
+    trainer, X, y, how = new_trainer(None)
+    for rank in range(2):
+        trainer.save(tmp_path / f"{rank}.safetensors")
+        trainer.fit(X, y, **how)
+
+    def load(comm):
+        fastbp.Trainer.load(tmp_path / f"{comm.Get_rank()}.safetensors", comm=comm)
+
+    for found in on_ranks(2, load):
+        assert isinstance(found, ValueError)
+        assert "the number of updates is 0 on rank 0 and 3 on rank 1" in str(found)
+
+
 # Callbacks
+
+
+def test_all_ranks_have_an_error_before_on_fit_end():
+    """Rank 1 alone cannot read its batch, and callbacks of all predict when the fit ends."""
+
+    def run(comm):
+        trainer, X, y, _ = new_trainer(comm)
+        ends = []
+
+        def batches():
+            yield X[:50], y[:50]
+            if comm.Get_rank() == 1:
+                raise OSError("no such file")
+            yield X[:50], y[:50]
+
+        def end(state):
+            ends.append((type(state.error).__name__, state.trainer.evaluate(X, y)["loss"]))
+
+        look = fastbp.LambdaCallback(on_fit_end=end)
+        try:
+            trainer.fit_batches(batches, callbacks=[look], progress=False)
+        except OSError as error:
+            return str(error), ends
+
+    text, ends = same_on_ranks(3, run)
+    assert text == "no such file"
+    assert [name for name, _ in ends] == ["OSError"]
+
+
+def test_a_callback_may_train_another_trainer_of_these_ranks():
+    """A rank that fails before that is waited for by none."""
+
+    def run(comm):
+        trainer, X, y, how = new_trainer(comm)
+        other = new_trainer(comm)[0]
+
+        def step(state):
+            if comm.Get_rank() == 1 and state.steps == 2:
+                raise LookupError("of rank 1")
+            other.step(X[:64], y[:64])
+
+        try:
+            trainer.fit(X, y, callbacks=[fastbp.LambdaCallback(on_step_end=step)], **how)
+        except LookupError:
+            return other.step(X[:64], y[:64]), trainer.step(X[:64], y[:64])
+
+    assert len(same_on_ranks(3, run)) == 2
 
 
 def fit_with(comm, callback, epochs=3, **options):

@@ -84,6 +84,10 @@ class Communicator:
         sent = pickle.dumps(obj) if self._rank == root else None
         return pickle.loads(self._trade("bcast", sent)[root])
 
+    def gather(self, sendobj, root=0):
+        found = self._trade("gather", pickle.dumps(sendobj))
+        return [pickle.loads(item) for item in found] if self._rank == root else None
+
     def allgather(self, sendobj):
         return [pickle.loads(item) for item in self._trade("allgather", pickle.dumps(sendobj))]
 
