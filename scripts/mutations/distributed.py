@@ -152,6 +152,20 @@ DISTRIBUTED = (
         GROUP + "test_nothing_begins_in_a_call_that_has_ended",
     ),
     Break(
+        "a_group_for_each_trainer",
+        "fastbp/distributed/group.py",
+        "if found is None or found.comm != comm:",
+        "if found is None or found.comm == comm:",
+        GROUP + "test_trainers_on_one_communicator_have_one_group",
+    ),
+    Break(
+        "keyboard_interrupt_of_a_programs_own_handler",
+        "fastbp/distributed/interrupts.py",
+        "not callable(usual):",
+        "usual is not signal.default_int_handler:",
+        GROUP + "test_ctrl_c_is_kept_from_a_handler_of_the_programs_own",
+    ),
+    Break(
         "a_second_ctrl_c_waits",
         "fastbp/distributed/group.py",
         "        if self._interrupts.again:\n            self._settled = 0\n",
