@@ -8,6 +8,7 @@ TREE = "tests/distributed/test_cuts.py::test_the_exchange_adds_in_the_order_of_t
 TRAINER = "tests/distributed/test_trainer.py::"
 GROUP = "tests/distributed/test_group.py::"
 LOCAL = "tests/distributed/test_local.py::"
+SHARES = "tests/distributed/test_shares.py::"
 
 DISTRIBUTED = (
     Break(
@@ -104,8 +105,106 @@ DISTRIBUTED = (
     Break(
         "every_rank_takes_all_its_rows",
         "fastbp/distributed/local_job.py",
-        "return cuts.part(here, number, count)",
-        "return 0, here",
+        "ends = (begins(counts, each, batches) for each in (number, number + 1))",
+        "ends = ([0] * len(counts), counts)",
         LOCAL + "test_an_epoch_sees_every_row_once",
+    ),
+    Break(
+        "all_ranks_round_their_rows_alike",
+        "fastbp/distributed/local_job.py",
+        "+ rank * batches)",
+        "+ 0 * rank)",
+        LOCAL + "test_updates_of_ranks_with_few_rows_each",
+    ),
+    Break(
+        "a_part_of_an_epoch_with_whole_batches",
+        "fastbp/training/array_loop.py",
+        "rows = max(1, self._taken())",
+        "rows = cursor.row",
+        LOCAL + "test_the_loss_of_a_part_of_an_epoch_is_the_mean_over_its_rows",
+    ),
+    Break(
+        "targets_of_no_rows_have_a_shape",
+        "fastbp/training/membership.py",
+        "[each for each in told if len(each)] or told[:1]",
+        "told",
+        LOCAL + "test_metrics_of_labels_where_a_rank_has_none",
+    ),
+    Break(
+        "weights_of_validation_on_each_rank",
+        "fastbp/training/membership.py",
+        "return self.joined(None if weights is None else np.array([weights.any()]))",
+        "return None if weights is None else np.array([weights.any()])",
+        LOCAL + "test_validation_rows_of_a_rank_may_have_no_weight",
+    ),
+    Break(
+        "weights_of_a_rank_without_rows_are_resumed",
+        "fastbp/training/resume.py",
+        '*("X", "y", "sample_weight"),',
+        '*("X", "y"),',
+        LOCAL + "test_weights_are_resumed_where_a_rank_has_no_rows",
+    ),
+    Break(
+        "calls_within_one_that_has_ended",
+        "fastbp/distributed/group.py",
+        "if len(self._calls) < self._settled:",
+        "if self._settled > 0:",
+        GROUP + "test_nothing_begins_in_a_call_that_has_ended",
+    ),
+    Break(
+        "a_group_for_each_trainer",
+        "fastbp/distributed/group.py",
+        "if found is None or found.comm != comm:",
+        "if found is None or found.comm == comm:",
+        GROUP + "test_trainers_on_one_communicator_have_one_group",
+    ),
+    Break(
+        "keyboard_interrupt_of_a_programs_own_handler",
+        "fastbp/distributed/interrupts.py",
+        "not callable(usual):",
+        "usual is not signal.default_int_handler:",
+        GROUP + "test_ctrl_c_is_kept_from_a_handler_of_the_programs_own",
+    ),
+    Break(
+        "a_second_ctrl_c_waits",
+        "fastbp/distributed/group.py",
+        "        if self._interrupts.again:\n            self._settled = 0\n",
+        "",
+        GROUP + "test_a_second_ctrl_c_waits_for_no_meeting",
+    ),
+    Break(
+        "an_error_of_one_rank_in_on_fit_end",
+        "fastbp/training/fitting.py",
+        'with self.watch, self.core.together("the updates of a fit"):',
+        "with self.watch:",
+        TRAINER + "test_all_ranks_have_an_error_before_on_fit_end",
+    ),
+    Break(
+        "other_arguments_of_fit_on_a_rank",
+        "fastbp/training/fitting.py",
+        "check_alike(self.core, self.asked | self._events())",
+        "check_alike(self.core, {})",
+        TRAINER + "test_other_arguments_of_fit_are_told_apart[shuffle]",
+    ),
+    Break(
+        "parameters_that_a_rank_has_set",
+        "fastbp/training/agreement.py",
+        '"the checksum of the parameters": int(bits)',
+        '"the checksum of the parameters": 0 * int(bits)',
+        TRAINER + "test_parameters_that_one_rank_has_set",
+    ),
+    Break(
+        "processors_for_the_ranks_of_a_communicator_alone",
+        "fastbp/training/joining.py",
+        "max(len(peers), others)",
+        "len(peers)",
+        SHARES + "test_ranks_outside_the_communicator_count_too",
+    ),
+    Break(
+        "each_rank_has_the_whole_quota",
+        "fastbp/training/joining.py",
+        "granted // _ranks_here()",
+        "granted",
+        SHARES + "test_a_quota_is_divided",
     ),
 )

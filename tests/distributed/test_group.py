@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 
 from fastbp.distributed.group import EVENT, INFERENCE, UPDATE, Group, group_of
+from support import in_process
 from support.in_process import on_ranks
 
 RANKS = 3
+
+
+@pytest.fixture(autouse=True)
+def _a_rank_does_not_wait_long(monkeypatch):
+    monkeypatch.setattr(in_process, "SECONDS", 10)
 
 
 def texts(found):
