@@ -659,6 +659,17 @@ def test_a_fit_that_diverges_says_so():
     assert np.isfinite(one.predict(X)).all()
 
 
+def test_lbfgs_that_cannot_begin_says_so():
+    """The first loss is infinite; or the square of its gradient, and SciPy's step is NaN."""
+    one = MLPRegressor(hidden_layer_sizes=7, solver="lbfgs", random_state=0)
+    with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
+        one.fit(1e300 * X, SCORES[:, 0])
+    assert not hasattr(one, "coefs_")
+    with pytest.warns(ConvergenceWarning, match=r"failed to converge after 0 iteration\(s\)"):
+        one.fit(1e150 * X, SCORES[:, 0])
+    assert np.isfinite(one.coefs_[0]).all()
+
+
 def test_ctrl_c_ends_a_fit_with_what_there_is():
     def interrupt(state):
         if state.epoch == 2:
