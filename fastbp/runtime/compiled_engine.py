@@ -129,7 +129,7 @@ class CompiledEngine:
             regime = self._pace.regime(most, began)
             workers, seconds = regime.workers()
             cost = regime.cost * flops
-            piece = min(left, max(1, int(seconds / cost))) if cost else left
+            piece = min(left, max(1, int(seconds / cost))) if cost else 1
             job[job_table.BUDGET] = piece
             waits = _run(job, self.arrays, workers)
             made = piece - job[job_table.BUDGET]

@@ -9,23 +9,24 @@ from statistics import median
 
 from .turns import TURN_SECONDS, Trial
 
-FASTER = 0.95
+FASTER, FIRST_FASTER = 0.95, 0.8
 """Another number of workers is faster where it takes less than this share of the time. A larger one
-stays at once, and so does the winner of the first trial; later a smaller one stays after a second
-trial in a row: wrongly fewer workers cost most."""
+stays at once. A smaller one stays after a second trial in a row, and after the very first where it
+takes less than the second share: a fit may be over soon, but wrongly fewer workers cost most."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 1.0
-"""Seconds of work before the next trial. They double with every trial that changes nothing. A
+"""Seconds of work before the next trial. They grow by half with every trial that changes nothing. A
 number that has just become smaller is tried against larger ones after ``SHORTEST_PAUSE``: what took
 the processors may be a library's threads, which spin for a moment after their work."""
 
-SHORTEST_PAUSE, SURPRISE = 0.03, 1.5
+SHORTEST_PAUSE, SURPRISE, GROWTH = 0.03, 1.5, 1.5
 """Where work takes ``SURPRISE`` times as long as it did by the same number of workers, the next
-trial comes sooner: after this pause, which doubles likewise until work takes its usual time."""
+trial comes sooner: after this pause, which grows likewise until work takes its usual time."""
 
 LOST, LOST_BY_FEWER = 0.005, 0.05
 """The shares of the time that trials may lose: with all workers, whom a surprise tells of company,
-and with fewer, whom nothing but a trial tells that the others pay again."""
+and with fewer, whom nothing but a trial tells that the others pay again. A first trial that changes
+nothing may lose twice as much: what took the processors is often gone soon."""
 
 IDLE_SECONDS = 0.0025
 """After so long a break work is cold: other programs' threads may still spin, caches are lost."""
@@ -79,8 +80,8 @@ trainers, as in a grid search, learn from one another."""
 class Regime:
     """One number of workers, and what it costs. Ask before each piece of work; tell its time.
 
-    most: the largest number. begin: the first one. The first trial comes at once, and decides
-    alone: a fit may be over soon.
+    most: the largest number. begin: the first one. The first trial comes at once, after short
+    pieces: a fit may be over soon.
     """
 
     def __init__(self, most: int, begin: int) -> None:
@@ -100,9 +101,10 @@ class Regime:
     def workers(self) -> tuple[int, float]:
         """(the number of workers of the next piece of work, its longest time in seconds)."""
         trial = self._trial
-        if trial is None:
-            return self.number, LONGEST_PIECE
-        return trial.workers, TURN_SECONDS / 2
+        if trial is not None:
+            return trial.workers, TURN_SECONDS / 2
+        until_trial = max(TURN_SECONDS, self._pause - self._since)
+        return self.number, min(until_trial, LONGEST_PIECE)
 
     def note(self, workers: int, work: float, seconds: float) -> None:
         """Take note of ``work`` units that ``workers`` did."""
@@ -120,8 +122,9 @@ class Regime:
     def _note(self, workers: int, work: float, seconds: float) -> None:
         self._calls += 1
         if self._calls <= WARM_UP:
-            return
-        if self._trial is not None:
+            if workers == self.number:
+                self.cost = seconds / work  # better than nothing
+        elif self._trial is not None:
             if self._trial.note(workers, seconds, work):
                 self._decide(self._trial)
         elif workers == self.number:
@@ -160,8 +163,8 @@ class Regime:
 
     def _decide(self, trial: Trial) -> None:
         faster = trial.ratio() < FASTER
-        is_sure = self._is_first or trial.other == self._promising
-        changes = faster and (is_sure or trial.other > trial.present)
+        is_sure = trial.other > trial.present or trial.other == self._promising
+        changes = faster and (is_sure or (self._is_first and trial.ratio() < FIRST_FASTER))
         self._is_first = False
         self._promising = trial.other if faster and not changes else 0
         if changes:
@@ -182,5 +185,5 @@ class Regime:
             self._pause, self._short_pause = max(least, FIRST_PAUSE), SHORTEST_PAUSE
         else:
             longest = max(least, LONGEST_PAUSE)
-            self._pause = max(least, min(2 * self._pause, longest))
-            self._short_pause = min(2 * self._short_pause, longest)
+            self._pause = max(least / 2, min(GROWTH * self._pause, longest))
+            self._short_pause = min(GROWTH * self._short_pause, longest)

@@ -10,8 +10,9 @@ TURN_SECONDS, TURNS = 0.005, 3
 long: threads wake, and weights move between the caches of the processors. Of work that takes longer
 than a turn that is a small part."""
 
-HOPELESS = 1.3
-"""Another number that takes so many times the time in its first turn gets no further one."""
+CLEAR = 1.3
+"""One turn of each is enough where the other number takes so many times the time, or where a larger
+one takes so small a part of it. Wrongly fewer workers cost most: they need all turns."""
 
 
 class Trial:
@@ -51,7 +52,12 @@ class Trial:
         self._costs.append(self._seconds / self._work)
         self._begin_turn()
         pairs, half = divmod(len(self._costs), 2)
-        return half == 0 and (pairs == TURNS or self.ratio() > HOPELESS)
+        return half == 0 and (pairs == TURNS or self._is_clear())
+
+    def _is_clear(self) -> bool:
+        """Whether what there is of the turns decides."""
+        ratio = self.ratio()
+        return ratio > CLEAR or (self.other > self.present and ratio < 1 / CLEAR)
 
     def ratio(self) -> float:
         """The time by the other number, the present one's being 1."""

@@ -77,17 +77,44 @@ class BaseMLP(Solvers, ABC):
         validation_data: Any = None,
         incremental: bool = False,
     ) -> Self:
+        before, made = dict(vars(self)), self._updates
+        try:
+            self._solve(self._task(X, y, sample_weight, validation_data, incremental))
+        except Exception:
+            if self._updates in (0, made):  # it has not trained: another fit's results stay
+                for name in vars(self).keys() - before.keys():
+                    delattr(self, name)
+                self.__dict__.update(before)
+            raise
+        return self
+
+    @property
+    def _updates(self) -> int:
+        """Updates of the trainer."""
+        return self._trained.updates if self._has_network else 0
+
+    def _task(
+        self, X: Any, y: Any, sample_weight: Any, validation_data: Any, incremental: bool
+    ) -> Task:
         parts.sizes_of_hidden(self.hidden_layer_sizes)
         is_new = not self._has_parameters or not (self.warm_start or incremental)
         X, y = self._validated(X, y, is_new)
         self._learn_targets(y, incremental)
         rows = Rows(X, self._encoded(y), self._weights(sample_weight, X, y, incremental))
-        self.n_outputs_ = self._count_outputs(rows.targets)
         if incremental:
             self._check_incremental()
+        self._learn_outputs(self._count_outputs(rows.targets), is_new)
         validation = self._validation_rows(validation_data)
-        self._solve(Task(rows, validation, self._objective(rows), is_new, incremental))
-        return self
+        return Task(rows, validation, self._objective(rows), is_new, incremental)
+
+    def _learn_outputs(self, count: int, is_new: bool) -> None:
+        known = vars(self).get("n_outputs_", count)
+        if not is_new and count != known:
+            raise ValueError(
+                f"y has {count} outputs, but this {type(self).__name__} goes on from {known}: pass "
+                "as many, or call fit with warm_start=False"
+            )
+        self.n_outputs_ = count
 
     def _check_incremental(self) -> None:
         if self.early_stopping:
@@ -137,14 +164,12 @@ class BaseMLP(Solvers, ABC):
 
     def _outputs(self, X: Any) -> Array:
         """The network's outputs (n, n_outputs_)."""
-        if self._has_network:
-            self._push()
-            if "feature_names_in_" not in vars(self):
-                # The kernel checks an array of the network's dtype, and gives None for any other X:
-                # scikit-learn's check takes longer than a small network.
-                p = self.net_.fast_outputs(X, None)
-                if p is not None:
-                    return p
+        if self._has_network and "feature_names_in_" not in vars(self):
+            # The kernel checks an array of the network's dtype, and gives None for any other X:
+            # scikit-learn's check takes longer than a small network.
+            p = self.net_.fast_outputs(X, None)
+            if p is not None:
+                return p
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", reset=False)
         return self.trainer_.predict(readable(X))
@@ -176,7 +201,6 @@ class BaseMLP(Solvers, ABC):
 
         """
         check_is_fitted(self)
-        self._push()
         need("onnx", "onnx", "to_onnx")
         from . import onnx_file
 

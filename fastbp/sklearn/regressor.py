@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 
 from ..common.types import Array
 from ..components.losses import Huber, LossLike, Quantile
+from ..data.sources import as_array
 from .base import BaseMLP
 from .objective import Objective, of_numbers
 from .parameters import CONSTRAINTS
@@ -79,7 +80,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """Nothing: there are no classes."""
 
     def _encoded(self, y: Array) -> Array:
-        return readable(y)
+        return readable(as_array(y, "y"))  # which refuses sparse ones
 
     def _count_outputs(self, targets: Array) -> int:
         return 1 if targets.ndim == 1 else targets.shape[1]

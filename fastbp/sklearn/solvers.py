@@ -68,7 +68,7 @@ class Solvers(Epochs):
         if self.early_stopping and not parts.is_full_batch(self):
             held = task.validation or self._hold_out(task, random)
         task.rows.check_weights("to train on")
-        self.trainer_ = self._trainer(task, net, random)
+        self._trained = self._trainer(task, net, random)
         self._forget_lists()
         if parts.is_full_batch(self):
             self._run_full_batch(task)
@@ -88,7 +88,6 @@ class Solvers(Epochs):
     def _network(self, task: Task, random: Any) -> Network:
         """The network to train, which has the parameters to begin with."""
         if not task.is_new and self._has_network:
-            self._push()
             return self.net_
         X = task.rows.X
         sizes = [X.shape[1], *parts.sizes_of_hidden(self.hidden_layer_sizes), self.n_outputs_]

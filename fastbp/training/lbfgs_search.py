@@ -117,7 +117,9 @@ class _Search:
         return self.latest.loss, self.latest.gradient
 
     def _measure(self, x: Floats) -> _Point:
-        if np.abs(x).max() > np.finfo(self.net.dtype).max:
+        if (
+            not np.abs(x).max() <= np.finfo(self.net.dtype).max
+        ):  # a NaN, too: SciPy's step overflows
             raise FloatingPointError("parameters overflow the network's dtype")
         self.go_to(x)
         loss, layers = self.gradients()

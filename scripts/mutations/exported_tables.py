@@ -97,13 +97,6 @@ EXPORTED_TABLES = (
         SKLEARN + "test_a_classifier",
     ),
     Break(
-        "onnx_of_an_estimator_has_what_was_before",
-        "fastbp/sklearn/base.py",
-        "        check_is_fitted(self)\n        self._push()\n",
-        "        check_is_fitted(self)\n",
-        SKLEARN + "test_what_the_user_has_set_is_written",
-    ),
-    Break(
         "onnx_of_poisson_has_logarithms",
         "fastbp/sklearn/regressor.py",
         'self.net_, self.out_activation_ == "exp")',

@@ -122,9 +122,23 @@ RUNTIME = (
     Break(
         "a_first_trial_decides_nothing",
         "fastbp/runtime/pace.py",
-        "is_sure = self._is_first or ",
-        "is_sure = ",
-        "tests/runtime/test_pace.py::test_a_short_fit_in_company_finds_out_at_once",
+        "(self._is_first and trial.ratio() < FIRST_FASTER)",
+        "False",
+        "tests/runtime/test_pace.py::test_a_short_fit_in_company_finds_out_at_once[0.004]",
+    ),
+    Break(
+        "a_first_trial_decides_by_little",
+        "fastbp/runtime/pace.py",
+        "trial.ratio() < FIRST_FASTER",
+        "faster",
+        "tests/runtime/test_pace.py::test_a_first_trial_that_is_close_decides_nothing",
+    ),
+    Break(
+        "a_first_trial_comes_after_long_pieces",
+        "fastbp/runtime/pace.py",
+        "min(until_trial, LONGEST_PIECE)",
+        "LONGEST_PIECE",
+        "tests/runtime/test_pace.py::test_a_short_fit_in_company_finds_out_at_once[0.1]",
     ),
     Break(
         "trainers_learn_nothing_from_one_another",

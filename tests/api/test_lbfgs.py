@@ -180,6 +180,14 @@ def test_parameters_that_overflow_the_network_are_a_step_too_far():
     assert outcome.reason != "tolerance"
 
 
+def test_a_step_that_is_no_number_is_a_step_too_far():
+    """SciPy makes it where the square of the gradient overflows."""
+    net, gradients = of_weight(lambda w: (1e200 * w * w, 2e200 * w), 1.0)
+    outcome = minimize(LBFGS(), net, gradients, 20)
+    assert outcome.reason == "line search"
+    assert net.weights[0][0, 0] == 1
+
+
 def test_a_gradient_that_is_not_finite_is_a_step_too_far():
     def function(w):
         return (w - 1) ** 2, math.inf if w > 1.2 else 2 * (w - 1)

@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.class_weight import compute_sample_weight
 
-from fastbp.sklearn import MLPClassifier, MLPRegressor
+from fastbp.sklearn import MLPClassifier, MLPRegressor, coefficients
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -201,6 +201,53 @@ def test_what_is_written_into_the_arrays_is_what_predicts():
         one.coefs_[i][:] = other.coefs_[i]
         one.intercepts_[i] = other.intercepts_[i]
     np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+
+
+HOLDERS = {
+    "a list": lambda one: one.coefs_,
+    "an array": lambda one: one.coefs_[0],
+    "a part of an array": lambda one: one.coefs_[0][1:, ::2],
+    "memory": lambda one: memoryview(one.coefs_[0]),
+}
+
+
+@pytest.mark.parametrize("take", HOLDERS.values(), ids=HOLDERS)
+def test_what_somebody_has_stays_live(take):
+    one = fitted()
+    held = take(one)
+    before = [one.predict_proba(X) for _ in range(3)][-1]
+    np.asarray(held[0] if isinstance(held, list) else held)[...] += 1
+    assert not np.array_equal(one.predict_proba(X), before)
+
+
+def test_arrays_in_memory_of_the_users_stay_live():
+    one = fitted()
+    memory = [np.stack([weights]) for weights in one.coefs_]
+    one.coefs_ = [array[0] for array in memory]
+    before = [one.predict_proba(X) for _ in range(3)][-1]
+    memory[0] += 1
+    assert not np.array_equal(one.predict_proba(X), before)
+
+
+def test_lists_that_nobody_has_are_compared_once(monkeypatch):
+    one = fitted()
+    before = one.predict_proba(X)
+    one.coefs_[0][0, 0] += 1
+    found = one.predict_proba(X)
+    assert not np.array_equal(found, before)
+    with monkeypatch.context() as patched:
+        patched.setattr(coefficients, "_same", lambda *_: pytest.fail("compared again"))
+        np.testing.assert_array_equal(one.predict_proba(X), found)
+    one.coefs_[0][0, 0] -= 1
+    np.testing.assert_allclose(one.predict_proba(X), before, rtol=1e-12)
+
+
+def test_the_network_has_what_is_written():
+    one = fitted()
+    one.coefs_[0][:] = 0
+    assert not one.net_.weights[0].any()
+    one.intercepts_[0][:] = 0
+    assert not one.trainer_.net.biases[0].any()
 
 
 def test_training_goes_on_from_what_is_written():
@@ -560,6 +607,48 @@ def test_weights_below_0_get_scikit_learns_text():
         MLPRegressor().fit(X, SCORES, -WEIGHTS)
 
 
+@pytest.mark.parametrize("goes_on", ["fit", "partial_fit"])
+def test_another_number_of_outputs_is_refused(goes_on):
+    one = MLPRegressor(max_iter=2, warm_start=True).fit(X, SCORES)
+    with pytest.raises(ValueError, match=r"y has 1 outputs, but this MLP.+ goes on from 4:"):
+        getattr(one, goes_on)(X, SCORES[:, 0])
+    assert one.n_outputs_ == 4
+    getattr(one, goes_on)(X, SCORES)
+
+
+REFUSED = [
+    ({"early_stopping": True, "validation_fraction": 0.01}, "The validation set is too small"),
+    ({"solver": "sgd", "momentum": 1.0}, "momentum is 1.0, expected"),
+]
+
+
+@pytest.mark.parametrize("warm", [False, True])
+@pytest.mark.parametrize(("failing", "message"), REFUSED, ids=["rows", "optimizer"])
+def test_a_fit_that_is_refused_leaves_what_was_before(failing, message, warm):
+    one = fitted(warm_start=warm)
+    expected, before = one.predict_proba(X), vars(one).copy()
+    with pytest.raises(ValueError, match=message):
+        one.set_params(**failing).fit(X, TARGETS["multiclass" if warm else "strings"])
+    one.set_params(**{name: before[name] for name in failing})
+    assert vars(one) == before
+    np.testing.assert_array_equal(one.predict_proba(X), expected)
+
+
+def test_targets_that_are_refused_leave_what_was_before():
+    one = MLPRegressor("poisson", max_iter=3).fit(X, TARGETS["counts"])
+    expected = one.predict(X)
+    with pytest.raises(ValueError, match=r"y has -1.0 at row"):
+        one.fit(X, np.full(90, -1.0))
+    np.testing.assert_array_equal(one.predict(X), expected)
+    with pytest.raises(ValueError, match=r"y has -1.0 at row"):
+        MLPRegressor("poisson").fit(X, np.full(90, -1.0))
+
+
+def test_sparse_targets_of_a_regression_are_refused():
+    with pytest.raises(TypeError, match=r"y is a sparse csr_array.*y\.toarray\(\)"):
+        MLPRegressor().fit(X, sparse.csr_array(SCORES))
+
+
 def test_a_fit_that_diverges_says_so():
     huge = {"solver": "sgd", "learning_rate_init": 1e8, "activation": "identity"}
     with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
@@ -568,6 +657,17 @@ def test_a_fit_that_diverges_says_so():
         one = MLPRegressor(early_stopping=True, **huge).fit(X, SCORES[:, 0])
     assert np.isnan(one.loss_)
     assert np.isfinite(one.predict(X)).all()
+
+
+def test_lbfgs_that_cannot_begin_says_so():
+    """The first loss is infinite; or the square of its gradient, and SciPy's step is NaN."""
+    one = MLPRegressor(hidden_layer_sizes=7, solver="lbfgs", random_state=0)
+    with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
+        one.fit(1e300 * X, SCORES[:, 0])
+    assert not hasattr(one, "coefs_")
+    with pytest.warns(ConvergenceWarning, match=r"failed to converge after 0 iteration\(s\)"):
+        one.fit(1e150 * X, SCORES[:, 0])
+    assert np.isfinite(one.coefs_[0]).all()
 
 
 def test_ctrl_c_ends_a_fit_with_what_there_is():

@@ -97,9 +97,38 @@ def test_a_process_that_starts_in_company_finds_out():
     assert machine.run(10) > 0.95 / busy(1)
 
 
-def test_a_short_fit_in_company_finds_out_at_once():
-    machine = Machine(2, busy, unit=0.1, piece=4e-3)
+@pytest.mark.parametrize("piece", [1e-3, 4e-3, 0.1])
+def test_a_short_fit_in_company_finds_out_at_once(piece):
+    machine = Machine(2, busy, unit=0.1, piece=piece)
     machine.run(0.1)
+    assert machine.workers() == 1
+
+
+@pytest.mark.parametrize("piece", [1e-3, 4e-3, 0.1])
+@pytest.mark.parametrize("gain", [1.25, 2])
+@pytest.mark.parametrize("spins", [1.5, 4])
+@pytest.mark.parametrize("end", [i / 100 for i in range(5, 21)])
+def test_a_short_fit_that_begins_in_company_loses_little(end, spins, gain, piece):
+    """Half a second, first beside another library's threads, which spin until ``end``.
+
+    Two workers take ``spins`` times as long as one there, and do ``gain`` times as much alone.
+    """
+
+    def slowness(workers):
+        if workers == 1:
+            return 1e-3
+        return 1e-3 * spins if machine.seconds < end else 1e-3 / gain
+
+    machine = Machine(2, slowness, unit=0.1, piece=piece)
+    best = max(500, 1e3 * (end / spins + (0.5 - end) * gain))
+    assert 0.5 * machine.run(0.5) > 0.9 * best
+
+
+def test_a_first_trial_that_is_close_decides_nothing():
+    machine = Machine(2, lambda workers: 1e-4 if workers == 1 else 1.15e-4, piece=4e-3)
+    machine.run(0.1)
+    assert machine.workers() == 2
+    machine.run(1)
     assert machine.workers() == 1
 
 
