@@ -111,8 +111,7 @@ C_INTERFACE = (
     Break(
         "c_uses_kernels_that_do_not_scale",
         C_CALLS,
-        "    if typed_pointer_at(words[HANDLE], types.int64)[S.HERE] != words[HANDLE]:\n"
-        "        return S.NO_MODEL, math.nan\n",
+        "    if handle[S.HERE] != words[HANDLE]:\n        return S.NO_MODEL, math.nan\n",
         "",
         HANDLES + "test_a_handle_from_before_the_first_scaling_is_stale",
     ),
