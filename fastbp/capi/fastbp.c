@@ -33,6 +33,7 @@ static const char *const texts[] = {
     "the loss is not finite: there was no update",
     "fastbp_start has not been called",
     "Python raised an exception",
+    "the network embeds numbers: it has no derivatives by its inputs",
 };
 
 /* What Python said last, and the function that answers. The GIL guards both. */

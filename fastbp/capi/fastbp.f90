@@ -26,7 +26,7 @@ module fastbp_base
         enumerator :: fastbp_busy, fastbp_no_trainer, fastbp_wrong_task, fastbp_wrong_type
         enumerator :: fastbp_misaligned, fastbp_wrong_rows, fastbp_wrong_x, fastbp_wrong_y
         enumerator :: fastbp_wrong_out, fastbp_overlap, fastbp_invalid_x, fastbp_invalid_y
-        enumerator :: fastbp_not_finite, fastbp_not_started, fastbp_python
+        enumerator :: fastbp_not_finite, fastbp_not_started, fastbp_python, fastbp_no_derivatives
     end enum
 
     ! struct fastbp_model of fastbp.h
@@ -40,7 +40,7 @@ module fastbp_base
     integer(c_int64_t), parameter :: interface__ = int(z'6661737462700001', c_int64_t)
     integer(c_int64_t), parameter :: labels__ = -1, none__ = 0
     integer(c_int64_t), parameter :: predict__ = 0, step__ = 1, step_from__ = 2, gradients__ = 3
-    integer(c_int64_t), parameter :: input_gradient__ = 4
+    integer(c_int64_t), parameter :: input_gradient__ = 4, jacobian__ = 5
 
     interface
         integer(c_int) function start__c(python) bind(c, name='fastbp_start')
@@ -141,6 +141,7 @@ module fastbp
         fastbp_no_trainer, fastbp_wrong_task, fastbp_wrong_type, fastbp_misaligned, &
         fastbp_wrong_rows, fastbp_wrong_x, fastbp_wrong_y, fastbp_wrong_out, fastbp_overlap, &
         fastbp_invalid_x, fastbp_invalid_y, fastbp_not_finite, fastbp_not_started, fastbp_python, &
+        fastbp_no_derivatives, &
         start__c, load__c, trainer__c, run__c, save__c, close__c, message__c, strlen__c
     use fastbp_float
     use fastbp_double

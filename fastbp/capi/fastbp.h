@@ -14,13 +14,14 @@
  * outputs have the user's units. Nothing is allocated, no thread is started, and Python is not used.
  *
  * A call returns a status. Where it is not FASTBP_OK there was no update, and no array was written,
- * but that out is all NaN where predict or input_gradient have met a value that is not finite. loss
- * may be NULL; it is NaN where a call of the model was not OK.
+ * but that out is all NaN where predict, jacobian or input_gradient have met a value that is not
+ * finite. loss may be NULL; it is NaN where a call of the model was not OK.
  *
- * Threads: any number of threads may call predict. One at a time may call the other functions, and a
- * second one gets FASTBP_BUSY. While a thread trains, others predict with parameters of before and
- * after the update. Python may train the same network between calls, but not during one. Two
- * models are independent, unless they share a network. A process that forks may go on in both.
+ * Threads: any number of threads may call predict and jacobian. One at a time may call the other
+ * functions, and a second one gets FASTBP_BUSY. While a thread trains, others predict with parameters
+ * of before and after the update. Python may train the same network between calls, but not during
+ * one. Two models are independent, unless they share a network. A process that forks may go on in
+ * both.
  */
 #ifndef FASTBP_H
 #define FASTBP_H
@@ -47,13 +48,14 @@ enum {
     FASTBP_WRONG_ROWS = 10,   /* below 1, or above most_rows */
     FASTBP_WRONG_X = 11,      /* X has not the columns of the inputs */
     FASTBP_WRONG_Y = 12,      /* y has not the columns of the targets or outputs; or no labels fit */
-    FASTBP_WRONG_OUT = 13,    /* out has not the columns, or the gradient not the length */
+    FASTBP_WRONG_OUT = 13,    /* out has not the columns, a gradient or Jacobian not the length */
     FASTBP_OVERLAP = 14,      /* out shares memory with another array */
     FASTBP_INVALID_X = 15,    /* NaN or Inf */
     FASTBP_INVALID_Y = 16,    /* NaN, Inf, an unknown label, or what the loss does not take */
     FASTBP_NOT_FINITE = 17,   /* the loss */
     FASTBP_NOT_STARTED = 18,  /* fastbp_start has not been called */
-    FASTBP_PYTHON = 19        /* Python raised an exception: see fastbp_message */
+    FASTBP_PYTHON = 19,       /* Python raised an exception: see fastbp_message */
+    FASTBP_NO_DERIVATIVES = 20 /* its network embeds numbers */
 };
 
 /* What a call is to do. */
@@ -62,7 +64,8 @@ enum {
     FASTBP_STEP = 1,
     FASTBP_STEP_FROM = 2,
     FASTBP_GRADIENTS = 3,
-    FASTBP_INPUT_GRADIENT = 4
+    FASTBP_INPUT_GRADIENT = 4,
+    FASTBP_JACOBIAN = 5
 };
 
 /* In place of the columns of y: int64_t labels (rows). */
@@ -152,6 +155,7 @@ static inline int fastbp_call(fastbp_model *model, int64_t task, int64_t itemsiz
  * gradients_labels  The same for labels (rows).
  * input_gradient  Fill out (rows, inputs) with J^T v of each row, where J (outputs, inputs) is the
  *                 derivative of the outputs by the inputs, and v is (rows, outputs).
+ * jacobian        Fill out (rows, outputs, inputs) with J of each row; out_length: outputs * inputs.
  */
 #define FASTBP_FUNCTIONS(real)                                                                   \
     static inline int fastbp_predict_##real(fastbp_model *model, int64_t rows, const real *X,     \
@@ -202,6 +206,12 @@ static inline int fastbp_call(fastbp_model *model, int64_t task, int64_t itemsiz
     {                                                                                             \
         return fastbp_call(model, FASTBP_INPUT_GRADIENT, sizeof(real), rows, X, x_columns, v,     \
             v_columns, out, out_columns, 0);                                                      \
+    }                                                                                             \
+    static inline int fastbp_jacobian_##real(fastbp_model *model, int64_t rows, const real *X,    \
+        int64_t x_columns, real *out, int64_t out_length)                                         \
+    {                                                                                             \
+        return fastbp_call(model, FASTBP_JACOBIAN, sizeof(real), rows, X, x_columns, 0, 0, out,   \
+            out_length, 0);                                                                       \
     }
 
 FASTBP_FUNCTIONS(float)

@@ -10,6 +10,7 @@ from ..common.types import Ints
 from ..data.tables import address
 from ..kernels.entry import c_calls, embed_server
 from ..model.network import Network
+from ..runtime import jacobians_handle
 from ..runtime.compiled_engine import inference_plan
 from ..runtime.model_handle import inference_handle
 from ..training.core import TrainerCore
@@ -123,7 +124,8 @@ def _of_network(net: Network) -> tuple[dict[int, int], Any]:
 
 
 def _facts(net: Network, header: Ints) -> dict[int, int]:
-    """Elements of a C model. header: of the model handle."""
+    """Elements of a C model. header: of the model handle, which is given code of Jacobians."""
+    jacobians_handle.attach(header)  # a program of C cannot ask for it later
     return {
         c_calls.ITEMSIZE: net.dtype.itemsize,
         c_calls.INPUTS: net.sizes[0],

@@ -22,5 +22,6 @@ STATUSES = {
     "NOT_FINITE": "the loss is not finite: there was no update",
     "NOT_STARTED": "fastbp_start has not been called",
     "PYTHON": "Python raised an exception",
+    "NO_DERIVATIVES": "the network embeds numbers: it has no derivatives by its inputs",
 }
 """The codes by name, in their order from 0 on, and what each means."""

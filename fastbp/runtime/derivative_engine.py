@@ -56,13 +56,19 @@ class DerivativeEngine(CompiledEngine):
     def train(self, data: Dataset, job: Job, into: Array) -> float:
         """See ``Engine``."""
         assert data.derivatives is not None
-        flops = 6.0 * job.batch * self._weights * (1 + self.count)
+        flops = 6.0 * job.batch * self._products(data.derivatives)
         workers = self._workers(flops)
         self._make_room(self._rows_in_work(job.batch), workers)
         table = TangentTable(data.derivatives, self.arrays)
         job.point(self._pointers, data.x, data.y, data.weights)
         job[job_table.TANGENTS] = address(table.array)
         return self._run_training(job, into, workers, flops)
+
+    def _products(self, known: Derivatives | None) -> int:
+        """Multiplications of a row forward. Tangents along inputs take none in the first layer."""
+        inputs, units, *_ = self.arrays.spec.sizes
+        first = inputs * units if known is not None and known.directions is None else 0
+        return self._weights + self.count * (self._weights - first)
 
     def _rows_in_work(self, rows: int) -> int:
         """The rows of the values and of the tangents of a batch."""
@@ -72,7 +78,7 @@ class DerivativeEngine(CompiledEngine):
         """See ``Engine``."""
         most = layout.rounded(max(1, EVALUATED_ROWS // (1 + self.count)), self.arrays.spec.lanes)
         most = min(most, data.rows)
-        workers = self._workers(2.0 * most * self._weights * (1 + self.count))
+        workers = self._workers(2.0 * most * self._products(data.derivatives))
         capacity = self._rows_in_work(most)
         spec = replace(self.arrays.spec, capacity=capacity, workers=workers, dropout=())
         plan = plan_of(spec).copy()  # kernels write in it

@@ -40,7 +40,7 @@ class _Plan(NamedTuple):
 def directions(sizes: tuple[int, ...]) -> tuple[int, int]:
     """(directions of a row, multiplications of all of them), as ``goes_backward`` chooses them."""
     products = [a * b for a, b in pairwise(sizes)]
-    reverse, forward = sizes[-1] * sum(products[:-1]), sizes[0] * sum(products)
+    reverse, forward = sizes[-1] * sum(products[:-1]), sizes[0] * sum(products[1:])
     return (sizes[-1], reverse) if reverse <= forward else (sizes[0], forward)
 
 

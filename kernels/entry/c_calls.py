@@ -3,7 +3,8 @@
 A *C model* is int64 (C_MODEL,), the struct ``fastbp_model``. It outlives its trainer, so that a
 call after the trainer's end finds that out. A programming language without types for arrays says
 the columns of each array: those that the model expects are compared with them. The shapes, overlap
-and values are checked by ``embed_server``, whose statuses become those of C here.
+and values are checked by ``embed_server``, for Jacobians by ``jacobian_server``, whose statuses
+become those of C here.
 
 One C function serves all operations and both element types. It is compiled, or loaded from the
 cache, when the first C model is made.
@@ -26,9 +27,11 @@ from ..ir.llvm_ir import I64
 from ..ir.simd import pointer_to, put
 from ..ir.slots import release, try_acquire
 from ..ir.typed_pointers import typed_pointer_at
+from ..tables import jacobian_job as D
 from ..tables import job_table as J
 from . import embed_server as S
 from .embed_request import RESULT, emit_call
+from .jacobian_server import SERVE as DERIVATIVES_SERVER
 
 # Elements of a C model. Compiled programs know their places: another order is another INTERFACE.
 (
@@ -43,7 +46,7 @@ from .embed_request import RESULT, emit_call
     HAS_LABELS,  # 1: y may be labels
     CALL,  # address of the C function
     HANDLE,  # address of the model handle
-    BUSY,  # 1 while a thread is in a call other than PREDICT
+    BUSY,  # 1 while a thread is in a call that trains
     C_MODEL,  # length of a C model
 ) = range(13)
 
@@ -53,7 +56,7 @@ INTERFACE = 0x66617374_62700001
 LABELS = -1
 """In place of the columns of y: y is int64 labels (rows,)."""
 
-PREDICT, STEP, STEP_FROM, GRADIENTS, INPUT_GRADIENT = range(5)
+PREDICT, STEP, STEP_FROM, GRADIENTS, INPUT_GRADIENT, JACOBIAN = range(6)
 """Tasks of a call."""
 
 (
@@ -76,34 +79,39 @@ PREDICT, STEP, STEP_FROM, GRADIENTS, INPUT_GRADIENT = range(5)
     INVALID_Y,  # a value of y
     NOT_FINITE,  # the loss
 ) = range(18)
+NO_DERIVATIVES = 20  # the network embeds numbers; 18 and 19 are of fastbp.c
 """Statuses of a call. Where it is not OK, nothing has changed, but for NaN in out or loss."""
 
 # NumPy integers, where a constant is an argument: Numba compiles anew for each Python one.
-_ZERO, _ONE, _TWO, _WORD = map(np.int64, (0, 1, 2, 8))
-_NOTHING = _ZERO, _TWO, _ZERO, _ZERO
+_ZERO, _ONE, _TWO, _THREE, _WORD = map(np.int64, (0, 1, 2, 3, 8))
+_NOTHING = _ZERO, _TWO, _ZERO, _ZERO, _ZERO
 
 
 @intrinsic
-def _serve(typingctx: Any, handle: Any, task: Any, labels: Any, x: Any, y: Any, out: Any) -> Any:
-    """(status, value) of a request about arrays: address, dimensions, rows, columns of each."""
-    array = types.UniTuple(types.int64, 4)
+def _serve(
+    typingctx: Any, server: Any, handle: Any, task: Any, labels: Any, x: Any, y: Any, out: Any
+) -> Any:
+    """(status, value) of a request about arrays: address, dimensions, rows, columns, depth of each.
+
+    server: the address of ``embed_server.serve``, or of ``jacobian_server.serve``.
+    """
+    array = types.UniTuple(types.int64, 5)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
         elements = {
-            S.REQUEST_HANDLE: args[0],
-            S.REQUEST_TASK: args[1],
-            S.REQUEST_LABELS: args[2],
+            S.REQUEST_HANDLE: args[1],
+            S.REQUEST_TASK: args[2],
+            S.REQUEST_LABELS: args[3],
             S.REQUEST_WEIGHTS: I64(0),
         }
         places = S.REQUEST_X, S.REQUEST_Y, S.REQUEST_OUT
-        for place, words in zip(places, args[3:], strict=True):
+        for place, words in zip(places, args[4:], strict=True):
             facts = cgutils.unpack_tuple(builder, words)
             elements |= {place + i: fact for i, fact in enumerate(facts)}
-        handle = builder.inttoptr(args[0], I64.as_pointer())
-        return context.make_tuple(builder, RESULT, emit_call(builder, handle, elements))
+        return context.make_tuple(builder, RESULT, emit_call(builder, None, elements, args[0]))
 
     n = types.int64
-    return RESULT(n, n, n, array, array, array), codegen
+    return RESULT(n, n, n, n, array, array, array), codegen
 
 
 @kernel
@@ -112,6 +120,12 @@ def _place(address, size):
     if address == 0:
         return NULL_POINTER
     return OK if address % size == 0 else MISALIGNED
+
+
+@kernel
+def _only_reads(task):
+    """Whether many threads may run a task at once, of a network without a trainer, too."""
+    return task == PREDICT or task == JACOBIAN
 
 
 @kernel
@@ -125,9 +139,9 @@ def _model_status(model, task, itemsize):
         return NO_MODEL
     if words[STATE] != OK:
         return CLOSED
-    if task < 0 or task > INPUT_GRADIENT:
+    if task < 0 or task > JACOBIAN:
         return WRONG_TASK
-    if task != PREDICT and words[TARGETS] == 0:
+    if not _only_reads(task) and words[TARGETS] == 0:
         return NO_TRAINER
     return OK if itemsize == words[ITEMSIZE] else WRONG_TYPE
 
@@ -140,14 +154,14 @@ def _takes_targets(task):
 
 @kernel
 def _has_out(task):
-    return task == PREDICT or task == GRADIENTS or task == INPUT_GRADIENT
+    return task != STEP and task != STEP_FROM
 
 
 @kernel
 def _places_status(task, itemsize, x, y, out, loss):
     """Whether all addresses that a task needs can be ones. x, y, out: (address, columns)."""
     status = _place(x[0], itemsize)
-    if status == OK and task != PREDICT:
+    if status == OK and not _only_reads(task):
         status = _place(y[0], _WORD if y[1] == LABELS else itemsize)
     if status == OK and _has_out(task):
         status = _place(out[0], itemsize)
@@ -165,26 +179,41 @@ def _task(task):
         return J.TRAIN
     if task == STEP_FROM:
         return J.FROM_OUTPUT
+    if task == JACOBIAN:
+        return D.JACOBIAN
     return J.GRADIENTS if task == GRADIENTS else J.INPUT_GRADIENT
+
+
+@kernel
+def _results(words, task, rows, out):
+    """Out as the server takes it."""
+    if task == GRADIENTS:
+        return out[0], _ONE, out[1], _ONE, _ZERO
+    if task == JACOBIAN:
+        inputs, outputs = words[INPUTS], words[OUTPUTS]
+        return out[0], _THREE, rows, outputs if out[1] == outputs * inputs else _ZERO, inputs
+    return (out[0], _TWO, rows, out[1], _ZERO) if _has_out(task) else _NOTHING
 
 
 @kernel
 def _ask(words, task, rows, x, y, out):
     """(status, loss) of the server. x, y, out: (address, columns)."""
-    if typed_pointer_at(words[HANDLE], types.int64)[S.HERE] != words[HANDLE]:
+    handle = typed_pointer_at(words[HANDLE], types.int64)
+    if handle[S.HERE] != words[HANDLE]:
         return S.NO_MODEL, math.nan
-    labels = _ONE if task != PREDICT and y[1] == LABELS else _ZERO
-    targets, results = _NOTHING, _NOTHING
+    server = handle[S.ENTRY]
+    if task == JACOBIAN:
+        if handle[S.DERIVATIVES] == 0:
+            return S.NO_CODE, math.nan
+        server = typed_pointer_at(handle[S.DERIVATIVES], types.int64)[DERIVATIVES_SERVER]
+    labels = _ONE if not _only_reads(task) and y[1] == LABELS else _ZERO
+    targets = _NOTHING
     if labels == 1:
-        targets = y[0], _ONE, rows, _ONE
-    elif task != PREDICT:
-        targets = y[0], _TWO, rows, y[1]
-    if task == GRADIENTS:
-        results = out[0], _ONE, out[1], _ONE
-    elif _has_out(task):
-        results = out[0], _TWO, rows, out[1]
-    inputs = x[0], _TWO, rows, x[1]
-    return _serve(words[HANDLE], _task(task), labels, inputs, targets, results)
+        targets = y[0], _ONE, rows, _ONE, _ZERO
+    elif not _only_reads(task):
+        targets = y[0], _TWO, rows, y[1], _ZERO
+    inputs, results = (x[0], _TWO, rows, x[1], _ZERO), _results(words, task, rows, out)
+    return _serve(server, words[HANDLE], _task(task), labels, inputs, targets, results)
 
 
 @kernel
@@ -194,6 +223,8 @@ def _status(answer, words, task):
         return OK
     if answer == S.NO_MODEL:
         return STALE
+    if answer == S.NO_CODE:
+        return NO_DERIVATIVES
     if answer == S.BAD_X:
         return WRONG_X
     if answer == S.BAD_Y:
@@ -203,7 +234,7 @@ def _status(answer, words, task):
     if answer == S.SHARED_OUT:
         return OVERLAP
     found = J.BAD_INPUT
-    if task != PREDICT:
+    if not _only_reads(task):
         found = typed_pointer_at(words[HANDLE], types.int64)[S.TRAINING + J.STATUS]
     if found == J.BAD_INPUT:
         return INVALID_X
@@ -239,9 +270,9 @@ def _serve_c(model, task, itemsize, rows, X, x_columns, y, y_columns, out, out_c
     words = typed_pointer_at(model, types.int64)
     if rows < 1 or rows > words[MOST_ROWS]:
         return WRONG_ROWS
-    if y_columns == LABELS and not _takes_targets(task) and task != PREDICT:
+    if y_columns == LABELS and not _takes_targets(task) and not _only_reads(task):
         return WRONG_Y
-    if task == PREDICT:
+    if _only_reads(task):
         answer, _ = _ask(words, task, rows, x_, y_, out_)
         return _status(answer, words, task)
     return _train(model, task, rows, x_, y_, out_, loss)

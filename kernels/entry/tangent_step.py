@@ -110,7 +110,7 @@ def _by_weights(plan, params, moments, work, table, job, worker, workers):
     elif stores_gradient(plan):
         mode, target = STORE, gradient_arena(plan, moments)
     arenas, rows = (params, target, work), batch_rows(job)
-    update_part_with_tangents(plan, arenas, hyper, mode, worker, workers, rows, table[T.COUNT])
+    update_part_with_tangents(plan, arenas, hyper, mode, worker, workers, rows, table)
 
 
 @kernel

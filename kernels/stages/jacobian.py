@@ -19,13 +19,14 @@ from ..tables import layout as P
 from .batch import write_rows
 from .forward import forward
 from .jacobian_blocks import gather_directions, goes_backward, n_directions, prepare, shares_row
-from .jacobian_forward import tangents_of_inputs, tangents_of_outputs
+from .jacobian_forward import tangents_of_first_layer, tangents_of_outputs
+from .jacobian_items import direction_of
 from .jacobian_reverse import errors_of_inputs
 from .jacobian_row import forward_row, go_singly, jacobian_of_row
 from .regularization import part
 from .scaling import to_raw_outputs
 
-_ONE = np.int64(1)  # a Python constant would compile its callee once more
+_ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
 
 
 @kernel
@@ -58,9 +59,39 @@ def _scatter(x, units, out, places):
 
 
 @kernel
+def _scatter_tangents(x, stride, count, units, out, places):
+    """Likewise ``count`` items x (items, units, lanes), along inputs one after another.
+
+    They lie side by side in OUT, whose lines of cache are so written once and not ``count`` times.
+    """
+    n_lanes = lanes(x)
+    valid, start, of_lane, of_unit = places
+    for u in range(units):
+        for lane in range(valid):
+            to = start + lane * of_lane + u * of_unit
+            for i in range(count):
+                put(out, to + i, get(x, i * stride + u * n_lanes + lane))
+
+
+@kernel
+def _write_span(plan, job, shared, span, x, units):
+    """The items of a span, x (items, units, lanes), to OUT."""
+    n_lanes, stride, out, i = lanes(x), job[D.STRIDE], pointer_to(job[J.OUT], x), _ZERO
+    side_by_side = job[J.TASK] == D.JACOBIAN and not shared and not goes_backward(plan)
+    while i < span[2]:
+        to, count = _places_in_out(plan, job, shared, span[1] + i, span[3], n_lanes), _ONE
+        if side_by_side:
+            count = min(span[2] - i, span[3] - direction_of(span, i))
+            _scatter_tangents(offset(x, i * stride), stride, count, units, out, to)
+        else:
+            _scatter(offset(x, i * stride), units, out, to)
+        i += count
+
+
+@kernel
 def _run_span(plan, params, work, job, span, memory, scratch):
     """A span of items through all layers and to OUT; whether a direction is refused."""
-    n_lanes, stride, out = lanes(work), job[D.STRIDE], pointer_to(job[J.OUT], work)
+    n_lanes, stride = lanes(work), job[D.STRIDE]
     shared, size = shares_row(plan, job, n_lanes), D.GROUP * stride
     places = memory, offset(memory, size), offset(memory, 2 * size)
     units, bad = plan[1, P.INPUTS], False
@@ -68,11 +99,11 @@ def _run_span(plan, params, work, job, span, memory, scratch):
         found = errors_of_inputs(plan, params, work, span, shared, places, stride, scratch)
     else:
         zeros, units = offset(memory, D.PLACES * size), plan[plan[0, P.LAST], P.OUTPUTS]
-        bad = tangents_of_inputs(plan, job, span, shared, memory, stride, scratch)
+        bad = tangents_of_first_layer(
+            plan, params, job, span, shared, places, stride, zeros, scratch
+        )
         found = tangents_of_outputs(plan, params, work, span, places, stride, zeros)
-    for i in range(span[2]):
-        to = _places_in_out(plan, job, shared, span[1] + i, span[3], n_lanes)
-        _scatter(offset(found, i * stride), units, out, to)
+    _write_span(plan, job, shared, span, found, units)
     return bad
 
 

@@ -28,12 +28,13 @@ def goes_backward(plan):
     """Whether the gradients of all outputs take fewer operations than the tangents of all inputs.
 
     The last layer's product takes none in reverse: its weights are the errors of the units below.
+    Forward the first layer's takes none: its weights are the tangents of the units above.
     """
-    last, between = plan[0, P.LAST], _ZERO
+    last, below, above = plan[0, P.LAST], _ZERO, _ZERO
     for layer in range(1, last):
-        between += plan[layer, P.INPUTS] * plan[layer, P.OUTPUTS]
-    top = plan[last, P.INPUTS] * plan[last, P.OUTPUTS]
-    return plan[last, P.OUTPUTS] * between <= plan[1, P.INPUTS] * (between + top)
+        below += plan[layer, P.INPUTS] * plan[layer, P.OUTPUTS]
+        above += plan[layer + 1, P.INPUTS] * plan[layer + 1, P.OUTPUTS]
+    return plan[last, P.OUTPUTS] * below <= plan[1, P.INPUTS] * above
 
 
 @kernel

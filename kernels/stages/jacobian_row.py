@@ -20,7 +20,12 @@ from ..tables import layout as P
 from .forward import activate_outputs, padded
 from .jacobian_blocks import goes_backward, n_directions, prepare_outputs
 from .jacobian_items import lanes_of_units
-from .scaling import output_factor, standardize_input_rows, to_raw_input_gradient_panel
+from .scaling import (
+    input_factor,
+    output_factor,
+    standardize_input_rows,
+    to_raw_input_gradient_panel,
+)
 from .small_batch import forward_small_batch, is_small_batch, outputs_small_batch
 
 MOST_PARAMETERS = 2**15
@@ -158,20 +163,27 @@ def _through_output(plan, block, n, x, scratch):
 
 
 @kernel
+def _first_tangents(plan, params, n, x):
+    """x (panels of units, n, lanes) = W: the tangents of layer 1 along the inputs, in raw units."""
+    n_lanes = lanes(x)
+    for panel in range(_panels(plan[1, P.OUTPUTS], n_lanes)):
+        w = offset(params, plan[1, P.WEIGHTS] + panel * plan[1, P.WEIGHT_STRIDE])
+        for i in range(n):
+            factor = input_factor(plan, x, i)
+            store(x, (panel * n + i) * n_lanes, load(w, i * n_lanes) * factor)
+
+
+@kernel
 def tangents_of_row(plan, params, block, n, places, scratch):
     """Where the tangents of the row's ``n`` inputs are, (panels of outputs, n, lanes), raw units.
 
     block: as ``forward_row`` leaves it. places: two of row panels. Twin: ``jacobian``.
     """
     (x, y), n_lanes = places, lanes(block)
-    _clear(x, n, n)
-    for i in range(n):
-        put(x, _place(x, n, i, i), 1.0)
-    for u in range(0, n, n_lanes):
-        to_raw_input_gradient_panel(plan, offset(x, u * n), n, u)
-    for layer in range(1, plan[0, P.LAST] + 1):
-        units = plan[layer, P.OUTPUTS]
-        _clear(y, n, units)
+    _first_tangents(plan, params, n, x)
+    for layer in range(2, plan[0, P.LAST] + 1):
+        _times(offset(block, plan[layer - 1, P.A]), n, plan[layer, P.INPUTS], x)
+        _clear(y, n, plan[layer, P.OUTPUTS])
         multiply_rows(
             n,
             x,
@@ -179,11 +191,9 @@ def tangents_of_row(plan, params, block, n, places, scratch):
             plan[layer, P.WEIGHT_STRIDE],
             y,
             n * n_lanes,
-            _panels(units, n_lanes),
+            _panels(plan[layer, P.OUTPUTS], n_lanes),
             plan[layer, P.INPUTS],
         )
-        if layer < plan[0, P.LAST]:
-            _times(offset(block, plan[layer, P.A]), n, units, y)
         x, y = y, x
     _through_output(plan, block, n, x, scratch)
     return x

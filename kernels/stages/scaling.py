@@ -126,6 +126,17 @@ output_factor = by_plan(_no_factor, _output_factor)
 
 
 @kernel
+def _input_factor(plan, like, unit):
+    if plan[0, P.SCALING] == 0:
+        return 1.0
+    return 0.0 + get(_of_inputs(plan, like), padded(plan[0, P.X_COLUMNS], lanes(like)) + unit)
+
+
+input_factor = by_plan(_no_factor, _input_factor)
+"""What the derivative by an input is multiplied by for X in raw units: (plan, like, unit)."""
+
+
+@kernel
 def _to_raw_outputs(plan, p):
     if plan[0, P.SCALING] == 0:
         return

@@ -1,11 +1,13 @@
 """Tangents: the derivatives of all units along directions of the inputs, in forward mode.
 
 They are linear in the tangents of the layer below: zdot = W^T adot and adot = f'(z) zdot. So they
-take the products of the values, without bias, as more vectors of rows. Those of a vector of rows
-lie in blocks of the work arena of their own, one for each direction: first come the blocks of the
-values of the batch, then those of the tangents of its first vector of rows, then of its second, and
-so on. IN, LINEAR, Z and A of such a block hold the tangents of what they hold elsewhere, before
-dropout and residual connections in Z; TARGET holds the known derivatives of the outputs.
+take the products of the values, without bias, as more vectors of rows; zdot of the first layer
+along an input is a row of W, and takes none. The tangents of a vector of rows lie in blocks of the
+work arena of their own, one for each direction: first come the blocks of the values of the batch,
+then those of the tangents of its first vector of rows, then of its second, and so on. IN, LINEAR, Z
+and A of such a block hold the tangents of what they hold elsewhere, before dropout and residual
+connections in Z; IN of the first layer holds nothing along the inputs. TARGET holds the known
+derivatives of the outputs.
 """
 
 import numpy as np
@@ -15,6 +17,7 @@ from ..base.sizes import DESCRIPTOR
 from ..ir.simd import (
     any_lane,
     differs,
+    get,
     lanes,
     load,
     offset,
@@ -55,12 +58,9 @@ def _has_infinity(y, count):
 
 
 @kernel
-def _unit_vector(x, units, unit):
-    """x (units, lanes) = 1 in a unit, 0 in all others."""
-    n_lanes = lanes(x)
-    for i in range(0, units * n_lanes, n_lanes):
-        store(x, i, splat(x, 0.0))
-    store(x, unit * n_lanes, splat(x, 1.0))
+def is_along_inputs(table):
+    """Whether the directions are unit vectors, one for each input, and not the user's."""
+    return table[T.IS_GIVEN] == 0
 
 
 @kernel
@@ -74,11 +74,9 @@ def gather_tangents(plan, table, tangents, order, first, valid, scratch):
     for d in range(count):
         block = offset(tangents, d * plan[0, P.BLOCK])
         x, y = offset(block, plan[1, P.IN]), offset(block, plan[0, P.TARGET])
-        if table[T.IS_GIVEN] == 0:
-            _unit_vector(x, padded(plan[1, P.INPUTS], lanes(x)), d)
-        elif gather(table, _ALONG, order, first, valid, x, scratch):
-            return J.BAD_TARGET
-        else:
+        if not is_along_inputs(table):
+            if gather(table, _ALONG, order, first, valid, x, scratch):
+                return J.BAD_TARGET
             to_raw_input_gradient(plan, x)  # a direction scales as the inputs do
         gather(table, T.TARGETS + d * DESCRIPTOR, order, first, valid, y, scratch)
         if _has_infinity(y, plan[plan[0, P.LAST], P.OUTPUTS]):
@@ -97,13 +95,17 @@ def activated_places(plan, layer, values):
 
 
 @kernel
-def _add_inputs(plan, layer, block):
+def _add_inputs(plan, table, layer, block, direction):
     """Add the tangents of a residual layer's inputs to those of its activations."""
-    if plan[layer, P.RESIDUAL] == 1:
-        n_lanes = lanes(block)
-        inputs, a = offset(block, plan[layer, P.IN]), offset(block, plan[layer, P.A])
-        for i in range(0, plan[layer, P.OUTPUTS] * n_lanes, n_lanes):
-            store(a, i, load(a, i) + load(inputs, i))
+    if plan[layer, P.RESIDUAL] == 0:
+        return
+    n_lanes, a = lanes(block), offset(block, plan[layer, P.A])
+    if layer == 1 and is_along_inputs(table):
+        store(a, direction * n_lanes, load(a, direction * n_lanes) + 1.0)
+        return
+    inputs = offset(block, plan[layer, P.IN])
+    for i in range(0, plan[layer, P.OUTPUTS] * n_lanes, n_lanes):
+        store(a, i, load(a, i) + load(inputs, i))
 
 
 @kernel
@@ -132,7 +134,23 @@ def _tangents_of_units(plan, params, work, table, layer, vector, tangents):
             store(place, i, splat(place, 0.0))
         if plan[layer, P.DROPOUT] > 0:
             drop(plan, layer, place, place, units, counters)
-        _add_inputs(plan, layer, block)
+        _add_inputs(plan, table, layer, block, d)
+
+
+@kernel
+def _rows_of_weights(plan, params, tangents, vectors, count):
+    """zdot of the first layer along the inputs: in each block of tangents a row of W.
+
+    tangents: the first of ``vectors`` times ``count`` blocks.
+    """
+    n_lanes, units = lanes(tangents), plan[1, P.OUTPUTS]
+    for v in range(vectors):
+        for d in range(count):
+            z = offset(tangents, (v * count + d) * plan[0, P.BLOCK] + plan[1, P.LINEAR])
+            for u in range(units):
+                panel = plan[1, P.WEIGHTS] + u // n_lanes * plan[1, P.WEIGHT_STRIDE]
+                w = offset(params, panel + d * n_lanes)
+                store(z, u * n_lanes, splat(z, get(w, u % n_lanes)))
 
 
 @kernel
@@ -145,18 +163,21 @@ def forward_tangents(plan, params, work, table, span, vectors):
     (first, last), count, apart = span, table[T.COUNT], plan[0, P.BLOCK]
     base = first_tangents(plan, work, table, vectors, first)
     for layer in range(1, plan[0, P.LAST] + 1):
-        multiply_down(
-            offset(params, plan[layer, P.WEIGHTS]),
-            plan[layer, P.WEIGHT_STRIDE],
-            offset(base, plan[layer, P.IN]),
-            apart,
-            offset(base, plan[layer, P.LINEAR]),
-            apart,
-            plan[layer, P.OUTPUTS],
-            (last - first) * count,
-            plan[layer, P.INPUTS],
-            pointer_to(table[T.ZEROS], work),
-        )
+        if layer == 1 and is_along_inputs(table):
+            _rows_of_weights(plan, params, base, last - first, count)
+        else:
+            multiply_down(
+                offset(params, plan[layer, P.WEIGHTS]),
+                plan[layer, P.WEIGHT_STRIDE],
+                offset(base, plan[layer, P.IN]),
+                apart,
+                offset(base, plan[layer, P.LINEAR]),
+                apart,
+                plan[layer, P.OUTPUTS],
+                (last - first) * count,
+                plan[layer, P.INPUTS],
+                pointer_to(table[T.ZEROS], work),
+            )
         if layer < plan[0, P.LAST]:
             for v in range(first, last):
                 tangents = first_tangents(plan, work, table, vectors, v)

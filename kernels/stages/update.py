@@ -253,46 +253,68 @@ def tiles_of_worker(plan, layer, n_lanes, worker, workers):
     return first // rows, -(-last // rows)
 
 
-@kernel
-def _weights_of_tiles(plan, layer, arenas, scratch, coef, mode, span, vectors):
-    """The tiles span = (first, last) of input units, for all outputs.
+# A tile is (number of input units' tile, first panel of outputs, panels).
 
-    vectors: of rows, over which the gradient is summed, SUM_ROWS rows at a time.
+
+@kernel
+def place_of_tile(plan, layer, n_lanes, tile):
+    """(elements of one panel of a tile, where it begins in the parameters)."""
+    size = min(ROWS, n_lanes) * n_lanes
+    start = plan[layer, P.WEIGHTS] + tile[1] * plan[layer, P.WEIGHT_STRIDE]
+    return size, start + tile[0] * size
+
+
+@kernel
+def gradient_of_tile(plan, layer, arenas, scratch, mode, tile, vectors):
+    """A tile's gradient: to scratch for UPDATE, its panels one after another, else to its arena.
+
+    vectors: of rows, over which it is summed, SUM_ROWS rows at a time.
     """
     params, moments, work = arenas
-    n_lanes, updates = lanes(work), mode == UPDATE
-    tile, block = min(ROWS, n_lanes) * n_lanes, plan[0, P.BLOCK]
-    n_moments, size = plan[0, P.MOMENTS], plan[0, P.PARAMETERS]
-    panels, stride = -(-plan[layer, P.OUTPUTS] // n_lanes), plan[layer, P.WEIGHT_STRIDE]
-    panel = _ZERO
+    n_lanes, updates, (number, panel, n) = lanes(work), mode == UPDATE, tile
+    size, at = place_of_tile(plan, layer, n_lanes, tile)
+    n_moments, stride, block = plan[0, P.MOMENTS], plan[layer, P.WEIGHT_STRIDE], plan[0, P.BLOCK]
+    deltas, w = delta_panel(plan, work, layer, panel), offset(params, at)
+    m = offset(moments, at) if not updates or n_moments > 0 else w
+    v = offset(m, plan[0, P.PARAMETERS]) if n_moments > 1 and updates else m
+    for row in range(0, vectors * n_lanes, SUM_ROWS):
+        tile_across(
+            n,
+            offset(work, plan[layer, P.IN] + number * size + row // n_lanes * block),
+            block,
+            offset(deltas, row * n_lanes),
+            plan[layer, P.DELTA_PANEL_STRIDE],
+            scratch if updates else m,
+            size if updates else stride,
+            min(SUM_ROWS, vectors * n_lanes - row),
+            ADD if mode == ACCUMULATE or row > 0 else WRITE,
+            w,
+            m,
+            v,
+            stride,
+        )
+
+
+@kernel
+def update_by_tile(plan, layer, arenas, scratch, coef, tile):
+    """One update of a tile, by its gradient in scratch."""
+    size, at = place_of_tile(plan, layer, lanes(scratch), tile)
+    for j in range(tile[2]):
+        g, place = offset(scratch, j * size), at + j * plan[layer, P.WEIGHT_STRIDE]
+        update_tile(plan, coef, arenas[0], arenas[1], place, g, size, WEIGHT)
+
+
+@kernel
+def _weights_of_tiles(plan, layer, arenas, scratch, coef, mode, span, vectors):
+    """The tiles span = (first, last) of input units, for all outputs. vectors: of rows."""
+    panels, panel = -(-plan[layer, P.OUTPUTS] // lanes(scratch)), _ZERO
     while panel < panels:
         n = next_vectors(panels - panel)
-        deltas = delta_panel(plan, work, layer, panel)
-        for t in range(span[0], span[1]):
-            at = plan[layer, P.WEIGHTS] + panel * stride + t * tile
-            w = offset(params, at)
-            m = offset(moments, at) if not updates or n_moments > 0 else w
-            v = offset(m, size) if n_moments > 1 and updates else m
-            for row in range(0, vectors * n_lanes, SUM_ROWS):
-                tile_across(
-                    n,
-                    offset(work, plan[layer, P.IN] + t * tile + row // n_lanes * block),
-                    block,
-                    offset(deltas, row * n_lanes),
-                    plan[layer, P.DELTA_PANEL_STRIDE],
-                    scratch if updates else m,
-                    tile if updates else stride,
-                    min(SUM_ROWS, vectors * n_lanes - row),
-                    ADD if mode == ACCUMULATE or row > 0 else WRITE,
-                    w,
-                    m,
-                    v,
-                    stride,
-                )
-            if updates:
-                for j in range(n):
-                    g, place = offset(scratch, j * tile), at + j * stride
-                    update_tile(plan, coef, params, moments, place, g, tile, WEIGHT)
+        for number in range(span[0], span[1]):
+            tile = number, panel, n
+            gradient_of_tile(plan, layer, arenas, scratch, mode, tile, vectors)
+            if mode == UPDATE:
+                update_by_tile(plan, layer, arenas, scratch, coef, tile)
         panel += n
 
 

@@ -384,7 +384,7 @@ def chosen(address):
 @each_shape
 def test_the_cheaper_way_is_taken(case):
     net, products = case.network(), [a * b for a, b in pairwise(case.sizes)]
-    back, forward = case.sizes[-1] * sum(products[:-1]), case.sizes[0] * sum(products)
+    back, forward = case.sizes[-1] * sum(products[:-1]), case.sizes[0] * sum(products[1:])
     assert chosen(net.arrays.plan.ctypes.data) == (back <= forward)
     assert directions(case.sizes) == (
         (case.sizes[-1], back) if back <= forward else (case.sizes[0], forward)

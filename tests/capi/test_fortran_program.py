@@ -23,7 +23,7 @@ program main
     integer, parameter :: wp = {kind}, other = {other}, rows = 7
     type(fastbp_model), pointer :: model => null(), labels => null()
     real(wp) :: X(3, rows), y(2, rows), v(2, rows), out(2, rows), wide(6, rows), single(2)
-    real(wp) :: gradient(3, rows), few(2, rows - 1)
+    real(wp) :: gradient(3, rows), few(2, rows - 1), J(3, 2, rows), of_row(3, 2), turned(2, 3, rows)
     real(wp), allocatable :: flat(:), flat_row(:)
     real(other) :: X_other(3, rows) = 0, out_other(2, rows)
     real(c_double) :: losses(5), loss
@@ -50,6 +50,8 @@ program main
     call expect(fastbp_predict(model, wide(1::2, :), out) == fastbp_ok, 'strides')
     call expect(fastbp_input_gradient(model, X, v, gradient) == fastbp_ok, 'input_gradient')
     call expect(fastbp_input_gradient(model, X(:, 1), v(:, 1), wide(1:3, 1)) == fastbp_ok, 'one')
+    call expect(fastbp_jacobian(model, X, J) == fastbp_ok, 'jacobian')
+    call expect(fastbp_jacobian(model, X(:, 1), of_row) == fastbp_ok, 'jacobian of one row')
     allocate(flat(model%parameters), flat_row(model%parameters))
     call expect(fastbp_gradients(model, X, y, flat, losses(1)) == fastbp_ok, 'gradients')
     call expect(fastbp_gradients(model, X(:, 1), y(:, 1), flat_row, loss) == fastbp_ok, 'one row')
@@ -76,6 +78,10 @@ program main
     call expect(fastbp_step_from(model, X, few) == fastbp_wrong_shape, 'few rows of dloss_dp')
     call expect(fastbp_gradients(model, X, few, flat, loss) == fastbp_wrong_shape, 'gradients')
     call expect(fastbp_input_gradient(model, X, few, gradient) == fastbp_wrong_shape, 'v')
+    call expect(fastbp_jacobian(model, X, J(:, :, 2:)) == fastbp_wrong_shape, 'rows of J')
+    call expect(fastbp_jacobian(model, X, turned) == fastbp_wrong_out, 'J turned')
+    call expect(fastbp_jacobian(model, X, J(:, 2:, :)) == fastbp_wrong_out, 'outputs of J')
+    call expect(fastbp_jacobian(model, X(:, 1), turned(:, :, 1)) == fastbp_wrong_out, 'one turned')
     call expect(fastbp_predict(model, X(2:, :), out) == fastbp_wrong_x, 'few inputs')
     call expect(fastbp_predict(model, X(:, 1), single(2:)) == fastbp_wrong_out, 'few outputs')
     call expect(fastbp_gradients(model, X, y, flat(2:), loss) == fastbp_wrong_out, 'length')
@@ -88,7 +94,7 @@ program main
     call expect(fastbp_step(model, X, y, loss) == fastbp_closed, 'closed')
     call expect(fastbp_state(model) == fastbp_closed, 'state')
     open(newunit=file, file='results', access='stream', form='unformatted', status='replace')
-    write(file) out, gradient, flat_row
+    write(file) out, gradient, flat_row, J, of_row
     close(file)
     open(newunit=file, file='losses', access='stream', form='unformatted', status='replace')
     write(file) losses
@@ -128,8 +134,10 @@ def test_a_program_of_fortran_trains_to_the_bit(tmp_path, dtype, monkeypatch):
 
     model, gradient = trainer.compiled(), np.empty((ROWS, 3), dtype)
     flat, of_row = np.empty((2, net.n_parameters), dtype)
-    p = np.empty((ROWS, 2), dtype)
+    p, J, of_one = (np.empty(shape, dtype) for shape in ((ROWS, 2), (ROWS, 2, 3), (2, 3)))
     embed.input_gradient(model, X, v, gradient)
+    embed.jacobian(model, X, J)
+    embed.jacobian(model, X[0], of_one)
     losses = [embed.gradients(model, X, y, flat)]
     embed.gradients(model, X[0], y[0], of_row)
     losses += [embed.step(model, X, y), embed.step(model, X[1], y[1])]
@@ -141,7 +149,7 @@ def test_a_program_of_fortran_trains_to_the_bit(tmp_path, dtype, monkeypatch):
     sgd = fastbp.SGD(lr=0.1)
     classes = fastbp.Trainer(other, loss="cross_entropy", optimizer=sgd)
     losses.append(classes.step(X, np.array([0, 1, 0, 1, 0, 1, 1])))
-    expected = p.tobytes() + gradient.tobytes() + of_row.tobytes()
+    expected = b"".join(array.tobytes() for array in (p, gradient, of_row, J, of_one))
     assert (tmp_path / "results").read_bytes() == expected
     assert np.array_equal(np.fromfile(tmp_path / "losses"), losses)
     after = fastbp.Trainer.load(tmp_path / "after.safetensors")

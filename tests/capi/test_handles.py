@@ -14,7 +14,7 @@ import fastbp
 from fastbp import capi, embed
 from fastbp.kernels.entry import c_calls
 from support import processes
-from support.c_calls import CODES, PROTOTYPE, TASKS, WITH_OUT, arguments, call, words
+from support.c_calls import CODES, PROTOTYPE, READS, TASKS, WITH_OUT, arguments, call, words
 from support.cases import CASES, DTYPES, Case
 from support.embed_ways import batch, own_gradient, same_state, twins
 from support.guards import Guard, guarding
@@ -39,9 +39,13 @@ def arrays_of(name, dtype="float32", rows=6, inputs=4, outputs=2, parameters=65)
     """Good arrays of a call."""
     rng = np.random.default_rng(3)
     X, y = (rng.normal(size=(rows, n)).astype(dtype) for n in (inputs, outputs))
-    shapes = {"predict": (rows, outputs), "gradients": (parameters,)}
+    shapes = {
+        "predict": (rows, outputs),
+        "gradients": (parameters,),
+        "jacobian": (rows, outputs, inputs),
+    }
     out = np.full(shapes.get(name, (rows, inputs)), 5, dtype)
-    return [X, *([] if name == "predict" else [y]), *([out] if name in WITH_OUT else [])]
+    return [X, *([] if name in READS else [y]), *([out] if name in WITH_OUT else [])]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -54,6 +58,7 @@ def test_calls_are_those_of_embed_to_the_bit(case, dtype):
     for name, given, shape in (
         ("predict", (), (case.rows, case.sizes[-1])),
         ("input_gradient", (v,), X.shape),
+        ("jacobian", (), (case.rows, case.sizes[-1], case.sizes[0])),
         ("gradients", (y,), (one.net.n_parameters,)),
     ):
         found, expected = np.empty(shape, dtype), np.empty(shape, dtype)
@@ -83,7 +88,7 @@ def test_the_loss_has_targets_of_its_own():
 # What is refused
 
 NAMES = tuple(TASKS)
-WITH_Y = tuple(name for name in NAMES if name != "predict")
+WITH_Y = tuple(name for name in NAMES if name not in READS)
 OUTS = tuple(name for name in NAMES if name in WITH_OUT)
 REFUSED = [
     (NAMES, {"model": None}, "NULL_POINTER"),
@@ -205,6 +210,7 @@ def test_a_value_that_is_not_valid_is_refused(name, which, value, status):
     ("name", "which", "status"),
     [
         ("predict", 0, "INVALID_X"),
+        ("jacobian", 0, "INVALID_X"),
         ("input_gradient", 0, "INVALID_X"),
         ("input_gradient", 1, "INVALID_Y"),
     ],
@@ -318,6 +324,31 @@ def test_a_network_predicts_any_number_of_rows(dtype):
         assert np.array_equal(out[-1:] if rows == 1 else out, net.predict(X))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_network_has_jacobians_of_any_number_of_rows(dtype):
+    """Also one that scales, and one whose layers couple units."""
+    for options in ({}, {"layer_norm": True, "residual": True}):
+        net = fastbp.Network([4, 9, 9, 2], "tanh", seed=0, dtype=dtype, **options)
+        for _ in range(2):
+            handle = capi.Handle(net)
+            for rows in (1, 40, 3000):
+                X, out = arrays_of("jacobian", dtype, rows)
+                assert call(handle, "jacobian", X, out)[0] == "OK"
+                assert np.array_equal(out, net.jacobian(X))
+            net.set_scaling(input_mean=np.ones(4), input_scale=np.full(4, 3.0))
+
+
+def test_a_network_that_embeds_numbers_has_no_jacobian():
+    embedding = fastbp.NumberEmbedding([0, 2])
+    net = fastbp.Network([4, 9, 2], "tanh", seed=0, number_embedding=embedding)
+    X, out = arrays_of("jacobian")
+    handle = capi.Handle(net)
+    assert call(handle, "jacobian", X, out)[0] == "NO_DERIVATIVES"
+    assert (out == 5).all()
+    p = np.empty((6, 2), "f4")
+    assert call(handle, "predict", X, p)[0] == "OK"
+
+
 @pytest.mark.parametrize("name", WITH_Y)
 def test_a_network_does_not_train(name):
     net, arrays = network(), arrays_of(name)
@@ -357,6 +388,7 @@ def test_one_thread_trains_and_others_are_told():
     words(handle)[c_calls.BUSY] = 1
     assert call(handle, "step", X, y)[0] == "BUSY"
     assert call(handle, "predict", X, out)[0] == "OK"
+    assert call(handle, "jacobian", *arrays_of("jacobian"))[0] == "OK"
     words(handle)[c_calls.BUSY] = 0
     assert call(handle, "step", X, y)[0] == "OK"
 
@@ -379,16 +411,15 @@ def test_threads_that_train_at_once_spoil_nothing():
     assert same_state(trainer, other)
 
 
-def test_many_threads_predict():
-    trainer = trainer_of()
-    handle = capi.Handle(trainer)
-    X, _ = arrays_of("predict")
-    expected = trainer.net.predict(X)
+@pytest.mark.parametrize("name", sorted(READS))
+def test_many_threads_read(name):
+    handle, (X, expected) = capi.Handle(trainer_of()), arrays_of(name)
+    assert call(handle, name, X, expected)[0] == "OK"
 
     def work(_):
         out = np.empty_like(expected)
         for _ in range(500):
-            if call(handle, "predict", X, out)[0] != "OK" or not np.array_equal(out, expected):
+            if call(handle, name, X, out)[0] != "OK" or not np.array_equal(out, expected):
                 return False
         return True
 

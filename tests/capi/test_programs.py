@@ -53,7 +53,7 @@ MAIN = """
     fprintf(stderr, "line %d: %s; %s\\n", __LINE__, #holds, fastbp_message(FASTBP_PYTHON)); \\
     return 1; } } while (0)
 
-static real X[6 * 3], y[6 * 2], v[6 * 2], out[6 * 2], e[6 * 3], g[56];
+static real X[6 * 3], y[6 * 2], v[6 * 2], out[6 * 2], e[6 * 3], g[56], J[6 * 2 * 3];
 static double losses[4];
 static fastbp_model *model;
 
@@ -74,6 +74,7 @@ static int train(void)
     int i;
     EXPECT(PREDICT(model, 6, X, 3, out, 2) == FASTBP_OK);
     EXPECT(INPUT_GRADIENT(model, 6, X, 3, v, 2, e, 3) == FASTBP_OK);
+    EXPECT(JACOBIAN(model, 6, X, 3, J, 6) == FASTBP_OK);
     EXPECT(GRADIENTS(model, 6, X, 3, y, 2, g, 56, &losses[0]) == FASTBP_OK);
     for (i = 1; i < 3; i++)
         EXPECT(STEP(model, 6, X, 3, y, 2, &losses[i]) == FASTBP_OK);
@@ -98,6 +99,8 @@ static int refuse(void)
     EXPECT(PREDICT(model, 6, X, 4, out, 2) == FASTBP_WRONG_X);
     EXPECT(PREDICT(model, 6, X, 3, out, 3) == FASTBP_WRONG_OUT);
     EXPECT(PREDICT(model, 6, X, 3, X, 2) == FASTBP_OVERLAP);
+    EXPECT(JACOBIAN(model, 6, X, 3, J, 5) == FASTBP_WRONG_OUT);
+    EXPECT(JACOBIAN(model, 1, X, 3, X, 6) == FASTBP_OVERLAP);
     EXPECT(OTHER_PREDICT(model, 6, (void *)X, 3, (void *)out, 2) == FASTBP_WRONG_TYPE);
     EXPECT(STEP(model, 6, X, 3, y, -1, &loss) == FASTBP_WRONG_Y);
     EXPECT(STEP_LABELS(model, 6, X, 3, words, &loss) == FASTBP_WRONG_Y);
@@ -141,6 +144,7 @@ static int close_all(void)
     EXPECT(fastbp_save(model, "other.safetensors") == FASTBP_CLOSED);
     EXPECT(fastbp_load("net.safetensors", &other) == FASTBP_OK && other->targets == 0);
     EXPECT(PREDICT(other, 6, X, 3, out, 2) == FASTBP_OK);
+    EXPECT(JACOBIAN(other, 6, X, 3, J, 6) == FASTBP_OK);
     EXPECT(STEP(other, 6, X, 3, y, 2, &loss) == FASTBP_NO_TRAINER);
     return 0;
 }
@@ -169,6 +173,7 @@ int main(int argc, char **argv)
     fwrite(out, sizeof out, 1, file);
     fwrite(e, sizeof e, 1, file);
     fwrite(g, sizeof g, 1, file);
+    fwrite(J, sizeof J, 1, file);
     fclose(file);
     EXPECT((file = fopen("losses", "wb")) != NULL);
     fwrite(losses, sizeof losses, 1, file);
@@ -191,7 +196,7 @@ int main(int argc, char **argv)
 """
 
 FUNCTIONS = ("predict", "step", "step_labels", "step_from", "gradients", "gradients_labels")
-FUNCTIONS += ("input_gradient",)
+FUNCTIONS += ("input_gradient", "jacobian")
 OTHER = {"float": "double", "double": "float"}
 
 
@@ -210,14 +215,15 @@ def prepare(folder, dtype):
     X, y, v = rows(dtype)
     (folder / "rows").write_bytes(X.tobytes() + y.tobytes() + v.tobytes())
     model, g = trainer.compiled(), np.empty(trainer.net.n_parameters, dtype)
-    p, e = np.empty((ROWS, 2), dtype), np.empty((ROWS, 3), dtype)
+    p, e, J = (np.empty((ROWS, *shape), dtype) for shape in ((2,), (3,), (2, 3)))
     embed.input_gradient(model, X, v, e)
+    embed.jacobian(model, X, J)
     losses = [embed.gradients(model, X, y, g)]
     losses += [embed.step(model, X, y) for _ in range(2)]
     assert embed.step_from(model, X, v)
     losses.append(embed.step(model, X[:1], y[:1]))
     embed.predict(model, X, p)
-    return trainer, p.tobytes() + e.tobytes() + g.tobytes(), losses
+    return trainer, b"".join(array.tobytes() for array in (p, e, g, J)), losses
 
 
 @needs_libpython

@@ -52,6 +52,9 @@ def test_there_is_a_run_with_everything():
     assert {name for run in RUNS.values() for name in run.hidden} == set(activations.HIDDEN)
     assert {run.loss for run in RUNS.values()} == set(losses.LOSSES)
     assert {type(run.optimizer) for run in RUNS.values()} == {*optimizers.OPTIMIZERS.values()}
+    assert {run.along for run in RUNS.values()} == {"", "inputs", "directions"}
+    assert any(run.jacobians for run in RUNS.values())
+    assert any("number_embedding" in run.kinds for run in RUNS.values())
 
 
 @pytest.mark.quick

@@ -1,6 +1,7 @@
 """The C function of a handle as a function of arrays, and programs that embed Python."""
 
 import ctypes
+import math
 import sysconfig
 from pathlib import Path
 
@@ -23,14 +24,17 @@ TASKS = {
     "step_from": c_calls.STEP_FROM,
     "gradients": c_calls.GRADIENTS,
     "input_gradient": c_calls.INPUT_GRADIENT,
+    "jacobian": c_calls.JACOBIAN,
 }
-WITH_OUT = {"predict", "gradients", "input_gradient"}
+WITH_OUT = {"predict", "gradients", "input_gradient", "jacobian"}
+READS = {"predict", "jacobian"}
+"""The tasks without y, which need no trainer."""
 CODES = {name: code for code, name in enumerate(capi.STATUSES)}
 
 
 def arguments(handle, name, X, *arrays):
     """The arguments of a call by name. arrays: y if there is one, then out if there is one."""
-    y = arrays[0] if name != "predict" else None
+    y = arrays[0] if name not in READS else None
     out = arrays[-1] if name in WITH_OUT else None
     labels = y is not None and y.dtype.kind == "i"
     return {
@@ -43,7 +47,7 @@ def arguments(handle, name, X, *arrays):
         "y": None if y is None else y.ctypes.data,
         "y_columns": c_calls.LABELS if labels else 0 if y is None else y.shape[1],
         "out": None if out is None else out.ctypes.data,
-        "out_columns": 0 if out is None else out.shape[-1],
+        "out_columns": 0 if out is None else math.prod(out.shape[out.ndim > 1 :]),
         "loss": None,
     }
 

@@ -6,7 +6,6 @@ NumPy's, whose streams may change from one version to the next.
 
 import hashlib
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from fastbp import schedules
 from fastbp.components import losses
 from fastbp.kernels.base import codes
 from support.internals import core
+from support.jacobians import jacobian_by
 
 
 def numbers(count, salt):
@@ -37,14 +37,22 @@ class Run:
     rows: int = 37
     divisor: int = 4
     """Of the initial weights; a power of two."""
+    along: str = ""
+    """What derivatives are known along: "inputs", "directions"; "" for none."""
+    jacobians: bool = False
+    """Whether the digest has Jacobians of the trained network, of many rows and of few."""
 
     def trainer(self, dtype="float32"):
         sizes = self.sizes
         net = fastbp.Network(sizes, self.hidden, self.output, dtype=dtype, seed=0, **self.kinds)
         weights = [
-            numbers(a * b, salt).reshape(a, b) / np.float32(self.divisor)
-            for salt, (a, b) in enumerate(pairwise(sizes))
+            numbers(W.size, salt).reshape(W.shape) / np.float32(self.divisor)
+            for salt, W in enumerate(net.weights)
         ]
+        if net.number_embedding is not None:
+            shapes = [part.shape for part in net.embedding_parameters]
+            parts = [numbers(np.prod(s), 30 + i).reshape(s) for i, s in enumerate(shapes)]
+            net.set_embedding_parameters(*parts)
         net.set_parameters(weights, [numbers(n, n) / np.float32(8) for n in sizes[1:]])
         options = {"batch_size": 8, "seed": 5} | self.options
         return fastbp.Trainer(net, loss=self.loss, optimizer=self.optimizer, **options)
@@ -60,16 +68,35 @@ class Run:
             y = np.abs(y)
         return X, y[:, : loss.n_targets(n_out)]
 
+    def known(self):
+        """Derivatives of the rows, as arguments; a seventh of them are not known."""
+        rows, n_in, n_out = self.rows, self.sizes[0], self.sizes[-1]
+        if not self.along:
+            return {}
+        shape = (rows, n_out, n_in) if self.along == "inputs" else (rows, n_out)
+        jacobian = numbers(np.prod(shape), 70)
+        jacobian[3::7] = np.nan
+        given = {"jacobian": jacobian.reshape(shape)}
+        if self.along == "directions":
+            given["directions"] = numbers(rows * n_in, 80).reshape(rows, -1)
+        return given
+
     def digest(self, workers=0):
         """Of parameters, moments, losses and predictions after two epochs and a step."""
-        trainer, (X, y) = self.trainer(), self.batch()
+        trainer, (X, y), known = self.trainer(), self.batch(), self.known()
         core(trainer).workers = workers
         rows = min(8, trainer.batch_size)
-        losses = [*trainer.fit(X, y, epochs=2)["loss"], trainer.step(X[:rows], y[:rows])]
+        losses = [*trainer.fit(X, y, epochs=2, **known)["loss"]]
+        known = {name: array[:rows] for name, array in known.items()}
+        losses.append(trainer.step(X[:rows], y[:rows], **known))
         net = trainer.net
         arrays = (*net.weights, *net.biases, *net.gains, *net.shifts, core(trainer).arrays.moments)
         if trainer.input_scale is not None:
             arrays += (trainer.input_scale,)
+        if net.number_embedding is not None:
+            arrays += net.embedding_parameters
+        if self.jacobians:
+            arrays += tuple(jacobian_by(net, some, max(1, workers)) for some in (X, X[:2]))
         digest = hashlib.sha256()
         for array in (*arrays, np.array(losses), trainer.predict(X)):
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -116,7 +143,7 @@ def long_sums(batch_size, kinds=None, options=None):
     )
 
 
-def many_rows(kinds=None, options=None):
+def many_rows(kinds=None, options=None, along=""):
     """A network whose batch has more rows than a gradient's chain of additions."""
     return Run(
         ("tanh",),
@@ -127,9 +154,17 @@ def many_rows(kinds=None, options=None):
         {"batch_size": 2100} | (options or {}),
         sizes=(17, 12, 5),
         rows=2500,
+        along=along,
     )
 
 
+def jacobians(sizes, kinds=None):
+    """A network that is trained, and then differentiated by its inputs."""
+    sgd = fastbp.SGD(0.05)
+    return Run(("tanh", "gelu"), "mse", "silu", sgd, kinds or {}, sizes=sizes, jacobians=True)
+
+
+NUMBERS = fastbp.NumberEmbedding([0, 3, 8], frequencies=18, width=4)
 SCALED = EVERY_OPTION | {"lr_factors": [0.5, 1.0, 2.0], "input_scaling": 6.0}
 FEW_ROWS = SCALED | {"batch_size": 2}
 LONG_OPTIONS = EVERY_OPTION | {"lr_factors": [0.5, 2.0]}
@@ -175,8 +210,43 @@ RUNS = {
         ("silu", "relu"), "mse", "identity", fastbp.AdamW(0.01), EVERY_KIND, RATES
     ),
     "many rows, extended": many_rows({"layer_norm": True}, {"dropout": 0.25}),
+    "derivatives": Run(("tanh", "silu"), "mse", "identity", fastbp.Adam(0.01), along="inputs"),
+    "derivatives, options": Run(
+        ("gelu", "mish"),
+        "mse",
+        "softplus",
+        fastbp.SGD(0.05, 0.9),
+        EVERY_KIND,
+        RATES,
+        along="inputs",
+    ),
+    "derivatives, classes": Run(
+        ("tanh", "sigmoid"), "cross_entropy", "softmax", fastbp.Adam(0.01), along="inputs"
+    ),
+    "derivatives along directions": Run(
+        ("softplus", "tanh"), "mse", "tanh", fastbp.Adam(0.01), along="directions"
+    ),
+    "derivatives along directions, layers": Run(
+        ("gelu", "tanh"), "mse", "silu", fastbp.Adam(0.01), EVERY_KIND, along="directions"
+    ),
+    "many rows, derivatives": many_rows(along="inputs"),
+    "jacobians, outputs back": jacobians((9, 21, 21, 4)),
+    "jacobians, inputs forward": jacobians((4, 21, 21, 9)),
+    "jacobians, layers back": jacobians((9, 21, 21, 4), EVERY_KIND),
+    "jacobians, layers forward": jacobians((4, 21, 21, 9), EVERY_KIND),
+    "embedded numbers": Run(
+        ("silu", "tanh"), "mse", "identity", fastbp.Adam(0.01), {"number_embedding": NUMBERS}
+    ),
+    "embedded numbers, options": Run(
+        ("gelu", "relu"),
+        "cross_entropy",
+        "softmax",
+        fastbp.AdamW(0.01),
+        EVERY_KIND | {"number_embedding": NUMBERS},
+        RATES,
+    ),
 }
-"""Every activation, loss and optimizer, every option, and long sums."""
+"""Every activation, loss and optimizer, every option, long sums, derivatives and embeddings."""
 
 
 def digests(workers=0):
