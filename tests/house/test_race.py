@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from bench import measures, peers, race
+from bench import embedding, measures, peers, race
 from bench.cases import CASES, ONE_ROW, Case
 from bench.measures import MEASURES
 from bench.peers.fastbp import FastBP
@@ -178,3 +178,13 @@ def test_every_class_occurs_in_an_epoch(name):
     case = CASES[name]
     _, y = case.data(case.epoch_batches)
     assert set(y) == set(range(case.sizes[-1]))
+
+
+def test_a_row_in_njit_code_is_the_row_of_a_call(monkeypatch):
+    """``bench.embedding`` refuses sides that compute something else; NumPy is the peer here."""
+    monkeypatch.setattr(race, "WINDOW_SECONDS", 1e-4)
+    for title, task, laps, _ in embedding.contests():
+        own, others = embedding.race(task, laps, "numpy", 2)
+        assert (len(own), len(others)) == (2, 2)
+        ratio = embedding.line(title, "numpy", [1e-6, 2e-6, 3e-6], [3e-6, 8e-6, 6e-6])[-1]
+        assert ratio == "3.0x"
