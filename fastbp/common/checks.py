@@ -97,7 +97,7 @@ def _in_range(value: Any, name: str, range_: str, fits: Callable[[float], bool])
 def flag(value: Any, name: str) -> bool:
     """``value`` if it is True or False."""
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} is {value!r}, of type {type(value).__name__}, expected a bool")
+        raise TypeError(f"{name} is {value!r:.80}, of type {type(value).__name__}, expected a bool")
     return bool(value)
 
 

@@ -80,6 +80,9 @@ def _refused(design: Design) -> Function:
     name, upper = design.name, design.upper
     most = design.inputs * design.outputs if design.derivatives else 0
     most = max(design.inputs, design.outputs, most)
+    loaded = f"""
+    if (context->weights->model != {upper}_MODEL)
+        return {upper}_WRONG_WEIGHTS;"""
     return Function(
         f"""
 static int refused(const {name}_context *context, size_t rows)
@@ -87,7 +90,7 @@ static int refused(const {name}_context *context, size_t rows)
     if (context == NULL)
         return {upper}_NULL_POINTER;
     if (context->model != {upper}_MODEL)
-        return {upper}_WRONG_CONTEXT;
+        return {upper}_WRONG_CONTEXT;{loaded if design.in_file else ""}
     return rows > SIZE_MAX / sizeof(real) / {most} ? {upper}_TOO_MANY_ROWS : {upper}_OK;
 }}
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..common import checks, registry
 from ..model.network import Network
-from ..storage.atomic import in_a_folder, replacing
+from ..storage.atomic import in_a_folder, replacing, target
 from . import c_ensemble, c_header, c_numbers, c_source, content, fortran_module, self_test
 from .design import Design, design
 
@@ -101,8 +101,9 @@ def checked_name(path: Any, ending: str) -> str:
 
 
 def write(path: str | os.PathLike[str], files: dict[str, bytes]) -> None:
-    """Write the files beside ``path``, each in one go."""
+    """Write the files beside ``path``, each in one go; none where one of them cannot be a file."""
     stem = Path(path).with_suffix("")
-    for ending, content_ in files.items():
-        with replacing(stem.with_name(stem.name + ending)) as file:
+    places = [target(stem.with_name(stem.name + ending)) for ending in files]
+    for place, content_ in zip(places, files.values(), strict=True):
+        with replacing(place) as file:
             file.write(content_)

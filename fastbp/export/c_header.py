@@ -8,7 +8,7 @@ STATUSES = {
     "WRONG_CONTEXT": "init has not been called, or was compiled with another header",
     "TOO_MANY_ROWS": "the arrays would be larger than any memory",
     "OVERLAP": "out shares memory with another array",
-    "WRONG_WEIGHTS": "load has not been called, or was compiled with another header",
+    "WRONG_WEIGHTS": "load has not been called, has failed, or is of another header",
     "NO_FILE": "the file cannot be opened",
     "WRONG_FILE": "the file is none of numbers of this network, or of another byte order",
     "DAMAGED_FILE": "the file was cut off or changed",
@@ -136,7 +136,8 @@ def _functions(design: Design) -> str:
     parts = []
     if design.in_file:
         parts.append(f"""\
-/* Read the numbers from a file. It may be a later one of the same network after more training. */
+/* Read the numbers from a file. It may be a later one of the same network after more training.
+ * Where it fails, calls return {design.upper}_WRONG_WEIGHTS until it succeeds. */
 int {name}_load({name}_weights *weights, size_t size, const char *path);
 """)
     more = f", const {name}_weights *weights" if design.in_file else ""

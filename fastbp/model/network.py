@@ -319,7 +319,7 @@ class Network(NetworkData, NetworkPredictions, NetworkExport, Guarded):
         (100, 2)
 
         """
-        if jacobian:
+        if jacobian is not False and checks.flag(jacobian, "jacobian"):
             if layer is not None:
                 raise ValueError("layer is given with jacobian=True: use net[:layer].jacobian(X)")
             return outputs_and_jacobian(self, X, out)

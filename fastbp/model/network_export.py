@@ -150,27 +150,45 @@ def _without_embedding(network: NetworkExport, form: str) -> "Network":
     return net
 
 
+def _members(ensemble: "EnsembleExport", form: str) -> "list[Network]":
+    """The networks of an ensemble; ValueError where their mean is not all that it predicts."""
+    found = cast("Ensemble", ensemble)
+    if found.likelihood is not None:
+        raise ValueError(
+            f"the ensemble has likelihood {found.likelihood!r}, and its deviations have "
+            f"no form in {form} yet: export each of ensemble.nets, whose outputs are means and "
+            "logarithms of variances"
+        )
+    return [_without_embedding(net, form) for net in found.nets]
+
+
 class EnsembleExport:
-    """The base of ``Ensemble``: the mean of its networks for torch, ONNX, C and Fortran."""
+    """The base of ``Ensemble``: the mean of its networks for torch, ONNX, C and Fortran.
+
+    ValueError for an ensemble with a likelihood, which predicts more than that mean.
+    """
 
     def to_torch(self) -> Any:
         """A torch.nn.Module of the networks' modules, which predicts their mean.
 
-        ``Network.to_torch`` says what these are and what is raised.
+        ``Network.to_torch`` says what these are and what is raised. ValueError for an ensemble with
+        a likelihood, which predicts more than the mean.
 
         >>> module = fastbp.Ensemble([fastbp.Network([3, 2], seed=0)] * 2).to_torch()
         >>> len(module.members)
         2
         """
         need("torch", "torch", "to_torch")
+        nets = _members(self, "torch")
         from ..export import torch_file
 
-        return torch_file.Mean([net.to_torch() for net in cast("Ensemble", self).nets])
+        return torch_file.Mean([net.to_torch() for net in nets])
 
     def to_onnx(self, path: str | os.PathLike[str], opset: int = 18) -> None:
         """Write all networks to one ONNX file, whose output Y (N, n_out) is their mean.
 
-        Arguments, errors and the graph are those of ``Network.to_onnx``.
+        Arguments, errors and the graph are those of ``Network.to_onnx``. ValueError for an ensemble
+        with a likelihood, which predicts more than the mean.
         ``fastbp.from_onnx`` does not read it: it reads single networks.
 
         >>> nets = [fastbp.Network([3, 8, 2], output="softmax", seed=seed) for seed in range(5)]
@@ -178,9 +196,10 @@ class EnsembleExport:
 
         """
         need("onnx", "onnx", "to_onnx")
+        nets = _members(self, "ONNX")
         from ..export import onnx_writer
 
-        onnx_writer.mean_to_onnx(cast("Ensemble", self).nets, path, opset)
+        onnx_writer.mean_to_onnx(nets, path, opset)
 
     def to_c(self, path: str | os.PathLike[str]) -> None:
         """Write the networks as C99, with a function for the mean of their outputs.
@@ -193,7 +212,8 @@ class EnsembleExport:
             path: the .c file, as for ``Network.to_c``.
 
         Raises:
-            ValueError, TypeError, OSError: as ``Network.to_c``.
+            ValueError, TypeError, OSError: as ``Network.to_c``; ValueError for an ensemble with a
+                likelihood, which predicts more than the mean.
 
         >>> fastbp.Ensemble([fastbp.Network([3, 2], seed=0)] * 2).to_c("surrogate.c")
         >>> import pathlib
@@ -203,7 +223,7 @@ class EnsembleExport:
         """
         from ..export import c_files
 
-        c_files.mean_to_c(cast("Ensemble", self).nets, path)
+        c_files.mean_to_c(_members(self, "C"), path)
 
     def to_fortran(self, path: str | os.PathLike[str]) -> None:
         """Write the networks as a Fortran module over the files of ``to_c``, which come, too.
@@ -219,7 +239,7 @@ class EnsembleExport:
         """
         from ..export import c_files
 
-        c_files.mean_to_fortran(cast("Ensemble", self).nets, path)
+        c_files.mean_to_fortran(_members(self, "Fortran"), path)
 
 
 def from_torch(module: Any) -> "Network":

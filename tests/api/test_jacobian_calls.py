@@ -101,6 +101,14 @@ def test_a_layer_has_no_jacobian_here():
     assert net[:2].jacobian(X).shape == (19, 17, 9)
 
 
+def test_known_derivatives_are_not_taken_for_the_wish_to_have_some():
+    net, X = BACK.network(), BACK.batch()[0]
+    with pytest.raises(TypeError, match=r"(?s)jacobian is .* of type ndarray, expected a bool"):
+        net.predict(X, jacobian=net.jacobian(X))
+    with pytest.raises(TypeError, match="jacobian is 1, of type int, expected a bool"):
+        net.predict(X, jacobian=1)
+
+
 def test_out_is_checked():
     net, X = BACK.network(), BACK.batch()[0]
     with pytest.raises(ValueError, match="out has shape"):

@@ -395,6 +395,37 @@ def test_a_file_of_numbers_is_read_or_refused(tmp_path):
     assert outputs("double.bin") == WRONG_FILE
 
 
+RELOAD = """
+#include "net.h"
+static net_weights weights;
+static net_context context;
+int main(void)
+{
+    float x[NET_INPUTS] = {1, 2, 3}, out[NET_OUTPUTS] = {77, 77};
+    if (net_load(&weights, sizeof weights, "net.bin") != NET_OK ||
+        net_init(&context, sizeof context, NET_MODEL, &weights) != NET_OK ||
+        net_load(&weights, sizeof weights, "bad.bin") != NET_DAMAGED_FILE)
+        return 99;
+    if (net_predict(&context, 1, x, out) != NET_WRONG_WEIGHTS || out[0] != 77)
+        return 98;
+    if (net_load(&weights, sizeof weights, "net.bin") != NET_OK)
+        return 97;
+    return net_predict(&context, 1, x, out);
+}
+"""
+
+
+@needs_gcc
+def test_numbers_that_were_half_read_predict_nothing(tmp_path):
+    """A program that reads a newer file while it runs meets one that is not whole."""
+    network(np.random.default_rng(0), [3, 40, 2], "relu").to_c(tmp_path / "net.c", weights="file")
+    whole = (tmp_path / "net.bin").read_bytes()
+    (tmp_path / "bad.bin").write_bytes(whole[:-8])
+    (tmp_path / "main.c").write_text(RELOAD)
+    build("gcc", tmp_path, "main", *C99, *SANITIZED, "main.c", "net.c")
+    assert call(tmp_path, "main")[0] == 0
+
+
 def test_the_error_bound_is_no_wider_than_it_need_be():
     """fastbp itself comes within a factor of 100 of what rounding.py allows, and stays below."""
     for net in exported.random_networks():

@@ -40,6 +40,35 @@ def allowed(found, X):
     return c_ensemble.expected(members, X).error
 
 
+EXPORTS = {
+    "ONNX": lambda found, path: found.to_onnx(path / "m.onnx"),
+    "C": lambda found, path: found.to_c(path / "m.c"),
+    "Fortran": lambda found, path: found.to_fortran(path / "m.f90"),
+    "torch": lambda found, _: found.to_torch(),
+}
+each_form = pytest.mark.parametrize("form", EXPORTS)
+
+
+@each_form
+def test_deviations_that_would_be_left_out_are_refused(form, tmp_path, monkeypatch):
+    """The mean of the networks' outputs is no deviation: it has the mean logarithm of variances."""
+    monkeypatch.setattr("fastbp.model.network_export.need", lambda *_: None)
+    nets = [fastbp.Network([2, 4], seed=seed) for seed in range(2)]
+    with pytest.raises(ValueError, match=f"has likelihood 'gaussian', .* no form in {form} yet"):
+        EXPORTS[form](fastbp.Ensemble(nets, likelihood="gaussian"), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@each_form
+def test_networks_that_embed_numbers_are_refused(form, tmp_path, monkeypatch):
+    monkeypatch.setattr("fastbp.model.network_export.need", lambda *_: None)
+    made = fastbp.NumberEmbedding([0], 5, 3, 0.5)
+    nets = [fastbp.Network([2, 4], seed=0), fastbp.Network([2, 4], number_embedding=made, seed=0)]
+    with pytest.raises(ValueError, match=f"embeds numbers, which has no form in {form} yet"):
+        EXPORTS[form](fastbp.Ensemble(nets), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 # ONNX
 
 

@@ -101,6 +101,17 @@ def test_parameters_that_are_not_finite_are_refused(tmp_path, value):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["a.h", "a.c", "a_test.c", "a.bin"])
+def test_a_folder_in_the_place_of_a_file_leaves_all_others_alone(tmp_path, name):
+    others = {"a.h", "a.c", "a_test.c", "a.bin"} - {name}
+    (tmp_path / name).mkdir()
+    for other in others:
+        (tmp_path / other).write_text("old")
+    with pytest.raises(IsADirectoryError, match="which is a folder: name a file in it"):
+        small().to_c(tmp_path / "a.c", weights="file")
+    assert {(tmp_path / other).read_text() for other in others} == {"old"}
+
+
 def test_other_arguments_are_refused(tmp_path):
     with pytest.raises(ValueError, match="weights is 'files'"):
         small().to_c(tmp_path / "a.c", weights="files")

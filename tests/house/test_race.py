@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench import distance, measures, peers, race, sharing
+from bench import distance, embedding, measures, peers, race, sharing
 from bench.cases import CASES, ONE_ROW, Case
 from bench.measures import MEASURES
 from bench.peers.fastbp import FastBP
@@ -239,3 +239,13 @@ def test_round_trips_are_told():
         [replace(result(), round_trips=[trip] * 3) for trip in (100.0, 300.0, 90.0)]
     )
     assert "core to core" not in sharing.told([result()])
+
+
+def test_a_row_in_njit_code_is_the_row_of_a_call(monkeypatch):
+    """``bench.embedding`` refuses sides that compute something else; NumPy is the peer here."""
+    monkeypatch.setattr(race, "WINDOW_SECONDS", 1e-4)
+    for title, task, laps, _ in embedding.contests():
+        own, others = embedding.race(task, laps, "numpy", 2)
+        assert (len(own), len(others)) == (2, 2)
+        ratio = embedding.line(title, "numpy", [1e-6, 2e-6, 3e-6], [3e-6, 8e-6, 6e-6])[-1]
+        assert ratio == "3.0x"
