@@ -117,9 +117,7 @@ class _Search:
         return self.latest.loss, self.latest.gradient
 
     def _measure(self, x: Floats) -> _Point:
-        if (
-            not np.abs(x).max() <= np.finfo(self.net.dtype).max
-        ):  # a NaN, too: SciPy's step overflows
+        if not np.abs(x).max() <= np.finfo(self.net.dtype).max:  # NaN, too: a step may overflow
             raise FloatingPointError("parameters overflow the network's dtype")
         self.go_to(x)
         loss, layers = self.gradients()
