@@ -2,9 +2,14 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+SECONDS_OF_ONE = 1.0
+"""Ctrl-C comes to all ranks, to some after a meeting has ended what it was for: it is one and the
+same for so long."""
 
 
 class Interrupts:
@@ -12,8 +17,11 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.came = False
+        self._taken = float("-inf")
 
     def _handle(self, _number: int, _frame: Any) -> None:
+        if time.monotonic() - self._taken < SECONDS_OF_ONE:
+            return
         if self.came:
             raise KeyboardInterrupt
         self.came = True
@@ -30,6 +38,10 @@ class Interrupts:
             yield
         finally:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def told(self) -> None:
+        """A meeting has told all ranks of it."""
+        self.came, self._taken = False, time.monotonic()
 
     def take(self) -> None:
         """KeyboardInterrupt where it has come and no meeting has told the others."""

@@ -1,9 +1,12 @@
 """How ranks meet: what one refuses, all refuse, and none waits for one that has left."""
 
+import signal
+
 import numpy as np
 import pytest
 
 from fastbp.distributed.group import EVENT, UPDATE, Group
+from fastbp.distributed.interrupts import Interrupts
 from support.in_process import on_ranks
 
 RANKS = 3
@@ -163,3 +166,16 @@ class Between:
 def test_an_intercommunicator_is_refused():
     with pytest.raises(ValueError, match="Merge"):
         Group(Between())
+
+
+def test_ctrl_c_that_comes_a_moment_later_is_the_same(monkeypatch):
+    """It comes to all ranks, to some when a meeting has already ended the call."""
+    interrupts = Interrupts()
+    interrupts._handle(signal.SIGINT, None)
+    assert interrupts.came
+    interrupts.told()
+    interrupts._handle(signal.SIGINT, None)
+    assert not interrupts.came
+    monkeypatch.setattr("fastbp.distributed.interrupts.SECONDS_OF_ONE", 0.0)
+    interrupts._handle(signal.SIGINT, None)
+    assert interrupts.came
