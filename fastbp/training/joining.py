@@ -1,7 +1,5 @@
 """How a trainer becomes one of several ranks: all have the same arguments, seed and parameters."""
 
-import os
-import socket
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -9,7 +7,9 @@ from typing import Any
 import numba
 import numpy as np
 
+from ..distributed import hosts as nodes
 from ..distributed.group import OBJECT, Group
+from ..distributed.hosts import Host
 from ..kernels.base import fused, width
 from ..kernels.entry import run
 from ..model import model_io
@@ -29,14 +29,14 @@ def join(core: TrainerCore, given: Arguments, make_arrays: Callable[[], None]) -
     core.sharing.check_ranks(group.size)
     if core.is_local and not core.optimizer.makes_updates:
         raise ValueError(
-            f"data is 'local' and optimizer is {core.optimizer!r}, which takes the gradient of all "
-            "rows on each rank: pass data='shared'"
+            f"data is 'local' and optimizer is {core.optimizer!r}, which goes over rows that every "
+            "rank has: pass data='shared'"
         )
     group.check_same({"seed": given.seed})
     core.seed = int(group.of_first(lambda: core.seed))
-    hosts = _hosts(group)
+    hosts = nodes.of_all(group)
     if given.threads == "auto":
-        core.threads = _share_of_threads(hosts, group.rank, core.threads)
+        core.threads = nodes.share_of_threads(hosts, group.rank, core.threads)
     group.check_same(_described(core))
     make_arrays()
     group.meet(OBJECT)
@@ -62,24 +62,6 @@ def _described(core: TrainerCore) -> dict[str, Any]:
         "the vector width": width.BITS,
         "fused multiply-add": fused.is_fused(),
     }
-
-
-Host = tuple[str, frozenset[int]]
-"""The name of a node, and the processors that a rank may use there."""
-
-
-def _hosts(group: Group) -> list[Host]:
-    """Those of all ranks."""
-    granted = range(os.cpu_count() or 1)
-    processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else granted
-    return group.of_all((socket.gethostname(), frozenset(processors)))
-
-
-def _share_of_threads(hosts: list[Host], rank: int, most: int) -> int:
-    """The share of a rank in its processors: those that a launcher has bound to it are its own."""
-    name, own = hosts[rank]
-    peers = [processors for host, processors in hosts if host == name and processors & own]
-    return max(1, min(most, len(frozenset().union(*peers)) // len(peers)))
 
 
 def _load_code(core: TrainerCore, group: Group, hosts: list[Host]) -> None:
