@@ -4,11 +4,15 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING
 
-from . import parser
-from .errors import INTERRUPTED, CommandError
+from . import parser, ranks
+from .errors import INTERRUPTED, CommandError, DataError
 from .messages import say, warnings_as_remarks
+
+if TYPE_CHECKING:
+    from ..distributed.group import Group
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,8 +26,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         are not, and 130 after Ctrl-C.
 
     """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    rank, _ = ranks.started()
+    if arguments[:1] != ["train"]:
+        return 0 if rank else _exit_code(arguments)  # what is not shared out, rank 0 does
     try:
-        return _run(sys.argv[1:] if argv is None else list(argv))
+        group = ranks.joined()
+    except (CommandError, ImportError) as error:
+        say(f"fastbp train: {error}")
+        return getattr(error, "code", 1)
+    with ranks.silenced() if rank else nullcontext():
+        return _exit_code(arguments, group)
+
+
+def _exit_code(argv: list[str], group: "Group | None" = None) -> int:
+    """Run the command. group: the ranks that run it together; they end by one message."""
+    try:
+        with nullcontext() if group is None else group.call("fastbp train"):
+            return _run(argv, group)
     except SystemExit as end:  # argparse has shown help or the version
         return int(end.code or 0)
     except CommandError as error:
@@ -37,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _run(argv: list[str]) -> int:
+def _run(argv: list[str], group: "Group | None") -> int:
     whole, parsers = parser.make()
     options = whole.parse_args(argv)
     if "config" in options:
@@ -48,15 +68,15 @@ def _run(argv: list[str]) -> int:
     prefix = f"fastbp {options.command}"
     with warnings_as_remarks(prefix):
         try:
-            code: int = module.run(options)
+            code: int = module.run(options) if group is None else module.run(options, group)
             return code
         except BrokenPipeError:
             raise
         except CommandError as error:
-            raise type(error)(f"{prefix}: {error}") from error
+            text = str(error)  # another rank has named the command already
+            raise type(error)(text if text.startswith(prefix) else f"{prefix}: {text}") from error
         except (ValueError, TypeError, ImportError, OSError, MemoryError) as error:
-            say(f"{prefix}: {_sentence(error)}")
-            return 1
+            raise DataError(f"{prefix}: {_sentence(error)}") from error
 
 
 def _sentence(error: Exception) -> str:

@@ -16,9 +16,14 @@ class Progress:
     """Shows epochs as they end: one line that changes on a terminal, else a line now and then.
 
     Networks that are trained side by side may report at once.
+
+    Args:
+        ranks: that share the networks; the lines are of those of this one.
+
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ranks: int = 1) -> None:
+        self._ranks = ranks
         self._lock = Lock()
         self._epochs: dict[int, int] = {}
         self._width = 0
@@ -43,14 +48,16 @@ class Progress:
                 _put("\r")
 
     def _line(self, state: Any, seconds: float) -> str:
-        done, total = sum(self._epochs.values()), state.members * state.epochs
+        done = sum(self._epochs.values())
+        total = -(-state.members // self._ranks) * state.epochs  # the first rank has no fewer
         values = ", ".join(
             f"{key} {number(value)}"
             for key, value in state.values.items()
             if key.startswith("val_") or key == "loss"
         )
         network = f"network {state.member + 1}"
-        return f"{done:,} of {total:,} epochs, {seconds:.0f} s; {network}: {values}"
+        where = f" on the first of {self._ranks} ranks" if self._ranks > 1 else ""
+        return f"{done:,} of {total:,} epochs{where}, {seconds:.0f} s; {network}: {values}"
 
     def _write(self, line: str) -> None:
         if self._is_terminal:

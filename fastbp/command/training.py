@@ -3,7 +3,7 @@
 import time
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..storage import atomic
 from . import predictions, settings, training_rows
@@ -15,15 +15,23 @@ from .shelf import Shelf
 from .target import CLASSIFICATION, Task
 from .training_rows import Found
 
+if TYPE_CHECKING:
+    from ..distributed.group import Group
+
 LEAST_SECONDS = 1e-3
 """The limit of a fit for which reading has left no time."""
 
 
-def run(options: Namespace) -> int:
-    """Train the model, write it, and show what it is worth."""
+def run(options: Namespace, group: "Group | None" = None) -> int:
+    """Train the model, write it, and show what it is worth.
+
+    group: ranks that share the networks; each reads the rows, and rank 0 writes the model.
+    """
     names = getattr(options, "target", None)
     if not names:
         raise UsageError("--target is missing: the column to predict")
+    if group is not None and "-" in (options.data, getattr(options, "valid", None)):
+        raise UsageError("- is stdin, which one rank alone can read: give all ranks a file")
     given = settings.arguments(options)
     path = Path(getattr(options, "model", None) or _default_model(options.data))
     atomic.target(path)  # before the training: it may take long
@@ -33,12 +41,16 @@ def run(options: Namespace) -> int:
         model = _estimator(found.task, given)
         with predictions.naming(found.source, 0):
             shelf.prepare(getattr(options, "resume", False))
-            interrupted = _fit(model, found, shelf, time.perf_counter() - start)
+            interrupted = _fit(model, found, shelf, time.perf_counter() - start, group)
         found.memory.keep(model)
-        model.save(path)
+        if group is None:
+            model.save(path)
+        else:
+            group.of_first(lambda: model.save(path))
         if not interrupted:
             shelf.clear()
-    _show(model, path, found.task, options, time.perf_counter() - start)
+    if group is None or group.rank == 0:
+        _show(model, path, found.task, options, time.perf_counter() - start)
     if interrupted:
         say(f"stopped by Ctrl-C: {path} has the best networks so far; --resume goes on")
     return INTERRUPTED if interrupted else 0
@@ -66,16 +78,16 @@ def _about_columns(schema: Any) -> str:
     return "columns: " + ", ".join(f"{kinds.count(kind):,} {kind}" for kind in dict.fromkeys(kinds))
 
 
-def _fit(model: Any, found: Found, shelf: Shelf, spent: float) -> bool:
+def _fit(model: Any, found: Found, shelf: Shelf, spent: float, group: "Group | None") -> bool:
     """Fit; returns whether Ctrl-C ended it. KeyboardInterrupt where there is nothing to keep.
 
     spent: the seconds of the limit of time that reading has taken.
     """
-    progress, limit = Progress(), model.time_limit
+    progress, limit = Progress(1 if group is None else group.size), model.time_limit
     if limit is not None:
         model.set_params(time_limit=max(limit - spent, LEAST_SECONDS))
     train, validation = found.train, found.validation
-    with CtrlC() as ctrl_c:
+    with CtrlC(is_on=group is None) as ctrl_c:  # ranks keep it until they meet
         try:
             model.fit(
                 train.X,
@@ -85,6 +97,7 @@ def _fit(model: Any, found: Found, shelf: Shelf, spent: float) -> bool:
                 on_epoch=progress,
                 on_schema=lambda schema: say(_about_columns(schema)),
                 keep_in=shelf.folder,
+                comm=group,
             )
         except KeyboardInterrupt:
             if not hasattr(model, "ensemble_"):
@@ -92,7 +105,7 @@ def _fit(model: Any, found: Found, shelf: Shelf, spent: float) -> bool:
         finally:
             progress.end()
             model.set_params(time_limit=limit)
-    return ctrl_c.pressed
+    return ctrl_c.pressed or (group is not None and group.was_interrupted)
 
 
 def _show(model: Any, path: Path, task: Task, options: Namespace, seconds: float) -> None:

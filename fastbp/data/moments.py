@@ -1,6 +1,6 @@
 """Means and standard deviations of columns, estimated in one pass over parts of their rows."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from . import names
 from .csr import CsrRows
 from .frames import column_names
 from .scaling import Scaling, Units, check_output, target_counts
-from .sources import as_array, as_source, parts, stand_in
+from .sources import are_none, as_array, as_source, parts, stand_in
 from .tables import Table, as_input_parts, as_inputs, check_inputs
 
 CHUNK = 2**18
@@ -24,25 +24,26 @@ class Moments:
     """Mean and sum of squares of each column so far, in float64.
 
     They are about the first row, and parts are combined as in Chan, Golub and LeVeque (1983).
-    columns: how many. rows: so far. name: of the data, in messages.
+    columns: how many. rows: so far. name: of the data, in messages. first: what is taken off each
+    row. mean: of the rest. noise: of the coarsest dtype.
     """
 
     def __init__(self, columns: int, name: str) -> None:
-        self.columns, self.rows, self._name = columns, 0, name
-        self._first = np.zeros(columns)
-        self._mean, self._squares = np.zeros(columns), np.zeros(columns)
-        self._noise = 0.0
+        self.columns, self.rows, self.name = columns, 0, name
+        self.first = np.zeros(columns)
+        self.mean, self.squares = np.zeros(columns), np.zeros(columns)
+        self.noise = 0.0
 
     def add(self, table: Table, name: str) -> None:
         """Take more rows. name: of them, in messages. ValueError for a value not finite."""
         array = table.array
         if array.dtype.kind == "f":
-            self._noise = max(self._noise, float(np.finfo(array.dtype).eps))
+            self.noise = max(self.noise, float(np.finfo(array.dtype).eps))
         if isinstance(array, CsrRows):
             self._add_sparse(table, array, name)
             return
         if not self.rows:
-            self._first = array[0].astype(np.float64)
+            self.first = array[0].astype(np.float64)
         rows, columns = array.shape
         at_once = max(1, CHUNK // columns)
         for start in range(0, rows, at_once):
@@ -50,7 +51,7 @@ class Moments:
 
     def _add(self, table: Table, start: int, stop: int, name: str) -> None:
         with np.errstate(over="ignore", invalid="ignore"):
-            x = table.array[start:stop].astype(np.float64) - self._first
+            x = table.array[start:stop].astype(np.float64) - self.first
             own = x.mean(axis=0)
             if not np.isfinite(own).all():
                 check_inputs(table, range(start, stop), np.float64, name)
@@ -69,14 +70,22 @@ class Moments:
             apart = np.square(values.astype(np.float64) - mean[places])
             zeros = len(numbers) - np.bincount(places, minlength=columns)
             squares = _sums(places, apart, columns) + zeros * np.square(mean)
-            self._combine(len(numbers), mean - self._first, squares)
+            self._combine(len(numbers), mean - self.first, squares)
 
     def _combine(self, rows: int, own: Floats, squares: Floats) -> None:
         """Take rows with this mean about the first row, and this sum of squares about the mean."""
         before, self.rows = self.rows, self.rows + rows
-        rise, share = own - self._mean, rows / self.rows
-        self._squares += squares + rise * rise * (before * share)
-        self._mean += rise * share
+        rise, share = own - self.mean, rows / self.rows
+        self.squares += squares + rise * rise * (before * share)
+        self.mean += rise * share
+
+    def join(self, other: "Moments") -> None:
+        """Take the rows of another one."""
+        if not self.rows:
+            self.first = other.first
+        self.noise = max(self.noise, other.noise)
+        mean = other.mean + (other.first - self.first)
+        self._combine(other.rows, mean, other.squares)
 
     def units(self, dtype: np.dtype[Any]) -> Units:
         """Mean and standard deviation (over n) of each column; 1 where it is constant.
@@ -86,16 +95,16 @@ class Moments:
         """
         if self.rows < 2:
             raise ValueError(
-                f"{self._name} has {self.rows} row, expected at least 2: one has no spread; pass "
+                f"{self.name} has {self.rows} row, expected at least 2: one has no spread; pass "
                 "the data to train on, or set what you know by net.set_scaling"
             )
-        mean, scale = self._first + self._mean, np.sqrt(self._squares / self.rows)
-        constant = scale <= self._noise * np.abs(mean)
+        mean, scale = self.first + self.mean, np.sqrt(self.squares / self.rows)
+        constant = scale <= self.noise * np.abs(mean)
         coarse = ~constant & (STEPS * np.finfo(dtype).eps * np.abs(mean) > scale)
         if coarse.any():
             i = int(coarse.argmax())
             raise ValueError(
-                f"{self._name} has mean {mean[i]:.9g} and standard deviation {scale[i]:.3g} in "
+                f"{self.name} has mean {mean[i]:.9g} and standard deviation {scale[i]:.3g} in "
                 f"column {i}, values that {dtype} can hardly tell apart: subtract an offset from "
                 "this column, drop it, or make the network with dtype='float64'"
             )
@@ -112,11 +121,13 @@ class Estimate:
 
     n_in, n_out, output: of the network, the last the code of the activation of its outputs.
     columns: the names that its columns have; the first rows with names
-    give those that it has not.
+    give those that it has not. takes_none: whether there may be no rows, because others have some.
     """
 
-    def __init__(self, n_in: int, n_out: int, output: int, columns: names.Names) -> None:
-        self.columns = columns
+    def __init__(
+        self, n_in: int, n_out: int, output: int, columns: names.Names, takes_none: bool = False
+    ) -> None:
+        self.columns, self._takes_none = columns, takes_none
         self._n_in, self._n_out, self._output = n_in, n_out, output
         self._inputs = Moments(n_in, "X")
         self._targets: Moments | None = None
@@ -126,6 +137,8 @@ class Estimate:
 
         ValueError or TypeError for what does not fit.
         """
+        if self._takes_none and are_none(X):
+            return
         if self._inputs.rows and (y is None) != (self._targets is None):
             have = "no y" if y is None else "y"
             raise ValueError(f"{called[0]} comes with {have}, unlike those before: pass y with all")
@@ -168,11 +181,40 @@ class Estimate:
             for first, (part,) in parts(source)
         )
 
+    def join(self, of_all: Callable[[Any], list[Any]]) -> None:
+        """Take the rows of all ranks. of_all: gives what each rank has, in their order.
+
+        ValueError where they do not go together.
+        """
+        told = of_all((self.columns, self._inputs, self._targets))
+        parts = [part for part in told if part[1].rows]
+        self.columns = next((columns for columns, _, _ in parts if columns), self.columns)
+        for columns, _, _ in parts:
+            names.check(self.columns, columns, "X of another rank")
+        self._inputs = _joined([inputs for _, inputs, _ in parts], self._inputs)
+        targets = [targets for _, _, targets in parts if targets is not None]
+        if targets and len(targets) < len(parts):
+            raise ValueError("y is given on some ranks only: pass it on all, or on none")
+        if len({each.columns for each in targets}) > 1:
+            raise ValueError(
+                f"y has {targets[0].columns} columns on one rank and others on another: the ranks "
+                "must have the same targets"
+            )
+        self._targets = _joined(targets, targets[0]) if targets else None
+
     def scaling(self, dtype: np.dtype[Any], targets: Units | None) -> Scaling:
         """The scaling. dtype: the network's. targets: their units where there were none."""
         if self._targets is not None:
             targets = self._targets.units(dtype)
         return Scaling(self._inputs.units(dtype), targets)
+
+
+def _joined(parts: Sequence[Moments], like: Moments) -> Moments:
+    """The moments of the rows of all parts, in their order."""
+    whole = Moments(like.columns, like.name)
+    for part in parts:
+        whole.join(part)
+    return whole
 
 
 def of_batches(batches: Any, estimate: Estimate) -> None:

@@ -208,3 +208,9 @@ def _through_numpy(data: Any, name: str) -> Array:
             f"{name} is a {type(data).__name__} that NumPy cannot read "
             f"({str(error) or repr(error)}): pass an array of numbers, or rows of equal length"
         ) from error
+
+
+def are_none(X: Any) -> bool:
+    """Whether X has no rows: one of several ranks may have none."""
+    shape = getattr(X, "shape", None)
+    return shape[0] == 0 if shape else isinstance(X, list | tuple) and len(X) == 0

@@ -1,5 +1,5 @@
 """Data parallel training over MPI: how ranks agree, cut an update, and combine its gradient.
 
-Imported where a Trainer is given a ``comm``, and never else. Uses common, components, data, runtime
+Imported where a call is given a ``comm``, and never else. Uses common, components, data, runtime
 and the kernels.
 """

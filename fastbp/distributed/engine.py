@@ -15,8 +15,9 @@ from ..runtime.job import Job
 from . import cuts
 from .cuts import Cut, Span
 from .exchange import Exchange, new_exchange
-from .group import INFERENCE, ROWS, UPDATE, Group
+from .group import INFERENCE, ROWS, UPDATE, VALUE, Group
 from .local_job import LocalJob, batch_of
+from .scalars import COUNT, Scalars
 from .stages import Stages
 
 
@@ -39,6 +40,7 @@ class DistributedEngine:
         self._spans = _trained(plan, self._arrays.hyper, len(self._arrays.parameters))
         self._stages = Stages(engine, sharing.is_local)
         self._exchange: Exchange | None = None  # many engines make no update
+        self._scalars = Scalars(group, self._arrays.hyper, self._stages.work_out)
 
     def _take_memory(self) -> Exchange:
         if self._exchange is not None:
@@ -67,9 +69,10 @@ class DistributedEngine:
         """See ``Engine``. A gradient without an update is each rank's own affair."""
         if job[job_table.TASK] != job_table.TRAIN:
             return self._engine.train(data, job, into)
-        with np.errstate(all="ignore"):  # a loss that is not finite is reported
+        with np.errstate(all="ignore"), self._scalars.given():  # what is not finite is reported
             everybodys, exchange = self._everybodys_rows(data, job), self._take_memory()
             while job[job_table.EPOCH] < job[job_table.EPOCHS] and job[job_table.BUDGET] > 0:
+                self._scalars.begin()
                 if everybodys is None:
                     was_made = self._train_batch(data, job, exchange)
                 else:
@@ -155,11 +158,12 @@ class DistributedEngine:
         return job[job_table.STATUS] == job_table.OK
 
     def _meet(self, job: Job, rows: int, status: int) -> None:
-        """Give a job the status of the first rank that has refused its rows."""
+        """Give a job the status of the first rank that has refused its rows; take the scalars."""
         place = job[job_table.EPOCH], job[job_table.START]
         same = rows, *place, int(self._arrays.hyper[settings.UPDATES])
-        found = self._group.meet(UPDATE, same, (status,))[:, 0].tolist()
-        refused = [each for each in found if each != job_table.OK]
+        found = self._group.meet(UPDATE, same, (status, *self._scalars.told()))
+        self._scalars.take(found[0, 1:])
+        refused = [each for each in found[:, 0].tolist() if each != job_table.OK]
         job[job_table.STATUS] = refused[0] if refused else job_table.OK
 
     def _sums(self, cut: Cut) -> tuple[float, float]:
@@ -186,7 +190,10 @@ class DistributedEngine:
 
     def apply(self, gradient: Array) -> int:
         """See ``Engine``."""
-        return self._engine.apply(gradient)
+        with self._scalars.given():
+            self._scalars.begin()
+            self._scalars.take(self._group.meet(VALUE, own=self._scalars.told())[0, :COUNT])
+            return self._engine.apply(gradient)
 
     # Inferences
 

@@ -34,7 +34,9 @@ T = TypeVar("T")
     APPLY,  # a gradient was given
     VALUE,  # a number of rank 0 is everybody's
     OBJECT,  # what follows moves objects, or parameters
-) = range(9)
+    SEARCH,  # rank 0 tells what comes next in a search
+    MEMBERS,  # networks are trained, each by one rank
+) = range(11)
 
 DOING = {
     FAILED: "failed",
@@ -46,6 +48,8 @@ DOING = {
     APPLY: "applied gradients",
     VALUE: "asked rank 0 for a number",
     OBJECT: "exchanged what all need",
+    SEARCH: "searched by L-BFGS",
+    MEMBERS: "trained networks of its own",
 }
 
 SHOWN = {
@@ -55,9 +59,9 @@ SHOWN = {
 """What the numbers are that must be the same; those of other kinds say nothing to a reader."""
 
 KIND, DEPTH, INTERRUPTED = range(3)
-"""Elements of a message. Then four that must be the same on every rank, and four of its own."""
-SAME, OWN = slice(3, 7), slice(7, 11)
-LENGTH = 11
+"""Elements of a message. Then four that must be the same on every rank, and nine of its own."""
+SAME, OWN = slice(3, 7), slice(7, 16)
+LENGTH = 16
 
 NONE_SETTLED = 2**31
 
@@ -67,7 +71,8 @@ RAISED_ON = "It was raised on rank {}."
 class Group:
     """A communicator with the state of its meetings.
 
-    comm: as the user gave it. rank, size: this rank, and the number of ranks.
+    comm: as the user gave it. rank, size: this rank, and the number of ranks. was_interrupted:
+    whether a meeting has told of Ctrl-C.
     """
 
     def __init__(self, comm: Any) -> None:
@@ -79,6 +84,7 @@ class Group:
         self._settled = NONE_SETTLED  # from this depth on the calls that have begun have ended
         self._cause = ""  # the error by which they have
         self._interrupts = Interrupts()
+        self.was_interrupted = False
 
     # Calls
 
@@ -135,10 +141,10 @@ class Group:
     # Meetings
 
     def meet(self, kind: int, same: Sequence[int] = (), own: Sequence[int] = ()) -> Ints:
-        """Meet the other ranks. Returns what each has of its own, (size, 4).
+        """Meet the other ranks. Returns what each has of its own, (size, 9).
 
         kind: what this rank is about to do. same: up to four numbers that must be the same on all
-        ranks. own: up to four others. RuntimeError where the ranks do not do the same; the error of
+        ranks. own: up to nine others. RuntimeError where the ranks do not do the same; the error of
         a rank that has failed; KeyboardInterrupt where Ctrl-C has come to one.
         """
         self._check_goes_on()
@@ -150,7 +156,8 @@ class Group:
             raise error
         if messages[:, INTERRUPTED].any():
             self._settled = int(messages[:, DEPTH].min()) + 1
-            self._interrupts.came = False
+            self._interrupts.told()
+            self.was_interrupted = True
             raise KeyboardInterrupt
         if (messages[:, KIND] != kind).any() or (messages[:, SAME] != messages[0, SAME]).any():
             self._settled = int(messages[:, DEPTH].min()) + 1

@@ -2,9 +2,14 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+SECONDS_OF_ONE = 1.0
+"""Ctrl-C comes to all ranks, to some after a meeting has ended what it was for: it is one and the
+same for so long."""
 
 
 class Interrupts:
@@ -16,6 +21,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.came = self.again = False
+        self._taken = float("-inf")
         self._usual: Callable[[int, Any], Any] = signal.default_int_handler
 
     def _handle(self, number: int, frame: Any) -> None:
@@ -23,6 +29,8 @@ class Interrupts:
         try:
             self._usual(number, frame)
         except KeyboardInterrupt:
+            if time.monotonic() - self._taken < SECONDS_OF_ONE:
+                return
             if self.came:
                 self.again = True
                 raise
@@ -41,6 +49,10 @@ class Interrupts:
             yield
         finally:
             signal.signal(signal.SIGINT, usual)
+
+    def told(self) -> None:
+        """A meeting has told all ranks of it."""
+        self.came, self._taken = False, time.monotonic()
 
     def take(self) -> None:
         """KeyboardInterrupt where it has come and no meeting has told the others."""

@@ -101,16 +101,23 @@ class Stages:
         self._plan[0, layout.FIRST_ROW] = cut.first
         self._run(mine, int(job_table.BY_ROWS), workers)
 
+    def work_out(self) -> None:
+        """Work out the scalars of the next update, unless they are given (scalars.py)."""
+        self._make_room(1, 1)
+        job = self._scalars
+        job.begin(job_table.TRAIN, MANY, MANY)
+        job.point(self._pointers())
+        self._advance(job, int(job_table.NOTHING))
+
     def _prepare(self, job: Job) -> None:
-        """Compute the scalars of an update; shuffle rows that all ranks have.
+        """Prepare an update; shuffle rows that all ranks have.
 
         A job on rows of all ranks would gather as many of this rank's, where they are few.
         """
         if self._is_local:
-            job = self._scalars
-            job.begin(job_table.TRAIN, MANY, MANY)
-            job.point(self._pointers())
-        self._advance(job, int(job_table.NOTHING))
+            self.work_out()
+        else:
+            self._advance(job, int(job_table.NOTHING))
 
     def _blocks(self, vectors: int) -> Array:
         size = int(self._plan[0, layout.BLOCK])

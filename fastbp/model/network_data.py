@@ -42,7 +42,7 @@ class NetworkData(NetworkEmbedding):
         """Whether the parameters are others than those that a new network was made or set to."""
         return self._given != self.arrays.checksum()
 
-    def standardize(self, X: Any, y: Any = None) -> None:
+    def standardize(self, X: Any, y: Any = None, *, comm: Any = None) -> None:
         """Standardize inputs, and with y also targets, by their mean and standard deviation.
 
         Make it the first thing that a network learns. A network that has been trained, or loaded,
@@ -66,6 +66,9 @@ class NetworkData(NetworkEmbedding):
             X: (n, n_in), numbers of any real dtype, order and strides: the training data.
             y: (n, n_out), (n,) for one column, or (n, n_out / 2) for losses "gaussian_nll" and
                 "beta_nll", whose outputs become means and log-variances in units of y.
+            comm: a communicator of mpi4py, each rank of which passes rows of its own, or none (an
+                array with 0 rows): mean and deviation are over the rows of all, and the same on
+                all (fastbp/distributed/README.md).
 
         Raises:
             ValueError, TypeError: X or y is not as above, has less than two rows, or has NaN or
@@ -82,11 +85,11 @@ class NetworkData(NetworkEmbedding):
         [2.] [1.]
 
         """
-        estimate = self._estimate()
-        estimate.add(X, y)
-        self._scale_by(estimate)
+        self._scale_by(lambda estimate: estimate.add(X, y), comm)
 
-    def standardize_batches(self, batches: Iterable[Any] | Callable[[], Iterable[Any]]) -> None:
+    def standardize_batches(
+        self, batches: Iterable[Any] | Callable[[], Iterable[Any]], *, comm: Any = None
+    ) -> None:
         """``standardize`` by a stream: by the mean and deviation over all rows of its batches.
 
         Args:
@@ -94,6 +97,7 @@ class NetworkData(NetworkEmbedding):
                 returns one, as ``Trainer.fit_batches`` takes them; a third item, of weights, plays
                 no part. It is read once: fit_batches needs a new one then. For labels, which are
                 not standardized, pass X alone: ``(X for X, y in batches())``.
+            comm: as for ``standardize``: each rank passes batches of its own.
 
         Raises:
             ValueError, TypeError: as ``standardize``. Nothing has changed.
@@ -104,9 +108,7 @@ class NetworkData(NetworkEmbedding):
         [2.] [1.]
 
         """
-        estimate = self._estimate()
-        moments.of_batches(batches, estimate)
-        self._scale_by(estimate)
+        self._scale_by(lambda estimate: moments.of_batches(batches, estimate), comm)
 
     @explained("net.initialize_from")
     def initialize_from(self, X: Any, seed: int | None = None) -> None:
@@ -142,11 +144,28 @@ class NetworkData(NetworkEmbedding):
         self.arrays.set_layers(data_init.layers_for(self.arrays, X, names, seed, embedding))
         self._given = None  # rows fitted it: standardize must keep what it computes
 
-    def _estimate(self) -> moments.Estimate:
-        output = self.arrays.spec.activations[-1]
-        return moments.Estimate(self._sizes[0], self._sizes[-1], output, self._feature_names)
+    def _scale_by(self, add: Callable[[moments.Estimate], None], comm: Any) -> None:
+        """Scale by the rows that ``add`` gives an estimate, and those of the other ranks."""
+        if comm is None:
+            self._scale_by_estimate(add, None)
+            return
+        from ..distributed.group import group_of
 
-    def _scale_by(self, estimate: moments.Estimate) -> None:
+        group = group_of(comm)
+        with group.call("net.standardize"):
+            self._scale_by_estimate(add, group.of_all)
+
+    def _scale_by_estimate(
+        self,
+        add: Callable[[moments.Estimate], None],
+        of_all: Callable[[Any], list[Any]] | None,
+    ) -> None:
+        output = self.arrays.spec.activations[-1]
+        of_network = self._sizes[0], self._sizes[-1], output, self._feature_names
+        estimate = moments.Estimate(*of_network, takes_none=of_all is not None)
+        add(estimate)
+        if of_all is not None:
+            estimate.join(of_all)
         wanted = estimate.scaling(self._dtype, self.arrays.scaling.targets)
         self._scale(wanted, keeps_function=self._is_trained)
         self.keep_names(estimate.columns)

@@ -29,6 +29,7 @@ from .kept import Kept, fingerprint
 from .left_out import LeftOut
 from .members import Data, Member, Team, Trained
 from .parameters import Parameters
+from .ranks import Ranks
 from .recipe import Recipe, Task, recipe_of
 from .rows import Rows
 from .schema import Schema
@@ -110,6 +111,7 @@ class BaseTabular(Parameters, TableExport, ABC, Generic[Targets]):
         on_epoch: Callable[[Progress], object] | None = None,
         on_schema: Callable[[Schema], object] | None = None,
         keep_in: str | os.PathLike[str] | None = None,
+        comm: Any = None,
     ) -> Self:
         """Fit the ensemble to the rows of a table.
 
@@ -129,6 +131,10 @@ class BaseTabular(Parameters, TableExport, ABC, Generic[Targets]):
                 memory. The rows as networks take them lie in a file there, which is mapped. Each
                 network is kept there when it is done, and how far it is every ten seconds: a fit of
                 the same data and parameters goes on from there, after this one was killed.
+            comm: a communicator of mpi4py, such as MPI.COMM_WORLD, all ranks of which call fit with
+                the same rows and parameters (fastbp/distributed/README.md). Each trains some of the
+                networks, and all have the whole model, with the bits of one process. on_epoch hears
+                of the networks of its rank; what stops one rank stops all.
 
         Returns:
             The estimator.
@@ -138,24 +144,30 @@ class BaseTabular(Parameters, TableExport, ABC, Generic[Targets]):
             FloatingPointError: all members have diverged.
 
         """
-        clock = Clock(self.time_limit)
-        targets, found = self._read(X, y, sample_weight)
-        recipe = recipe_of(self.preset, self._goal, len(found)).given(self.ensemble, self.epochs)
-        encoder = TableEncoder(numbers=recipe.numbers, drop=self.drop, kinds=self.kinds)
-        encoder.fit(found.table)
-        if on_schema is not None:
-            on_schema(encoder.schema)
-        folder = None if keep_in is None else Path(keep_in)
-        data = self._data(found, encoder, targets, validation_data, folder)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        team = self._team(recipe, encoder, targets, data, clock, on_epoch)
-        members = self._members(data, recipe.members, seed)
-        if folder is not None:
-            team.kept = Kept(folder, fingerprint(recipe, data, members))
-        trained = team.train(members)
-        self._keep(trained, encoder, targets, found)
-        self.validation_score_ = self._calibrate(LeftOut.of(trained, data))
-        self.record_ = records.of_fit(self, recipe, seed, trained, len(found), clock.seconds)
+        clock, ranks = Clock(self.time_limit), Ranks.of(comm)
+        with ranks.together("fit"):
+            targets, found = self._read(X, y, sample_weight)
+            recipe = recipe_of(self.preset, self._goal, len(found))
+            recipe = recipe.given(self.ensemble, self.epochs)
+            encoder = TableEncoder(numbers=recipe.numbers, drop=self.drop, kinds=self.kinds)
+            encoder.fit(found.table)
+            if on_schema is not None:
+                on_schema(encoder.schema)
+            folder = None if keep_in is None else Path(keep_in)
+            data = self._data(found, encoder, targets, validation_data, folder)
+            draw = check_random_state(self.random_state)
+            seed = ranks.agreed(int(draw.randint(np.iinfo(np.int32).max)))
+            team = self._team(recipe, encoder, targets, data, clock, on_epoch)
+            team.ranks, team.threads = ranks, ranks.threads(team.threads)
+            members = self._members(data, recipe.members, seed)
+            if folder is not None or ranks.size > 1:
+                about = fingerprint(recipe, data, members)
+                ranks.check_same(about)
+                team.kept = None if folder is None else Kept(folder, about)
+            trained = team.train(members)
+            self._keep(trained, encoder, targets, found)
+            self.validation_score_ = self._calibrate(LeftOut.of(trained, data))
+            self.record_ = records.of_fit(self, recipe, seed, trained, len(found), clock.seconds)
         return self
 
     def _team(

@@ -22,6 +22,7 @@ from ..common.types import Array, Floats, Ints
 from ..model.network import Network
 from .bookmarks import Bookmark
 from .clock import Clock
+from .ranks import Ranks
 from .recipe import Recipe, Task
 from .watch import Watch
 
@@ -99,7 +100,7 @@ class Team:
     recipe, task: what they are; the task's rows are those of ``data``. threads: the most at a time.
     tell: is called after each epoch of any member, by one thread at a time, with the member and the
     state of its fit. StopTraining from it ends all. kept: where members are kept, done or underway,
-    and taken from; None for nowhere.
+    and taken from; None for nowhere. ranks: that share the members; threads are those of this one.
     """
 
     recipe: Recipe
@@ -109,7 +110,9 @@ class Team:
     threads: int
     tell: Callable[[Member, int, FitState], object]
     kept: Shelf | None = None
+    ranks: Ranks = field(default_factory=Ranks)
     was_interrupted: bool = False
+    _at_once: int = 1
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -125,17 +128,28 @@ class Team:
             KeyboardInterrupt: Ctrl-C came before any update.
 
         """
-        self.clock.at_once = min(self.threads, len(members))
+        most = sum(self.ranks.of_all(self.threads))
+        mine = self._begin(members, most)
         if self.clock.limit is not None:
-            members = members[: self._affordable(members)]
-            self.clock.at_once = min(self.threads, len(members))
-        found = self._run([partial(self._train, member, len(members)) for member in members])
-        return self._usable([one for one in found if one is not None], len(members))
+            wanted = self._affordable(len(members), mine)
+            members = members[: self.ranks.agreed(wanted)]
+            mine = self._begin(members, most)
+        jobs = [partial(self._train, member, len(members)) for member in mine]
+        own = [one for one in self._run(jobs) if one is not None]
+        found = [one for of_rank in self.ranks.of_all(own) for one in of_rank]
+        return self._usable(sorted(found, key=lambda one: one.member.number), len(members))
 
-    def _affordable(self, members: Sequence[Member]) -> int:
-        """How many of the members the limit of time allows."""
-        if not self.clock.is_over:
-            self._measure(members[: self.clock.at_once])
+    def _begin(self, members: Sequence[Member], most: int) -> list[Member]:
+        """The members of this rank. most: that all ranks train at a time."""
+        mine = self.ranks.mine(members)
+        self.clock.at_once = min(most, len(members))
+        self._at_once = max(1, min(self.threads, len(mine)))
+        return mine
+
+    def _affordable(self, members: int, mine: Sequence[Member]) -> int:
+        """How many of so many members the limit of time allows. mine: those of this rank."""
+        if not self.ranks.agreed(self.clock.is_over):
+            self._measure(mine[: self._at_once])
         if not self.clock.has_an_epoch:
             warnings.warn(
                 f"{max(0.0, self.clock.left):.0f} s of the limit of time are left to train in, "
@@ -143,11 +157,11 @@ class Team:
                 "time, or fewer rows",
                 stacklevel=5,
             )
-        return self.clock.members(len(members), self.recipe.epochs)
+        return self.clock.members(members, self.recipe.epochs)
 
     @property
     def _threads_of_each(self) -> int:
-        return max(1, self.threads // self.clock.at_once)
+        return max(1, self.threads // self._at_once)
 
     def _train(self, member: Member, members: int) -> Trained | None:
         """Train a member; None where there is no time left to begin."""
@@ -219,7 +233,7 @@ class Team:
         seconds = self._run([partial(self._time, member) for member in members])
         if self.was_interrupted:
             raise KeyboardInterrupt
-        self.clock.seconds_per_epoch = max(seconds)
+        self.clock.seconds_per_epoch = max(self.ranks.of_all(max(seconds, default=0.0)))
 
     def _time(self, member: Member) -> float:
         """The seconds of an epoch."""
@@ -236,7 +250,7 @@ class Team:
         Ctrl-C stops them, and only those that have begun give a result. The first exception of a
         job stops the others, and is raised.
         """
-        with ThreadPoolExecutor(self.clock.at_once, "fastbp-member") as pool:
+        with ThreadPoolExecutor(self._at_once, "fastbp-member") as pool:
             futures = [pool.submit(job) for job in jobs]
             try:
                 self._wait(futures)
@@ -249,12 +263,15 @@ class Team:
         return [future.result() for future in futures if not future.cancelled()]
 
     def _wait(self, futures: "Sequence[Future[Any]]") -> None:
-        """Wait for all, or for the first exception."""
-        left = set(futures)
-        while left:
+        """Wait for all, those of other ranks, too, or for the first exception."""
+        left, others = set(futures), 1
+        while others:
             done, left = wait(left, POLL, FIRST_EXCEPTION)
             if any(future.exception() for future in done):
                 return
+            others, stops = self.ranks.look(len(left), self._stop.is_set())
+            if stops:
+                self._stop.set()
 
     def _usable(self, found: list[Trained], wanted: int) -> list[Trained]:
         """Those of the best rank."""

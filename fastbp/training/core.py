@@ -31,7 +31,6 @@ from ..runtime.numpy_engine import NumpyEngine
 from ..runtime.threads import maximum
 from . import input_scaling, learned_names, learned_state, refused_batches, setup
 from .membership import Member
-from .row_order import RowOrder
 from .setup import Arguments
 
 PICKLED = (
@@ -39,11 +38,6 @@ PICKLED = (
     *("weighs_rows", "is_balanced", "epoch", "history"),
 )
 """The attributes of a core in a pickle, under their names after an underscore, as in 0.1.0."""
-
-ROWS_OF_A_SUM, BATCHES_OF_A_SUM = 256, 32
-"""Of a gradient over more rows than batch_size: rows of a batch, at most, and batches that are
-added up in the network's dtype; double precision adds up these sums. Equal terms may all round the
-same way, and a float32 sum of n of them is off by n / 2 roundings: here by 144, below 1e-5."""
 
 
 class RunningFit(Protocol):
@@ -147,6 +141,7 @@ class TrainerCore(Member):
     def of_state(cls, state: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
         """The core that ``state`` describes, with arrays of its own, and what is not the core's."""
         core, rest = cls.__new__(cls), dict(state)
+        core.group, core.sharing = rest.pop("ranks", (None, core.sharing))  # pickles have none
         for name in PICKLED:
             setattr(core, name, rest.pop(f"_{name}"))
         core.restore_arrays(rest.pop("moments"), rest.pop("hyper"))
@@ -162,10 +157,10 @@ class TrainerCore(Member):
             arenas.write_layers(self.net.arrays.plan, arena, layers)
 
     def copied(self) -> "TrainerCore":
-        """A core that goes on from here on its own, with a network of its own."""
+        """A core that goes on from here, with a network of its own, on the same ranks."""
         with self.exclusive():  # no other thread trains meanwhile
             state = copy.deepcopy(self.state())
-        return TrainerCore.of_state(state)[0]
+        return TrainerCore.of_state(state | {"ranks": (self.group, self.sharing)})[0]
 
     @property
     def extended(self) -> bool:
@@ -304,30 +299,6 @@ class TrainerCore(Member):
             raise FloatingPointError(
                 "the norm of the gradients is not finite: the update was not made. Scale the loss"
             )
-
-    def gradients(self, order: RowOrder) -> tuple[float, list[arenas.Layer]]:
-        """``Trainer.loss_and_gradients`` of these rows."""
-        one_batch = order.rows <= self.batch_size
-        at_once = self.batch_size if one_batch else min(self.batch_size, ROWS_OF_A_SUM)
-        job = order.job(at_once, self.seed, 1)
-        job[job_table.TASK] = job_table.GRADIENTS
-        part = setup.new_arenas(self.net, 1)
-        with self.exclusive():
-            self._run_batches(order.data, job, BATCHES_OF_A_SUM, part)
-            gradient = part[0].astype(np.float64)
-            while job[job_table.EPOCH] < job[job_table.EPOCHS]:
-                part.fill(0.0)
-                self._run_batches(order.data, job, BATCHES_OF_A_SUM, part)
-                gradient += part[0]
-        found = gradient.astype(self.net.dtype)
-        return float(job.means()[0]), list(arenas.read_layers(self.net.arrays.plan, found))
-
-    def _run_batches(self, data: Dataset, job: Job, count: int, into: Array) -> None:
-        """Run this many batches of a gradient, or those that are left, chunk by chunk."""
-        while count > 0 and job[job_table.EPOCH] < job[job_table.EPOCHS]:
-            job.chunk = min(job.chunk, count)
-            count -= job.chunk
-            self.chunk(data, job, "loss_and_gradients", into)
 
     def reset_optimizer(self) -> None:
         """``Trainer.reset_optimizer``."""

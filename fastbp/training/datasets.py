@@ -47,7 +47,7 @@ def as_dataset(
     if core.is_local:
         from . import local_rows
 
-        if local_rows.are_none(X):
+        if sources.are_none(X):
             return local_rows.no_rows(core, names[:2])
     if not (type(X) in sources.IN_MEMORY and type(y) in sources.IN_MEMORY):
         like_x, like_y = sources.unread(X), sources.unread(y)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..callbacks.base import StopTraining
 from ..components.lbfgs import LBFGS
-from . import row_weights
+from . import full_gradients, row_weights
 from .fitting import Fit
 from .lbfgs_search import minimize
 from .row_order import RowOrder
@@ -40,12 +40,19 @@ class LbfgsLoop:
     def run(self) -> None:
         """See ``Loop``."""
         core, epochs = self._fit.core, self._fit.watch.state.epochs
-        gradients = partial(core.gradients, replace(self._order, shuffle=False))
+        order = replace(self._order, shuffle=False)
         self._started = time.perf_counter()
         with suppress(StopTraining):
-            core.outcome = minimize(self._rule, core.net, gradients, epochs, self._end_iteration)
+            if core.group is None:
+                gradients = partial(full_gradients.of_rows, core, order)
+                core.outcome = minimize(self._rule, core.net, gradients, epochs, self._end)
+                return
+            from . import lbfgs_ranks
 
-    def _end_iteration(self, number: int, loss: float) -> None:
+            parts = lbfgs_ranks.PartGradients(core, core.group, order)
+            core.outcome = lbfgs_ranks.minimize(self._rule, parts, epochs, self._end)
+
+    def _end(self, number: int, loss: float) -> None:
         """What SciPy calls after each iteration; StopTraining ends the search."""
         fit = self._fit
         fit.has_changed = True

@@ -1,7 +1,6 @@
 """Rows that each rank has of its own: none, the order of some, and their weights over all ranks."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -12,12 +11,6 @@ from ..runtime.arrays import Dataset
 from ..runtime.job import Job
 from .core import TrainerCore
 from .row_order import RowOrder
-
-
-def are_none(X: Any) -> bool:
-    """Whether X has no rows: a rank may have none."""
-    shape = getattr(X, "shape", None)
-    return shape[0] == 0 if shape else isinstance(X, list | tuple) and len(X) == 0
 
 
 def no_rows(core: TrainerCore, names: tuple[str, str]) -> Dataset:

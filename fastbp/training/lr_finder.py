@@ -109,6 +109,10 @@ def sweep(core: TrainerCore, data: Dataset, lrs: Floats) -> LRCurve:
 
     """
     core, order = core.copied(), RowOrder(data, shuffle=True)
+    if core.is_local:
+        from . import local_rows
+
+        order = local_rows.order_of(core, order)
     row_weights.weigh(core, order)
     # No schedule: each update has its own lr.
     core.arrays.hyper[settings.SCHEDULE : settings.SCHEDULE + N_SCHEDULE] = 0

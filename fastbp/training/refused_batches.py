@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from .core import TrainerCore
 
 
+NO_GRADIENT = (
+    "the loss is not finite on these rows: there is no gradient. Scale the inputs, or look for "
+    "very large weights"
+)
+
+
 def refuse(core: "TrainerCore", data: Dataset, job: Job, caller: str) -> NoReturn:
     """Raise what explains why a batch was refused. caller: as for ``TrainerCore.run``."""
     start, batch = job[job_table.START], job[job_table.BATCH]
@@ -19,10 +25,7 @@ def refuse(core: "TrainerCore", data: Dataset, job: Job, caller: str) -> NoRetur
     rows = rows if job.order is None else job.order[rows]
     raise_invalid(job[job_table.STATUS], rows, data, core.arrays)
     if job[job_table.TASK] == job_table.GRADIENTS:
-        raise FloatingPointError(
-            "the loss is not finite on these rows: there is no gradient. Scale the inputs, or "
-            "look for very large weights"
-        )
+        raise FloatingPointError(NO_GRADIENT)
     what = "loss" if not core.arrays.spec.clips_norm else "loss, or the norm of its gradient,"
     place = "these rows"
     if caller == "fit":

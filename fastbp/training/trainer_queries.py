@@ -13,7 +13,7 @@ from ..components import optimizers
 from ..components.metrics import Metric, as_metrics
 from ..kernels.tables import arenas
 from ..model.network import Network
-from . import derivatives, inference, input_scaling, lr_finder
+from . import derivatives, full_gradients, inference, input_scaling, lr_finder
 from .collective import collective
 from .core import TrainerCore
 from .datasets import as_dataset, datasets
@@ -226,7 +226,7 @@ class TrainerQueries(Guarded):
         known = jacobian, jacobian_weight, directions
         data.derivatives = derivatives.of_rows(self._core, data.rows, *known)
         self._core.check_balanced()
-        return self._core.gradients(RowOrder(data, shuffle=False))
+        return full_gradients.of_rows(self._core, RowOrder(data, shuffle=False))
 
     def averaged_network(self) -> Network:
         """A new network whose parameters are the moving average of this one's (ema_decay).
@@ -244,6 +244,7 @@ class TrainerQueries(Guarded):
             net.arrays.parameters[:] = average
             return net
 
+    @collective
     @explained("trainer.find_lr")
     def find_lr(
         self,
@@ -259,7 +260,7 @@ class TrainerQueries(Guarded):
 
         A copy of this trainer and its network makes up to ``updates`` updates, whose lr grows
         exponentially from ``start_lr`` to ``end_lr``, until the loss diverges. ``X``, ``y`` and
-        ``sample_weight`` are those of ``fit``.
+        ``sample_weight`` are those of ``fit``. Ranks (``comm``) call it together, and find one.
 
         Raises:
             ValueError, TypeError: as ``fit``; no row has weight; the optimizer is LBFGS.

@@ -17,25 +17,34 @@ from .dropout import set_thresholds, update_key
 from .number_updates import apply_numbers, measure_numbers
 from .regularization import clip_scale, finish_gradients, measure_gradient, measure_weights
 from .update import apply_part
-from .update_rules import momentum_of, next_state
+from .update_rules import momentum_of, next_state, set_powers
 
 
 @kernel
-def _prepare(plan, job):
-    hyper = typed_pointer_at(job[J.HYPER], types.float64)
+def _work_out(plan, hyper):
+    """The scalars of an update before ARE_GIVEN: those that come from a libm."""
     updates = hyper[H.UPDATES]
-    plan[0, P.FIRST_ROW] = job[J.START] if job[J.TASK] == J.GRADIENTS else 0
-    plan[0, P.KEY] = update_key(plan[0, P.SEED], int(updates))
-    rate, _ = scheduled(hyper, H.DROPOUT_SCHEDULE, updates)
-    # A custom output gradient was computed from the outputs of predict, without dropout.
-    drops = job[J.TASK] == J.TRAIN or job[J.TASK] == J.GRADIENTS
-    set_thresholds(plan, rate if drops else 0.0)
+    dropout, _ = scheduled(hyper, H.DROPOUT_SCHEDULE, updates)
+    hyper[H.STEP_DROPOUT] = dropout
     decay, _ = scheduled(hyper, H.DECAY_SCHEDULE, updates)
     hyper[H.STEP_DECAY] = hyper[codes.WEIGHT_DECAY] * decay
     factor, momentum = scheduled(hyper, H.SCHEDULE, updates)
     hyper[H.STEP_LR] = hyper[codes.LR] * factor
     constant = momentum_of(hyper)
     hyper[H.STEP_MOMENTUM] = constant if math.isnan(momentum) else momentum
+    set_powers(plan[0, P.OPTIMIZER], hyper)
+
+
+@kernel
+def _prepare(plan, job):
+    hyper = typed_pointer_at(job[J.HYPER], types.float64)
+    plan[0, P.FIRST_ROW] = job[J.START] if job[J.TASK] == J.GRADIENTS else 0
+    plan[0, P.KEY] = update_key(plan[0, P.SEED], int(hyper[H.UPDATES]))
+    if hyper[H.ARE_GIVEN] == 0.0:
+        _work_out(plan, hyper)
+    # A custom output gradient was computed from the outputs of predict, without dropout.
+    drops = job[J.TASK] == J.TRAIN or job[J.TASK] == J.GRADIENTS
+    set_thresholds(plan, hyper[H.STEP_DROPOUT] if drops else 0.0)
     hyper[H.PENALTY_SCALE] = 0.0 if job[J.TASK] == J.APPLY_GRADIENT else 1.0
     hyper[H.CLIP_SCALE] = 1.0
 

@@ -31,11 +31,19 @@ def coefficients(optimizer, hyper, lr, momentum, decay):
     hyper: settings.py. lr, momentum, decay: of this update. momentum stands for beta1 where there
     is one; decay is that of weights.
     """
-    shrink, unbias, step = 1.0, 1.0, lr
+    power_1 = power_2 = 0.0
     if optimizer == ADAM or optimizer == ADAMW:
         t = hyper[H.UPDATES] + 1.0
-        step = lr / (1.0 - momentum**t)
-        unbias = 1.0 / math.sqrt(1.0 - hyper[codes.BETA2] ** t)
+        power_1, power_2 = momentum**t, hyper[codes.BETA2] ** t
+    return _by_powers(optimizer, hyper, lr, momentum, decay, power_1, power_2)
+
+
+@kernel
+def _by_powers(optimizer, hyper, lr, momentum, decay, power_1, power_2):
+    """``coefficients``, of given powers of beta1 and beta2."""
+    shrink, unbias, step = 1.0, 1.0, lr
+    if optimizer == ADAM or optimizer == ADAMW:
+        step, unbias = lr / (1.0 - power_1), 1.0 / math.sqrt(1.0 - power_2)
         if optimizer == ADAMW:
             decay, shrink = 0.0, 1.0 - lr * decay
     return (
@@ -53,19 +61,22 @@ def coefficients(optimizer, hyper, lr, momentum, decay):
 
 @kernel
 def extended_coefficients_of(optimizer, hyper, lr, momentum, decay):
-    """``coefficients`` for the optimizers of extended plans, too, and GRADIENT_LR."""
-    t, step, ahead = hyper[H.UPDATES] + 1.0, lr, 0.0
-    plain = coefficients(optimizer, hyper, lr, momentum, decay)
+    """``coefficients`` for the optimizers of extended plans, too, and GRADIENT_LR.
+
+    hyper has what ``set_powers`` works out.
+    """
+    t, step, ahead, power_2 = hyper[H.UPDATES] + 1.0, lr, 0.0, hyper[H.POWER_2]
+    plain = _by_powers(optimizer, hyper, lr, momentum, decay, hyper[H.POWER_1], power_2)
     step, decay, shrink = plain[LR], plain[DECAY], plain[SHRINK]
     eps, unbias = plain[EPS], plain[UNBIAS]
     if optimizer == NADAM:
-        mu, later = nadam_momentum(hyper, t), nadam_momentum(hyper, t + 1.0)
+        mu, later = hyper[H.MU], hyper[H.NEXT_MU]
         product = hyper[H.OPTIMIZER_STATE] * mu
         ahead = lr * (1.0 - mu) / (1.0 - product)
         step = lr * later / (1.0 - product * later)
-        unbias = 1.0 / math.sqrt(1.0 - hyper[codes.BETA2] ** t)
+        unbias = 1.0 / math.sqrt(1.0 - power_2)
     elif optimizer == RADAM:
-        step, rectified = radam_step(hyper, t, lr, momentum)
+        step, rectified = radam_step(hyper, t, lr)
         if not rectified:  # _adam divides by 1
             unbias, eps = 0.0, 1.0
         if hyper[codes.DECAY] != 0.0:
@@ -87,12 +98,28 @@ def extended_coefficients_of(optimizer, hyper, lr, momentum, decay):
 
 
 @kernel
-def radam_step(hyper, t, lr, momentum):
+def set_powers(optimizer, hyper):
+    """Work out POWER_1, POWER_2, MU and NEXT_MU of an update, those that its rule takes.
+
+    hyper: has STEP_MOMENTUM.
+    """
+    t = hyper[H.UPDATES] + 1.0
+    if optimizer == ADAM or optimizer == ADAMW or optimizer == RADAM:
+        hyper[H.POWER_1] = hyper[H.STEP_MOMENTUM] ** t
+        hyper[H.POWER_2] = hyper[codes.BETA2] ** t
+    elif optimizer == NADAM:
+        hyper[H.POWER_2] = hyper[codes.BETA2] ** t
+        hyper[H.MU] = nadam_momentum(hyper, t)
+        hyper[H.NEXT_MU] = nadam_momentum(hyper, t + 1.0)
+
+
+@kernel
+def radam_step(hyper, t, lr):
     """RAdam's step size at update t, from 1, and whether it is rectified (Liu et al., 2020)."""
-    beta2 = hyper[codes.BETA2]
-    step, unbiased = lr / (1.0 - momentum**t), 1.0 - beta2**t
+    beta2, power = hyper[codes.BETA2], hyper[H.POWER_2]
+    step, unbiased = lr / (1.0 - hyper[H.POWER_1]), 1.0 - power
     longest = 2.0 / (1.0 - beta2) - 1.0
-    length = longest - 2.0 * t * beta2**t / unbiased
+    length = longest - 2.0 * t * power / unbiased
     if length <= 5.0:
         return step, False
     variance = (length - 4.0) * (length - 2.0) * longest
@@ -210,5 +237,5 @@ def next_state(optimizer, hyper):
     """OPTIMIZER_STATE after this update."""
     state = hyper[H.OPTIMIZER_STATE]
     if optimizer == NADAM:
-        return state * nadam_momentum(hyper, hyper[H.UPDATES] + 1.0)
+        return state * hyper[H.MU]
     return state

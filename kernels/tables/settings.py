@@ -36,15 +36,21 @@ _FIRST_SCALAR = DECAY_SCHEDULE + N_SCHEDULE
 
 # Scalars of the current batch.
 (
+    STEP_DROPOUT,  # the factor on the shares of dropout that their schedule gives
     STEP_LR,  # the learning rate that the schedule gives
     STEP_MOMENTUM,  # momentum, or beta1
     STEP_DECAY,  # the weight decay that its schedule gives
+    POWER_1,  # beta1 to the power of the number of the update, from 1
+    POWER_2,  # beta2 likewise
+    MU,  # NAdam's momentum of the update
+    NEXT_MU,  # and of the one after it
+    ARE_GIVEN,  # 1 where those above are not to be worked out, but are there
     PENALTY_SCALE,  # factor on L1 and L2: 1, or 0 where the gradient is to have no penalty's
     CLIP_SCALE,  # factor that brings the gradient's norm within CLIP_NORM
     OPTIMIZER_STATE,  # a number that a rule keeps from update to update; 1 before the first
-) = range(_FIRST_SCALAR, _FIRST_SCALAR + 6)
+) = range(_FIRST_SCALAR, _FIRST_SCALAR + 12)
 
-FIRST_LAYER = _FIRST_SCALAR + 6
+FIRST_LAYER = _FIRST_SCALAR + 12
 """From here, PER_LAYER elements for each layer:"""
 LR_FACTOR, BIAS_LR_FACTOR, DECAY_FACTOR = range(3)
 """The factor on its learning rate, 0 where it is frozen; beside it, that of its biases; the factor

@@ -195,14 +195,14 @@ DISTRIBUTED = (
     ),
     Break(
         "processors_for_the_ranks_of_a_communicator_alone",
-        "fastbp/training/joining.py",
+        "fastbp/distributed/hosts.py",
         "max(len(peers), others)",
         "len(peers)",
         SHARES + "test_ranks_outside_the_communicator_count_too",
     ),
     Break(
         "each_rank_has_the_whole_quota",
-        "fastbp/training/joining.py",
+        "fastbp/distributed/hosts.py",
         "granted // _ranks_here()",
         "granted",
         SHARES + "test_a_quota_is_divided",

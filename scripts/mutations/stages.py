@@ -72,8 +72,8 @@ STAGES = (
     Break(
         "adam_without_bias_correction",
         "kernels/stages/update_rules.py",
-        "step = lr / (1.0 - momentum**t)",
-        "step = lr",
+        "step, unbias = lr / (1.0 - power_1), ",
+        "step, unbias = lr, ",
         UPDATE + "[adam-float32]",
     ),
     Break(
@@ -107,7 +107,7 @@ STAGES = (
     Break(
         "nadam_forgets_its_product",
         "kernels/stages/update_rules.py",
-        "return state * nadam_momentum(hyper, hyper[H.UPDATES] + 1.0)",
+        "return state * hyper[H.MU]",
         "return state",
         ENGINES + "test_engines_agree_on_steps[odd-nadam-float32]",
     ),
@@ -432,15 +432,15 @@ STAGES = (
     Break(
         "dropout_forgets_its_schedule",
         "kernels/stages/extended_stages.py",
-        "set_thresholds(plan, rate if drops else 0.0)",
+        "set_thresholds(plan, hyper[H.STEP_DROPOUT] if drops else 0.0)",
         "set_thresholds(plan, 1.0 if drops else 0.0)",
         RATES + "test_scheduled_dropout_is_the_dropout_of_the_moment[many-numba]",
     ),
     Break(
         "units_are_dropped_under_an_own_gradient",
         "kernels/stages/extended_stages.py",
-        "set_thresholds(plan, rate if drops else 0.0)",
-        "set_thresholds(plan, rate)",
+        "set_thresholds(plan, hyper[H.STEP_DROPOUT] if drops else 0.0)",
+        "set_thresholds(plan, hyper[H.STEP_DROPOUT])",
         RATES + "test_own_gradients_know_no_dropout_whatever_its_schedule",
     ),
     Break(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fastbp.distributed.group import EVENT, INFERENCE, UPDATE, Group, group_of
+from fastbp.distributed.interrupts import Interrupts
 from support import in_process
 from support.in_process import on_ranks
 
@@ -337,3 +338,16 @@ def test_ctrl_c_that_a_program_counts_ends_nothing():
     finally:
         signal.signal(signal.SIGINT, before)
     assert calls == ["heard"] * 2
+
+
+def test_ctrl_c_that_comes_a_moment_later_is_the_same(monkeypatch):
+    """It comes to all ranks, to some when a meeting has already ended the call."""
+    interrupts = Interrupts()
+    interrupts._handle(signal.SIGINT, None)
+    assert interrupts.came
+    interrupts.told()
+    interrupts._handle(signal.SIGINT, None)
+    assert not interrupts.came
+    monkeypatch.setattr("fastbp.distributed.interrupts.SECONDS_OF_ONE", 0.0)
+    interrupts._handle(signal.SIGINT, None)
+    assert interrupts.came

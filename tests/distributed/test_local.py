@@ -4,6 +4,7 @@ import pickle
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import fastbp
@@ -383,3 +384,104 @@ def test_what_all_ranks_are_told_does_not_grow_with_the_rows(monkeypatch):
 
     usual = in_process.Communicator.allgather
     assert most_told(2000) < most_told(200) + 100
+
+
+# Means, scales and learning rates over the rows of all
+
+
+def standardized(comm, by_batches=False):
+    """Mean and scale of inputs and targets."""
+    rank, ranks = (0, 1) if comm is None else (comm.Get_rank(), comm.Get_size())
+    X, y = data(rank, ranks)
+    net = fastbp.Network([6, 9, 2], seed=1, dtype="float64")
+    if by_batches:
+        net.standardize_batches([(X[:3], y[:3]), (X[3:], y[3:])], comm=comm)
+    else:
+        net.standardize(X, y, comm=comm)
+    parts = net.input_mean, net.input_scale, net.target_mean, net.target_scale
+    return [part.tolist() for part in parts]
+
+
+@pytest.mark.parametrize("by_batches", [False, True])
+def test_mean_and_scale_are_of_all_rows(by_batches):
+    """Sums of n terms, and of their squares, differ by less than n roundings of their sizes."""
+    run = partial(standardized, by_batches=by_batches)
+    expected = standardized(None)
+    eps, X = np.finfo(np.float64).eps, data(0, 1)[0]
+    for ranks in (1, 2, RANKS):
+        for one, two in zip(same_on_ranks(ranks, run), expected, strict=True):
+            np.testing.assert_allclose(one, two, rtol=0, atol=2 * CELLS * eps * np.abs(X).max())
+
+
+def test_one_rank_has_the_bits_of_none():
+    assert same_on_ranks(1, standardized) == standardized(None)
+
+
+def test_a_trainer_takes_what_all_have_standardized():
+    def fit(comm):
+        X, y = data(comm.Get_rank(), comm.Get_size())
+        net = fastbp.Network([6, 9, 2], seed=1)
+        net.standardize(X, y, comm=comm)
+        how = {"loss": "mse", "optimizer": fastbp.Adam(0.01), "seed": 0, "data": "local"}
+        return fastbp.Trainer(net, comm=comm, **how).fit(X, y, 2, progress=False)["loss"]
+
+    first, second = same_on_ranks(RANKS, fit)
+    assert second < first
+
+
+@pytest.mark.parametrize("kind", ["inf", "targets", "names", "none"])
+def test_rows_that_cannot_be_standardized(kind):
+    def run(comm):
+        rank = comm.Get_rank()
+        X, y = data(rank, 3)
+        X = X.copy()
+        if kind == "inf" and rank == 1:
+            X[2, 3] = np.inf
+        if kind == "targets" and rank == 1:
+            y = None
+        if kind == "names":
+            X = pd.DataFrame(X, columns=[f"{'abc'[rank]}{i}" for i in range(6)])
+        if kind == "none":
+            X, y = X[:0], y[:0]
+        net = fastbp.Network([6, 2], seed=1)
+        try:
+            net.standardize(X, y, comm=comm)
+        except ValueError as error:
+            return str(error), net.input_mean, net.feature_names_in
+
+    expected = {
+        "inf": "X has inf at row 2, column 3",
+        "targets": "y is given on some ranks only",
+        "names": "X of another rank lacks",
+        "none": "X has 0 row",
+    }
+    for message, mean, names in on_ranks(3, run):
+        assert expected[kind] in message
+        assert mean is names is None
+
+
+def test_find_lr_is_over_all_rows():
+    """Each of 10 updates differs by less than 200 roundings from that of one trainer."""
+
+    def sweep(comm):
+        how = {"dtype": "float64", "optimizer": fastbp.SGD(0.5), "batch_size": CELLS}
+        trainer, X, y = new_trainer(comm, **how)
+        curve = trainer.find_lr(X, y, start_lr=1e-3, end_lr=0.1, updates=10)
+        assert trainer.updates == 0
+        return curve.losses.tolist()
+
+    losses = same_on_ranks(RANKS, sweep)
+    X, y = data(0, 1)
+    net = fastbp.Network([6, 20, 17, 2], "tanh", seed=3, dtype="float64")
+    alone = fastbp.Trainer(net, loss="mse", optimizer=fastbp.SGD(0.5), batch_size=CELLS, seed=8)
+    curve = alone.find_lr(X, y, start_lr=1e-3, end_lr=0.1, updates=10)
+    assert losses == pytest.approx(curve.losses.tolist(), rel=10 * 200 * np.finfo(float).eps)
+
+
+def test_find_lr_takes_batches_of_all_ranks():
+    def sweep(comm):
+        trainer, X, y = new_trainer(comm, dropout=0.1)
+        curve = trainer.find_lr(X, y, updates=9)
+        return curve.losses.tolist()
+
+    assert same_on_ranks(RANKS, sweep) == same_on_ranks(RANKS, sweep)

@@ -496,3 +496,25 @@ def test_other_parts_are_not_resumed(tmp_path):
     assert on_ranks(2, partial(fit, parts=8)) == [None] * 2
     for found in on_ranks(2, partial(fit, parts=4, resume=path)):
         assert "the trainer's parts was 8 and is 4" in str(found)
+
+
+@pytest.mark.parametrize("variant", ["dropout", "weights", "scaled"])
+def test_find_lr_is_shared_out(variant):
+    def sweep(comm):
+        trainer, X, y, how = new_trainer(comm, **VARIANTS[variant])
+        before = training_state(trainer)
+        curve = trainer.find_lr(X, y, sample_weight=how["sample_weight"], updates=12)
+        assert training_state(trainer) == before
+        return curve.losses.tolist(), curve.suggestion
+
+    assert len({str(same_on_ranks(ranks, sweep)) for ranks in (1, 2, 5)}) == 1
+
+
+def test_find_lr_is_refused_on_all():
+    def sweep(comm):
+        trainer, X, y, _ = new_trainer(comm)
+        trainer.find_lr(X, y[: 5 if comm.Get_rank() == 1 else None])
+
+    found = on_ranks(3, sweep)
+    assert {type(error) for error in found} == {ValueError}
+    assert len(set(texts(found))) == 1

@@ -80,7 +80,7 @@ def state_of(trainer):
     units = (net.input_mean, net.input_scale, net.target_mean, net.target_scale)
     scaling = [part if part is None else part.tobytes() for part in units]
     hyper, kept = state.hyper.copy(), state.spec.moments + state.spec.averages
-    hyper[settings.STEP_LR : settings.OPTIMIZER_STATE] = 0  # every batch works them out anew
+    hyper[settings.STEP_DROPOUT : settings.OPTIMIZER_STATE] = 0  # every batch works them out anew
     arrays = (net.arrays.parameters, state.moments[:kept], state.input_scaling, hyper)
     arenas = [part.tobytes() for part in arrays]
     scales = [part.tobytes() for part in net.arrays.scales]

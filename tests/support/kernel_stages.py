@@ -16,7 +16,7 @@ from fastbp.kernels.primitives import (
     shuffle,
 )
 from fastbp.kernels.stages import losses, update_rules
-from fastbp.kernels.tables import arenas
+from fastbp.kernels.tables import arenas, settings
 
 DERIVATIVE, RAW, SECOND_DERIVATIVE = 100, 200, 300
 """Added to the code of an activation: its slope; to one of the following: that function; to a
@@ -102,6 +102,8 @@ def loss_stage(stage, loss, output, z, p, y, labels, delta, units, valid, rows, 
 def update_stage(optimizer, hyper, w, g, m, v):
     """``update_extended`` of whole vectors; hyper (settings.py) has the updates made before."""
     rates = hyper[codes.LR], update_rules.momentum_of(hyper), hyper[codes.WEIGHT_DECAY]
+    hyper[settings.STEP_MOMENTUM] = rates[1]
+    update_rules.set_powers(optimizer, hyper)
     k = update_rules.extended_coefficients_of(optimizer, hyper, *rates)
     moments = address(m), address(v)
     update_rules.update_extended(optimizer, k, address(w), address(g), *moments, len(w))
