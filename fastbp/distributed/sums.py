@@ -47,8 +47,13 @@ class PartSums:
         self._request[parts_run.PLAN] = address(plan)
         self._request[parts_run.WORK] = address(work)
 
-    def sum(self, leaves: tuple[Span, ...], node: Span, target: Array, workers: int) -> None:
-        """Sum the parts below a node to ``target`` (size,). leaves: their vectors of rows."""
+    def sum(
+        self, leaves: tuple[Span, ...], node: Span, target: Array, layers: Span, workers: int
+    ) -> None:
+        """Sum the parts below a node to the elements of some layers in ``target`` (size,).
+
+        leaves: the vectors of rows of each part. layers: by their numbers.
+        """
         request, lanes = self._request, self._lanes
         operations, slots = program(leaves, node, lanes)
         stride = -(-scratch_elements(lanes, slots) // LINE) * LINE
@@ -57,7 +62,7 @@ class PartSums:
         request[parts_run.TARGET], request[parts_run.PROGRAM] = address(target), address(operations)
         request[parts_run.SCRATCH] = address(self._scratch)
         request[parts_run.SCRATCH_STRIDE] = stride
-        request[parts_run.SLOTS] = scratch_elements(lanes, slots) - 2 * lanes**2
+        request[parts_run.FIRST_LAYER], request[parts_run.END_LAYER] = layers
         itemsize = self._dtype.itemsize
         code = parts_run.code(itemsize)
         if not run_in_parallel(code, request, parts_run.GRADIENT, workers):

@@ -28,11 +28,12 @@ _SIGNATURE = types.int64(types.int64, types.int64, types.int64, types.int64)
     PROGRAM,  # address of the program
     SCRATCH,  # address of the scratch of all workers
     SCRATCH_STRIDE,  # elements between the scratch of two workers
-    SLOTS,  # elements of a worker's slots
+    FIRST_LAYER,  # of those that are summed
+    END_LAYER,  # the layer after them
     OTHER,  # address of an array that is added
     COUNT,  # its elements, whole vectors
     REQUEST,  # length of a request
-) = range(11)
+) = range(12)
 
 GRADIENT, ADD = range(2)
 """What is done: ``gradient_of_parts`` or ``add_arrays``."""
@@ -51,7 +52,7 @@ def _serve(request, what, worker, workers, dtype):
             typed_pointer_at(request[HYPER], types.float64),
             typed_pointer_at(request[PROGRAM], types.int64),
             scratch,
-            request[SLOTS],
+            (request[FIRST_LAYER], request[END_LAYER]),
             worker,
             workers,
         )
