@@ -89,6 +89,7 @@ class Job:
             command,
             cwd=Path(__file__).parents[1],
             env=os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+            stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
 
