@@ -157,6 +157,6 @@ DISTRIBUTED = (
         "kernels/stages/part_gradients.py",
         "range(layers[1] - 1, layers[0] - 1, -1)",
         "range(layers[1] - 1, layers[0], -1)",
-        OVERLAP + "test_overlap_changes_no_bit[clipped]",
+        GRADIENT + "[plain-ordered]",
     ),
 )
