@@ -42,7 +42,9 @@ def draw(results, points, folder):
         if points:
             keep(heat_map(points), folder / "sweep.png")
         if "scaling model" in results.notes:
-            keep(nodes(scaling_model.inputs(results.notes["scaling model"])), folder / "scaling.png")
+            keep(
+                nodes(scaling_model.inputs(results.notes["scaling model"])), folder / "scaling.png"
+            )
 
 
 def keep(figure, path):

@@ -38,20 +38,23 @@ def test_frozen_layers_at_the_bottom_are_in_the_last():
     assert portions([None, (3, 5)], 1) == [Portion((2, 3), ((3, 5),)), Portion((1, 2), ())]
 
 
+@pytest.mark.usefixtures("several_nodes")
 @pytest.mark.parametrize("variant", ["clipped", "frozen", "norm"])
-def test_overlap_changes_no_bit(variant, several_nodes):
+def test_overlap_changes_no_bit(variant):
     run = partial(fingerprint, **VARIANTS[variant])
     expected = same_on_ranks(1, run)
     assert {same_on_ranks(ranks, run) for ranks in (2, 3, 8)} == {expected}
 
 
+@pytest.mark.usefixtures("several_nodes")
 @pytest.mark.parametrize("reduction", ["fast", "bfloat16"])
-def test_other_sums_are_the_same_for_the_same_ranks(reduction, several_nodes):
+def test_other_sums_are_the_same_for_the_same_ranks(reduction):
     run = partial(fingerprint, reduction=reduction, **VARIANTS["many"])
     assert same_on_ranks(3, run) == same_on_ranks(3, run)
 
 
-def test_the_layers_are_exchanged_from_the_last_to_the_first(several_nodes, monkeypatch):
+@pytest.mark.usefixtures("several_nodes")
+def test_the_layers_are_exchanged_from_the_last_to_the_first(monkeypatch):
     found, sum_span = [], MessageExchange.sum_span
 
     def noted(self, number, cut):

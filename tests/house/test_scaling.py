@@ -182,7 +182,7 @@ def test_scatter_and_messages_and_bytes_cost_time():
 def test_an_exchange_that_is_shorter_than_what_follows_costs_nothing_but_the_last():
     assert scaling_model.pipelined([1, 1, 2], 4.0, lambda size: 0.5 * size) == 4.0 + 1.0
     assert scaling_model.pipelined([4], 4.0, lambda size: 0.5 * size) == 4.0 + 2.0
-    assert scaling_model.pipelined([1, 1], 2.0, lambda size: 5.0) == 1.0 + 10.0
+    assert scaling_model.pipelined([1, 1], 2.0, lambda _: 5.0) == 1.0 + 10.0
 
 
 def test_the_model_counts_the_messages_of_the_network():
