@@ -1,11 +1,11 @@
 """Training on two ranks beside one process, and torch's DDP: ``python -m bench.scaling``.
 
-Each case of two layers and more is trained by Adam in processes of their own (bench.ranks), which
-take turns in short windows: one process of two threads, two ranks of one thread by each reduction,
-and torch's DistributedDataParallel on gloo. Strong scaling: the same batch. Weak: twice the batch
-on two ranks, beside one thread and the batch itself. The time that the ranks take to add up the
-gradient is told apart, and compared with the all-reduce of the MPI library. The windows are kept in the file of this processor in
-bench/results. bench.scaling_model goes on to more nodes.
+Each case is trained by Adam in processes of their own (bench.ranks), which take turns in short
+windows: one process of two threads, two ranks of one thread by each reduction, and torch's
+DistributedDataParallel on gloo. Strong scaling: the same batch. Weak: twice the batch on two ranks,
+beside one thread and the batch itself. The time that the ranks take to add up the gradient is told
+apart, and compared with the all-reduce of the MPI library. The windows are kept in the file of this
+processor in bench/results. It takes about five minutes on two CPUs.
 """
 
 import argparse
@@ -33,7 +33,7 @@ COUNT, LAPS = 2_000_000, 15
 """Elements of a sum of 8 MB, and how often it is made."""
 
 SAME_LOSS, MOST_IDLE = 1e-3, 0.02
-"""How far losses may differ between sides, and the share of a core that one may use in its pause."""
+"""How far losses may differ between sides; the share of a core that one may use in its pause."""
 
 
 def rows_of(kind, name, case):

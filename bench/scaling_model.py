@@ -32,7 +32,7 @@ NETWORKS = {
 NODES = tuple(2**k for k in range(11))
 WEAK, STRONG = "weak", "strong"
 STRONG_ROWS = 16_384
-"""Rows of an update in strong scaling, whatever the nodes; in weak, the batch of a case for each."""
+"""Rows of an update in strong scaling. In weak scaling each node has the batch of the case."""
 
 WAYS = ("ordered", "fast", "bfloat16")
 MESSAGE = 88
@@ -49,8 +49,8 @@ class Measured(NamedTuple):
     """What a case takes on one node.
 
     row, rest: seconds of each row, and of what does not depend on rows. scatter: relative, of a
-    step. add, round: seconds for each byte of a gradient to be added, and to be rounded and widened.
-    lanes: rows of a vector.
+    step. add, round: seconds for each byte of a gradient to be added, and to be rounded and
+    widened. lanes: rows of a vector.
     """
 
     row: float
@@ -180,8 +180,8 @@ def measure(case):
     trainer = trainer_of(case, network.Communicator(network.Wires(1, Link(0, 0)), 0), "auto")
     times = {case.batch // 2: [], case.batch: []}
     for _ in range(STEPS):
-        for rows, found in times.items():
-            found += seconds_of_steps(trainer, X[:rows], y[:rows], 2)[1:]
+        for n in times:
+            times[n] += seconds_of_steps(trainer, X[:n], y[:n], 2)[1:]
     (half, of_half), (whole, of_whole) = ((n, median(found)) for n, found in times.items())
     row = (of_whole - of_half) / (whole - half)
     away = [abs(found - of_whole) for found in times[case.batch]]
@@ -192,16 +192,16 @@ def measure(case):
 
 
 def seconds_a_byte(count=2_000_000):
-    """Seconds for each byte of float32 that is added to another, and that is rounded and widened."""
-    from fastbp.distributed import rounded, sums
+    """Seconds for each byte of float32 to be added to another, and to be rounded and widened."""
+    from fastbp.distributed import sums
     from fastbp.kernels.tables import arenas
 
     one, other = (arenas.allocate(count, np.dtype(np.float32)) for _ in range(2))
-    rounding, sent = rounded.Rounding(count), np.zeros(count, np.uint16)
+    sent = np.zeros(count, np.uint16)
 
     def round_and_widen():
-        rounding.round(one, sent)
-        rounded.widen(sent, other)
+        sums.round_with_rest(one, other, sent)
+        sums.widen(sent, one)
 
     return [
         median(timed(do) for _ in range(STEPS)) / (4 * count)

@@ -1,6 +1,6 @@
 """What rounding gradients to bfloat16 does to accuracy: ``python -m bench.wire``.
 
-MNIST is trained by 784-256-128-10 on ranks that are threads of this process, with each reduction, and
+MNIST is trained by 784-256-128-10 on ranks that are threads of this process, by each reduction, and
 in bfloat16 without what earlier roundings have left. Prints test accuracies and training losses,
 and writes no file. It takes about four minutes on two CPUs.
 """
