@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -387,7 +388,7 @@ def main():
     connection.connect(options.socket)
     folder = Path(options.socket).parent
     worker = Worker(options.side, CASES[options.case], options.rank, folder)
-    with connection.makefile("rw") as file:
+    with suppress(BrokenPipeError), connection.makefile("rw") as file:  # nobody is there any more
         for answer in itertools.chain([{"losses": worker.losses}], answers(worker, file)):
             file.write(json.dumps(answer) + "\n")
             file.flush()
