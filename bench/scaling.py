@@ -188,6 +188,12 @@ def obstacle():
     return ""
 
 
+def of_the_same(kernels):
+    """The cases that were measured before with the same kernels."""
+    before = results.of_this_processor().notes.get("scaling", {"kernels": "", "cases": {}})
+    return before["cases"] if before["kernels"] == kernels else {}
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m bench.scaling", description=__doc__)
     add = parser.add_argument
@@ -199,13 +205,15 @@ def main(arguments=None):
         raise SystemExit(why)
     sides = [name for name in ranks.SIDES if find_spec(ranks.SIDES[name].library)]
     kept = {"kernels": machine.kernels(), "sums": measure_sums(), "cases": {}}
+    if not options.print:
+        kept["cases"] = of_the_same(kept["kernels"])
     for name in options.cases:
         kept["cases"][name] = measure(CASES[name], sides, options.pairs)
+        if not options.print:
+            results.note("scaling", kept, environment.available_cpus())
         print(f"{name} is measured", file=sys.stderr, flush=True)
     for title, found in sections(kept):
         print(f"{title}\n{table.plain(found)}\n")
-    if not options.print:
-        results.note("scaling", kept, environment.available_cpus())
 
 
 if __name__ == "__main__":

@@ -6,19 +6,22 @@ and writes no file. It takes about four minutes on two CPUs.
 """
 
 import argparse
+import itertools
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from bench import network, table
+from bench import network
 from bench.scaling_model import NO_DELAY
 
 sys.path.append(str(Path(__file__).parents[1] / "scripts"))
 import mnist_data
 
-RANKS, BATCH, EPOCHS = 4, 256, 5
+RANKS, BATCH, EPOCHS = 4, 256, 3
+OPTIMIZERS = ("sgd", "adam")
 WITHOUT = "bfloat16, nothing left over"
 WAYS = ("ordered", "fast", "bfloat16", WITHOUT)
 
@@ -42,7 +45,7 @@ def forgetting(does):
         Rounding.round = kept
 
 
-def train(comm, data, way, optimizer, seed):
+def train(data, way, optimizer, seed, comm):
     """(test accuracy, last training loss)."""
     import fastbp
 
@@ -64,35 +67,25 @@ def train(comm, data, way, optimizer, seed):
     return found["accuracy"], history["loss"][-1]
 
 
-def rows(found):
-    """Ways down; accuracies and losses of the seeds across. found: {(optimizer, way): results}."""
-    made = [["", "test accuracy, %", "training loss"]]
-    for (optimizer, way), each in found.items():
-        accuracies = ", ".join(f"{100 * accuracy:.2f}" for accuracy, _ in each)
-        losses = ", ".join(f"{loss:.4f}" for _, loss in each)
-        made.append([f"{optimizer}, {way}", accuracies, losses])
-    return made
+def line(optimizer, way, found):
+    """Accuracies and losses of all seeds."""
+    accuracies = ", ".join(f"{100 * accuracy:.2f}" for accuracy, _ in found)
+    losses = ", ".join(f"{loss:.4f}" for _, loss in found)
+    return f"{optimizer}, {way}: test accuracy {accuracies} %, training loss {losses}"
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m bench.wire", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each (default: 3)")
     options = parser.parse_args(arguments)
-    data, found = mnist_data.load(), {}
-    for optimizer in ("sgd", "adam"):
-        for way in WAYS:
-            with forgetting(way == WITHOUT):
-                found[optimizer, way] = [
-                    network.run(
-                        RANKS,
-                        NO_DELAY,
-                        lambda comm, seed=seed, way=way, optimizer=optimizer: train(
-                            comm, data, way, optimizer, seed
-                        ),
-                    )[0]
-                    for seed in range(options.seeds)
-                ]
-    print(table.plain(rows(found)))
+    data = mnist_data.load()
+    for optimizer, way in itertools.product(OPTIMIZERS, WAYS):
+        with forgetting(way == WITHOUT):
+            found = [
+                network.run(RANKS, NO_DELAY, partial(train, data, way, optimizer, seed))[0]
+                for seed in range(options.seeds)
+            ]
+        print(line(optimizer, way, found), flush=True)
 
 
 if __name__ == "__main__":

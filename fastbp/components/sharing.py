@@ -8,7 +8,7 @@ from ..common import checks, registry
 DATA = {"shared": "every rank has all rows", "local": "each rank has rows of its own"}
 REDUCTIONS = {
     "ordered": "sums of gradients in one order, whatever the ranks",
-    "fast": "the all-reduce of the MPI library",
+    "fast": "on several nodes the all-reduce of the MPI library",
     "bfloat16": "gradients are rounded to bfloat16 where ranks send them",
 }
 

@@ -1,7 +1,8 @@
 """The sum of a gradient over the ranks, in the order of a binary tree or as the library adds.
 
 Each rank owns a slice of the flat gradient, and finishes the tree there. On one node it reads the
-finished subtrees of all ranks where they are. Else it is sent its slice of them, and the finished
+finished subtrees of all ranks where they are, which takes less time than any message, and than the
+library's all-reduce. Else it is sent its slice of them, and the finished
 slices are gathered on every rank: with 1, 2, 4 or 8 ranks of 8 parts a rank has one subtree, and
 the bytes are those of an all-reduce.
 """
@@ -71,13 +72,13 @@ def new_exchange(
     """
     if reduction == "bfloat16":
         return RoundedExchange(group.comm, like.size, spans)
-    if reduction == "fast":
-        return LibraryExchange(group.comm, like, spans)
     if group.size > 1:
         memory = node_memory.allocate(group, like, roots)
         if memory is not None:
             total = None if is_kept else _array(like.size, like)
             return NodeExchange(group.comm, memory, spans, total)
+    if reduction == "fast":
+        return LibraryExchange(group.comm, like, spans)
     return MessageExchange(group.comm, like, spans, roots)
 
 
