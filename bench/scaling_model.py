@@ -11,7 +11,9 @@ import argparse
 import itertools
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from statistics import median
 from typing import NamedTuple
 
@@ -226,7 +228,7 @@ TRIALS = (
     ("large", 2, "bfloat16", False),
 )
 """Case, ranks, reduction, and whether exchange and computation overlap."""
-TRIED_STEPS = 7
+TRIED_STEPS = 9
 
 
 @contextmanager
@@ -244,16 +246,31 @@ def on_several_nodes(overlaps):
         node_memory.on_one_node, overlap.LEAST = before
 
 
-def seconds_of_ranks(case, ranks, way, link):
-    """The median seconds of a step of ranks that are threads of this process."""
-    X, y = case.rows(case.batch)
+def seconds_of_ranks(case, ranks, way, links):
+    """The median seconds of a step of ranks that are threads, on networks that take turns."""
+    batch = case.rows(case.batch)
+    with ThreadPoolExecutor(ranks) as pool:
 
-    def program(comm):
-        trainer = trainer_of(case, comm, 1, way)
-        trainer.step(X, y)
-        return median(seconds_of_steps(trainer, X, y, TRIED_STEPS))
+        def together(program, items):
+            return list(pool.map(program, items))
 
-    return max(network.run(ranks, link, program))
+        def begun(comm):
+            trainer = trainer_of(case, comm, 1, way)
+            trainer.step(*batch)
+            return trainer
+
+        def step(trainer):
+            trainer.step(*batch)
+
+        worlds = [network.Wires(ranks, link) for link in links]
+        trainers = [
+            together(begun, [network.Communicator(wires, rank) for rank in range(ranks)])
+            for wires in worlds
+        ]
+        rounds = [
+            [timed(partial(together, step, each)) for each in trainers] for _ in range(TRIED_STEPS)
+        ]
+    return [median(seconds) for seconds in zip(*rounds, strict=True)]
 
 
 def tried(case, ranks, way, overlaps):
@@ -262,15 +279,15 @@ def tried(case, ranks, way, overlaps):
     The computation of ranks that share these cores is that without delays.
     """
     with on_several_nodes(overlaps):
-        alone = seconds_of_ranks(case, ranks, way, NO_DELAY)
-        return [
-            {
-                "link": link,
-                "measured": seconds_of_ranks(case, ranks, way, link),
-                "predicted": with_delays(case, ranks, way, overlaps, (alone, link)),
-            }
-            for link in DELAYS
-        ]
+        alone, *found = seconds_of_ranks(case, ranks, way, (NO_DELAY, *DELAYS))
+    return [
+        {
+            "link": link,
+            "measured": seconds,
+            "predicted": with_delays(case, ranks, way, overlaps, (alone, link)),
+        }
+        for link, seconds in zip(DELAYS, found, strict=True)
+    ]
 
 
 def with_delays(case, ranks, way, overlaps, found):
