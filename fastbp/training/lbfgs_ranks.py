@@ -35,8 +35,8 @@ class PartGradients:
 
     def __init__(self, core: TrainerCore, group: Group, order: RowOrder) -> None:
         self.core, self.group, self._order = core, group, order
-        lanes, is_fast = core.arrays.spec.lanes, core.sharing.reduction == "fast"
-        parts = group.size if is_fast else core.sharing.parts
+        lanes = core.arrays.spec.lanes
+        parts = core.sharing.parts if core.sharing.is_ordered else group.size
         of_part = -(-order.rows // (parts * lanes)) * lanes
         self._batch = min(core.batch_size, full_gradients.ROWS_OF_A_SUM, of_part)
         batches = -(-order.rows // self._batch)
@@ -48,7 +48,7 @@ class PartGradients:
             held=tuple(part(parts, rank, group.size) for rank in range(group.size)),
         )
         like, roots = core.net.arrays.parameters, max(map(len, self._cut.roots))
-        self._exchange = new_exchange(group, like, [(0, like.size)], roots, False, True)
+        self._exchange = new_exchange(group, like, [(0, like.size)], roots, "ordered", True)
 
     def compute(self) -> tuple[float, list[arenas.Layer]] | None:
         """Loss and gradient at the parameters; None on all ranks where a loss is not finite."""
@@ -61,7 +61,7 @@ class PartGradients:
         loss = sum(loss for of_rank in group.of_all(losses) for loss in of_rank)
         if not math.isfinite(loss):
             return None
-        gradient = self._exchange.ordered(self._cut)
+        gradient = self._exchange.sum(self._cut)
         layers = list(arenas.read_layers(self.core.net.arrays.plan, gradient))
         return loss / self._order.rows, layers
 
