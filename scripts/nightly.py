@@ -2,6 +2,7 @@
 
 scripts/nightly files --count 100000
 scripts/nightly kill --count 200
+scripts/nightly ranks --count 50
 scripts/nightly soak --seconds 3600
 """
 
@@ -24,19 +25,24 @@ def kill(options):
     return "killing", "--count", options.count, "--seed", options.seed
 
 
+def ranks(options):
+    """A training on several ranks, one of which is killed at random moments, and resumed."""
+    return "killing_ranks", "--count", options.count, "--seed", options.seed
+
+
 def soak(options):
     """Everything at many sizes, for so long: memory flat, no drift."""
     return "soak", "--seconds", options.seconds, "--seed", options.seed
 
 
-COUNTED = {files: 100_000, kill: 200}
+COUNTED = {files: 100_000, kill: 200, ranks: 50}
 """How many of each, unless --count says so."""
 
 
 def parser():
     top = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for program in (files, kill, soak):
+    for program in (files, kill, ranks, soak):
         command = commands.add_parser(program.__name__, help=program.__doc__)
         command.add_argument("--seed", type=int, default=0, help="another seed, other cases")
         command.set_defaults(program=program)

@@ -11,6 +11,10 @@ LOCAL = "tests/distributed/test_local.py::"
 SHARES = "tests/distributed/test_shares.py::"
 ROUNDED = "tests/distributed/test_rounded.py::"
 OVERLAP = "tests/distributed/test_overlap.py::"
+SCALARS = "tests/distributed/test_scalars.py::"
+LBFGS = "tests/distributed/test_lbfgs.py::"
+TABLES = "tests/tabular/test_ranks.py::"
+COMMAND = "tests/command/test_ranks.py::"
 
 DISTRIBUTED = (
     Break(
@@ -257,5 +261,103 @@ DISTRIBUTED = (
         "range(layers[1] - 1, layers[0] - 1, -1)",
         "range(layers[1] - 1, layers[0], -1)",
         GRADIENT + "[plain-ordered]",
+    ),
+    Break(
+        "scalars_of_each_rank",
+        "fastbp/distributed/scalars.py",
+        "self._bits[:] = bits",
+        "self._bits[:] = self._bits",
+        SCALARS + "test_the_bits_are_those_of_rank_0[radam]",
+    ),
+    Break(
+        "rates_of_dropout_of_each_rank",
+        "fastbp/distributed/scalars.py",
+        "self._hyper[settings.STEP_DROPOUT] = self._group.first(rate)",
+        "self._group.first(rate)",
+        SCALARS + "test_the_bits_are_those_of_rank_0[adam]",
+    ),
+    Break(
+        "scalars_stay_given",
+        "fastbp/distributed/scalars.py",
+        "        finally:\n            self._hyper[settings.ARE_GIVEN] = 0.0\n",
+        "        finally:\n            pass\n",
+        SCALARS + "test_they_are_worked_out_anew_after_a_call",
+    ),
+    Break(
+        "rates_are_tried_on_own_rows",
+        "fastbp/training/lr_finder.py",
+        "order = local_rows.order_of(core, order)",
+        "local_rows.order_of(core, order)",
+        LOCAL + "test_find_lr_is_over_all_rows",
+    ),
+    Break(
+        "means_about_the_first_row_of_another",
+        "fastbp/data/moments.py",
+        "other.mean + (other.first - self.first)",
+        "other.mean",
+        LOCAL + "test_mean_and_scale_are_of_all_rows[False]",
+    ),
+    Break(
+        "no_rank_may_be_without_rows",
+        "fastbp/data/moments.py",
+        "if self._takes_none and are_none(X):",
+        "if False:",
+        LOCAL + "test_mean_and_scale_are_of_all_rows[True]",
+    ),
+    Break(
+        "a_last_part_without_weight_loses_the_penalty",
+        "fastbp/training/lbfgs_ranks.py",
+        "job.weights[0] = 1.0",
+        "job.weights[0] = 0.0",
+        LBFGS + "test_gradients_are_those_of_one_trainer[True-3]",
+    ),
+    Break(
+        "ranks_forget_the_last_iteration",
+        "fastbp/training/lbfgs_ranks.py",
+        "kept[:] = parameters",
+        "pass",
+        LBFGS + "test_one_hash_for_one_to_eight_ranks[plain]",
+    ),
+    Break(
+        "gradients_of_a_rank_alone",
+        "fastbp/training/lbfgs_ranks.py",
+        "sums.add(*found)",
+        "pass",
+        LBFGS + "test_gradients_are_those_of_one_trainer[False-1]",
+    ),
+    Break(
+        "one_ctrl_c_is_two",
+        "fastbp/distributed/interrupts.py",
+        "self._taken < SECONDS_OF_ONE",
+        "self._taken < 0.0",
+        GROUP + "test_ctrl_c_that_comes_a_moment_later_is_the_same",
+    ),
+    Break(
+        "every_rank_trains_every_network",
+        "fastbp/tabular/ranks.py",
+        "members[self.rank :: self.size]",
+        "members",
+        TABLES + "test_each_network_is_trained_once",
+    ),
+    Break(
+        "a_callback_stops_its_rank_alone",
+        "fastbp/tabular/ranks.py",
+        "bool(told[:, 1].any())",
+        "stops",
+        TABLES + "test_a_callback_of_one_rank_stops_all",
+    ),
+    Break(
+        "every_rank_does_what_one_should",
+        "fastbp/command/main.py",
+        "return 0 if rank else _exit_code(arguments)",
+        "return _exit_code(arguments)",
+        COMMAND + "test_what_is_not_shared_out_rank_0_does",
+    ),
+    Break(
+        "every_rank_prints",
+        "fastbp/command/main.py",
+        "with ranks.silenced() if rank else nullcontext():",
+        "with nullcontext():",
+        COMMAND + "test_the_model_is_that_of_one_process",
     ),
 )

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from support import mpi
+from support import killing_ranks, mpi
 from support.in_process import same_on_ranks
 from support.rank_runs import VARIANTS, fingerprint
 
@@ -142,3 +142,43 @@ def test_ctrl_c_ends_all_ranks(tmp_path):
     process.send_signal(signal.SIGINT)
     code, _, _ = mpi.finish(process)
     assert code != 0
+
+
+@pytest.mark.slow
+def test_ranks_killed_at_random_moments():
+    assert killing_ranks.main(8) > 0
+
+
+LBFGS = """
+import sys
+from mpi4py import MPI
+import fastbp
+from support.rank_runs import digest, new_trainer
+trainer, X, y, how = new_trainer(MPI.COMM_WORLD, optimizer=fastbp.LBFGS(), batch_size=30)
+losses = trainer.fit(X, y, 5, **how)["loss"]
+sys.stdout.write(digest(losses, trainer.outcome.losses, *trainer.net.weights) + "\\n")
+"""
+
+
+def test_lbfgs_has_the_bits_of_one_rank():
+    assert len(set(mpi.printed(1, LBFGS) + mpi.printed(3, LBFGS))) == 1
+
+
+STANDARDIZE = """
+import sys
+from mpi4py import MPI
+import fastbp
+from support.local_runs import data, new_trainer
+from support.rank_runs import digest
+comm = MPI.COMM_WORLD
+X, y = data(comm.rank, comm.size)
+net = fastbp.Network([6, 2])
+net.standardize(X, y, comm=comm)
+trainer, X, y = new_trainer(comm)
+losses = trainer.find_lr(X, y, updates=9).losses
+sys.stdout.write(digest(net.input_mean, net.input_scale, net.target_scale, losses) + "\\n")
+"""
+
+
+def test_mean_scale_and_rates_over_all_rows():
+    assert len(set(mpi.printed(3, STANDARDIZE))) == 1

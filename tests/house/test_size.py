@@ -16,6 +16,7 @@ MANY_PARAMETERS = {
     "fastbp/training/trainer.py:Trainer.__init__": "public",
     "fastbp/training/trainer.py:Trainer.fit": "public",
     "fastbp/training/trainer_queries.py:TrainerQueries.evaluate": "public",
+    "fastbp/tabular/base.py:BaseTabular.fit": "public",
     "kernels/entry/embedding_run.py:_embed_float32": "the addresses of arenas and tables of a call",
     "kernels/entry/embedding_run.py:_embed_float64": "likewise",
     "kernels/entry/c_calls.py:_serve_c": "the arguments of a call from C",
