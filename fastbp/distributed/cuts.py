@@ -59,6 +59,11 @@ def slices(span: Span, ranks: int) -> list[Span]:
     return list(zip([first, *ends[:-1]], ends, strict=True))
 
 
+def width(owned: Sequence[Span]) -> int:
+    """Elements between what two ranks send to a third: the longest slice, in whole lines."""
+    return -(-max(high - low for low, high in owned) // LINE) * LINE
+
+
 @dataclass(frozen=True)
 class Cut:
     """The cut of one update.

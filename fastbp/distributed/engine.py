@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 
@@ -12,9 +11,9 @@ from ..kernels.tables import job_table, layout, settings
 from ..runtime.arrays import Dataset, raise_invalid
 from ..runtime.compiled_engine import CompiledEngine
 from ..runtime.job import Job
-from . import cuts
+from . import cuts, node_memory, overlap
 from .cuts import Cut, Span
-from .exchange import Exchange, new_exchange
+from .exchange import Exchange, NodeExchange, new_exchange
 from .group import INFERENCE, ROWS, UPDATE, Group
 from .local_job import LocalJob, batch_of
 from .stages import Stages
@@ -34,11 +33,12 @@ class DistributedEngine:
     def __init__(self, group: Group, engine: CompiledEngine, sharing: Sharing, plan: Ints) -> None:
         self._group, self._engine, self._sharing = group, engine, sharing
         self._arrays, self._lanes = engine.arrays, engine.arrays.spec.lanes
-        is_fast = sharing.reduction == "fast"  # where parts would be of no use
-        self._parts = group.size if is_fast else sharing.parts
-        self._spans = _trained(plan, self._arrays.hyper, len(self._arrays.parameters))
+        self._parts = sharing.parts if sharing.is_ordered else group.size
+        self._layers = _trained(plan, self._arrays.hyper, len(self._arrays.parameters))
+        self._portions: list[overlap.Portion] = []
         self._stages = Stages(engine, sharing.is_local)
         self._exchange: Exchange | None = None  # many engines make no update
+        self._overlap: overlap.Overlap | None = None
 
     def _take_memory(self) -> Exchange:
         if self._exchange is not None:
@@ -48,13 +48,16 @@ class DistributedEngine:
             cut: Cut | None = cuts.own([1] * group.size, 1, group.rank)
         else:
             cut = cuts.shared(10**6, self._lanes, self._parts, group.rank, group.size)
-        is_fast = sharing.reduction == "fast"
-        roots = 1 if cut is None or is_fast else max(map(len, cut.roots))
-        parameters = self._arrays.parameters
-        self._exchange = new_exchange(
-            group, parameters, self._spans, roots, is_fast, self._keeps_gradients()
-        )
-        return self._exchange
+        roots = 1 if cut is None or not sharing.is_ordered else max(map(len, cut.roots))
+        least = None if node_memory.on_one_node(group) else overlap.LEAST
+        self._portions = overlap.portions(self._layers, least)
+        spans = [span for portion in self._portions for span in portion.spans]
+        parameters, is_kept = self._arrays.parameters, self._keeps_gradients()
+        exchange = new_exchange(group, parameters, spans, roots, sharing.reduction, is_kept)
+        if len(self._portions) > 1 and not isinstance(exchange, NodeExchange):
+            self._overlap = overlap.Overlap(exchange)
+        self._exchange = exchange
+        return exchange
 
     def _keeps_gradients(self) -> bool:
         """Whether an update leaves a gradient as it is: penalties and the like are added to it."""
@@ -177,12 +180,15 @@ class DistributedEngine:
         return total, weight
 
     def _update(self, cut: Cut, exchange: Exchange) -> int:
-        group, stages = self._group, self._stages
-        if self._sharing.reduction == "fast":
-            stages.whole_gradient(cut.vectors(group.rank), exchange.own[0])
-            return stages.apply(exchange.fast())
-        stages.gradients(cut, group.rank, exchange.own)
-        return stages.apply(exchange.ordered(cut))
+        rank, stages, ahead = self._group.rank, self._stages, self._overlap
+        for portion in self._portions:
+            if self._sharing.is_ordered:
+                stages.gradients(cut, rank, exchange.own, portion)
+            else:
+                stages.whole_gradient(cut.vectors(rank), exchange.own[0], portion)
+            if ahead is not None:
+                ahead.begin(portion, cut)
+        return stages.apply(exchange.sum(cut) if ahead is None else ahead.end())
 
     def apply(self, gradient: Array) -> int:
         """See ``Engine``."""
@@ -241,13 +247,11 @@ def _go_on(job: Job) -> None:
         job[job_table.EPOCH] += 1
 
 
-def _trained(plan: Ints, hyper: Floats, size: int) -> list[Span]:
-    """The parts of the parameters (size,) that are not of frozen layers; neighbours are joined."""
-    starts = [*plan[1:, layout.WEIGHTS].tolist(), size]
-    found: list[Span] = []
-    for number, (start, stop) in enumerate(pairwise(starts), 1):
-        if hyper[settings.of_layer(number, settings.LR_FACTOR)] == 0.0:
-            continue
-        before = found.pop() if found and found[-1][1] == start else (start, stop)
-        found.append((before[0], stop))
-    return found
+def _trained(plan: Ints, hyper: Floats, size: int) -> list[Span | None]:
+    """The parameters of each layer among all (size,); None for those of frozen layers."""
+    starts = plan[1:, layout.WEIGHTS].tolist()
+    spans = zip(starts, [*starts[1:], size], strict=True)
+    return [
+        None if hyper[settings.of_layer(number, settings.LR_FACTOR)] == 0.0 else span
+        for number, span in enumerate(spans, 1)
+    ]

@@ -17,12 +17,17 @@ TOKEN = 64
 """Bytes at the beginning by which a rank knows the file of another: a cache line."""
 
 
+def on_one_node(group: Group) -> bool:
+    """Whether all ranks are on the same node."""
+    return len(set(group.of_all(socket.gethostname()))) == 1
+
+
 def allocate(group: Group, like: Array, count: int) -> list[list[Array]] | None:
     """``count`` arrays as ``like`` (size,) of each rank, all 0, that every rank can write to.
 
     None where the ranks are on several nodes, or the file cannot be made or mapped.
     """
-    if len(set(group.of_all(socket.gethostname()))) > 1:
+    if not on_one_node(group):
         return None
     length = TOKEN + group.size * count * like.nbytes
     made = group.of_first(lambda: _make(length))

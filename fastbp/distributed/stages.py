@@ -18,6 +18,7 @@ from ..runtime.arrays import Dataset
 from ..runtime.compiled_engine import CompiledEngine
 from ..runtime.job import Job
 from .cuts import Cut, Span
+from .overlap import Portion
 from .sums import PartSums, run_in_parallel
 
 MANY = 2**20
@@ -151,19 +152,20 @@ class Stages:
 
     # The gradient
 
-    def gradients(self, cut: Cut, rank: int, into: Sequence[Array]) -> None:
-        """Fill in the gradient (size,) below each root of this rank."""
+    def gradients(self, cut: Cut, rank: int, into: Sequence[Array], portion: Portion) -> None:
+        """Fill in a portion of the gradient (size,) below each root of this rank."""
         workers = self._workers(cut.count)
         for root, gradient in zip(cut.roots[rank], into, strict=False):
-            self._sums.sum(cut.leaves, root, gradient, workers)
+            self._sums.sum(cut.leaves, root, gradient, portion.layers, workers)
 
-    def whole_gradient(self, vectors: int, into: Array) -> None:
-        """Fill in the gradient (size,) of all this rank's rows."""
+    def whole_gradient(self, vectors: int, into: Array, portion: Portion) -> None:
+        """Fill in a portion of the gradient (size,) of all this rank's rows."""
         if vectors == 0:
-            into.fill(0.0)
+            for first, last in portion.spans:
+                into[first:last] = 0.0
         else:
             workers = self._workers(vectors * self._lanes)
-            self._sums.sum(((0, vectors),), (0, 1), into, workers)
+            self._sums.sum(((0, vectors),), (0, 1), into, portion.layers, workers)
 
     def apply(self, gradient: Array) -> int:
         """Make an update by the gradient (size,) of the rows' losses; OK or NOT_FINITE."""

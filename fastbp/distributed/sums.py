@@ -27,10 +27,34 @@ def run_in_parallel(code: int, request: Ints, what: int, workers: int) -> bool:
 
 def add(target: Array, other: Array) -> None:
     """target = target + other: arrays that begin at a cache line, of whole vectors."""
+    _run(parts_run.ADD, target, other=other)
+
+
+def round_with_rest(values: Array, left: Array, rounded: Array) -> None:
+    """Round values + left to bfloat16, and leave what that loses: as ``reference``, in place."""
+    _run(parts_run.ROUND, left, other=values, rounded=rounded)
+
+
+def widen(rounded: Array, target: Array) -> None:
+    """Bfloat16 (n,) as uint16 to float32 (n,)."""
+    _run(parts_run.WIDEN, target, rounded=rounded)
+
+
+def add_widened(rounded: Array, target: Array) -> None:
+    """target = target + rounded."""
+    _run(parts_run.ADD_WIDENED, target, rounded=rounded)
+
+
+def _run(
+    what: int, target: Array, other: Array | None = None, rounded: Array | None = None
+) -> None:
     request = np.zeros(parts_run.REQUEST, np.int64)
-    request[parts_run.TARGET], request[parts_run.OTHER] = address(target), address(other)
-    request[parts_run.COUNT] = target.size
-    parts_run.serial(target.itemsize)(address(request), parts_run.ADD, 0, 1)
+    request[parts_run.TARGET], request[parts_run.COUNT] = address(target), target.size
+    if other is not None:
+        request[parts_run.OTHER] = address(other)
+    if rounded is not None:
+        request[parts_run.ROUNDED] = address(rounded)
+    parts_run.serial(target.itemsize)(address(request), what, 0, 1)
 
 
 class PartSums:
@@ -47,8 +71,13 @@ class PartSums:
         self._request[parts_run.PLAN] = address(plan)
         self._request[parts_run.WORK] = address(work)
 
-    def sum(self, leaves: tuple[Span, ...], node: Span, target: Array, workers: int) -> None:
-        """Sum the parts below a node to ``target`` (size,). leaves: their vectors of rows."""
+    def sum(
+        self, leaves: tuple[Span, ...], node: Span, target: Array, layers: Span, workers: int
+    ) -> None:
+        """Sum the parts below a node to the elements of some layers in ``target`` (size,).
+
+        leaves: the vectors of rows of each part. layers: by their numbers.
+        """
         request, lanes = self._request, self._lanes
         operations, slots = program(leaves, node, lanes)
         stride = -(-scratch_elements(lanes, slots) // LINE) * LINE
@@ -57,7 +86,7 @@ class PartSums:
         request[parts_run.TARGET], request[parts_run.PROGRAM] = address(target), address(operations)
         request[parts_run.SCRATCH] = address(self._scratch)
         request[parts_run.SCRATCH_STRIDE] = stride
-        request[parts_run.SLOTS] = scratch_elements(lanes, slots) - 2 * lanes**2
+        request[parts_run.FIRST_LAYER], request[parts_run.END_LAYER] = layers
         itemsize = self._dtype.itemsize
         code = parts_run.code(itemsize)
         if not run_in_parallel(code, request, parts_run.GRADIENT, workers):

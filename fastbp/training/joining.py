@@ -27,6 +27,7 @@ def join(core: TrainerCore, given: Arguments, make_arrays: Callable[[], None]) -
     if group is None:
         return
     core.sharing.check_ranks(group.size)
+    core.sharing.check_dtype(core.net.dtype.name)
     if core.is_local and not core.optimizer.makes_updates:
         raise ValueError(
             f"data is 'local' and optimizer is {core.optimizer!r}, which takes the gradient of all "

@@ -96,8 +96,9 @@ class Trainer(TrainerState, TrainerSteps):
             (fastbp/distributed/README.md). Every rank makes the same calls.
         data: "shared": every rank passes the same rows, and computes its part of them. "local":
             each rank passes rows of its own.
-        reduction: "ordered": the same bits on 1 to ``parts`` ranks; "fast": the sums of the MPI
-            library, whose bits depend on the ranks.
+        reduction: "ordered": the same bits on 1 to ``parts`` ranks; "fast": between nodes the sums
+            of the MPI library, with other bits on other ranks; "bfloat16": gradients are sent in
+            bfloat16, and what rounding loses is made up for in later updates (float32 networks).
         parts: of an update, at least as many as ranks; their sums are combined by a binary tree.
 
     The loss of a batch is sum(w l) / rows + penalties, where rows have weights w: that of the row
@@ -158,7 +159,7 @@ class Trainer(TrainerState, TrainerSteps):
         ignore_nan: bool = False,
         comm: Any = None,
         data: Literal["shared", "local"] = "shared",
-        reduction: Literal["ordered", "fast"] = "ordered",
+        reduction: Literal["ordered", "fast", "bfloat16"] = "ordered",
         parts: int = 8,
     ) -> None:
         self._attach(TrainerCore(net, Arguments.among(locals())))

@@ -17,6 +17,7 @@ from ..ir.denormals import flush_denormals, restore_denormals
 from ..ir.simd import offset, pointer_to
 from ..ir.typed_pointers import extended_plan_at, typed_pointer_at
 from ..stages.part_gradients import add_arrays, gradient_of_parts
+from ..stages.rounding import add_widened, round_with_rest, widen
 
 _SIGNATURE = types.int64(types.int64, types.int64, types.int64, types.int64)
 
@@ -28,14 +29,16 @@ _SIGNATURE = types.int64(types.int64, types.int64, types.int64, types.int64)
     PROGRAM,  # address of the program
     SCRATCH,  # address of the scratch of all workers
     SCRATCH_STRIDE,  # elements between the scratch of two workers
-    SLOTS,  # elements of a worker's slots
+    FIRST_LAYER,  # of those that are summed
+    END_LAYER,  # the layer after them
     OTHER,  # address of an array that is added
     COUNT,  # its elements, whole vectors
+    ROUNDED,  # address of an array in bfloat16
     REQUEST,  # length of a request
-) = range(11)
+) = range(13)
 
-GRADIENT, ADD = range(2)
-"""What is done: ``gradient_of_parts`` or ``add_arrays``."""
+GRADIENT, ADD, ROUND, WIDEN, ADD_WIDENED = range(5)
+"""What is done: ``gradient_of_parts``, ``add_arrays``, or what stages/rounding.py has."""
 
 
 @kernel
@@ -51,7 +54,7 @@ def _serve(request, what, worker, workers, dtype):
             typed_pointer_at(request[HYPER], types.float64),
             typed_pointer_at(request[PROGRAM], types.int64),
             scratch,
-            request[SLOTS],
+            (request[FIRST_LAYER], request[END_LAYER]),
             worker,
             workers,
         )
@@ -61,8 +64,26 @@ def _serve(request, what, worker, workers, dtype):
     return 0
 
 
+@kernel
+def _serve_rounding(request, what):
+    target, count = pointer_to(request[TARGET], types.float32), request[COUNT]
+    rounded = pointer_to(request[ROUNDED], types.uint16)
+    before = flush_denormals()
+    if what == ROUND:
+        round_with_rest(pointer_to(request[OTHER], types.float32), target, rounded, count)
+    elif what == WIDEN:
+        widen(rounded, target, count)
+    else:
+        add_widened(rounded, target, count)
+    restore_denormals(before)
+    return 0
+
+
 def _parts_float32(address, what, worker, workers):
-    return _serve(typed_pointer_at(address, types.int64), what, worker, workers, types.float32)
+    request = typed_pointer_at(address, types.int64)
+    if what >= ROUND:
+        return _serve_rounding(request, what)
+    return _serve(request, what, worker, workers, types.float32)
 
 
 def _parts_float64(address, what, worker, workers):

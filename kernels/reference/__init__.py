@@ -32,6 +32,7 @@ from .network import (
     layer_norm_gradients,
     standardized,
 )
+from .rounding import round_with_rest, widened
 from .scheduling import scheduled
 from .shuffling import shuffled
 from .sparse import rows_of_csr
@@ -79,6 +80,7 @@ __all__ = [
     "output_delta",
     "penalty",
     "product",
+    "round_with_rest",
     "row_losses",
     "rows_of_csr",
     "scheduled",
@@ -89,4 +91,5 @@ __all__ = [
     "tangent_losses",
     "through_outputs",
     "update",
+    "widened",
 ]

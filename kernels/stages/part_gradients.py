@@ -32,7 +32,10 @@ most SUM_ROWS rows. ADD_SLOTS: the slot after it is added to a slot."""
 
 
 def scratch_elements(n_lanes: int, slots: int) -> int:
-    """Elements of scratch that a worker needs for a program of so many slots."""
+    """Elements of scratch that a worker needs for a program of so many slots.
+
+    First come gains and shifts of one part, then the slots.
+    """
     of_slots = (slots - 1) * WIDEST * min(ROWS, n_lanes) * n_lanes
     return of_slots + 2 * n_lanes * n_lanes
 
@@ -114,12 +117,11 @@ def _biases(plan, layer, target, work, program, scratch, span):
 
 
 @kernel
-def _norms(plan, layer, target, work, program, scratch, span, slots):
-    """The vectors span = (first, last) of gains and of shifts. slots: scratch before theirs."""
+def _norms(plan, layer, target, work, program, fresh, scratch, span):
+    """The vectors span = (first, last) of gains and of shifts. fresh: room for one of each."""
     if plan[layer, P.PER_UNIT] == 1:
         return
     n_lanes, stride = lanes(work), plan[layer, P.PER_UNIT_STRIDE]
-    fresh = offset(scratch, slots)
     for panel in range(span[0], span[1]):
         whole = offset(target, plan[layer, P.BIAS] + stride + panel * n_lanes)
         for k in range(1, 1 + program[0] * OPERATION, OPERATION):
@@ -141,26 +143,28 @@ def _norms(plan, layer, target, work, program, scratch, span, slots):
 
 
 @kernel
-def gradient_of_parts(plan, target, work, hyper, program, scratch, slots, worker, workers):
-    """One worker's part of the sum of the parts' gradients, for every layer that is not frozen.
+def gradient_of_parts(plan, target, work, hyper, program, scratch, layers, worker, workers):
+    """One worker's part of the sum of the parts' gradients, for some layers.
 
     plan: layout.py. target: an arena laid out as the parameters. work: the blocks and deltas of the
     rows. hyper: settings.py. program: see the file. scratch: the worker's, of ``scratch_elements``.
-    slots: elements of the slots in it. No two alias. Twin: ``gradients``, of each part.
+    layers: the number of the first, and of the one after the last; frozen ones are left out. No two
+    arrays alias. Twin: ``gradients``, of each part.
     """
     n_lanes = lanes(work)
     tile_rows, vectors = min(ROWS, n_lanes), _vectors(program)
-    for layer in range(plan[0, P.LAST], 0, -1):
+    slots = offset(scratch, 2 * n_lanes * n_lanes)
+    for layer in range(layers[1] - 1, layers[0] - 1, -1):
         if is_frozen(plan, layer, hyper):
             continue
         first, last = part(-(-plan[layer, P.INPUTS] // tile_rows), worker, workers)
         some = max(1, INPUTS_AT_A_TIME // (vectors * n_lanes * tile_rows))
         for t in range(first, last, some):
             span = t, min(t + some, last)
-            _weights(plan, layer, target, work, program, scratch, span)
+            _weights(plan, layer, target, work, program, slots, span)
         span = part(-(-plan[layer, P.OUTPUTS] // n_lanes), worker, workers)
-        _biases(plan, layer, target, work, program, scratch, span)
-        _norms(plan, layer, target, work, program, scratch, span, slots)
+        _biases(plan, layer, target, work, program, slots, span)
+        _norms(plan, layer, target, work, program, scratch, slots, span)
 
 
 @kernel

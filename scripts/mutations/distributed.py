@@ -8,6 +8,8 @@ TREE = "tests/distributed/test_cuts.py::test_the_exchange_adds_in_the_order_of_t
 TRAINER = "tests/distributed/test_trainer.py::"
 GROUP = "tests/distributed/test_group.py::"
 LOCAL = "tests/distributed/test_local.py::"
+ROUNDED = "tests/distributed/test_rounded.py::"
+OVERLAP = "tests/distributed/test_overlap.py::"
 
 DISTRIBUTED = (
     Break(
@@ -107,5 +109,54 @@ DISTRIBUTED = (
         "return cuts.part(here, number, count)",
         "return 0, here",
         LOCAL + "test_an_epoch_sees_every_row_once",
+    ),
+    Break(
+        "bfloat16_cuts_digits_off",
+        "kernels/ir/bfloat16.py",
+        "builder.add(builder.add(digits, _all(HALF, n)), odd)",
+        "builder.add(digits, odd)",
+        ROUNDED + "test_a_number_goes_to_the_nearest[kernel]",
+    ),
+    Break(
+        "half_goes_up",
+        "kernels/ir/bfloat16.py",
+        "builder.add(builder.add(digits, _all(HALF, n)), odd)",
+        "builder.add(digits, _all(HALF + 1, n))",
+        ROUNDED + "test_half_goes_to_even[kernel]",
+    ),
+    Break(
+        "nothing_is_left_over",
+        "kernels/stages/rounding.py",
+        "finite_or_zero(exact - near)",
+        "0.0",
+        ROUNDED + "test_without_what_is_left_the_same_is_lost_in_every_update[rank]",
+    ),
+    Break(
+        "nan_becomes_zero_on_the_way",
+        "kernels/ir/bfloat16.py",
+        "builder.select(is_nan, _all(NOT_A_NUMBER, n), near)",
+        "near",
+        ROUNDED + "test_what_is_not_finite_stays_so_and_leaves_nothing[kernel]",
+    ),
+    Break(
+        "the_sum_loses_what_its_owner_has_left",
+        "fastbp/distributed/rounded.py",
+        "self._of_sum[number].round(total, mine)",
+        "Rounding(last - first).round(total, mine)",
+        ROUNDED + "test_without_what_is_left_the_same_is_lost_in_every_update[owner]",
+    ),
+    Break(
+        "exchanged_before_it_is_computed",
+        "fastbp/distributed/overlap.py",
+        "number = len(self._begun)",
+        "number = -1 - len(self._begun)",
+        OVERLAP + "test_overlap_changes_no_bit[clipped]",
+    ),
+    Break(
+        "a_layer_of_another_portion",
+        "kernels/stages/part_gradients.py",
+        "range(layers[1] - 1, layers[0] - 1, -1)",
+        "range(layers[1] - 1, layers[0], -1)",
+        GRADIENT + "[plain-ordered]",
     ),
 )

@@ -97,7 +97,7 @@ def test_the_exchange_adds_in_the_order_of_the_tree(kind, rows, ranks):
             made = NodeExchange(comm, memory, spans, add=add)
         for root, gradient in zip(cut.roots[comm.Get_rank()], made.own, strict=False):
             gradient[:] = combine(root, gradients(cut, leaves), add)
-        whole = made.ordered(cut)
+        whole = made.sum(cut)
         return np.concatenate([whole[first:last] for first, last in spans])
 
     g = leaves

@@ -96,7 +96,7 @@ def test_trainer(data):
         ignore_nan=anything(False, True),
         comm=anything(None),
         data=anything("shared", "local"),
-        reduction=anything("ordered", "fast"),
+        reduction=anything("ordered", "fast", "bfloat16"),
         parts=anything(1, 8),
     )  # fmt: skip
     trainer = check_call(fastbp.Trainer, arguments, names=("OneCycle", "LBFGS"))
