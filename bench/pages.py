@@ -16,6 +16,7 @@ def texts(everything):
         (table.PAGE, table.BENCH): side_by_side.page(everything, FIGURES),
         (table.PAGE, table.STAGES): side_by_side.stages(everything),
         (table.PAGE, table.COMPANY): side_by_side.in_company(everything),
+        (table.PAGE, table.SCALING): side_by_side.on_ranks(everything, FIGURES),
         (table.PAGE, table.REACHED): reached.page(),
         (table.PAGE, table.TABLES): tables_page.page(),
         (table.FRONT, table.SUMMARY): side_by_side.summary(everything, FIGURES),

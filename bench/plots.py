@@ -9,7 +9,7 @@ mpl.use("Agg")
 import numpy as np
 from matplotlib import pyplot as plt
 
-from bench import sweep
+from bench import scaling_model, sweep
 from bench.cases import CASES
 from bench.report import in_order, peers_of
 from bench.results import OURS
@@ -41,6 +41,10 @@ def draw(results, points, folder):
             keep(roofline(steps, results.notes["bandwidth"]), folder / "roofline.png")
         if points:
             keep(heat_map(points), folder / "sweep.png")
+        if "scaling model" in results.notes:
+            keep(
+                nodes(scaling_model.inputs(results.notes["scaling model"])), folder / "scaling.png"
+            )
 
 
 def keep(figure, path):
@@ -236,3 +240,54 @@ def panel(ax, points):
     for side in ax.spines.values():
         side.set_visible(False)
     return image
+
+
+WAYS = {"ordered": "-", "fast": "--", "bfloat16": ":"}
+
+
+def nodes(inputs):
+    """Predicted time of an update by the number of nodes, a panel for each case and scaling."""
+    kinds = {scaling_model.WEAK: "its batch on each node", scaling_model.STRONG: "16,384 rows"}
+    figure, axes = plt.subplots(
+        len(kinds), len(inputs), figsize=(11, 6.4), sharex=True, squeeze=False, layout="constrained"
+    )
+    for row, (kind, text) in zip(axes, kinds.items(), strict=True):
+        for ax, (name, measured) in zip(row, inputs.items(), strict=True):
+            times_of_nodes(ax, kind, CASES[name], measured)
+            ax.set_title(f"{name}, {text}", loc="left")
+        row[0].set_ylabel("predicted ms of an update")
+    for ax in axes[-1]:
+        ax.set_xlabel("nodes")
+    handles = [
+        plt.Line2D([], [], color=color, label=name)
+        for name, color in zip(scaling_model.NETWORKS, COLORS, strict=False)
+    ]
+    handles += [plt.Line2D([], [], color=INK, linestyle=s, label=n) for n, s in WAYS.items()]
+    handles.append(plt.Line2D([], [], color="#bbbbbb", linewidth=4, label="no network"))
+    figure.legend(handles=handles, ncols=7, frameon=False, loc="outside upper center")
+    return figure
+
+
+def times_of_nodes(ax, kind, case, measured):
+    counts = scaling_model.NODES
+
+    def times(link, way):
+        return [
+            1e3 * scaling_model.predicted(case, measured, n, of_kind(kind, case, n), link, way)
+            for n in counts
+        ]
+
+    ax.plot(counts, times(scaling_model.NO_DELAY, "fast"), color="#bbbbbb", linewidth=4)
+    for link, color in zip(scaling_model.NETWORKS.values(), COLORS, strict=False):
+        for way, style in WAYS.items():
+            ax.plot(counts, times(link, way), style, color=color, linewidth=1.3)
+    ax.set_xscale("log", base=2)
+    ax.set_yscale("log")
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.grid(color="#e5e5e5", linewidth=0.6)
+
+
+def of_kind(kind, case, count):
+    """Rows of an update on so many nodes."""
+    return scaling_model.STRONG_ROWS if kind == scaling_model.STRONG else count * case.batch

@@ -1,5 +1,8 @@
 """Whether the figures of a processor are all of the same kernels."""
 
+NOTES = ("company", "scaling", "scaling model")
+"""Those that are of kernels of their own."""
+
 NOT_RECORDED = "kernels that were not recorded"
 
 
@@ -9,7 +12,10 @@ def kernels_of(results, points):
         "races": {race.kernels for race in results.races.values()},
         "sweep": {point.kernels for point in points},
         "stage tables": {kept["kernels"] for kept in results.notes.get("stages", {}).values()},
-        "company": {results.notes["company"]["kernels"]} if "company" in results.notes else set(),
+        **{
+            note: {results.notes[note]["kernels"]} if note in results.notes else set()
+            for note in NOTES
+        },
     }
     return {part: kernels for part, kernels in found.items() if kernels}
 

@@ -5,7 +5,7 @@ A ratio is the time of a peer over the time of fastbp: above 1 fastbp is faster.
 
 from statistics import median
 
-from bench import company, provenance, sharing, stage_table, sweep
+from bench import company, provenance, scaling, scaling_model, sharing, stage_table, sweep
 from bench.cases import CASES
 from bench.peers import SIDES
 from bench.results import OURS
@@ -154,6 +154,9 @@ def sections(results):
         yield f"Stages of a step: {title}", stage_table.rows(kept)
     if "company" in notes:
         yield company.TITLE, company.rows({"": notes["company"]})
+    for note, of in (("scaling", scaling), ("scaling model", scaling_model)):
+        if note in notes:
+            yield from of.sections(notes[note])
 
 
 def figures(folder, path):
@@ -165,6 +168,7 @@ FIGURES = {
     "ratios.png": "How many times as long each peer takes for a training step",
     "roofline.png": "GFLOP/s of the training steps below the ceilings of the machine",
     "sweep.png": "fastbp against the best peer over widths, batches and depths",
+    "scaling.png": "Time of an update on 1 to 1,024 nodes, as a model predicts it",
 }
 """Text of each figure of a processor, by file name."""
 

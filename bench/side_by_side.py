@@ -7,12 +7,12 @@ in the tables of what was measured there.
 from itertools import chain
 from statistics import median
 
-from bench import company, provenance, report, sharing, stage_table
+from bench import company, provenance, report, scaling, scaling_model, sharing, stage_table
 from bench.report import START, TINY, TITLES, UNITS
 from bench.results import OURS
 from bench.table import markdown
 
-FIGURE = "steps.png"
+FIGURE, NODES = "steps.png", "scaling.png"
 CAPTION = "How many times as long the best peer takes for a training step"
 
 RATIO = (
@@ -122,6 +122,18 @@ def in_company(everything):
     """The text of bench/README.md on other programs beside fastbp."""
     kept = {n: r.notes["company"] for n, (r, _) in everything.items() if "company" in r.notes}
     return markdown(company.rows(kept)) if kept else "Not measured yet."
+
+
+def on_ranks(everything, folder):
+    """The text of bench/README.md on several ranks, and on many nodes."""
+    parts = []
+    for name, (r, _) in everything.items():
+        for note, of in (("scaling", scaling), ("scaling model", scaling_model)):
+            tables = of.sections(r.notes[note]) if note in r.notes else []
+            parts += [f"**{title} (`{name}`)**\n\n{markdown(rows)}" for title, rows in tables]
+        if (folder / name / NODES).exists():
+            parts.append(f"![{report.FIGURES[NODES]}](figures/{name}/{NODES})")
+    return "\n\n".join(parts) or "Not measured yet."
 
 
 def figure(folder, path):

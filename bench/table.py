@@ -9,7 +9,7 @@ PAGE = Path(__file__).with_name("README.md")
 FRONT = Path(__file__).parents[1] / "README.md"
 
 BENCH, STAGES, COMPANY, REACHED, TABLES = "bench", "stages", "company", "reached", "tables"
-ENCODINGS = "encodings"
+ENCODINGS, SCALING = "encodings", "scaling"
 """The sections of PAGE."""
 
 SUMMARY = "summary"
