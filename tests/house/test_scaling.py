@@ -140,12 +140,12 @@ def test_messages_take_a_latency_and_a_time_for_each_byte():
         if comm.Get_rank() == 0:
             for _ in range(2):
                 comm.send(1, None, 8000)
-            return 0.0
-        return [(comm.receive(0), time.perf_counter() - begun)[1] for _ in range(2)]
+            return begun, None
+        return [(comm.receive(0), time.perf_counter())[1] for _ in range(2)]
 
-    _, (first, second) = network.run(2, link, program)
-    assert first >= 0.06 - 0.005  # the other thread may have begun a little before
-    assert second >= first + 0.04 - 0.005
+    (begun, _), (first, second) = network.run(2, link, program)
+    assert first - begun >= 0.06
+    assert second - begun >= 0.10
 
 
 # The model
@@ -197,11 +197,11 @@ def test_the_model_counts_the_messages_of_the_network():
         exchange = MessageExchange(comm, np.zeros(count, np.float32), [(0, count)], 1)
         begun = time.perf_counter()
         exchange.sum(cut)
-        return time.perf_counter() - begun
+        return begun, time.perf_counter()
 
     link = Link(latency, 0.0)
     for size in (2, 4):
-        found = max(network.run(size, link, program))
+        begun, ended = zip(*network.run(size, link, program), strict=True)
         expected = scaling_model.transfer(size, 4 * count, link, "ordered")
-        assert expected * 0.9 <= found
+        assert max(ended) - min(begun) >= expected
         assert expected == pytest.approx(latency * size)
