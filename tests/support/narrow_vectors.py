@@ -22,12 +22,15 @@ FILES = (
     "test_memory.py",
     "test_embed.py",
     "test_embed_refusals.py",
+    "test_embed_ensemble.py",
+    "test_derivatives.py",
+    "test_jacobian.py",
     "test_features.py",
     "test_norm_and_residual.py",
     "test_custom_activation.py",
     "test_feature_memory.py",
 )
-"""Laws 1 to 7 and 9."""
+"""Laws 1 to 7 and 9, of derivatives and embedded ensembles, too."""
 
 SAME_AT_EVERY_WIDTH = "numpy or stays_flat or the_cache or threading_layer"
 """Tests of the twins, and slow ones of the Python side."""
