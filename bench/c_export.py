@@ -16,8 +16,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from bench import environment, table
-from bench.race import Racer
+from bench import environment, race, table
 
 NETWORKS = {"small": (8, 64, 64, 1), "medium": (784, 256, 128, 10)}
 ACTIVATIONS = ("relu", "tanh")
@@ -116,24 +115,27 @@ def by_address(function):
     return lambda X, out: function(ctypes.c_void_p(X.ctypes.data), ctypes.c_void_p(out.ctypes.data))
 
 
-def measure(net, compiler, rounds):
-    """{side: seconds a row in each window}."""
+def racers(folder, net, compiler):
+    """One of each side; a lap is ROWS rows. All have shown that they compute the same."""
     import numpy as np
 
     X = np.random.default_rng(0).standard_normal((ROWS, net.sizes[0])).astype("float32")
-    racers = []
+    found = []
+    for name, call in sides(folder, net, compiler).items():
+        out = np.empty((ROWS, net.sizes[-1]), "float32")
+        call(X, out)
+        np.testing.assert_allclose(out, net.predict(X), rtol=1e-3, atol=1e-4)
+        found.append(race.Racer(name, call, itertools.repeat((X, out))))
+    return found
+
+
+def measure(net, compiler, rounds):
+    """{side: seconds a row in each window}."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, call in sides(folder, net, compiler).items():
-            out = np.empty((ROWS, net.sizes[-1]), "float32")
-            call(X, out)
-            np.testing.assert_allclose(out, net.predict(X), rtol=1e-3, atol=1e-4)
-            racers.append(Racer(name, call, itertools.repeat((X, out))))
-        seconds = {racer.name: [] for racer in racers}
-        for _ in range(rounds):
-            for racer in racers:
-                seconds[racer.name].append(racer.window() / ROWS)
-            racers.reverse()
-    return seconds
+        found = racers(folder, net, compiler)
+        seconds = race.windows(found, rounds)
+    pairs = zip(found, seconds, strict=True)
+    return {racer.name: [lap / ROWS for lap in laps] for racer, laps in pairs}
 
 
 def ratio(seconds, one, other):

@@ -1,71 +1,98 @@
-"""One row by fastbp inside njit code beside calls of other libraries, interleaved.
+"""Calls inside compiled loops beside peers: ``python -m bench.embedding``.
 
-``python -m bench.embedding`` predicts a row of 8-64-64-1 by ``embed.predict`` in an njit loop and
-by a call of onnxruntime, and updates by a row with ``embed.step`` and with a step of torch: what a
-simulation pays that is compiled, or that calls a library from Python. Prints the median time of a
-row, and the median of the ratios of neighboring windows.
+One row predicted and one trained inside njit code, one row by exported C, and Jacobians, each with
+the peer that a user would call instead. All sides of all groups take turns in one run. Prints the
+median time of our call, the median ratio of neighboring windows to it, and the goal of that ratio.
 """
 
 import argparse
 import os
-import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
-from bench import environment, table
-from bench.cases import LEARNING_RATES, ONE_ROW
-from bench.peers import MissingError
+from bench import c_export, environment, jacobian, measures, race, table
+from bench.cases import ONE_ROW
 
 FASTBP = "fastbp"
+MEASURES = {"row by row": ("predict", "onnxruntime", 18.0), "online": ("step", "torch", 100.0)}
+"""Of one row in a loop: what it does, the peer, and the goal."""
+
+C_NETWORK = "small"
+C_GOALS = {c_export.OWN: 0.5, c_export.SCALAR: 3.0}
+JACOBIAN_GOALS = {jacobian.SMALL: 5.0, jacobian.LARGE: 1.25}
 
 
-def contests():
-    """(title, task, laps of fastbp, peer): the peer makes the laps of the task."""
-    from bench import measures
+@dataclass
+class Group:
+    """Sides that do the same work, ours first, and the least ratio to it that each should have."""
 
-    task = measures.Task("one row", ONE_ROW, "sgd")
-    yield "predict", task, measures.row_by_row, "onnxruntime"
-    for optimizer in LEARNING_RATES:
-        task = measures.Task("step", ONE_ROW, optimizer)
-        yield f"step, {optimizer}", task, measures.online, "torch"
+    title: str
+    racers: list[race.Racer]
+    units: int
+    goals: dict[str, float]
 
-
-def race(task, laps, peer, rounds):
-    """(seconds a row of fastbp in each window, those of the peer)."""
-    from bench import measures
-
-    sides = [
-        measures.enter(task, FASTBP, 1, laps),
-        measures.best(task, peer, environment.available_cpus()),
-    ]
-    measures.check_same_work(task, sides)
-    found = [[], []]
-    for _ in range(rounds):
-        for side, seconds in zip(sides, found, strict=True):
-            seconds.append(side.racer.window() / side.units)
-    return found
+    def lines(self, seconds):
+        """The rows of the table. seconds: of each of the racers, a lap in each window."""
+        ours, *others = seconds
+        microseconds = f"{1e6 * median(ours) / self.units:.2f}"
+        for racer, theirs in zip(self.racers[1:], others, strict=True):
+            ratio = median(a / b for a, b in zip(theirs, ours, strict=True))
+            goal = f">= {self.goals[racer.name]:g}x"
+            yield [self.title, microseconds, racer.name, f"{ratio:.2f}x", goal]
 
 
-def line(title, peer, own, others):
-    """A row of the table."""
-    ratio = median(other / one for one, other in zip(own, others, strict=True))
-    times = (f"{1e6 * median(seconds):.2f}" for seconds in (own, others))
-    return [title, *times, peer, f"{ratio:.1f}x"]
+def of_measure(name):
+    """fastbp's call in an njit loop, and a peer's in one of Python."""
+    does, peer, goal = MEASURES[name]
+    task = measures.Task(name, ONE_ROW, "adam")
+    entries = measures.entries_of(task, [FASTBP, peer], environment.available_cpus())
+    racers, title = [entry.racer for entry in entries], f"{does}, {_sizes(ONE_ROW.sizes)}"
+    return Group(title, racers, measures.STREAM_ROWS, {peer: goal})
 
 
-HEADER = ["one row", "fastbp µs", "peer µs", "peer", "over fastbp"]
+def of_c(activation, folder):
+    """Exported C, fastbp's own kernels, and scalar C."""
+    net = c_export.network(c_export.NETWORKS[C_NETWORK], activation)
+    racers = {racer.name: racer for racer in c_export.racers(folder, net, "gcc")}
+    ordered = [racers[name] for name in (c_export.EXPORTED, *C_GOALS)]
+    return Group(f"exported C, {activation}, {_sizes(net.sizes)}", ordered, c_export.ROWS, C_GOALS)
+
+
+def of_jacobians():
+    """The groups of bench.jacobian. A row at a time is an njit loop of ``embed.jacobian``."""
+    for sizes, title, sides in jacobian.contests():
+        goals = dict.fromkeys(sides, JACOBIAN_GOALS[sizes])
+        yield Group(f"Jacobian, {title}", jacobian.racers(sides), 1, goals)
+
+
+def _sizes(sizes):
+    return "-".join(map(str, sizes))
+
+
+def groups(folder):
+    """All groups; folder: for the C programs of each activation."""
+    found = [of_measure(name) for name in MEASURES]
+    for activation in c_export.ACTIVATIONS:
+        own = Path(folder) / activation
+        own.mkdir()
+        found.append(of_c(activation, own))
+    return [*found, *of_jacobians()]
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m bench.embedding", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15, help="of both sides in turns")
+    parser.add_argument("--rounds", type=int, default=15, help="of all sides in turns")
     options = parser.parse_args(arguments)
-    environment.run_in(environment.fair(os.environ, 1), "bench.embedding")
-    lines = [HEADER]
-    for title, task, laps, peer in contests():
-        try:
-            lines.append(line(title, peer, *race(task, laps, peer, options.rounds)))
-        except MissingError as error:
-            print(error, file=sys.stderr)
+    cpus = environment.available_cpus()
+    environment.run_in(environment.fair(os.environ, cpus), "bench.embedding")
+    lines = [["call", "our µs", "peer", "over it", "goal"]]
+    with tempfile.TemporaryDirectory() as folder:
+        found = groups(folder)
+        seconds = race.windows([racer for group in found for racer in group.racers], options.rounds)
+    for group in found:
+        lines += group.lines([seconds.pop(0) for _ in group.racers])
     print(table.plain(lines))
 
 

@@ -10,8 +10,7 @@ import itertools
 import os
 from statistics import median
 
-from bench import environment, table
-from bench.race import Racer
+from bench import environment, race, table
 
 SMALL, LARGE = (8, 64, 64, 3), (100, 512, 512, 50)
 CASES = ((SMALL, 1), (SMALL, 256), (LARGE, 256))
@@ -101,24 +100,21 @@ def embedded(net, X):
     return lambda: derive_rows(model, X, out)
 
 
-def race(sides, rounds):
-    """{name: seconds a call in each window}. sides: {name: (call, what to set before)}."""
+def racers(sides):
+    """One of each side; all have shown that they compute the same.
+
+    sides: {name: (call, what to set before)}.
+    """
     import numpy as np
 
-    expected = None
-    racers = []
+    expected, made = None, []
     for name, (call, enter) in sides.items():
         enter()
         found = np.asarray(call())
         expected = found if expected is None else expected
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
-        racers.append(Racer(name, call, itertools.repeat(()), enter))
-    seconds = {racer.name: [] for racer in racers}
-    for _ in range(rounds):
-        for racer in racers:
-            seconds[racer.name].append(racer.window())
-        racers.reverse()
-    return seconds
+        made.append(race.Racer(name, call, itertools.repeat(()), enter))
+    return made
 
 
 def nothing():
@@ -126,7 +122,7 @@ def nothing():
 
 
 def contests():
-    """(title, sides) of each row of the table."""
+    """(sizes, title, sides) of each row of the table."""
     for sizes, count in CASES:
         net, X = network(sizes), rows(sizes, count)
         sides = {
@@ -134,10 +130,10 @@ def contests():
             TORCH: torch_side(net, X),
             JAX: (jax_side(net, X), nothing),
         }
-        yield f"{'-'.join(map(str, sizes))}, {count} row{'s' * (count > 1)}", sides
+        yield sizes, f"{'-'.join(map(str, sizes))}, {count} row{'s' * (count > 1)}", sides
     net, X = network(SMALL), rows(SMALL, SCAN_ROWS)
     sides = {FASTBP: (embedded(net, X), nothing), JAX: (jax_side(net, X, scans=True), nothing)}
-    yield f"{'-'.join(map(str, SMALL))}, {SCAN_ROWS} rows, row by row", sides
+    yield SMALL, f"{'-'.join(map(str, SMALL))}, {SCAN_ROWS} rows, row by row", sides
 
 
 def line(title, seconds):
@@ -156,8 +152,10 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     environment.run_in(environment.fair(os.environ, environment.available_cpus()), "bench.jacobian")
     found = [["Jacobians", "fastbp µs", "torch jacrev over it", "JAX jacrev over it"]]
-    for title, sides in contests():
-        found.append(line(title, race(sides, options.rounds)))
+    for _, title, sides in contests():
+        laps = race.windows(racers(sides), options.rounds)
+        seconds = dict(zip(sides, laps, strict=True))
+        found.append(line(title, seconds))
     print(table.plain(found))
 
 

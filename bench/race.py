@@ -61,6 +61,16 @@ class Racer:
         return self.run(WINDOW_SECONDS)
 
 
+def windows(racers, rounds):
+    """Seconds a lap of each window, a list for each racer."""
+    order, seconds = list(enumerate(racers)), [[] for _ in racers]
+    for _ in range(rounds):
+        for i, racer in order:
+            seconds[i].append(racer.window())
+        order.reverse()
+    return seconds
+
+
 def run(racers, pairs, threads):
     """({name: seconds a lap of each window}, FMA peaks of ``threads`` threads, round trips).
 

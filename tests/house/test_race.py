@@ -241,11 +241,12 @@ def test_round_trips_are_told():
     assert "core to core" not in sharing.told([result()])
 
 
-def test_a_row_in_njit_code_is_the_row_of_a_call(monkeypatch):
-    """``bench.embedding`` refuses sides that compute something else; NumPy is the peer here."""
+def test_calls_in_compiled_loops_are_told_beside_their_peers(monkeypatch):
+    """NumPy is the peer here."""
     monkeypatch.setattr(race, "WINDOW_SECONDS", 1e-4)
-    for title, task, laps, _ in embedding.contests():
-        own, others = embedding.race(task, laps, "numpy", 2)
-        assert (len(own), len(others)) == (2, 2)
-        ratio = embedding.line(title, "numpy", [1e-6, 2e-6, 3e-6], [3e-6, 8e-6, 6e-6])[-1]
-        assert ratio == "3.0x"
+    monkeypatch.setattr(embedding, "MEASURES", {"row by row": ("predict", "numpy", 3.0)})
+    group = embedding.of_measure("row by row")
+    assert [len(each) for each in race.windows(group.racers, 2)] == [2, 2]
+    group.units = 2
+    seconds = [[2e-6, 4e-6, 6e-6], [6e-6, 16e-6, 12e-6]]
+    assert list(group.lines(seconds)) == [[group.title, "2.00", "numpy", "3.00x", ">= 3x"]]
