@@ -27,13 +27,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     unfinished.remove_orphans(place.parent)
     try:
         with unfinished.named_file(place.parent) as (partial, file):
-            with file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            if os.name == "nt":  # Windows renames no open file
+                file.close()
             with suppress(OSError):  # no old file, or a file system without permissions
                 partial.chmod(stat.S_IMODE(place.stat().st_mode))
-            partial.replace(place)
+            partial.replace(place)  # open, and so locked: a closed one is taken for an orphan
     except OSError as error:  # of a disk that is full or read-only: it names the unfinished file
         error.add_note(f"{str(place)!r} was to be written, and is as it was before")
         raise

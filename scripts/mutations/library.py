@@ -16,7 +16,7 @@ LIBRARY = (
     Break(
         "no_fsync_of_the_file",
         "fastbp/storage/atomic.py",
-        "                os.fsync(file.fileno())\n",
+        "            os.fsync(file.fileno())\n",
         "",
         MODEL_FILE + "test_it_is_on_the_disk_before_it_takes_the_place_of_another",
     ),
@@ -40,6 +40,14 @@ LIBRARY = (
         "        if _lock(descriptor, wait=False):\n",
         "        if _lock(descriptor, wait=False) is not False:\n",
         "tests/storage/test_unfinished.py::test_what_another_process_writes_stays",
+    ),
+    Break(
+        "a_file_that_is_complete_is_taken_for_an_orphan",
+        "fastbp/storage/atomic.py",
+        'if os.name == "nt":',
+        "if True:",
+        "tests/storage/test_unfinished.py::"
+        "test_what_is_complete_is_no_orphan_before_it_has_its_name",
     ),
     Break(
         "the_checksum_is_not_compared",

@@ -77,6 +77,20 @@ def test_what_another_thread_writes_stays(tmp_path):
     assert others(path) == []
 
 
+def test_what_is_complete_is_no_orphan_before_it_has_its_name(tmp_path, monkeypatch):
+    """Another thread may save a file in the folder just then."""
+    path, replace = tmp_path / "model.safetensors", os.replace
+
+    def replaced(*arguments):
+        unfinished.remove_orphans(tmp_path)
+        replace(*arguments)
+
+    monkeypatch.setattr(os, "replace", replaced)
+    save(path)
+    assert path.exists()
+    assert others(path) == []
+
+
 def test_nothing_else_is_removed(tmp_path):
     path = tmp_path / "model.safetensors"
     names = [".fastbp-0.tmp", f".fastbp-{'0' * 16}.tmp.bak", f"a.fastbp-{'0' * 16}.tmp", "x.tmp"]
