@@ -65,7 +65,7 @@ def one(name, split, encoding, file):
 def page():
     """The section: a table of scores, each with its ratio to that of "robust" on its splits."""
     results = load()
-    lines, days = [["", *HALF]], set()
+    lines, days, processors = [["", *HALF]], set(), set()
     by = {tuple(key.split()): found for key, found in results.items()}
     splits = {name: sorted(s for t, s, e in by if (t, e) == (name, "robust")) for name in HALF}
 
@@ -80,11 +80,11 @@ def page():
             few = "" if own == splits[name] else f", {len(own)} split{'s' * (len(own) > 1)}"
             row.append(f"{mine:.4f} ({mine / base:.3f}x{few})")
             days |= {by[name, split, encoding]["day"] for split in own}
+            processors |= {by[name, split, encoding]["cpu"] for split in own}
         lines.append(row)
     head = ", ".join(f"{name} {len(splits[name])}" for name in HALF)
-    note = (
-        f"Splits: {head} (cpu {machine.processor()}, {THREADS} threads, {', '.join(sorted(days))})."
-    )
+    where, when = (", ".join(sorted(some)) for some in (processors, days))
+    note = f"Splits: {head} (cpu {where}, {THREADS} threads, {when})."
     return f"{table.markdown(lines)}\n\n{note}"
 
 

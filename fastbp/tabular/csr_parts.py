@@ -29,5 +29,7 @@ def stacked(blocks: Iterable[Stored], n_columns: int) -> Any:
         indices.append(block.columns[is_stored].astype(np.int32))
         counts.append(np.count_nonzero(is_stored, axis=1))
     starts = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
+    if starts[-1] <= np.iinfo(np.int32).max:  # else SciPy converts the columns
+        starts = starts.astype(np.int32)
     shape = (len(starts) - 1, n_columns)
     return sparse.csr_array((np.concatenate(values), np.concatenate(indices), starts), shape=shape)

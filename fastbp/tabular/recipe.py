@@ -4,7 +4,7 @@ From RealMLP-TD and RealMLP-TD-S (Holzmüller et al., Better by default, NeurIPS
 tuned on 118 tables: three layers of 256, selu or mish, weights in NTK parametrization, a learned
 scale of each input, Adam with four cosine cycles, label smoothing, the best epoch kept; and with
 "best" dropout and weight decay that end with the training. Numbers are piecewise instead of robust:
-that was ahead on three of four tables (python -m bench.tables_encodings).
+6% better on one of four tables, within 1% on the others (python -m bench.tables_encodings).
 
 NTK parametrization means z = x W / sqrt(m) + b with W and b of variance 1. Here the weights are
 W / sqrt(m) themselves: their variance is 1 / m, and their learning rate that of W over sqrt(m). For

@@ -248,7 +248,7 @@ def test_validation_data_take_the_place_of_folds():
 def test_many_levels_are_stored_and_predict():
     rng = np.random.default_rng(5)
     codes = rng.integers(0, 300, 3000)
-    table = {"shop": [f"s{code}" for code in codes], "x": rng.normal(size=3000)}
+    table = {"shop": [f"s{code}" for code in codes], "x": rng.normal(size=3000) > 0}
     effect = rng.normal(size=300)[codes]
     model = TabularRegressor(epochs=12, random_state=0).fit(table, effect)
     assert model.encoder_.is_sparse

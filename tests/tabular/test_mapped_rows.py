@@ -21,7 +21,8 @@ QUICK = {"epochs": 4, "ensemble": 2, "random_state": 0}
 def table(levels, n=ROWS, seed=0):
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, levels, n)
-    return pa.table({"x": rng.normal(size=n), "shop": [f"s{code}" for code in codes]})
+    x = rng.integers(-1, 2, n).astype(float)  # two inputs: many would not be sparse
+    return pa.table({"x": x, "shop": [f"s{code}" for code in codes]})
 
 
 def targets(rows):
@@ -93,6 +94,7 @@ def test_a_fit_from_files_has_the_bits_of_one_from_memory(kind, levels, validate
         (m.predict_proba if kind is TabularClassifier else m.predict)(new).tobytes() for m in models
     ]
     assert outputs[0] == outputs[1]
+    assert models[0].encoder_.is_sparse == (levels == 200)
     assert models[0].validation_score_ == models[1].validation_score_
 
 
