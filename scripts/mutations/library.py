@@ -49,14 +49,6 @@ LIBRARY = (
         "tests/storage/test_unfinished.py::test_what_another_process_writes_stays",
     ),
     Break(
-        "a_file_that_is_complete_is_taken_for_an_orphan",
-        "fastbp/storage/atomic.py",
-        'if os.name == "nt":',
-        "if True:",
-        "tests/storage/test_unfinished.py::"
-        "test_what_is_complete_is_no_orphan_before_it_has_its_name",
-    ),
-    Break(
         "the_checksum_is_not_compared",
         "fastbp/storage/model_file.py",
         'if digest and metadata["sha256"] != digest.hexdigest():',
