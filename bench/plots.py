@@ -260,7 +260,7 @@ def nodes(inputs):
         ax.set_xlabel("nodes")
     handles = [
         plt.Line2D([], [], color=color, label=name)
-        for name, color in zip(scaling_model.NETWORKS, COLORS, strict=False)
+        for name, color in zip(scaling_model.NETWORKS, COLORS[::2], strict=True)
     ]
     handles += [plt.Line2D([], [], color=INK, linestyle=s, label=n) for n, s in WAYS.items()]
     handles.append(plt.Line2D([], [], color="#bbbbbb", linewidth=4, label="no network"))
@@ -278,13 +278,14 @@ def times_of_nodes(ax, kind, case, measured):
         ]
 
     ax.plot(counts, times(scaling_model.NO_DELAY, "fast"), color="#bbbbbb", linewidth=4)
-    for link, color in zip(scaling_model.NETWORKS.values(), COLORS, strict=False):
+    for link, color in zip(scaling_model.NETWORKS.values(), COLORS[::2], strict=True):
         for way, style in WAYS.items():
             ax.plot(counts, times(link, way), style, color=color, linewidth=1.3)
     ax.set_xscale("log", base=2)
     ax.set_yscale("log")
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    for set_formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
+        set_formatter(lambda value, _: f"{value:g}")
     ax.grid(color="#e5e5e5", linewidth=0.6)
 
 
