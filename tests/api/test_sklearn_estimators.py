@@ -281,11 +281,11 @@ def test_lists_of_another_dtype_are_taken_once():
     one = fitted(dtype="float32")
     lists = [weights.astype("float64") + 0.1 for weights in one.coefs_]
     one.coefs_ = lists
+    trainer = one.trainer_
+    trainer.step(X, TARGETS["multiclass"])
+    trained = trainer.net.weights[0]
     one.predict(X)
-    one.trainer_.step(X, TARGETS["multiclass"])
-    trained = one.net_.weights[0]
-    one.predict(X)
-    np.testing.assert_array_equal(one.net_.weights[0], trained)
+    np.testing.assert_array_equal(trainer.net.weights[0], trained)
 
 
 def test_a_part_of_the_rows_trains_without_a_copy_of_the_parameters(monkeypatch):
