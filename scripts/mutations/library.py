@@ -44,7 +44,7 @@ LIBRARY = (
     Break(
         "a_file_that_is_complete_is_taken_for_an_orphan",
         "fastbp/storage/atomic.py",
-        'if os.name == "nt":',
+        'if os.name == "nt":  # Windows renames no open file',
         "if True:",
         "tests/storage/test_unfinished.py::"
         "test_what_is_complete_is_no_orphan_before_it_has_its_name",
