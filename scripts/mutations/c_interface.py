@@ -74,10 +74,10 @@ C_INTERFACE = (
         REFUSED,
     ),
     Break(
-        "c_asks_for_code_that_there_is_not",
+        "a_network_without_derivatives_is_stale",
         C_CALLS,
-        "        if handle[S.DERIVATIVES] == 0:\n            return S.NO_CODE, math.nan\n",
-        "",
+        "            return S.NO_CODE, math.nan\n",
+        "            return S.NO_MODEL, math.nan\n",
         HANDLES + "test_a_network_that_embeds_numbers_has_no_jacobian",
     ),
     Break(
