@@ -160,6 +160,10 @@ class Communicator:
     def bcast(self, obj, root=0):
         return self.allgather(obj if self.rank == root else None)[root]
 
+    def gather(self, sendobj, root=0):
+        found = self.allgather(sendobj)
+        return found if self.rank == root else None
+
     def allgather(self, sendobj):
         packed = pickle.dumps(sendobj)
         return [pickle.loads(item) for item in self.gathered(packed, len(packed))]
