@@ -8,6 +8,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.ticker import LogLocator
 
 from bench import scaling_model, sweep
 from bench.cases import CASES
@@ -284,6 +285,7 @@ def times_of_nodes(ax, kind, case, measured):
     ax.set_xscale("log", base=2)
     ax.set_yscale("log")
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.yaxis.set_minor_locator(LogLocator(subs=(1.5, 2, 3, 5)))
     for set_formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
         set_formatter(lambda value, _: f"{value:g}")
     ax.grid(color="#e5e5e5", linewidth=0.6)
