@@ -27,9 +27,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
-    rank, _ = ranks.started()
-    if arguments[:1] != ["train"]:
-        return 0 if rank else _exit_code(arguments)  # what is not shared out, rank 0 does
+    rank, size = ranks.started()
+    if arguments[:1] != ["train"]:  # what is not shared out, rank 0 does
+        if rank:
+            say(f"fastbp: rank {rank} of {size} leaves this to rank 0")
+            return 0
+        return _exit_code(arguments)
     try:
         group = ranks.joined()
     except (CommandError, ImportError) as error:

@@ -114,9 +114,10 @@ def test_ctrl_c_leaves_a_model(folder):
 
 @pytest.mark.process
 def test_what_is_not_shared_out_rank_0_does(folder):
-    code, out, _ = call(folder, 2, "--version")
+    code, out, error = call(folder, 2, "--version")
     assert code == 0
     assert out.count("fastbp") == 1
+    assert "rank 1 of 2 leaves this to rank 0" in error
 
 
 # How ranks are found
