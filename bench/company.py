@@ -3,9 +3,9 @@
 784-256-128-10 is trained at batch 128 by Adam, in processes of its own, which take turns in windows
 of some seconds: two trainings at once against one alone; the default number of threads against each
 fixed one while another program keeps a core busy; and the default against one thread in processes
-that were confined to one CPU after they had started. torch runs beside fastbp where it is
-installed. Every rate is kept in the file of this processor in bench/results. It takes about seven
-minutes on two CPUs.
+that were confined to one CPU after they had started. Batches are predicted by turns with products
+of NumPy against predictions alone. torch runs beside fastbp where it is installed. Every rate is
+kept in the file of this processor in bench/results. It takes about eight minutes on two CPUs.
 """
 
 import argparse
@@ -18,14 +18,15 @@ from statistics import median
 
 from bench import environment, machine, results, table
 from bench.results import OURS
-from bench.trainee import AFTER, Trainee
+from bench.trainee import AFTER, PREDICT, PREDICT_BETWEEN, TRAIN, Trainee
 
-TITLE = "In company: updates a second, as a ratio"
-TOGETHER, BUSY, PINNED = "together", "busy", "pinned"
+TITLE = "In company: updates or predictions a second, as a ratio"
+TOGETHER, BUSY, PINNED, BETWEEN = "together", "busy", "pinned", "between"
 QUESTIONS = {
     TOGETHER: "two trainings at once, together, over one alone",
     BUSY: "a core is busy: the default number of threads over the best fixed one",
     PINNED: "confined to one CPU: the default number of threads over one thread",
+    BETWEEN: "predictions between products of NumPy, over predictions alone",
 }
 SIDES = (OURS, f"{OURS}{AFTER}torch", "torch")
 """torch brings an OpenMP of its own: where it was imported first, fastbp's threads are its."""
@@ -45,19 +46,23 @@ def counts(cpus):
     return sorted({*powers, cpus - 1, cpus})
 
 
-def rate(trainees, seconds):
-    """Updates a second of all of them, at once."""
+def rate(trainees, seconds, task=TRAIN):
+    """What all of them do in a second, at once."""
     for trainee in trainees:
-        trainee.begin(seconds)
+        trainee.begin(seconds, task)
     return sum(trainee.end() for trainee in trainees)
 
 
-def in_turn(groups, rounds, seconds):
-    """{name: the rate of each round} of {name: trainees that run at once}."""
+def in_turn(groups, rounds, seconds, tasks=()):
+    """{name: the rate of each round} of {name: trainees that run at once}.
+
+    tasks: {name: what they do}, where that is not training.
+    """
     rates, order = {name: [] for name in groups}, list(groups)
     for _ in range(rounds):
         for name in order:
-            rates[name].append(rate(groups[name], seconds))
+            task = dict(tasks).get(name, TRAIN)
+            rates[name].append(rate(groups[name], seconds, task))
         order.reverse()
     return rates
 
@@ -103,17 +108,28 @@ def pinned(side, rounds, seconds):
         return in_turn(groups, rounds, seconds)
 
 
-MEASURES = {TOGETHER: together, BUSY: busy, PINNED: pinned}
+def between(side, rounds, seconds):
+    with started({ALONE: (side, 0)}) as groups:
+        tasks = {ALONE: PREDICT, BETWEEN: PREDICT_BETWEEN}
+        return in_turn(groups | {BETWEEN: groups[ALONE]}, rounds, seconds, tasks)
+
+
+MEASURES = {TOGETHER: together, BUSY: busy, PINNED: pinned, BETWEEN: between}
 
 
 def ratio(question, rates):
     """The median over rounds of the ratio of a question."""
-    if question == TOGETHER:
-        above, below = TOGETHER, ALONE
+    if question in (TOGETHER, BETWEEN):
+        above, below = question, ALONE
     else:
         fixed = [name for name in rates if name != DEFAULT]
         above, below = DEFAULT, max(fixed, key=lambda name: median(rates[name]))
     return median(a / b for a, b in zip(rates[above], rates[below], strict=True))
+
+
+def told(question, found):
+    """A ratio as text; "-" where it was not measured."""
+    return f"{ratio(question, found[question]):.2f}" if question in found else "-"
 
 
 def rows(processors):
@@ -126,7 +142,7 @@ def rows(processors):
     return [
         ["", *columns],
         *(
-            [text, *(f"{ratio(question, found[question]):.2f}" for found in columns.values())]
+            [text, *(told(question, found) for found in columns.values())]
             for question, text in QUESTIONS.items()
         ),
     ]

@@ -3,7 +3,9 @@
 Each peer is fitted on splits of each table, with its defaults, on two threads, in a process of its
 own. Results are stored one by one in bench/tables.json: a run that was stopped goes on where it
 stopped. A trial that took longer than the limit is tried again under a longer one alone; one that
-failed is told, and tried again by the next run. Then the section of bench/README.md is rendered.
+failed is told, and tried again by the next run. Scores do not depend on what else runs. The seconds
+of a trial beside other programs do not count, until ``--alone`` measures it again. Then the section
+of bench/README.md is rendered.
 """
 
 import argparse
@@ -35,6 +37,7 @@ def parse(arguments):
     add("--splits", nargs="+", type=int, choices=range(SPLITS), default=list(range(SPLITS)))
     add("--limit", type=int, default=LIMIT_SECONDS, help=f"seconds a trial ({LIMIT_SECONDS})")
     add("--again", action="store_true", help="measure also what is in the file, and replace it")
+    add("--alone", action="store_true", help="measure also what other programs ran beside")
     add("--render", action="store_true", help="measure nothing: render bench/README.md")
     options = parser.parse_args(arguments)
     half = [name for name, task in TASKS.items() if task.half == options.half]
@@ -47,7 +50,8 @@ def parse(arguments):
 
 def trials(options, results):
     """(task, split, peer) of what is wanted and not there yet, table by table."""
-    there = {r.key for r in results if r.scores or r.limit_s >= options.limit}
+    counts = {r.key for r in results if r.is_timed or not options.alone}
+    there = {r.key for r in results if r.scores or r.limit_s >= options.limit} & counts
     return [
         (TASKS[name], split, PEERS[peer])
         for name in options.tables
@@ -122,7 +126,8 @@ def said(result):
     if not result.scores:
         return f"{place}: nothing within {result.limit_s} s"
     values = ", ".join(f"{name} {value:.4f}" for name, value in result.scores.items())
-    return f"{place}: {values}, {result.train_seconds:.1f} s"
+    beside = "" if result.is_timed else f", beside {result.others:.1f} processors' other work"
+    return f"{place}: {values}, {result.train_seconds:.1f} s{beside}"
 
 
 def fetch(tasks):

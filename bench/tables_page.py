@@ -65,10 +65,14 @@ def spread(values, form):
 
 
 def costs(runs):
-    """Seconds of training and of a prediction, kilobytes: medians of the splits, as text."""
+    """Seconds of training and of a prediction, kilobytes: medians of the splits, as text.
+
+    The seconds are those of the trials that ran alone.
+    """
+    alone = [r for r in runs if r.is_timed]
+    seconds = [[r.train_seconds for r in alone], [r.predict_seconds for r in alone]]
     return [
-        table.significant(median(r.train_seconds for r in runs)),
-        table.significant(median(r.predict_seconds for r in runs)),
+        *(table.significant(median(values)) if values else NOTHING for values in seconds),
         table.significant(median(r.bytes for r in runs) / 1000),
     ]
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from bench import elsewhere
 from bench.tables_data import downloads
 
 PATH = Path(__file__).with_name("tables.json")
@@ -14,7 +15,8 @@ class Result:
     """What a peer reached on a split of a table.
 
     scores: by name, the first decides the rank, the less the better; empty where there is none
-    within limit_s. predict_seconds: of 10,000 rows. rows: to train and to test. cpu: as
+    within limit_s. predict_seconds: of 10,000 rows. others: processors that other programs had
+    during the fit (elsewhere.py). rows: to train and to test. cpu: as
     bench.machine names it. versions: by package. day: as 2026-11-29.
     """
 
@@ -29,12 +31,18 @@ class Result:
     scores: dict[str, float] = field(default_factory=dict)
     train_seconds: float = 0.0
     predict_seconds: float = 0.0
+    others: float = 0.0
     bytes: int = 0
     rows: tuple[int, int] = (0, 0)
 
     @property
     def key(self):
         return self.table, self.split, self.peer
+
+    @property
+    def is_timed(self):
+        """Whether its seconds count: it ran alone."""
+        return self.others <= elsewhere.MOST
 
     @property
     def score(self):

@@ -14,7 +14,7 @@ from statistics import median
 
 import numpy as np
 
-from bench import race, tables_data
+from bench import elsewhere, race, tables_data
 from bench.tables_peers import PEERS
 
 FEW = 500
@@ -60,12 +60,15 @@ def trial(task, table, seed, peer):
     if peer.compiles:
         peer.make(task, seed).fit(X[:FEW], y[:FEW])
     model = peer.make(task, seed)
+    watch = elsewhere.Watch()
     seconds, _ = timed(model.fit, X, y)
+    others = watch.processors()
     X_test, y_test = table.X.iloc[test].reset_index(drop=True), table.y[test]
     return {
         "scores": scores(model.outputs(X_test), y_test, task.classifies),
         "train_seconds": seconds,
         "predict_seconds": predict_seconds(model, X_test),
+        "others": others,
         "bytes": model.size(),
         "rows": [len(train), len(test)],
     }

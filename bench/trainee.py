@@ -1,8 +1,8 @@
 """A training in a process of its own, which goes on when it is told to: ``Trainee``.
 
-Its process, ``python -m bench.trainee SIDE THREADS``, reads one order a line: a number of seconds
-to train for, answered by the updates a second, or ``pin``, which confines it to one CPU. It ends
-with its input. The process of "fastbp after torch" imports torch first.
+Its process, ``python -m bench.trainee SIDE THREADS``, reads one order a line. A task and a number
+of seconds are answered by the updates, or the batches predicted, a second. ``pin`` confines it to
+one CPU. It ends with its input. The process of "fastbp after torch" imports torch first.
 """
 
 import argparse
@@ -13,12 +13,18 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 from bench.cases import CASES
 from bench.peers import load
 
 CASE, OPTIMIZER, BATCHES = "medium", "adam", 16
 READY, PIN = "ready", "pin"
+TRAIN, PREDICT, PREDICT_BETWEEN = "train", "predict", "predict-between"
+"""Tasks. PREDICT_BETWEEN: a product of NumPy before each prediction, which does not count."""
 AFTER = " after "
+PRODUCT = 256
+"""Columns of the product: it takes as many operations as the first layer."""
 
 
 class Trainee:
@@ -35,11 +41,11 @@ class Trainee:
         )
         self.expect(READY)
 
-    def begin(self, seconds):
-        self.order(str(seconds))
+    def begin(self, seconds, task=TRAIN):
+        self.order(f"{task} {seconds}")
 
     def end(self):
-        """Updates a second since ``begin``."""
+        """What it has done a second since ``begin``."""
         return float(self.answer())
 
     def pin(self):
@@ -76,7 +82,8 @@ def serve(side, orders, say):
             pin()
             say(PIN)
         else:
-            say(rate(side, X, y, float(order)))
+            task, seconds = order.split()
+            say(RATES[task](side, X, y, float(seconds)))
 
 
 def rate(side, X, y, seconds):
@@ -87,6 +94,33 @@ def rate(side, X, y, seconds):
         epochs += 1
         elapsed = time.perf_counter() - start
     return BATCHES * epochs / elapsed
+
+
+def predictions(side, X, _y, seconds):
+    """Batches a second."""
+    return _predictions(side, X, seconds, lambda: None)
+
+
+def predictions_between(side, X, _y, seconds):
+    """Batches a second, each after a product of NumPy that does not count."""
+    batch, W = np.asarray(X)[: side.case.batch], np.ones((X.shape[1], PRODUCT), np.float32)
+    return _predictions(side, X, seconds, lambda: batch @ W)
+
+
+def _predictions(side, X, seconds, before):
+    n = side.case.batch
+    parts = [side.own(np.ascontiguousarray(X[i : i + n])) for i in range(0, n * BATCHES, n)]
+    taken, begun = [], time.perf_counter()
+    while not taken or time.perf_counter() - begun < seconds:
+        for part in parts:
+            before()
+            start = time.perf_counter()
+            side.predict(part)
+            taken.append(time.perf_counter() - start)
+    return len(taken) / max(sum(taken), 1e-9)
+
+
+RATES = {TRAIN: rate, PREDICT: predictions, PREDICT_BETWEEN: predictions_between}
 
 
 def pin():

@@ -6,6 +6,7 @@ from .common import checks
 from .common.literals import DtypeName
 from .kernels.entry import embed_calls, run
 from .model.network_checks import as_dtype
+from .runtime import places
 
 
 def warmup(dtype: DtypeName | npt.DTypeLike = "float32", *, extended: bool = True) -> None:
@@ -33,3 +34,4 @@ def warmup(dtype: DtypeName | npt.DTypeLike = "float32", *, extended: bool = Tru
     itemsize = as_dtype(dtype).itemsize
     run.load(itemsize, checks.flag(extended, "extended"))
     embed_calls.load(itemsize)
+    places.known()

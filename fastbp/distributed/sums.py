@@ -7,7 +7,7 @@ from ..data.tables import address
 from ..kernels.entry import parts_run
 from ..kernels.stages.part_gradients import scratch_elements
 from ..kernels.tables import arenas
-from ..runtime import forks, layer, threads
+from ..runtime import forks, layer, places, threads
 from .cuts import Span
 from .programs import program
 
@@ -21,7 +21,7 @@ def run_in_parallel(code: int, request: Ints, what: int, workers: int) -> bool:
         return False
     from ..kernels.entry.stage_run import stage_in_parallel
 
-    threads.run_exclusive(workers, stage_in_parallel, request, code, what, workers)
+    threads.run_exclusive(workers, stage_in_parallel, request, code, what, workers, *places.known())
     return True
 
 

@@ -11,7 +11,17 @@ from ..data.tables import address
 from ..kernels.base import width
 from ..kernels.entry import run
 from ..kernels.tables import arenas, job_table, layout
-from . import chunking, forks, jacobians_handle, layer, limits, nonzeros, rooms, threads
+from . import (
+    chunking,
+    forks,
+    jacobians_handle,
+    layer,
+    limits,
+    nonzeros,
+    places,
+    rooms,
+    threads,
+)
 from .arrays import Dataset, TrainingArrays
 from .job import Job
 from .model_handle import ModelHandle, training_handle
@@ -346,7 +356,8 @@ def _run(job: Job, arrays: TrainingArrays, workers: int) -> float:
         from . import pool
 
         return threads.run_exclusive(workers, pool.run, job.address, kind, workers)
-    return threads.run_exclusive(workers, run.parallel, job.array, run.code(*kind), workers)
+    arguments = job.array, run.code(*kind), workers, *places.known()
+    return threads.run_exclusive(workers, run.parallel, *arguments)
 
 
 def pointers_to(arrays: TrainingArrays, plan: Ints, work: Array) -> tuple[int, ...]:

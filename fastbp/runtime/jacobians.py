@@ -20,6 +20,7 @@ from . import (
     layer,
     limits,
     model_handle,
+    places,
     pool,
     rooms,
     threads,
@@ -174,4 +175,4 @@ def _run(job: Job, arrays: TrainingArrays, workers: int) -> float:
         call, stage = jacobian_run.serial(*kind), int(job_table.FOR_OUTPUTS)
         return threads.run_exclusive(workers, pool.run_stage, call, job.address, stage, workers)
     code = jacobian_run.code(*kind)
-    return threads.run_exclusive(workers, run.parallel, job.array, code, workers)
+    return threads.run_exclusive(workers, run.parallel, job.array, code, workers, *places.known())

@@ -19,7 +19,7 @@ from ..tables import job_table as J
 from .step import call
 
 _SIGNATURE = types.int64(types.int64, types.int64, types.int64, types.int64)
-_PARALLEL_ARGUMENTS = types.int64[::1], types.int64, types.int64
+_PARALLEL_ARGUMENTS = types.int64[::1], types.int64, types.int64, types.int64, types.int64
 
 
 def _call_float32(address, request, worker, workers):
@@ -83,14 +83,17 @@ def serial(
 
 
 @parallel_entry
-def parallel(job, code, workers):
+def parallel(job, code, workers, place, places):
     """Run a job, int64 (JOB,), each stage as a parallel region of ``workers`` workers.
 
-    code: ``code(itemsize, extended)``. The same bits as ``serial``.
+    code: ``code(itemsize, extended)``. place: ``place_run.code()``, places: the address of its
+    table; or 0 and 0. The same bits as ``serial``.
     """
     stage = call_code(code, address(job), J.ADVANCE, J.NOTHING, workers)
     while stage != J.NOTHING:
         for worker in prange(workers):
+            if place != 0:
+                call_code(place, places, worker, workers, 0)
             call_code(code, address(job), stage, worker, workers)
         stage = call_code(code, address(job), J.ADVANCE, stage, workers)
 

@@ -2,16 +2,17 @@
 
 The tiles are compiled by LLVM alone, with loops around them as in ``multiply_down`` and
 ``multiply_across``, but for the blocks of rows: these do not change which candidate wins. The
-candidates take turns, so that what else runs on the machine slows all of them. A candidate replaces
-the default where the median of its times, each in ratio to the default's of the same round, is
-lower by more than ``MARGIN``.
+candidates take turns, so that what else runs on the machine slows all of them. Times are ratios to
+the default's of the same round. The candidate of the least median replaces the default where the
+median is lower by more than ``MARGIN``, and the candidate was faster in three of four rounds: of
+eight that do not differ, one soon seems faster on a busy machine.
 """
 
 import ctypes
 import time
 from collections.abc import Callable
 from functools import partial
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 import numpy as np
@@ -158,14 +159,16 @@ def best(seconds: Timer) -> tuple[Choice, dict[str, Any]]:
     for direction in choices.CANDIDATES:
         default = getattr(choices.DEFAULT, direction)
         ratios = _ratios(times[direction], default)
-        fastest = min(ratios, key=lambda walk: ratios[walk])
-        chosen[direction] = fastest if ratios[fastest] < 1 - MARGIN else default
-        measured |= {f"{direction} {walk}": f"{ratio:.2f}" for walk, ratio in ratios.items()}
+        medians = {walk: median(found) for walk, found in ratios.items()}
+        fastest = min(medians, key=lambda walk: medians[walk])
+        is_sure = quantiles(ratios[fastest], n=4)[2] < 1
+        chosen[direction] = fastest if medians[fastest] < 1 - MARGIN and is_sure else default
+        measured |= {f"{direction} {walk}": f"{ratio:.2f}" for walk, ratio in medians.items()}
     return Choice(**chosen), measured
 
 
 Times = dict[Walk, list[float]]
-"""The seconds of each candidate, by the round."""
+"""The seconds, or ratios, of each candidate, by the round."""
 
 
 def _times(seconds: Timer) -> dict[str, Times]:
@@ -186,9 +189,9 @@ def _times(seconds: Timer) -> dict[str, Times]:
     return times
 
 
-def _ratios(times: Times, default: Walk) -> dict[Walk, float]:
-    """The median time of each candidate, in ratio to the default's of the same round."""
+def _ratios(times: Times, default: Walk) -> Times:
+    """The times of each candidate, in ratio to the default's of the same round."""
     return {
-        walk: median(one / other for one, other in zip(taken, times[default], strict=True))
+        walk: [one / other for one, other in zip(taken, times[default], strict=True)]
         for walk, taken in times.items()
     }

@@ -16,8 +16,8 @@ class Pretender:
     def __init__(self, log, name, *rates):
         self.log, self.name, self.rates = log, name, list(rates)
 
-    def begin(self, seconds):
-        self.log.append(f"{self.name} begins {seconds}")
+    def begin(self, seconds, task):
+        self.log.append(f"{self.name} begins {task} {seconds}")
 
     def end(self):
         self.log.append(f"{self.name} ends")
@@ -32,14 +32,19 @@ def test_trainees_of_a_group_run_at_once_and_groups_take_turns():
     one, other = Pretender(log, "one", 1.0, 2.0, 3.0, 4.0), Pretender(log, "other", 10.0, 20.0)
     rates = company.in_turn({"alone": [one], "both": [one, other]}, 2, 0.5)
     assert rates == {"alone": [1.0, 4.0], "both": [12.0, 23.0]}
-    alone = ["one begins 0.5", "one ends"]
-    both = ["one begins 0.5", "other begins 0.5", "one ends", "other ends"]
+    alone = ["one begins train 0.5", "one ends"]
+    both = ["one begins train 0.5", "other begins train 0.5", "one ends", "other ends"]
     assert log == [*alone, *both, *both, *alone]
 
 
 def test_two_trainings_are_compared_with_one():
     rates = {"alone": [10.0, 10.0, 20.0], "together": [9.0, 8.0, 20.0]}
     assert company.ratio("together", rates) == 0.9
+
+
+def test_predictions_between_products_are_compared_with_those_alone():
+    rates = {"alone": [10.0, 10.0, 20.0], "between": [9.0, 8.0, 20.0]}
+    assert company.ratio("between", rates) == 0.9
 
 
 @pytest.mark.parametrize("question", ["busy", "pinned"])
@@ -62,7 +67,7 @@ def test_a_table_has_a_column_for_each_processor_and_side():
     }
     head, *rows = company.rows({"here": {"rates": {"fastbp": rates, "torch": rates}}})
     assert head == ["", "here fastbp", "here torch"]
-    assert [row[1] for row in rows] == ["0.50", "0.75", "1.00"]
+    assert [row[1] for row in rows] == ["0.50", "0.75", "1.00", "-"]  # between: not measured
 
 
 @pytest.fixture
@@ -115,6 +120,16 @@ def test_together_has_two_of_the_default(pretenders):
     assert set(asked.values()) == {("fastbp", 0)}
 
 
+def test_one_training_predicts_alone_and_between_products(pretenders):
+    asked, log = pretenders
+    assert company.between("fastbp", 1, 0.1) == {"alone": [1.0], "between": [1.0]}
+    assert asked == {"alone": ("fastbp", 0)}
+    assert [line for line in log if "begins" in line] == [
+        "alone begins predict 0.1",
+        "alone begins predict-between 0.1",
+    ]
+
+
 @pytest.mark.process
 def test_the_busy_program_ends_with_the_block(monkeypatch):
     seen = []
@@ -139,12 +154,12 @@ def test_where_it_cannot_run_it_says_why(monkeypatch):
 
 
 class Side:
-    """A side that counts its epochs."""
+    """A side that counts its epochs, and the batches that it predicts."""
 
     case = Case("line", (3, 4, 1), 2, "mse")
 
     def __init__(self):
-        self.epochs = 0
+        self.epochs = self.predicted = 0
 
     def own(self, array):
         return array
@@ -153,15 +168,21 @@ class Side:
         assert len(X) == len(y) == trainee.BATCHES * self.case.batch
         self.epochs += 1
 
+    def predict(self, X):
+        assert len(X) == self.case.batch
+        self.predicted += 1
+
 
 def test_a_trainee_answers_each_order(monkeypatch):
     monkeypatch.setattr(trainee, "pin", lambda: said.append("pins"))
     side, said = Side(), []
-    trainee.serve(side, io.StringIO("1e-9\npin\n1e-9\n"), said.append)
-    assert side.epochs == 3  # the first of them warms up
-    ready, first, pins, pinned, second = said
+    orders = "train 1e-9", "pin", "predict 1e-9", "predict-between 1e-9"
+    trainee.serve(side, io.StringIO("\n".join(orders)), said.append)
+    assert side.epochs == 2  # the first of them warms up
+    assert side.predicted == 2 * trainee.BATCHES
+    ready, first, pins, pinned, *others = said
     assert (ready, pins, pinned) == ("ready", "pins", "pin")
-    assert min(first, second) > 0
+    assert min(first, *others) > 0
 
 
 def test_a_rate_counts_updates():

@@ -314,6 +314,13 @@ def test_what_is_there_is_measured_again_when_told(tried):
     assert sizes == dict.fromkeys(ALL, 9) | {ALL[0]: 10}
 
 
+def test_what_ran_beside_others_is_measured_again_alone_when_told(tried):
+    again(tried, answers={ALL[2]: FOUND | {"others": 0.5}})
+    assert again(tried) == []
+    assert again(tried, "--alone") == [ALL[2]]
+    assert again(tried, "--alone") == []
+
+
 def test_a_trial_past_its_limit_is_tried_again_under_a_longer_one(tried):
     again(tried, "--limit", "50", answers={ALL[1]: {}})
     (late,) = (r for r in tables_results.load() if not r.scores)
@@ -457,3 +464,10 @@ def test_the_page_tells_what_is_left_out_and_why():
 
 def test_bytes_of_a_file_that_a_model_saves():
     assert tables_peers.size_of_file(lambda path: Path(path).write_bytes(b"12345")) == 5
+
+
+def test_seconds_beside_others_do_not_count():
+    runs = [result("diamonds", i, "a", 1.0, others=0.5, train_seconds=9.0) for i in range(2)]
+    assert tables_page.costs(runs) == ["-", "-", "3"]
+    alone = result("diamonds", 2, "a", 1.0, others=0.05)
+    assert tables_page.costs([*runs, alone]) == ["2", "0.5", "3"]
