@@ -39,6 +39,9 @@ from ..tables.place_table import (
 _SIGNATURE = types.int64(types.int64, types.int64, types.int64, types.int64)
 I32 = ir.IntType(32)
 
+GROUP = 8
+"""Processors whose numbers lie in one group often share a cache."""
+
 WHERE_NONE_IS_FREE, WHERE_NONE_IS_KNOWN = 2**14, 2**62
 """Stages after which a worker that could not move looks again. A stage takes 50 us and more."""
 
@@ -79,11 +82,8 @@ def _affinity(typingctx: Any, code: Any, processors: Any) -> Any:
 
 
 @kernel
-def _leave(address, table, line, workers):
-    """Move to a processor on which no worker is; returns for how many stages to stay then."""
-    allowed, free = address + 8 * (line + ALLOWED_SET), address + 8 * (line + FREE_SET)
-    if _affinity(table[ALLOWED], allowed) != 0:
-        return WHERE_NONE_IS_KNOWN
+def _find_free(table, line, workers):
+    """Fill in the processors that are allowed and on which no worker is; whether there are any."""
     for i in range(MASK):
         table[line + FREE_SET + i] = table[line + ALLOWED_SET + i]
     for worker in range(workers):
@@ -93,8 +93,30 @@ def _leave(address, table, line, workers):
     some = 0
     for i in range(MASK):
         some |= table[line + FREE_SET + i]
-    if some == 0:
+    return some != 0
+
+
+@kernel
+def _keep_near(table, line):
+    """Leave those of the same group alone, if there are any."""
+    here = table[line + PROCESSOR]
+    word = here // 64
+    near = table[line + FREE_SET + word] & (((1 << GROUP) - 1) << (here % 64 // GROUP * GROUP))
+    if near != 0:
+        for i in range(MASK):
+            table[line + FREE_SET + i] = 0
+        table[line + FREE_SET + word] = near
+
+
+@kernel
+def _leave(address, table, line, workers):
+    """Move to a processor on which no worker is; returns for how many stages to stay then."""
+    allowed, free = address + 8 * (line + ALLOWED_SET), address + 8 * (line + FREE_SET)
+    if _affinity(table[ALLOWED], allowed) != 0:
+        return WHERE_NONE_IS_KNOWN
+    if not _find_free(table, line, workers):
         return WHERE_NONE_IS_FREE
+    _keep_near(table, line)
     _affinity(table[ALLOW], free)
     _affinity(table[ALLOW], allowed)
     return 0

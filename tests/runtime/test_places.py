@@ -69,6 +69,19 @@ def test_it_leaves_those_of_all_workers():
     assert system.sets[0] == 0b1100
 
 
+def test_it_stays_near_where_it_can():
+    """Processors of one group of eight often share a cache."""
+    near = System(allowed=0xFFFF)
+    near.stage(9, 9)
+    assert near.sets == [0xFD00, 0xFFFF]
+    far = System(allowed=0x02FF)
+    far.stage(9, 9)
+    assert far.sets == [0x00FF, 0x02FF]
+    last = System(allowed=1 << 63 | 1 << 56 | 1)
+    last.stage(63, 63)
+    assert last.sets[0] == 1 << 56
+
+
 def test_workers_apart_stay():
     system = System()
     assert system.stage(3, 0, 1) == [3, 0, 1]
@@ -115,7 +128,8 @@ def test_a_thread_with_two_workers_stays():
 
 
 def test_more_workers_than_lines_are_left_alone():
-    system = System(workers=2)
+    system = System(workers=3)  # there is memory beyond the lines that count
+    system.table[P.WORKERS] = 2
     before = system.table.copy()
     system.stage(0, 0, 0)
     np.testing.assert_array_equal(system.table, before)
