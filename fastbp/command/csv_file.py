@@ -13,6 +13,9 @@ from .sources import Source
 BLOCK = 2**20
 """Bytes that are read at a time: some thousand rows. pyarrow reads up to 32 of them ahead."""
 
+BYTES_OF_A_FIELD = 64
+"""No record of more bytes than a block can be read."""
+
 
 class CSVFile:
     """A table in a CSV file.
@@ -96,7 +99,7 @@ class CSVFile:
         csv, d = arrow.module("pyarrow.csv"), self.dialect
         return {
             "read_options": csv.ReadOptions(
-                block_size=BLOCK,
+                block_size=max(BLOCK, BYTES_OF_A_FIELD * len(self.names)),
                 encoding="utf8" if d.is_utf8 else d.encoding,
                 column_names=None if d.has_header else list(self.names),
             ),
