@@ -1,9 +1,10 @@
 """Tables in CSV files, some rows at a time."""
 
+import io
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from . import arrow, csv_types, diagnosis, dialect, stored
 from .errors import DataError
@@ -88,12 +89,14 @@ class CSVFile:
         The types of columns that ``types`` does not have are those of the beginning.
         """
         pa = arrow.module("pyarrow")
-        with self.source.open() as file:
-            batches = arrow.module("pyarrow.csv").open_csv(file, **self._options(columns, types))
+        with self.source.open() as file, _Quotes(file) as quotes:
+            batches = arrow.module("pyarrow.csv").open_csv(quotes, **self._options(columns, types))
             self._check_text(batches.schema)
             yield batches.schema.empty_table()
             for batch in batches:
                 yield pa.Table.from_batches([batch])
+            if quotes.count % 2:
+                diagnosis.check_last_quote(self.source, self.dialect)
 
     def _options(self, columns: Sequence[str] | None, types: Mapping[str, Any]) -> dict[str, Any]:
         csv, d = arrow.module("pyarrow.csv"), self.dialect
@@ -122,3 +125,21 @@ class CSVFile:
         for name, kind in zip(schema.names, schema.types, strict=True):
             if types.is_binary(kind):
                 raise DataError(diagnosis.of_bytes(self.source, self.dialect, name))
+
+
+class _Quotes(io.BufferedIOBase):
+    """A file, and how many quotes have been read: an odd number where one is not closed.
+
+    pyarrow takes all behind such a one for a field.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.count = file, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        block = self._file.read(-1 if size is None else size)
+        self.count += block.count(b'"')
+        return block

@@ -1,10 +1,12 @@
-"""Text and bytes that Arrow keeps as views: polars writes them, pyarrow has no filter for them."""
+"""Columns that pyarrow does not filter or write: views, as polars writes them, and UUIDs."""
 
 import pyarrow as pa
 
 
 def plain(table: pa.Table) -> pa.Table:
     """The table with large_string in place of string_view, alike of bytes and in dictionaries.
+
+    UUIDs become text.
 
     >>> import pyarrow as pa
     >>> from fastbp.tabular.views import plain
@@ -20,7 +22,7 @@ def plain(table: pa.Table) -> pa.Table:
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_string_view(kind):
+    if pa.types.is_string_view(kind) or isinstance(kind, pa.UuidType):
         return pa.large_string()
     if pa.types.is_binary_view(kind):
         return pa.large_binary()
@@ -30,6 +32,8 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
 
 
 def _plain(chunk: pa.Array, kind: pa.DataType) -> pa.Array:
+    if isinstance(chunk, pa.UuidArray):
+        return pa.array([one and str(one) for one in chunk.to_pylist()], kind)
     if not pa.types.is_dictionary(kind):
         return chunk.cast(kind)
     words = chunk.dictionary.cast(kind.value_type)

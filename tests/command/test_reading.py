@@ -227,6 +227,15 @@ def test_the_line_is_that_of_the_file_where_rows_come_in_parts(csv_file, monkeyp
         list(reading.parts(csv_file(content), ["b"], {"b": pa.float64()}))
 
 
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_a_quote_that_is_open_at_the_end(compress, csv_file):
+    """The rows behind it would be lost."""
+    err = refusal(csv_file, compress(b'a,b\n1,"x"\n2,"y\n3,z\n4,5 ""inch""\n'))
+    assert "data.csv, line 3 has a quote that is opened and not closed" in err
+    file = csv_file(compress(b'a,b\n1,"x"\n2,5" pipe\n'))
+    assert whole(file).column("b").to_pylist() == ["x", '5" pipe']
+
+
 def test_a_quote_that_is_not_closed(csv_file, monkeypatch):
     monkeypatch.setattr("fastbp.command.csv_file.BLOCK", 1000)
     content = "a,b\n1,2\n" + '"x,1\n' + "1,2\n" * 5000
@@ -324,7 +333,7 @@ def test_a_named_pipe_is_read_once_or_kept(compress, kept, tmp_path):
     content = compress(("a,b\n" + "1,2\n" * HEAD).encode())
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    writer = threading.Thread(target=pipe.write_bytes, args=[content])
+    writer = threading.Thread(target=pipe.write_bytes, args=[content], daemon=True)
     writer.start()
     file = reading.open_table(str(pipe), NOTHING, keep=tmp_path if kept else None)
     assert file.names == ("a", "b")

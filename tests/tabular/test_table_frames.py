@@ -2,6 +2,7 @@
 
 import datetime as dt
 import doctest
+import uuid
 from decimal import Decimal
 
 import numpy as np
@@ -79,13 +80,15 @@ def test_a_categorical_is_a_dictionary():
 
 def test_views_of_text_can_be_filtered():
     words = pa.array(["b", "a"], pa.string_view())
+    uuids = [uuid.UUID(int=1), None]
     columns = {
         "text": pa.array(["Ulm", None], pa.string_view()),
         "raw": pa.array([b"x", b"y"], pa.binary_view()),
         "kind": pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.uint32()), words),
+        "id": pa.array([one and one.bytes for one in uuids], pa.uuid()),
     }
     found = as_table(pa.table(columns)).filter(pa.array([True, False]))
-    assert found.to_pylist() == [{"text": "Ulm", "raw": b"x", "kind": "b"}]
+    assert found.to_pylist() == [{"text": "Ulm", "raw": b"x", "kind": "b", "id": str(uuids[0])}]
     assert found.schema.types[2] == pa.dictionary(pa.uint32(), pa.large_string())
 
 
