@@ -144,7 +144,7 @@ class Team:
         most = sum(self.ranks.of_all(self.threads))
         mine = self._begin(members, most)
         if self.clock.limit is not None:
-            wanted = self._affordable(len(members), mine)
+            wanted = self._affordable(members, most)
             members = members[: self.ranks.agreed(wanted)]
             mine = self._begin(members, most)
         jobs = [partial(self._train, member, len(members)) for member in mine]
@@ -159,10 +159,14 @@ class Team:
         self._at_once = max(1, min(self.threads, len(mine)))
         return mine
 
-    def _affordable(self, members: int, mine: Sequence[Member]) -> int:
-        """How many of so many members the limit of time allows. mine: those of this rank."""
+    def _affordable(self, members: Sequence[Member], most: int) -> int:
+        """How many members the limit of time allows. most: that all ranks train at a time."""
+        mine = self._begin(members, most)
         if not self.ranks.agreed(self.clock.is_over):
             self._measure(mine[: self._at_once])
+            if self.ranks.agreed(not self.clock.has_an_epoch):  # one alone has more threads
+                mine = self._begin(members[:1], most)
+                self._measure(mine)
         if not self.clock.has_an_epoch:
             warnings.warn(
                 f"{max(0.0, self.clock.left):.0f} s of the limit of time are left to train in, "
@@ -170,7 +174,7 @@ class Team:
                 "or fewer rows",
                 stacklevel=5,
             )
-        return self.clock.members(members, self.recipe.epochs)
+        return self.clock.members(len(members), self.recipe.epochs)
 
     def _shortened(self, mine: Sequence[Member]) -> str:
         """Bound the rows of the first member by the time that is left; returns what it does."""

@@ -423,6 +423,13 @@ def test_some_rows_are_learned_from_where_the_time_is_less_than_an_epoch_takes(
     assert trainer.net.allclose(found.net, 0, 0)
 
 
+def test_one_network_alone_may_have_the_time_for_an_epoch(monkeypatch, recwarn):
+    monkeypatch.setattr(Team, "_time", lambda self, _: 70.0 if self._at_once > 1 else 20.0)
+    (found,) = team(data_of(), limit=60.0).train(members())
+    assert found.epochs == int(clocks.PACE * 56 / 20)
+    assert not recwarn.list
+
+
 def test_later_epochs_are_cut_where_the_time_is_over(monkeypatch):
     monkeypatch.setattr(chunking, "CHUNK_SECONDS", 1e-9)
     monkeypatch.setattr(Team, "_measure", lambda *_: None)
