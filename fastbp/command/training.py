@@ -59,8 +59,8 @@ def run(options: Namespace, group: "Group | None" = None) -> int:
 
 
 def _default_model(data: str) -> str:
-    """``flights.safetensors`` for ``data/flights.csv.gz``."""
-    name = "model" if data == "-" else Path(data).name.partition(".")[0]
+    """``flights.safetensors`` for ``data/flights.csv.gz``, ``model.safetensors`` for a pipe."""
+    name = Path(data).name.partition(".")[0] if Path(data).is_file() else ""
     return f"{name or 'model'}.safetensors"
 
 

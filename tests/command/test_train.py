@@ -123,6 +123,18 @@ def test_other_formats_train_alike(suffix, folder, capsys):
 
 
 @pytest.mark.usefixtures("folder")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_trains(folder, capsys):
+    os.mkfifo("63")
+    content = command.text().encode()
+    threading.Thread(target=Path("63").write_bytes, args=[content], daemon=True).start()
+    found, err = trained(capsys, "63", "--target", "colour")
+    assert found["model"] == "model.safetensors"
+    assert "63: CSV with commas, 300 rows" in err
+    trained(capsys, "table.csv", "--target", "colour")
+    assert Path("table.safetensors").stat().st_size == (folder / found["model"]).stat().st_size
+
+
 def test_stdin_trains(capsys, monkeypatch):
     command.stdin(monkeypatch, command.text(delimiter=";"))
     found, err = trained(capsys, "-", "--target", "colour")
