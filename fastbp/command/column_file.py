@@ -42,7 +42,9 @@ class ColumnFile:
         seed: int,
     ) -> tuple[Any, int]:
         """(the rows as a table in a file of the folder, some of many; how many there are)."""
-        n, nothing = self._n_rows(), self._schema.empty_table()
+        from ..tabular import views
+
+        n, nothing = self._n_rows(), views.plain(self._schema.empty_table())
         taken = stored.chosen(self.batches(self.names, {}), n, seed)
         return stored.table_of(chain([nothing], taken), folder), n
 
@@ -59,10 +61,13 @@ class ColumnFile:
         types: Mapping[str, Any],  # noqa: ARG002
     ) -> Iterator[Any]:
         """These columns, some rows at a time, as pyarrow Tables."""
+        from ..tabular import views
+
         pa = arrow.module("pyarrow")
         with _Damaged(self.source, self._kind):
             for batch in self._parts(columns):
-                yield pa.Table.from_batches([batch], batch.schema).select(list(columns))
+                table = pa.Table.from_batches([batch], batch.schema).select(list(columns))
+                yield views.plain(table)
 
     def _parts(self, columns: Sequence[str]) -> Iterator[Any]:
         if self._kind == "Parquet":

@@ -1,9 +1,10 @@
 """Tables in CSV files, some rows at a time."""
 
+import io
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from . import arrow, csv_types, diagnosis, dialect, stored
 from .errors import DataError
@@ -12,6 +13,9 @@ from .sources import Source
 
 BLOCK = 2**20
 """Bytes that are read at a time: some thousand rows. pyarrow reads up to 32 of them ahead."""
+
+BYTES_OF_A_FIELD = 64
+"""No record of more bytes than a block can be read."""
 
 
 class CSVFile:
@@ -85,18 +89,20 @@ class CSVFile:
         The types of columns that ``types`` does not have are those of the beginning.
         """
         pa = arrow.module("pyarrow")
-        with self.source.open() as file:
-            batches = arrow.module("pyarrow.csv").open_csv(file, **self._options(columns, types))
+        with self.source.open() as file, _Quotes(file) as quotes:
+            batches = arrow.module("pyarrow.csv").open_csv(quotes, **self._options(columns, types))
             self._check_text(batches.schema)
             yield batches.schema.empty_table()
             for batch in batches:
                 yield pa.Table.from_batches([batch])
+            if quotes.count % 2:
+                diagnosis.check_last_quote(self.source, self.dialect)
 
     def _options(self, columns: Sequence[str] | None, types: Mapping[str, Any]) -> dict[str, Any]:
         csv, d = arrow.module("pyarrow.csv"), self.dialect
         return {
             "read_options": csv.ReadOptions(
-                block_size=BLOCK,
+                block_size=max(BLOCK, BYTES_OF_A_FIELD * len(self.names)),
                 encoding="utf8" if d.is_utf8 else d.encoding,
                 column_names=None if d.has_header else list(self.names),
             ),
@@ -119,3 +125,21 @@ class CSVFile:
         for name, kind in zip(schema.names, schema.types, strict=True):
             if types.is_binary(kind):
                 raise DataError(diagnosis.of_bytes(self.source, self.dialect, name))
+
+
+class _Quotes(io.BufferedIOBase):
+    """A file, and how many quotes have been read: an odd number where one is not closed.
+
+    pyarrow takes all behind such a one for a field.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.count = file, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        block = self._file.read(-1 if size is None else size)
+        self.count += block.count(b'"')
+        return block

@@ -7,7 +7,9 @@ once more, record by record, up to the place.
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from .dialect import Dialect, not_of_encoding
 from .errors import DataError
@@ -83,21 +85,36 @@ class Explained:
         return f"{name}: {text}"
 
 
-def records(source: Source, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
-    """The records, each with the number of its first line; none where stdin has been used up."""
+def records(
+    source: Source, dialect: Dialect, more: Sequence[str] = ()
+) -> Iterator[tuple[int, list[str]]]:
+    """The records, each with the number of its first line; none where stdin has been used up.
+
+    more: lines behind those of the file.
+    """
     if not source.can_be_read_again:
         return
     limit = csv.field_size_limit(2**31 - 1)
     try:
         with source.open() as raw:
             text = io.TextIOWrapper(raw, dialect.encoding, errors="replace", newline="")
-            reader, first = csv.reader(text, delimiter=dialect.delimiter), 1
+            reader, first = csv.reader(chain(text, more), delimiter=dialect.delimiter), 1
             for record in reader:
                 if record:
                     yield first, record
                 first = reader.line_num + 1
     finally:
         csv.field_size_limit(limit)
+
+
+def check_last_quote(source: Source, dialect: Dialect) -> None:
+    """DataError where the file ends within quotes."""
+    last = deque(records(source, dialect, ["\n", "end"]), maxlen=1)
+    if last and last[0][1] != ["end"]:
+        raise DataError(
+            f"{source.name}{_line(last[0][0])} has a quote that is opened and not closed: all that "
+            'follows would be one field. Close it, or write "" for a quote within quotes'
+        )
 
 
 def of_bytes(source: Source, dialect: Dialect, column: str | None) -> str:

@@ -103,7 +103,7 @@ def decoded(source: Source, encoding: str) -> str:
             f"{source.name} is no text: it has zero bytes. Tables come as CSV, Parquet or Feather "
             "files; for UTF-16 without a mark give --encoding utf-16-le"
         )
-    return text
+    return text.removeprefix("\ufeff")  # which pyarrow leaves out, too
 
 
 def not_of_encoding(name: str, line: int, byte: int, encoding: str) -> str:

@@ -5,7 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from . import inputs
+from . import inputs, writing
 from .messages import say
 
 SUFFIXES = {"onnx": ".onnx", "c": ".c", "fortran": ".f90", "torch": ".pt2"}
@@ -17,6 +17,7 @@ def run(options: Namespace) -> int:
     model = _load(options.model, kind)
     suffix = SUFFIXES[options.to]
     output = getattr(options, "output", None) or f"{Path(options.model).stem}{suffix}"
+    writing.check_apart(output, "--output", options.model)
     if options.to == "onnx":
         model.to_onnx(output)
     elif options.to == "c":

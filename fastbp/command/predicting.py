@@ -3,11 +3,10 @@
 import time
 from argparse import Namespace
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from . import arrow, inputs, predictions, reading, target, writing
-from .errors import DataError, UsageError
+from .errors import DataError
 from .messages import count, say
 from .reading import TableFile
 from .remembered import Remembered
@@ -17,9 +16,7 @@ def run(options: Namespace) -> int:
     """Predict, and write as many rows as were read, in their order."""
     output = getattr(options, "output", writing.STDOUT)
     writing.format_of(output)  # before anything is read
-    paths = Path(output), Path(options.data)
-    if all(path.exists() for path in paths) and paths[0].samefile(paths[1]):
-        raise UsageError(f"--output {output!r} is the file that is read: name another one")
+    writing.check_apart(output, "--output", options.data, options.model)
     start = time.perf_counter()
     model = inputs.load(options.model)
     file = inputs.open_for(model, options)

@@ -19,6 +19,8 @@ def naming(file: str, first: int) -> Iterator[None]:
     """Errors of the estimator as errors of the file's rows from ``first`` on."""
     try:
         yield
+    except DataError as error:  # which names its row itself
+        raise DataError(f"{file}: {error}") from error
     except (ValueError, TypeError, FloatingPointError) as error:
         where = f", rows from {first + 1:,} on" if first else ""
         raise DataError(f"{file}{where}: {error}") from error

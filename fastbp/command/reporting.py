@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..storage import atomic
-from . import arrow, evaluating, inputs, predictions, stored, target
+from . import arrow, evaluating, inputs, predictions, stored, target, writing
 from .messages import count, say
 
 MOST_ROWS = 1_000_000
@@ -19,6 +19,7 @@ def run(options: Namespace) -> int:
     """Read the rows, and write the page."""
     output = getattr(options, "output", None) or f"{Path(options.model).stem}.html"
     atomic.target(output)  # before anything is read
+    writing.check_apart(output, "--output", options.data, options.model)
     model = inputs.load(options.model)
     file = inputs.open_for(model, options)
     wanted = evaluating.wanted(model, file, options)

@@ -14,7 +14,9 @@ STDIN = "-"
 COPY = "stdin"
 """The name of the copy of stdin."""
 HEAD = 2**18
-"""Bytes of the beginning, by which a file is recognized."""
+"""Bytes of the beginning, by which a file is recognized; more where the first line is longer."""
+MOST_HEAD = 2**26
+"""Where no line ends in so many bytes, none is looked for."""
 BLOCK = 2**20
 
 NOT_TABLES = {
@@ -24,6 +26,11 @@ NOT_TABLES = {
     b"BZh": "compressed by bzip2: decompress it, or use gzip",
     b"\xfd7zXZ": "compressed by xz: decompress it, or use gzip",
     b"\x28\xb5\x2f\xfd": "compressed by zstd: decompress it, or use gzip",
+    b'{"': "JSON: read it with pandas or polars, and save the table as Parquet or CSV",
+    b"[{": "JSON: read it with pandas or polars, and save the table as Parquet or CSV",
+    b"<!DOCTYPE": "a web page: download the table itself, or save the one on the page as CSV",
+    b"<html": "a web page: download the table itself, or save the one on the page as CSV",
+    b"<?xml": "XML: save the table in it as CSV",
 }
 """Files that come instead of tables, by how they begin."""
 GZIP = b"\x1f\x8b"
@@ -32,15 +39,15 @@ GZIP_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class Source:
-    """A file by its name, or stdin, with what it begins with.
+    """A file or pipe by its name, or stdin, with what it begins with.
 
     Args:
         path: the file's name; "-" for stdin.
-        keep: a folder in which stdin is copied to a file, so that it can be read again; or None.
+        keep: a folder in which a pipe is copied to a file, so that it can be read again; or None.
 
     Attributes:
         name: how messages call it.
-        path: the name of the file, or of the copy; None for stdin without one.
+        path: the name of the file, or of the copy; None for a pipe without one.
         head: its first bytes, decompressed.
         is_whole: whether ``head`` is all there is.
         is_compressed: whether it is compressed by gzip.
@@ -53,11 +60,12 @@ class Source:
         self._stream: BinaryIO | None = None
         if self.path is not None:
             _check_file(self.path)
-        elif keep is not None:
-            self.path = _copied(_stdin(), keep)
-        else:
-            self._stream = _stdin()
-            self._start = _read_up_to(self._stream, HEAD)
+        if self.path is None or not Path(self.path).is_file():
+            stream = _stdin() if self.path is None else _pipe(self.path)
+            self.path = None if keep is None else _copied(stream, keep)
+            if keep is None:
+                self._stream = stream
+                self._start, self._is_all = _beginning(stream)
         with self._raw(peek=True) as raw:
             start = raw.read(8)
         self.is_compressed = start.startswith(GZIP)
@@ -90,7 +98,7 @@ class Source:
     def _read_head(self) -> tuple[bytes, bool]:
         try:
             with self._decompressed(peek=True) as file:
-                head = _read_up_to(file, HEAD)
+                head, is_whole = _beginning(file)
         except GZIP_ERRORS as error:
             if isinstance(error, EOFError) and self._stream is not None:
                 return self._begun(), False  # only the beginning was there to be decompressed
@@ -98,7 +106,7 @@ class Source:
         if not head.strip():
             raise DataError(f"{self.name} is empty: it has no header and no rows")
         self._refuse(head)
-        return head, len(head) < HEAD and (self._stream is None or len(self._start) < HEAD)
+        return head, is_whole and (self._stream is None or self._is_all)
 
     def _begun(self) -> bytes:
         """What the beginning of a compressed stream decompresses to."""
@@ -116,11 +124,21 @@ def _stdin() -> BinaryIO:
     return sys.stdin.buffer
 
 
+def _pipe(path: str) -> BinaryIO:
+    return Path(path).open("rb")
+
+
+def _close(stream: BinaryIO) -> None:
+    if stream is not getattr(sys.stdin, "buffer", None):  # which is the caller's
+        stream.close()
+
+
 def _copied(stream: BinaryIO, folder: Path) -> str:
     """The name of a new file with all that the stream has."""
     path = folder / COPY
     with path.open("wb") as file:
         shutil.copyfileobj(stream, file, BLOCK)
+    _close(stream)
     return str(path)
 
 
@@ -129,6 +147,21 @@ def _check_file(path: str) -> None:
         raise DataError(f"{path}: there is no such file")
     if Path(path).is_dir():
         raise DataError(f"{path} is a folder: name one file in it")
+
+
+def _beginning(stream: BinaryIO) -> tuple[bytes, bool]:
+    """(the first bytes, with the whole first line; whether they are all)."""
+    head = _read_up_to(stream, HEAD)
+    while len(head) % HEAD == 0 and len(head) < MOST_HEAD and not _has_a_line(head):
+        piece = _read_up_to(stream, HEAD)
+        if not piece:
+            return head, True
+        head += piece
+    return head, len(head) % HEAD > 0
+
+
+def _has_a_line(head: bytes) -> bool:
+    return b"\n" in head or b"\r" in head
 
 
 def _read_up_to(stream: BinaryIO, size: int) -> bytes:
@@ -156,3 +189,7 @@ class _Joined(io.RawIOBase):
         some = self._start.read(len(buffer)) or self._stream.read(len(buffer))
         buffer[: len(some)] = some
         return len(some)
+
+    def close(self) -> None:
+        _close(self._stream)
+        super().close()

@@ -14,6 +14,9 @@ CLASSIFICATION, REGRESSION = "classification", "regression"
 MOST_CLASSES, ROWS_OF_A_CLASS = 20, 5
 """Whole numbers are classes where they have at most so many values, each in so many rows."""
 
+FEW_ROWS = 20
+"""Of fewer, text may be any number of classes."""
+
 
 class Task(NamedTuple):
     """What is to be learned: the task, why it was chosen, and how to choose the other one."""
@@ -52,6 +55,8 @@ def choose(wish: str, table: Any, names: Sequence[str]) -> Task:
     distinct = arrow.module("pyarrow.compute").count_distinct(column).as_py()
     task = Task(wish, "it was asked for")
     if wish == "auto":
+        if kind == "text":
+            _check_repeats(column, name, distinct)
         task = _inferred(kind, distinct, len(column))
     if task.name == CLASSIFICATION and kind == "fractions":
         raise DataError(
@@ -59,9 +64,10 @@ def choose(wish: str, table: Any, names: Sequence[str]) -> Task:
             "--task regression"
         )
     if task.name == REGRESSION and kind == "text":
+        text = f"text such as {_no_number(column)}" if _is_text(column.type) else "true and false"
         raise DataError(
-            f"target {name!r} has text or bool, expected numbers for a regression: give "
-            "--task classification"
+            f"target {name!r} has {text}, expected numbers for a regression: leave it empty where "
+            "it is not known, or give --task classification"
         )
     if distinct < 2:
         value = column[0].as_py() if len(column) else None
@@ -102,6 +108,25 @@ def weights_of(table: Any, name: str) -> Array:
             "more"
         )
     return found
+
+
+def _check_repeats(column: Any, name: str, distinct: int) -> None:
+    """DataError for text that hardly repeats, as where numbers are written in another way."""
+    if len(column) >= FEW_ROWS and 2 * distinct > len(column):
+        raise DataError(
+            f"target {name!r} has text such as {_no_number(column)}, {distinct:,} different ones "
+            f"in {len(column):,} rows, which are hardly classes: write all numbers like 1234.5, "
+            "or give --task classification"
+        )
+
+
+def _no_number(column: Any) -> str:
+    """The first text that is no number, for a message."""
+    from ..tabular.values import NUMBER
+
+    compute = arrow.module("pyarrow.compute")
+    first = compute.index(compute.match_substring_regex(column, NUMBER), False).as_py()
+    return f"{column[max(first, 0)].as_py()!r:.80}"
 
 
 def _of_several(wish: str, names: Sequence[str], kinds: Sequence[str]) -> Task:

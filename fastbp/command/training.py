@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..storage import atomic
-from . import predictions, settings, training_rows
+from . import predictions, settings, training_rows, writing
 from .errors import INTERRUPTED, UsageError
 from .interrupts import CtrlC
 from .messages import count, number, pairs, say, show
@@ -34,6 +34,8 @@ def run(options: Namespace, group: "Group | None" = None) -> int:
         raise UsageError("- is stdin, which one rank alone can read: give all ranks a file")
     given = settings.arguments(options)
     path = Path(getattr(options, "model", None) or _default_model(options.data))
+    read = options.data, getattr(options, "valid", None), getattr(options, "config", None)
+    writing.check_apart(str(path), "--model", *read)
     atomic.target(path)  # before the training: it may take long
     start = time.perf_counter()
     with Shelf(path) as shelf:
@@ -57,8 +59,8 @@ def run(options: Namespace, group: "Group | None" = None) -> int:
 
 
 def _default_model(data: str) -> str:
-    """``flights.safetensors`` for ``data/flights.csv.gz``."""
-    name = "model" if data == "-" else Path(data).name.partition(".")[0]
+    """``flights.safetensors`` for ``data/flights.csv.gz``, ``model.safetensors`` for a pipe."""
+    name = Path(data).name.partition(".")[0] if Path(data).is_file() else ""
     return f"{name or 'model'}.safetensors"
 
 

@@ -1,14 +1,14 @@
 """The rows that ``fastbp train`` learns from, and those that it validates by."""
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..common.types import Array
-from . import arrow, remembered, rows, stored, target
+from . import arrow, predictions, remembered, rows, stored, target
 from .errors import DataError, UsageError
 from .messages import count, say
 from .reading import TableFile, check_column, open_table
@@ -74,9 +74,11 @@ def read(options: Namespace, given: Mapping[str, Any], folder: Path) -> Found:
     given_types = dict.fromkeys(as_text, arrow.module("pyarrow").string())
     table = _table(file, given_types, columns, getattr(options, "seed", 0), folder)
     types = dict(zip(table.schema.names, table.schema.types, strict=True))
-    task = target.choose(getattr(options, "task", None) or "auto", table, columns.targets)
-    say(f"target {', '.join(columns.targets)}: {task.name}, because {task.why}{task.remedy}")
-    data = _rows(table, columns, task)
+    with predictions.naming(file.source.name, 0):
+        task = target.choose(getattr(options, "task", None) or "auto", table, columns.targets)
+        say(f"target {', '.join(columns.targets)}: {task.name}, because {task.why}{task.remedy}")
+        _check_types(table, {*columns.all, *given.get("drop", ())})
+        data = _rows(table, columns, task)
     train, validation = _validated(data, task, columns, types, options, folder)
     memory = Remembered(
         targets=columns.targets,
@@ -113,7 +115,8 @@ def _table(
         raise DataError(f"{file.source.name} has a header, and no rows to learn from")
     if n > stored.MOST_ROWS:
         say(f"about {count(stored.MOST_ROWS, 'row')} of them, drawn by chance, are learned from")
-    known, missing = _known(table, columns, folder)
+    with predictions.naming(file.source.name, 0):
+        known, missing = _known(table, columns, folder)
     if missing == table.num_rows:
         name = columns.targets[0]
         raise DataError(f"{file.source.name}: target {name!r} has no value in any row")
@@ -135,6 +138,18 @@ def _known(table: Any, columns: _Columns, folder: Path) -> tuple[Any, int]:
     if kept.all():
         return table, missing
     return stored.table_of(stored.parts_of(table, kept), folder), missing
+
+
+def _check_types(table: Any, no_inputs: Collection[str]) -> None:
+    """DataError where an input has several values in a row."""
+    from ..tabular import values
+
+    for name, kind in zip(table.schema.names, table.schema.types, strict=True):
+        if name not in no_inputs and values.natural_kind(kind) is None:
+            raise DataError(
+                f"column {name!r} has type {kind}, which holds several values in a row: make a "
+                f"column of each, or leave it out by --drop={name}"
+            )
 
 
 def _rows(table: Any, columns: _Columns, task: Task) -> Rows:
@@ -174,11 +189,13 @@ def _validated(
     if task.name == CLASSIFICATION:
         as_learned[columns.targets[0]] = types[columns.targets[0]]
     table, _ = file.table(as_learned, folder, getattr(options, "seed", 0))
-    table, _ = _known(table, columns, folder)
+    with predictions.naming(file.source.name, 0):
+        table, _ = _known(table, columns, folder)
     if not table.num_rows:
         raise DataError(f"{file.source.name} has no row with a target to validate by")
     say(f"{file.source.name}: {file}, {count(table.num_rows, 'row')} to validate by")
-    return data, _rows(table, columns, task)
+    with predictions.naming(file.source.name, 0):
+        return data, _rows(table, columns, task)
 
 
 def _codes(labels: Any) -> Array:

@@ -30,6 +30,14 @@ def format_of(path: str) -> str:
     return FORMATS[suffix]
 
 
+def check_apart(path: str, option: str, *read: str | None) -> None:
+    """UsageError where the file that an option names is one of those that are read."""
+    for one in filter(None, read):
+        paths = Path(path), Path(one)
+        if all(place.exists() for place in paths) and paths[0].samefile(paths[1]):
+            raise UsageError(f"{option} {path!r} is a file that is read: name another one")
+
+
 @contextmanager
 def writer(path: str, schema: Any) -> Iterator[Any]:
     """What writes pyarrow Tables of this schema, by its method ``write_table``.

@@ -34,8 +34,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular[Labels]):
         epochs: of each network; None for the preset's, fewer for more rows.
         time_limit: seconds that ``fit`` may take, encoding included; None for no limit. Epochs, and
             where there are too few of them networks, are planned by the time that the first ones
-            take. It may be exceeded by a few percent and the time of an epoch: one network makes
-            one in any case.
+            take. Where it leaves less than an epoch takes, one network learns from some rows, drawn
+            by chance. It may be exceeded by a few percent, and by encoding.
         class_weight: a dict of weights by class, or "balanced". It multiplies ``sample_weight``.
         drop: names of columns to leave out.
         kinds: "number", "boolean", "category" or "date" by the name of a column, where its kind

@@ -44,6 +44,11 @@ class Clock:
         return self.left <= 0
 
     @property
+    def share(self) -> float:
+        """The share of an epoch that is planned where the time is less than an epoch takes."""
+        return PACE * max(0.0, self.left) / max(self.seconds_per_epoch, 1e-9)
+
+    @property
     def has_an_epoch(self) -> bool:
         """Whether the time is enough for an epoch, as far as its seconds are known."""
         return self.left > self.seconds_per_epoch

@@ -48,7 +48,8 @@ class Column:
         plural = "s" if self.missing != 1 else ""
         missing = f"{self.missing} value{plural} missing" if self.missing else ""
         said = [part for part in (self.kind, form, self.why, missing) if part]
-        return f"{self.name}: {', '.join(said)}"
+        name = self.name if self.name and self.name.isprintable() else repr(self.name)
+        return f"{name}: {', '.join(said)}"
 
     def read(self, column: pa.ChunkedArray) -> pa.Array:
         """The values, null or NaN where missing; Unreadable for a value of another kind.

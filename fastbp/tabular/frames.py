@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..common.types import Array
+from . import views
 from .objects import text_of_objects
 
 Arrow: TypeAlias = "pa.Array | pa.ChunkedArray"
@@ -47,7 +48,7 @@ def as_table(X: Any, name: str = "X") -> pa.Table:
     ['x0', 'x1']
 
     """
-    table = _table_of(X, name)
+    table = views.plain(_table_of(X, name))
     _check_names(table.column_names, name)
     return table
 

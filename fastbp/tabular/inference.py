@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..common.types import Floats, Ints
+from ..common.types import Array, Floats, Ints
 from . import columns, date_text, values
 from .columns import DROPPED, Column
 
@@ -74,34 +74,38 @@ def _of_numbers(name: str, x: Floats) -> Column:
 
 
 def _found_number(name: str, data: pa.ChunkedArray) -> Column:
-    return _found_in_numbers(name, values.numbers(data))
+    exact = None
+    if pa.types.is_int64(data.type) or pa.types.is_uint64(data.type):  # not all are floats
+        exact = np.asarray(data.drop_null().to_numpy())
+    return _found_in_numbers(name, values.numbers(data), exact)
 
 
-def _found_in_numbers(name: str, x: Floats) -> Column:
+def _found_in_numbers(name: str, x: Floats, exact: Array | None = None) -> Column:
     found = _of_numbers(name, x)
-    if found.kind != DROPPED and _tells_rows_apart(name, x[~np.isnan(x)]):
+    present = x[~np.isnan(x)] if exact is None else exact
+    if found.kind != DROPPED and _tells_rows_apart(name, present):
         return Column(name, DROPPED, IDENTIFIER, missing=found.missing)
     return found
 
 
-def _tells_rows_apart(name: str, present: Floats) -> bool:
+def _tells_rows_apart(name: str, present: Array) -> bool:
     """Whether whole numbers all differ, and lie densely or have the name of an identifier."""
     rows = len(present)
     if rows < COUNTED_ROWS or _have_fractions(present[:COUNTED_ROWS]) or _have_fractions(present):
         return False
     if values.is_infinite(present).any():
         return False
-    low, high = present.min(), present.max()
+    low, high = int(present.min()), int(present.max())
     if high - low < DENSE * rows:
-        seen = np.zeros(int(high - low) + 1, bool)
-        seen[(present - low).astype(np.int64)] = True
+        seen = np.zeros(high - low + 1, bool)
+        seen[(present - present.min()).astype(np.int64)] = True
         return int(np.count_nonzero(seen)) == rows
     is_named = name.strip().lower() in IDENTIFIERS or name.lower().endswith("_id")
     return is_named and len(np.unique(present)) == rows
 
 
-def _have_fractions(x: Floats) -> bool:
-    return bool((np.floor(x) != x).any())
+def _have_fractions(x: Array) -> bool:
+    return x.dtype.kind == "f" and bool((np.floor(x) != x).any())
 
 
 def _boolean(name: str, data: pa.ChunkedArray) -> Column:

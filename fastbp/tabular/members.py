@@ -33,6 +33,12 @@ that waits."""
 PILOT_EPOCHS, PILOT_SHARE = 4, 0.05
 """Epochs that are timed where there is a limit of time, and the most of it that they may take."""
 
+LEAST_ROWS = 2**14
+"""Rows that are learned from where the limit of time has none for them: some tenths of a second."""
+
+LEARNED_PER_HELD = 4
+"""At least so many rows are learned from for each that is held out, as of whole tables."""
+
 Result = TypeVar("Result")
 
 
@@ -49,6 +55,11 @@ class Data:
     weights: Floats | None = None
     validation: tuple[Any, ...] | None = None
 
+    def only(self, rows: Ints) -> "Data":
+        """These rows, in memory. The validation stays."""
+        weights = None if self.weights is None else self.weights[rows]
+        return replace(self, X=self.X[rows], y=self.y[rows], weights=weights)
+
 
 @dataclass(frozen=True)
 class Member:
@@ -64,7 +75,7 @@ class Trained:
     """A member after its training, with the parameters of its best epoch.
 
     epochs: complete ones. best_epoch: from 1; 0 where no epoch was evaluated. error: why it ended
-    early, or None.
+    early, or None. rows: how many it was trained on, where they are some of those not held out.
     """
 
     member: Member
@@ -73,6 +84,7 @@ class Trained:
     epochs: int
     best_epoch: int
     error: str | None
+    rows: int | None = None
 
     @property
     def rank(self) -> tuple[bool, bool]:
@@ -113,6 +125,7 @@ class Team:
     ranks: Ranks = field(default_factory=Ranks)
     was_interrupted: bool = False
     _at_once: int = 1
+    _rows: int | None = None  # of an epoch of the first member, where there is no time for all
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -120,8 +133,8 @@ class Team:
         """The members after their training, those that are fit for use.
 
         Where a limit of time does not allow all, the first ones; where it does not allow an epoch,
-        one member makes one, with a UserWarning. Ctrl-C ends the training of all with a
-        UserWarning. A member that diverges is left out, with a UserWarning, unless all do.
+        one member learns from some of the rows, with a UserWarning. Ctrl-C ends the training of all
+        with a UserWarning. A member that diverges is left out, with a UserWarning, unless all do.
 
         Raises:
             FloatingPointError: all have diverged in their first epoch.
@@ -131,7 +144,7 @@ class Team:
         most = sum(self.ranks.of_all(self.threads))
         mine = self._begin(members, most)
         if self.clock.limit is not None:
-            wanted = self._affordable(len(members), mine)
+            wanted = self._affordable(members, most)
             members = members[: self.ranks.agreed(wanted)]
             mine = self._begin(members, most)
         jobs = [partial(self._train, member, len(members)) for member in mine]
@@ -146,18 +159,31 @@ class Team:
         self._at_once = max(1, min(self.threads, len(mine)))
         return mine
 
-    def _affordable(self, members: int, mine: Sequence[Member]) -> int:
-        """How many of so many members the limit of time allows. mine: those of this rank."""
+    def _affordable(self, members: Sequence[Member], most: int) -> int:
+        """How many members the limit of time allows. most: that all ranks train at a time."""
+        mine = self._begin(members, most)
         if not self.ranks.agreed(self.clock.is_over):
             self._measure(mine[: self._at_once])
+            if self.ranks.agreed(not self.clock.has_an_epoch):  # one alone has more threads
+                mine = self._begin(members[:1], most)
+                self._measure(mine)
         if not self.clock.has_an_epoch:
             warnings.warn(
                 f"{max(0.0, self.clock.left):.0f} s of the limit of time are left to train in, "
-                "less than an epoch takes: one network makes one epoch all the same. Give more "
-                "time, or fewer rows",
+                f"less than an epoch takes: one network {self._shortened(mine)}. Give more time, "
+                "or fewer rows",
                 stacklevel=5,
             )
-        return self.clock.members(members, self.recipe.epochs)
+        return self.clock.members(len(members), self.recipe.epochs)
+
+    def _shortened(self, mine: Sequence[Member]) -> str:
+        """Bound the rows of the first member by the time that is left; returns what it does."""
+        rows = self.task.rows - sum(len(member.held) for member in mine[:1])
+        some = max(LEAST_ROWS, int(self.clock.share * rows))
+        if some >= rows:
+            return "makes one epoch all the same"
+        self._rows = some
+        return f"learns from {some:,} of {rows:,} rows, drawn by chance"
 
     @property
     def _threads_of_each(self) -> int:
@@ -171,6 +197,8 @@ class Team:
         done = None if self.kept is None else self.kept.find(member)
         if done is not None:
             return done
+        if member.number == 0 and self._rows is not None:
+            return self._train_on_some(member, self._rows)
         epochs = self.clock.epochs(member.number, members, self.recipe.epochs)
         watch = Watch(
             lambda: self._is_to_stop(member, watch),
@@ -183,6 +211,18 @@ class Team:
         if self.kept is not None and error is None and watch.epochs == epochs:
             self.kept.put(trained)
         return trained
+
+    def _train_on_some(self, member: Member, rows: int) -> Trained:
+        """The member after an epoch of so many rows, drawn by chance, and with fewer held out."""
+        held = member.held[:: max(1, -(-LEARNED_PER_HELD * len(member.held) // rows))]
+        others = np.delete(np.arange(len(self.data.y)), member.held)
+        drawn = np.random.default_rng(member.seed).choice(others, rows, replace=False)
+        data = self.data.only(np.concatenate([held, np.sort(drawn)]))
+        there = replace(member, held=np.arange(len(held)))
+        watch = Watch(lambda: self._is_to_stop(there, watch), partial(self._tell_of, there, 1))
+        net, error = self._fit(there, data, 1, watch)
+        member, history = replace(member, held=held), watch.state.history
+        return Trained(member, net, history, watch.epochs, watch.best_epoch, error, rows)
 
     def _is_to_stop(self, member: Member, watch: Watch) -> bool:
         """Whether the training of a member ends now. The first one makes an epoch in any case."""
@@ -236,13 +276,17 @@ class Team:
         self.clock.seconds_per_epoch = max(self.ranks.of_all(max(seconds, default=0.0)))
 
     def _time(self, member: Member) -> float:
-        """The seconds of an epoch."""
+        """The seconds of an epoch, by some epochs or a part of one, and of its validation."""
         began = time.perf_counter()
         end = began + PILOT_SHARE * self.clock.left
         watch = Watch(lambda: self._stop.is_set() or time.perf_counter() > end)
         self._fit(member, self.data, PILOT_EPOCHS, watch)
-        rows = max(watch.state.samples, 1)
-        return (time.perf_counter() - began) * watch.state.rows / rows
+        seconds, state = time.perf_counter() - began, watch.state
+        speeds = state.history.get("samples_per_second", [])
+        if not speeds:  # it has diverged
+            return seconds * state.rows / max(state.samples, 1)
+        speed = float(np.mean(speeds))
+        return state.rows / speed + max(0.0, seconds - state.samples / speed) / len(speeds)
 
     def _run(self, jobs: Sequence[Callable[[], Result]]) -> list[Result]:
         """Call the jobs in threads; the results in the order of the jobs.

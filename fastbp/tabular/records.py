@@ -54,7 +54,7 @@ def _of_member(one: Trained, n: int) -> dict[str, Any]:
     return {
         "number": one.member.number,
         "seed": one.member.seed,
-        "rows": n - len(one.member.held),
+        "rows": n - len(one.member.held) if one.rows is None else one.rows,
         "epochs": one.epochs,
         "best_epoch": one.best_epoch,
     }

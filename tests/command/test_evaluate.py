@@ -96,7 +96,7 @@ def test_rows_without_a_target_are_left_out(models, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("column", "value", "wanted"),
     [
-        (4, "green", "the target is 'green' in row 2, which is none of the classes"),
+        (4, "green", "new.csv: the target is 'green' in row 2, which is none of the classes"),
         (4, None, "has no row with a target"),
         (1, "many", "line 3, column 'x': 'many', expected a number"),
     ],

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -217,12 +218,22 @@ def test_an_older_file_stays_where_a_row_cannot_be_read(models, tmp_path, capsys
     assert (tmp_path / "out.csv").read_text() == "older"
 
 
-def test_the_input_is_not_replaced(models, tmp_path, capsys):
-    data = command.write(tmp_path / "new.csv", command.text())
-    err = command.refused(
-        capsys, "predict", models / "colour.safetensors", data, "-o", "new.csv", code=2
-    )
-    assert "is the file that is read" in err
+@pytest.mark.parametrize(
+    ("name", "more", "output"),
+    [
+        ("predict", ["new.csv"], "new.csv"),
+        ("report", ["new.csv"], "new.csv"),
+        ("report", ["new.csv"], "m.safetensors"),
+        ("export", ["--to", "onnx"], "m.safetensors"),
+    ],
+)
+def test_what_is_read_is_not_replaced(name, more, output, models, tmp_path, capsys):
+    command.write(tmp_path / "new.csv", command.text())
+    shutil.copy(models / "colour.safetensors", "m.safetensors")
+    before = (tmp_path / output).read_bytes()
+    err = command.refused(capsys, name, "m.safetensors", *more, "-o", output, code=2)
+    assert f"--output '{output}' is a file that is read" in err
+    assert (tmp_path / output).read_bytes() == before
 
 
 def test_a_kept_column_with_the_name_of_the_prediction(models, tmp_path, capsys):

@@ -2,7 +2,9 @@
 
 import gzip
 import io
+import os
 import tempfile
+import threading
 from argparse import Namespace
 from pathlib import Path
 
@@ -103,6 +105,10 @@ def test_quotes_and_line_breaks_within_them(csv_file):
 
 def test_a_mark_of_utf_8_is_no_part_of_a_name(csv_file):
     assert whole(csv_file(b"\xef\xbb\xbfa,b\n1,2\n")).column_names == ["a", "b"]
+    given = whole(csv_file(b"\xef\xbb\xbfa,b\n1,2\n", encoding="utf-8"))
+    assert given.column_names == ["a", "b"]
+    content = "\ufeffa,b\n1,2\n".encode("utf-16-le")
+    assert whole(csv_file(content, encoding="utf-16-le")).column_names == ["a", "b"]
 
 
 def test_utf_16_is_found_by_its_mark(csv_file):
@@ -176,6 +182,10 @@ def test_a_header_alone_is_a_table_without_rows(csv_file):
         (b"\x89HDF\r\n", "HDF5"),
         (b"FEA1....", "Feather file of version 1"),
         (b"BZh91AY", "bzip2"),
+        (b'{"a": 1}\n{"a": 2}\n', "data.csv is JSON: read it with pandas or polars"),
+        (b'[{"a": 1}]', "data.csv is JSON"),
+        (b"<!DOCTYPE html><html>", "data.csv is a web page"),
+        (b"<?xml version='1.0'?>", "data.csv is XML"),
         (b"PAR1 no more", "damaged Parquet file"),
         (b"ARROW1 no more", "damaged Feather file"),
         (b"a,b\n\x00\x00,1\n", "zero bytes"),
@@ -215,6 +225,15 @@ def test_the_line_is_that_of_the_file_where_rows_come_in_parts(csv_file, monkeyp
     content = "a,b\n" + "1,2\n" * 5000 + "1,no\n" + "1,2\n" * 500
     with pytest.raises(DataError, match=r"line 5,002, column 'b'"):
         list(reading.parts(csv_file(content), ["b"], {"b": pa.float64()}))
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_a_quote_that_is_open_at_the_end(compress, csv_file):
+    """The rows behind it would be lost."""
+    err = refusal(csv_file, compress(b'a,b\n1,"x"\n2,"y\n3,z\n4,5 ""inch""\n'))
+    assert "data.csv, line 3 has a quote that is opened and not closed" in err
+    file = csv_file(compress(b'a,b\n1,"x"\n2,5" pipe\n'))
+    assert whole(file).column("b").to_pylist() == ["x", '5" pipe']
 
 
 def test_a_quote_that_is_not_closed(csv_file, monkeypatch):
@@ -283,6 +302,66 @@ def test_stdin_may_be_compressed_or_parquet(monkeypatch):
     parquet.write_table(pa.table({"a": [1, 2]}), out)
     command.stdin(monkeypatch, out.getvalue())
     assert whole(reading.open_table("-", NOTHING)).num_rows == 2
+
+
+def test_a_first_line_of_many_names(csv_file, monkeypatch):
+    """It is longer than what is looked at of other files."""
+    names = [f"a_name_of_some_length_{i:06}" for i in range(12_000)]
+    content = ",".join(names) + "\n" + 2 * (",".join(["1"] * len(names)) + "\n")
+    assert len(",".join(names)) > HEAD
+    assert csv_file(content).names == tuple(names)
+    command.stdin(monkeypatch, content)
+    once = reading.open_table("-", NOTHING)
+    assert once.names == tuple(names)
+    (part,) = reading.parts(once, names[-2:], dict.fromkeys(names[-2:], pa.int64()))
+    assert part.to_pylist() == 2 * [dict.fromkeys(names[-2:], 1)]
+
+
+def test_a_record_of_many_long_fields(csv_file):
+    """It is longer than a block of other files."""
+    n = 30_000
+    content = ",".join(f"c{i}" for i in range(n)) + "\n" + ",".join(["1" * 40] * n) + "\n"
+    (part,) = reading.parts(csv_file(content), ["c7"], {"c7": pa.string()})
+    assert part.column("c7").to_pylist() == ["1" * 40]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_named_pipe_is_read_once_or_kept(compress, kept, tmp_path):
+    """As the shell passes <(command)."""
+    content = compress(("a,b\n" + "1,2\n" * HEAD).encode())
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=[content], daemon=True)
+    writer.start()
+    file = reading.open_table(str(pipe), NOTHING, keep=tmp_path if kept else None)
+    assert file.names == ("a", "b")
+    for _ in range(1 + kept):
+        parts = reading.parts(file, ["b"], {"b": pa.float64()})
+        assert sum(part.num_rows for part in parts) == HEAD
+    writer.join()
+
+
+@pytest.mark.parametrize("suffix", ["feather", "parquet"])
+def test_files_of_polars(suffix, tmp_path):
+    """It writes text as views, of which pyarrow does not know all."""
+    pl = pytest.importorskip("polars")
+    columns = {
+        "town": ["Ulm", None, "Bonn"],
+        "kind": pl.Series(["a", "b", None], dtype=pl.Categorical),
+        "level": pl.Series(["low", "high", None], dtype=pl.Enum(["low", "high"])),
+        "raw": [b"x", b"y", None],
+        "n": [1, 2, None],
+    }
+    frame, path = pl.DataFrame(columns), tmp_path / f"data.{suffix}"
+    if suffix == "feather":
+        frame.write_ipc(path)
+    else:
+        frame.write_parquet(path)
+    table = whole(opened(path))
+    assert table.to_pylist() == frame.to_dicts()
+    assert not any(str(kind).endswith("_view") for kind in table.schema.types)
 
 
 def test_a_terminal_is_no_table(monkeypatch):

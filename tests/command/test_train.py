@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ pytest.importorskip("sklearn")
 pytest.importorskip("pyarrow")
 
 import pyarrow as pa
+from pyarrow import parquet
 
 from fastbp import tabular
 from fastbp.command import rows, target, training, training_rows
@@ -121,6 +123,18 @@ def test_other_formats_train_alike(suffix, folder, capsys):
 
 
 @pytest.mark.usefixtures("folder")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_trains(folder, capsys):
+    os.mkfifo("63")
+    content = command.text().encode()
+    threading.Thread(target=Path("63").write_bytes, args=[content], daemon=True).start()
+    found, err = trained(capsys, "63", "--target", "colour")
+    assert found["model"] == "model.safetensors"
+    assert "63: CSV with commas, 300 rows" in err
+    trained(capsys, "table.csv", "--target", "colour")
+    assert Path("table.safetensors").stat().st_size == (folder / found["model"]).stat().st_size
+
+
 def test_stdin_trains(capsys, monkeypatch):
     command.stdin(monkeypatch, command.text(delimiter=";"))
     found, err = trained(capsys, "-", "--target", "colour")
@@ -170,17 +184,20 @@ def test_codes_stay_as_they_are_written_where_a_column_is_a_category(folder, cap
         (["--target", "x", "--weight", "wieght"], "--weight 'wieght' is no column"),
         (["--target", "x", "--drop", "pice"], "--drop 'pice' is no column: did you mean 'price'"),
         (["--target", "day"], "target 'day' has dates or times, expected numbers"),
-        (["--target", "town", "--task", "regression"], "'town' has text or bool, expected numbers"),
+        (["--target", "town", "--task", "regression"], "'town' has text such as 'Bonn', expected"),
         (["--target", "x", "--task", "classification"], "fractions, which are no classes"),
         (["--target", "x", "--target", "town"], "which must all be numbers"),
         (["--target", "colour", "--weight", "town"], "weight 'town' has values of type string"),
         (["--target", "colour", "--weight", "x"], "expected a number of 0 or more"),
         (["--target", "colour", "--split", "0.001"], "leaves 0 rows held out"),
         (["--target", "colour", "--model", "none/m"], "there is no folder"),
+        (["--target", "id"], "has text such as 'A0000', 300 different ones in 300 rows"),
     ],
 )  # fmt: skip
 def test_what_the_data_cannot_give(arguments, wanted, folder, capsys):
-    assert wanted in command.refused(capsys, "train", "table.csv", *arguments)
+    err = command.refused(capsys, "train", "table.csv", *arguments)
+    assert wanted in err
+    assert "table.csv" in err or "--split" in wanted or "folder" in wanted
     assert sorted(path.name for path in folder.iterdir()) == ["table.csv"]
 
 
@@ -196,6 +213,46 @@ def test_what_the_data_cannot_give(arguments, wanted, folder, capsys):
 @pytest.mark.usefixtures("folder")
 def test_what_the_arguments_cannot_be(arguments, wanted, capsys):
     assert wanted in command.refused(capsys, "train", "table.csv", *arguments, code=2)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"), [("n/a?", "n/a?"), ("1,204.50", "1,204.50"), ("$3.10", "$3.10")]
+)
+@pytest.mark.usefixtures("folder")
+def test_text_among_the_numbers_of_a_target_is_shown(written, shown, capsys):
+    """One such value makes text of the column, and classes of its numbers."""
+    body = [[i % 7, written if i == 30 else i + 0.5] for i in range(60)]
+    command.write(Path("data.csv"), command.text(["x", "y"], body))
+    err = command.refused(capsys, "train", "data.csv", "--target", "y")
+    assert f"data.csv: target 'y' has text such as '{shown}', 60 different ones in 60 rows" in err
+    asked = ["--target", "y", "--task", "regression"]
+    err = command.refused(capsys, "train", "data.csv", *asked)
+    assert f"has text such as '{shown}', expected numbers for a regression" in err
+    trained(capsys, "data.csv", "--target", "y", "--task", "classification", "--epochs", "1")
+
+
+@pytest.mark.usefixtures("folder")
+def test_columns_with_several_values_in_a_row(capsys):
+    n = 40
+    columns = {"x": [i % 7 for i in range(n)], "y": ["ab"[i % 2] for i in range(n)]}
+    table = pa.table(columns | {"tags": [[i] for i in range(n)], "at": [{"u": 1}] * n})
+    parquet.write_table(table, "data.parquet")
+    err = command.refused(capsys, "train", "data.parquet", "--target", "y", "--drop", "at")
+    assert "data.parquet: column 'tags' has type list<element: int64>" in err
+    assert "leave it out by --drop=tags" in err
+    trained(capsys, "data.parquet", "--target", "y", "--drop", "tags", "--drop", "at")
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("read", ["table.csv", "valid.csv", "how.toml"])
+def test_what_is_read_is_not_replaced(read, capsys):
+    command.write(Path("valid.csv"), command.text())
+    command.write(Path("how.toml"), "epochs = 2\n")
+    before = Path(read).read_bytes()
+    more = ["--valid", "valid.csv", "--config", "how.toml", "--model", f"./{read}"]
+    err = command.refused(capsys, "train", "table.csv", "--target", "colour", *more, code=2)
+    assert f"--model '{read}' is a file that is read" in err
+    assert Path(read).read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import fastbp
 from fastbp.runtime import chunking
 from fastbp.tabular import bookmarks
 from fastbp.tabular import clock as clocks
+from fastbp.tabular import members as side_by_side
 from fastbp.tabular.clock import Clock
 from fastbp.tabular.holdouts import holdouts
 from fastbp.tabular.kept import Kept, fingerprint
@@ -336,6 +337,10 @@ def test_one_member_is_trained_where_the_time_is_less_than_an_epoch_takes(hands)
     assert clock.members(8, 1) == 8
     hands.now += 0.6
     assert clock.members(8, 1) == 1
+    clock.seconds_per_epoch = 17.8
+    assert clock.share == pytest.approx(clocks.PACE / 2)
+    hands.now += 10
+    assert clock.share == 0
 
 
 def test_a_limit_makes_the_schedule_shorter(monkeypatch):
@@ -379,6 +384,50 @@ def test_less_time_than_an_epoch_takes_is_told(monkeypatch):
     with pytest.warns(UserWarning, match="of the limit of time are left .* makes one epoch"):
         (found,) = team(data_of(), limit=60.0).train(members())
     assert found.epochs == 1
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+@pytest.mark.parametrize(("share", "rows"), [(0.085, 68), (0.0, 32)])
+def test_some_rows_are_learned_from_where_the_time_is_less_than_an_epoch_takes(
+    kind, share, rows, monkeypatch
+):
+    monkeypatch.setattr(side_by_side, "LEAST_ROWS", 32)
+    monkeypatch.setattr(Team, "_time", lambda *_: 70.0)
+    monkeypatch.setattr(Clock, "share", share)
+    data, all_ = data_of(kind, 1000), members(n=1000)
+    made = team(data, limit=60.0)
+    given, fit = [], made._fit
+
+    def seen(*arguments):
+        given.append(arguments)
+        return fit(*arguments)
+
+    made._fit = seen
+    with pytest.warns(UserWarning, match=f"one network learns from {rows} of 800 rows, drawn"):
+        (found,) = made.train(all_)
+    assert (found.member.number, found.epochs, found.rows) == (0, 1, rows)
+    held, there = found.member.held, given[-1][0].held
+    assert set(held) < set(all_[0].held)
+    assert 0 < len(held) <= rows / side_by_side.LEARNED_PER_HELD
+    some = given[-1][1]
+    numbers = [int(np.flatnonzero((row == data.X).all(axis=1))[0]) for row in some.X]
+    assert len(set(numbers)) == len(numbers) == len(held) + rows
+    assert set(numbers) & set(all_[0].held) == set(held)
+    assert [numbers[i] for i in there] == held.tolist()
+    taught = [n for i, n in enumerate(numbers) if i not in set(there)]
+    assert min(taught) < 200 < 800 < max(taught)
+    assert np.array_equal(some.y, data.y[numbers])
+    trainer = recipe(kind).trainer(replace(task(data), rows=rows), 1, found.member.seed, 1)
+    weights = None if data.weights is None else data.weights[numbers]
+    trainer.fit(some.X, some.y, 1, sample_weight=weights, validation_rows=there)
+    assert trainer.net.allclose(found.net, 0, 0)
+
+
+def test_one_network_alone_may_have_the_time_for_an_epoch(monkeypatch, recwarn):
+    monkeypatch.setattr(Team, "_time", lambda self, _: 70.0 if self._at_once > 1 else 20.0)
+    (found,) = team(data_of(), limit=60.0).train(members())
+    assert found.epochs == int(clocks.PACE * 56 / 20)
+    assert not recwarn.list
 
 
 def test_later_epochs_are_cut_where_the_time_is_over(monkeypatch):

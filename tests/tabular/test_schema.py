@@ -11,6 +11,7 @@ pytest.importorskip("sklearn")
 
 import pyarrow as pa
 
+from fastbp.tabular.columns import Column
 from fastbp.tabular.frames import as_table
 from fastbp.tabular.schema import Schema
 
@@ -113,6 +114,16 @@ def test_a_name_makes_an_identifier_of_numbers_that_lie_apart():
         (found, _) = Schema.infer(as_table({name: far, "other": far})).columns
         assert found.kind == "dropped"
         assert column(range(1000), kinds={"a": "number"}).kind == "number"
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_identifiers_beyond_the_whole_numbers_of_floats(dtype):
+    first = np.array(2**62 + 1, dtype)
+    assert kind(first + np.arange(1000, dtype=dtype)) == "dropped"
+    far = first + 999_983 * np.arange(1000, dtype=dtype)
+    found = Schema.infer(as_table({"id": far, "x": np.arange(1000) ** 2}))
+    assert found.columns[0].kind == "dropped"
+    assert kind(np.append(far[:-1], far[0])) == "number"
 
 
 FORMS = {
@@ -320,6 +331,8 @@ def test_a_description_has_a_line_for_each_column(schema):
         "d: date, text read as day.month.year",
         "same: dropped, constant: always 1",
     ]
+    assert Column("", "number").describe() == "'': number"
+    assert Column("a\nb", "number").describe() == "'a\\nb': number"
     assert column([1.0, np.inf, 2.0]).describe() == (
         "a: number, 1 infinite, read as the largest and least finite ones"
     )

@@ -1,6 +1,8 @@
 """Tables of any package become the same table of pyarrow."""
 
 import datetime as dt
+import doctest
+import uuid
 from decimal import Decimal
 
 import numpy as np
@@ -11,6 +13,7 @@ pytest.importorskip("sklearn")
 
 import pyarrow as pa
 
+from fastbp.tabular import views
 from fastbp.tabular.frames import as_table
 
 COLUMNS = {"age": [31, 45, 22], "rate": [0.5, None, 2.5], "town": ["Ulm", "Bonn", None]}
@@ -73,6 +76,24 @@ def test_a_categorical_is_a_dictionary():
     table = as_table(pandas.DataFrame({"town": pandas.Categorical(["b", None, "a"])}))
     assert pa.types.is_dictionary(table.schema.field("town").type)
     assert table.column("town").to_pylist() == ["b", None, "a"]
+
+
+def test_views_of_text_can_be_filtered():
+    words = pa.array(["b", "a"], pa.string_view())
+    uuids = [uuid.UUID(int=1), None]
+    columns = {
+        "text": pa.array(["Ulm", None], pa.string_view()),
+        "raw": pa.array([b"x", b"y"], pa.binary_view()),
+        "kind": pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.uint32()), words),
+        "id": pa.array([one and one.bytes for one in uuids], pa.uuid()),
+    }
+    found = as_table(pa.table(columns)).filter(pa.array([True, False]))
+    assert found.to_pylist() == [{"text": "Ulm", "raw": b"x", "kind": "b", "id": str(uuids[0])}]
+    assert found.schema.types[2] == pa.dictionary(pa.uint32(), pa.large_string())
+
+
+def test_the_example_of_views():
+    assert doctest.testmod(views).failed == 0
 
 
 def test_the_index_is_no_column():
