@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 
 from ..common.types import Array, Floats
 from .base import BaseMLP
-from .labels import distinct, places
+from .labels import binarizer_of, distinct, places
 from .objective import Objective, of_classes
 from .parameters import CONSTRAINTS
 from .parts import has_partial_fit
@@ -142,7 +142,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _learn_targets(self, y: Array, incremental: bool) -> None:
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            self._label_binarizer = LabelBinarizer().fit(distinct(y) if y.ndim == 1 else y)
+            self._label_binarizer = binarizer_of(y)
             self.classes_ = self._label_binarizer.classes_
             return
         classes = distinct(y)

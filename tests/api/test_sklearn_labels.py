@@ -38,11 +38,24 @@ def test_classes_are_scikit_learns(kind):
     wanted = multiclass.unique_labels(y)
     found = labels.distinct(y)
     assert found.tolist() == wanted.tolist()
-    binarizer, whole = LabelBinarizer().fit(found), LabelBinarizer().fit(y)
-    assert binarizer.classes_.dtype == whole.classes_.dtype
-    assert binarizer.classes_.tolist() == whole.classes_.tolist()
-    assert binarizer.y_type_ == whole.y_type_
+    assert found.dtype == wanted.dtype
     np.testing.assert_array_equal(found[labels.places(y, found)], y)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "several classes"])
+def test_a_binarizer_is_as_after_its_fit(kind):
+    y = KINDS.get(kind, RNG.integers(0, 2, (40, 3)))
+    assert np.array_equal(labels.binarizer_of(y).classes_, LabelBinarizer().fit(y).classes_)
+    ours, theirs = (vars(one) for one in (labels.binarizer_of(y), LabelBinarizer().fit(y)))
+    assert {name: str(value) for name, value in ours.items()} == {
+        name: str(value) for name, value in theirs.items()
+    }
+    p = RNG.random(LabelBinarizer().fit_transform(y).shape)
+    found, wanted = (
+        one.inverse_transform(p) for one in (labels.binarizer_of(y), LabelBinarizer().fit(y))
+    )
+    assert found.dtype == wanted.dtype
+    assert np.array_equal(found, wanted)
 
 
 @pytest.mark.parametrize("kind", KINDS)
