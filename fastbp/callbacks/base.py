@@ -255,7 +255,8 @@ class CallbackList:
     a callback has raised StopTraining. stopped_permanently: whether a resumed fit stops as well.
     event: STEP or EPOCH while callbacks are told of one, else empty. n_notified: the number of its
     listeners that have been told, or are being told. A callback with a method ``between_calls`` is
-    told after each compiled call, ten times a second or more often.
+    told after each compiled call, ten times a second or more often. One with a method
+    ``epochs_at_once`` hears of up to so many epochs together; others that hear of epochs, of each.
     """
 
     def __init__(self, callbacks: Sequence[Callback], bar: "Bar | None", state: FitState) -> None:
@@ -274,6 +275,12 @@ class CallbackList:
         self._heard: list[Callback] = []
         self.is_on, self.each_epoch = bool(self._all), bool(self._listeners[EPOCH])
         self.step_interval = math.gcd(*(callback.step_interval for callback in of_steps))
+
+    def epochs_at_once(self, most: int) -> int:
+        """The epochs, up to ``most``, that may end before callbacks hear of them."""
+        listeners = self._listeners[EPOCH]
+        waits = [c.epochs_at_once() if hasattr(c, "epochs_at_once") else 1 for c in listeners]
+        return int(min([most, *waits]))
 
     def begin(self) -> None:
         """Tell them that fit begins; where it is resumed, give them their saved states."""

@@ -11,10 +11,11 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 
 from ..common.types import Array, Floats
 from .base import BaseMLP
+from .labels import binarizer_of, distinct, places
 from .objective import Objective, of_classes
 from .parameters import CONSTRAINTS
 from .parts import has_partial_fit
@@ -141,10 +142,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _learn_targets(self, y: Array, incremental: bool) -> None:
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            self._label_binarizer = LabelBinarizer().fit(y)
+            self._label_binarizer = binarizer_of(y)
             self.classes_ = self._label_binarizer.classes_
             return
-        classes = unique_labels(y)
+        classes = distinct(y)
         if self.warm_start:
             if set(classes) != set(self.classes_):
                 raise ValueError(
@@ -158,7 +159,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             )
 
     def _check_validation_targets(self, y: Array) -> None:
-        unknown = np.setdiff1d(unique_labels(y), self.classes_)
+        unknown = np.setdiff1d(distinct(y), self.classes_)
         if len(unknown):
             raise ValueError(
                 f"validation_data has the classes {unknown}, expected those of y, which are "
@@ -166,19 +167,26 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             )
 
     @property
+    def _is_multilabel(self) -> bool:
+        """Whether a row may belong to several classes."""
+        return bool(self._label_binarizer.y_type_.startswith("multilabel"))
+
+    @property
     def _is_multiclass(self) -> bool:
         """Whether a row belongs to one of three classes or more."""
         return bool(self._label_binarizer.y_type_ == "multiclass")
 
-    def _class_numbers(self, y: Array) -> Array:
-        """The place of each label in ``classes_``."""
-        return np.searchsorted(self.classes_, y)
-
     def _encoded(self, y: Array) -> Array:
-        if self._is_multiclass and self.loss == "log_loss" and y.ndim == 1:
-            return self._class_numbers(y)
-        flags: Array = self._label_binarizer.transform(y).astype(bool)
-        return flags
+        classes, encoded = self.classes_, y
+        if y.ndim > 1 or self._is_multilabel:
+            encoded = self._label_binarizer.transform(y).astype(bool)
+        elif not self._is_multiclass:  # or a single class, whose output is 0
+            encoded = (y == classes[-1])[:, None] & (len(classes) > 1)
+        elif self.loss == "log_loss":
+            encoded = places(y, classes)
+        else:
+            encoded = places(y, classes)[:, None] == np.arange(len(classes))
+        return encoded
 
     def _count_outputs(self, targets: Array) -> int:
         return len(self.classes_) if self._is_multiclass else targets.shape[1]
@@ -208,13 +216,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"class_weight gives the classes {self.classes_} the weights {of_classes}, "
                 "expected finite numbers of 0 or more"
             )
-        return of_classes[self._class_numbers(y)]
+        return of_classes[places(y, self.classes_)]
 
     def _onnx_outputs(self) -> Sequence[Any]:
         from . import onnx_file
 
-        is_multilabel = self._label_binarizer.y_type_.startswith("multilabel")
-        return onnx_file.of_classes(self.net_, self.classes_, is_multilabel)
+        return onnx_file.of_classes(self.net_, self.classes_, self._is_multilabel)
 
     @property
     def _stratifies(self) -> bool:

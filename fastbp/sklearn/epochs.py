@@ -1,13 +1,14 @@
 """What happens after each epoch: the loss curve, the score, the learning rate, the end."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from ..callbacks.base import FitState, StopTraining
+from ..callbacks.base import Callback, FitState, StopTraining
 from ..common.types import Array
 from ..kernels.tables import arenas
 from .coefficients import Coefficients
@@ -46,6 +47,30 @@ class LearningRate:
         self.learning_rate /= 5.0
 
 
+@dataclass(eq=False, repr=False)
+class Follower(Callback):
+    """Tells an estimator of the epochs of its fit.
+
+    end: takes the epochs that have ended since it was last called. at_once: the number of the next
+    ones that it may hear of together.
+    """
+
+    end: Callable[[FitState], None]
+    at_once: Callable[[], float]
+
+    def on_epoch_end(self, state: FitState) -> None:
+        """After one epoch, or some."""
+        self.end(state)
+
+    def on_fit_end(self, state: FitState) -> None:
+        """Also after epochs that ended in one call with a batch that was refused, or Ctrl-C."""
+        self.end(state)
+
+    def epochs_at_once(self) -> float:
+        """See ``CallbackList``."""
+        return self.at_once()
+
+
 class Epochs(Coefficients, Parameters):
     """A base of the estimators: the epochs of the stochastic solvers, by scikit-learn's rules."""
 
@@ -77,12 +102,27 @@ class Epochs(Coefficients, Parameters):
         if self.early_stopping:
             self._best_layers = self.net_.arrays.layers()
 
+    def _epochs_at_once(self, held: Rows | None) -> float:
+        """The next epochs of which none but the last can end the fit, or change what follows."""
+        if held is not None or self._optimizer.rule == "invscaling":
+            return 1
+        return max(1, self.n_iter_no_change + 1 - self._no_improvement_count)
+
+    def _end_epochs(
+        self, objective: Objective, held: Rows | None, is_partial: bool, state: FitState
+    ) -> None:
+        """Take the epochs that have ended since the last call.
+
+        held: the rows to score. is_partial: of a partial_fit.
+        """
+        while self.n_iter_ < state.epoch:
+            self._end_epoch(objective, held, is_partial, state)
+
     def _end_epoch(
         self, objective: Objective, held: Rows | None, is_partial: bool, state: FitState
     ) -> None:
-        """``on_epoch_end`` of fit. held: the rows to score. is_partial: of a partial_fit."""
         self.t_ += state.rows
-        self._add_loss(objective.reported(state.history["loss"][-1]))
+        self._add_loss(objective.reported(state.history["loss"][self.n_iter_]))
         self._count(None if held is None else self._add_score(held))
         before = self._optimizer.learning_rate
         self._optimizer.end_epoch(self.t_)

@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
@@ -18,6 +17,7 @@ from .objective import Objective, of_numbers
 from .parameters import CONSTRAINTS
 from .parts import has_partial_fit
 from .rows import Rows, readable
+from .scores import r2
 
 LOSSES = {"squared_error", "poisson", "mse", "mae", "huber", "quantile", "log_cosh"}
 
@@ -103,4 +103,4 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if not np.isfinite(found).all():
             return float("nan")
         with np.errstate(over="ignore"):  # of a fit that diverges
-            return float(r2_score(held.targets, found, sample_weight=held.weights))
+            return r2(held.targets, found, held.weights)

@@ -11,12 +11,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.optimize import _check_optimize_result
 
-from ..callbacks.base import Callback, LambdaCallback, as_callbacks
+from ..callbacks.base import Callback, as_callbacks
 from ..callbacks.history import History
 from ..model.network import Network
 from ..training.trainer import Trainer
 from . import parts
-from .epochs import Epochs, LearningRate
+from .epochs import Epochs, Follower, LearningRate
 from .objective import Objective
 from .rows import Rows
 
@@ -129,8 +129,9 @@ class Solvers(Epochs):
         if task.is_new or self._lacks_curves:
             self._begin_curves()
         self.n_iter_ = 0
-        end_epoch = partial(self._end_epoch, task.objective, held, task.incremental)
-        callbacks = [LambdaCallback(on_epoch_end=end_epoch), *as_callbacks(self.callbacks or ())]
+        end = partial(self._end_epochs, task.objective, held, task.incremental)
+        follower = Follower(end, partial(self._epochs_at_once, held))
+        callbacks = [follower, *as_callbacks(self.callbacks or ())]
         try:
             self._run(task, 1 if task.incremental else self.max_iter, callbacks)
         except KeyboardInterrupt:

@@ -90,18 +90,19 @@ class ArrayLoop:
     def _calls(self) -> Iterator[bool]:
         """Run the epochs. Yields after each compiled call whether its last update has listeners.
 
-        A call is a part of an epoch, or many epochs where no callback and no validation needs the
-        end of each.
+        A call is a part of an epoch, or many epochs where no validation and no callback
+        needs the end of each.
         """
         core, order, watch = self._core, self._order, self._watch
         epochs = watch.state.epochs
-        one_by_one = self._fit.held_out is not None or watch.each_epoch or watch.step_interval > 0
-        at_once = 1 if one_by_one else min(epochs, EPOCHS_AT_ONCE)
-        job = order.job(core.batch_size, core.seed, at_once)
+        one_by_one = self._fit.held_out is not None or watch.step_interval > 0
+        most = 1 if one_by_one else min(epochs, EPOCHS_AT_ONCE)
+        job = order.job(core.batch_size, core.seed, most)
         self._fit.cursor.place(job, core.epoch)
         order.resume(job)
         while job.epochs_taken < epochs and not watch.stopped:
-            job[job_table.EPOCHS] = job[job_table.EPOCH] + min(at_once, epochs - job.epochs_taken)
+            at_once = watch.epochs_at_once(min(most, epochs - job.epochs_taken))
+            job[job_table.EPOCHS] = job[job_table.EPOCH] + at_once
             order.prepare(job)
             if self._snapshot and (job[job_table.START] == 0 or self._snapshot.is_empty):
                 self._snapshot.take(self._fit.cursor)

@@ -3,6 +3,7 @@
 from .row import Break
 
 OURS = "tests/api/test_sklearn_estimators.py::"
+LABELS = "tests/api/test_sklearn_labels.py::"
 FULL_BATCH = OURS + "test_full_batches_train_as_scikit_learns"
 LBFGS = "tests/api/test_lbfgs.py::"
 
@@ -144,10 +145,80 @@ ESTIMATORS = (
     ),
     Break(
         "classes_of_words_are_not_sorted_out",
-        "fastbp/sklearn/classifier.py",
-        "np.searchsorted(self.classes_, y)",
-        "np.searchsorted(self.classes_, y, side='right') % len(self.classes_)",
+        "fastbp/sklearn/labels.py",
+        "np.searchsorted(classes, y)",
+        "np.searchsorted(classes, y, side='right') % len(classes)",
         FULL_BATCH,
+    ),
+    Break(
+        "a_score_forgets_the_weights",
+        "fastbp/sklearn/scores.py",
+        "factors * (y - p) ** 2",
+        "(y - p) ** 2",
+        OURS + "test_the_score_of_a_regression_is_r2_score",
+    ),
+    Break(
+        "integers_are_counted_from_the_lowest_only",
+        "fastbp/sklearn/labels.py",
+        "np.flatnonzero(there).astype(y.dtype) + low",
+        "np.flatnonzero(there).astype(y.dtype)",
+        LABELS + "test_classes_are_scikit_learns",
+    ),
+    Break(
+        "two_classes_are_several",
+        "fastbp/sklearn/labels.py",
+        "len(binarizer.classes_) > 2",
+        "len(binarizer.classes_) > 1",
+        LABELS + "test_a_binarizer_is_as_after_its_fit",
+    ),
+    Break(
+        "integers_are_sorted",
+        "fastbp/sklearn/labels.py",
+        'if y.dtype.kind in "biu":',
+        'if y.dtype.kind in "b":',
+        LABELS + "test_few_passes_find_them",
+    ),
+    Break(
+        "labels_of_any_object_are_hashed",
+        "fastbp/sklearn/labels.py",
+        " if all(isinstance(label, str) for label in found) else None",
+        "",
+        LABELS + "test_what_is_no_label_is_refused_as_scikit_learn_does",
+    ),
+    Break(
+        "floats_are_cut_to_integers",
+        "fastbp/sklearn/labels.py",
+        "_counted(whole) if (whole == y).all() else None",
+        "_counted(whole)",
+        LABELS + "test_what_is_no_label_is_refused_as_scikit_learn_does",
+    ),
+    Break(
+        "epochs_go_on_after_the_last_that_improves_nothing",
+        "fastbp/sklearn/epochs.py",
+        "self.n_iter_no_change + 1 - self",
+        "self.n_iter_no_change + 2 - self",
+        OURS + "test_epochs_that_end_together_are_as_one_by_one",
+    ),
+    Break(
+        "a_rate_that_falls_each_epoch_falls_after_some",
+        "fastbp/sklearn/epochs.py",
+        ' or self._optimizer.rule == "invscaling"',
+        "",
+        OURS + "test_epochs_that_end_together_are_as_one_by_one",
+    ),
+    Break(
+        "epochs_before_one_that_is_refused_are_lost",
+        "fastbp/sklearn/epochs.py",
+        'or Ctrl-C."""\n        self.end(state)\n',
+        'or Ctrl-C."""\n',
+        OURS + "test_epochs_that_ended_with_one_that_is_refused_count",
+    ),
+    Break(
+        "an_estimator_hears_of_each_epoch",
+        "fastbp/callbacks/base.py",
+        'c.epochs_at_once() if hasattr(c, "epochs_at_once") else 1 for',
+        "1 for",
+        OURS + "test_epochs_end_together",
     ),
     Break(
         "rows_to_train_on_may_have_no_weight",

@@ -204,10 +204,25 @@ RUNTIME = (
         "tests/runtime/test_pace.py::test_a_short_fit_in_company_finds_out_at_once[0.1]",
     ),
     Break(
+        "each_short_fit_makes_a_trial",
+        "fastbp/runtime/pace.py",
+        "other._pause, other._short_pause = self._pause, self._short_pause",
+        "pass",
+        "tests/runtime/test_pace.py::test_short_fits_of_many_trainers_make_no_trial_each",
+    ),
+    Break(
+        "a_fit_forgets_what_another_took",
+        "fastbp/runtime/pace.py",
+        "other._usual, other._since = self._usual, self._since",
+        "pass",
+        "tests/runtime/test_pace.py::"
+        "test_a_short_fit_finds_out_that_company_has_come_since_another",
+    ),
+    Break(
         "trainers_learn_nothing_from_one_another",
         "fastbp/runtime/pace.py",
-        "begin = number if now - when < RECENT_SECONDS else most",
-        "begin = most",
+        "                begun = known.renewed()\n",
+        "                pass\n",
         "tests/runtime/test_pace.py::test_fits_of_many_trainers_learn_from_one_another",
     ),
     Break(

@@ -152,6 +152,29 @@ def test_fits_of_many_trainers_learn_from_one_another():
     assert machine.workers() == 2
 
 
+def test_short_fits_of_many_trainers_make_no_trial_each():
+    machine = Machine(2, quiet, unit=0.1, piece=4e-3)
+    machine.run(0.1)
+    for _ in range(5):
+        machine.pace = Pace()
+        machine.run(0.02)
+        assert machine.used == {2}
+    tried = 0
+    for _ in range(40):
+        machine.pace = Pace()
+        machine.run(0.05)
+        tried += len(machine.used) == 2
+    assert 1 <= tried <= 10
+
+
+def test_a_short_fit_finds_out_that_company_has_come_since_another():
+    machine = Machine(2, quiet, unit=0.1, piece=4e-3)
+    machine.run(0.1)
+    machine.pace, machine.slowness = Pace(), busy
+    machine.run(0.15)
+    assert machine.workers() == 1
+
+
 def test_one_busy_processor_of_sixteen_costs_one():
     machine = Machine(16, one_of_sixteen_is_busy)
     machine.run(5)
