@@ -81,9 +81,23 @@ PRIMITIVES = (
     Break(
         "product_drops_the_bias",
         "kernels/primitives/tile.py",
-        "item = ir_splat(at, at.load(at.gep(bias, [I64(r)])), self.kind.count)",
-        "item = ir.Constant(self.kind, None)",
+        "return at.fadd(value, ir_splat(at, item, self.kind.count))",
+        "return value",
         KERNELS + "test_multiply_down_equals_its_twin[1-float32]",
+    ),
+    Break(
+        "product_multiplies_every_block_of_steps",
+        "kernels/primitives/gemm.py",
+        "(TIMES if k + some >= steps else WRITE)",
+        "TIMES",
+        KERNELS + "test_multiply_across_times_has_the_factors_of_each_vector[1-float32]",
+    ),
+    Break(
+        "vectors_share_their_factors",
+        "kernels/primitives/gemm.py",
+        "q = offset(d, (first + v + 1) // per * d_stride)",
+        "q = p",
+        KERNELS + "test_multiply_across_times_has_the_factors_of_each_vector[2-float32]",
     ),
     Break(
         "product_skips_the_last_steps",
