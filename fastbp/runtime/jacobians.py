@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from numpy import empty, ndarray
 
 from ..common.types import Array, Ints
-from ..data.tables import address
+from ..data.tables import address, as_inputs
 from ..kernels.entry import embed_derivatives, jacobian_run, run
 from ..kernels.tables import jacobian_job, job_table, layout
 from . import (
@@ -51,6 +51,8 @@ class _FastPath(NamedTuple):
     header: int
     code: Callable[[int, Array, Array], bool]
     most_rows: int
+    limit: int
+    """The most threads for more rows, as of ``fast_path.Prediction``."""
     memory: object
 
 
@@ -71,15 +73,18 @@ class Derivatives:
         self._parameters, self._hyper = address(arrays.parameters), address(arrays.hyper)
 
     def fast_jacobian(self, X: Any) -> Array | None:
-        """Jacobians by the fast path; None where X must be checked, or is work for threads."""
+        """Jacobians by the fast path; None where X must be checked, or has a value that is bad."""
         parameters, sizes = self.arrays.parameters, self.arrays.spec.sizes
         if type(X) is not ndarray or X.dtype is not parameters.dtype or not X.flags.carray:
             return None
-        header, code, most_rows, _ = self._fast_path or self._make_fast_path()
-        if X.ndim != 2 or not 0 < len(X) <= most_rows:
+        header, code, most_rows, limit, _ = self._fast_path or self._make_fast_path()
+        if X.ndim != 2 or X.shape[1] != sizes[0] or len(X) == 0:
             return None
         out = empty((len(X), sizes[-1], sizes[0]), parameters.dtype)
-        return out if code(header, X, out) else None
+        if len(X) <= most_rows:
+            return out if code(header, X, out) else None
+        status = self.run(limit, Dataset(as_inputs(X, sizes[0])), out)
+        return out if status == job_table.OK else None
 
     def _make_fast_path(self) -> _FastPath:
         spec, flops, limit = self.arrays.spec, self._flops_of_row, threads.maximum("auto")
@@ -89,7 +94,7 @@ class Derivatives:
         handle = model_handle.inference_handle(self.arrays, rows, plan)
         jacobians_handle.attach(handle.array)
         code = embed_derivatives.fast_jacobian(spec.itemsize)
-        self._fast_path = made = _FastPath(address(handle.array), code, rows, handle)
+        self._fast_path = made = _FastPath(address(handle.array), code, rows, limit, handle)
         return made
 
     def run(self, limit: int, data: Dataset, out: Array, outputs: Array | None = None) -> int:

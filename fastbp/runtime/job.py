@@ -86,7 +86,7 @@ class Job:
 
     def write_to(self, row: int, out: Array | None, values: Array | None) -> None:
         """Let an inference write its results from this row of the arrays on; None for none."""
-        places = (_row_address(array, row) for array in (out, values))
+        places = _row_address(out, row), _row_address(values, row)
         _RESULTS.pack_into(self._memory, 8 * job_table.OUT, *places)
 
     def rows_of_batch(self) -> int:

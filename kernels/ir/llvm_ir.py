@@ -59,6 +59,22 @@ def ir_store(builder: ir.IRBuilder, value: ir.Value, pointer: ir.Value) -> None:
     done.align = 4 if isinstance(value.type.element, ir.FloatType) else 8
 
 
+def ir_store_first(
+    builder: ir.IRBuilder, value: ir.Value, pointer: ir.Value, count: ir.Value
+) -> None:
+    """Store the first ``count`` lanes of a vector, any number, and touch no memory beyond them."""
+    kind = value.type
+    numbers = ir.Constant(ir.VectorType(I64, kind.count), list(range(kind.count)))
+    mask = builder.icmp_signed("<", numbers, ir_splat(builder, count, kind.count))
+    single = isinstance(kind.element, ir.FloatType)
+    name = f"llvm.masked.store.v{kind.count}f{32 if single else 64}.p0"
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(VOID, [kind, kind.as_pointer(), I32, mask.type]), name
+    )
+    place = builder.bitcast(pointer, kind.as_pointer())
+    builder.call(function, [value, place, I32(4 if single else 8), mask])
+
+
 def ir_prefetch(builder: ir.IRBuilder, pointer: ir.Value, for_writing: bool = False) -> None:
     """Ask for the cache line at an address. Never faults, whatever the address."""
     byte = ir.IntType(8).as_pointer()

@@ -20,6 +20,7 @@ from .llvm_ir import (
     ir_load,
     ir_prefetch,
     ir_store,
+    ir_store_first,
     ir_vector,
     lanes_of,
 )
@@ -156,6 +157,18 @@ def store(typingctx: Any, pointer: Any, index: Any, vector: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(pointer, types.int64, vector), codegen
+
+
+@intrinsic
+def store_first(typingctx: Any, pointer: Any, index: Any, vector: Any, count: Any) -> Any:
+    """Write the first ``count`` lanes of a vector, or all, from element ``index`` on."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        ir_store_first(builder, args[2], builder.gep(args[0], [args[1]]), args[3])
+        return context.get_dummy_value()
+
+    kind = types.void(pointer, types.int64, Vector(pointer.dtype), types.int64)
+    return kind, codegen
 
 
 @intrinsic

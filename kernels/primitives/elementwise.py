@@ -84,9 +84,8 @@ def _by_dtype(single: Any, function: Any) -> Callable[..., Any]:
 
 
 @inlined
-def _expm1_parts(x):
-    """expm1(r), 2**i, 2**j with x = (i + j) ln 2 + r, |r| <= ln 2 / 2 (Cephes' expf)."""
-    x = select(x > 89.0, 89.0, select(x < -104.0, -104.0, x))
+def _reduced(x):
+    """n and expm1(r) with x = n ln 2 + r, |r| <= ln 2 / 2 (Cephes' expf)."""
     n = fma(x, _LOG2_E, _ROUND) - _ROUND
     r = fma(n, -_LN2_LOW, fma(n, -_LN2_HIGH, x))
     p = fma(r, 1.9875691500e-4, 1.3981999507e-3)
@@ -94,20 +93,21 @@ def _expm1_parts(x):
     p = fma(p, r, 4.1665795894e-2)
     p = fma(p, r, 1.6666665459e-1)
     p = fma(p, r, 5.0000001201e-1)
-    half = (n * 0.5 + _ROUND) - _ROUND
-    return fma(p, r * r, r), power_of_two(half), power_of_two(n - half)
+    return n, fma(p, r * r, r)
 
 
 @inlined
 def _exp32(x):
-    p, i, j = _expm1_parts(x)
-    return (p + 1.0) * i * j
+    n, p = _reduced(select(x > 89.0, 89.0, select(x < -104.0, -104.0, x)))
+    half = fma(n, 0.5, _ROUND) - _ROUND
+    return (p + 1.0) * power_of_two(half) * power_of_two(n - half)
 
 
 @inlined
 def _expm1_32(x):
-    p, i, j = _expm1_parts(x)
-    scale = i * j
+    """For x <= 0; far below 0 it is -1."""
+    n, p = _reduced(select(x < -87.0, -87.0, x))
+    scale = power_of_two(n)
     return fma(p, scale, scale - 1.0)
 
 
@@ -212,6 +212,11 @@ def _relu_derivative(a):
     return select(a > 0.0, 1.0, a * 0.0)
 
 
+@inlined
+def _tanh_derivative(a):
+    return fma(-a, a, 1.0)
+
+
 @kernel
 def activation(code, z):
     """a of one vector z. SOFTMAX, which couples units, is in losses.py. Twin: same name."""
@@ -250,7 +255,7 @@ def derivative(code, z, a):
     if code == SIGMOID:
         return a * (1.0 - a)
     if code == TANH:
-        return fma(-a, a, 1.0)
+        return _tanh_derivative(a)
     if code == LEAKY_RELU:
         return select(a > 0.0, 1.0, fma(a, 0.0, LEAKY_SLOPE))
     if code == ELU:
@@ -270,6 +275,21 @@ def derivative(code, z, a):
     if code == CUSTOM_ACTIVATION:
         return z
     return fma(a, 0.0, 1.0)
+
+
+@kernel
+def derivatives(code, z, a, units):
+    """a = da/dz of one vector of rows. z, a: (units, lanes), may be the same."""
+    n_lanes = lanes(z)
+    if code == RELU:
+        for i in range(0, units * n_lanes, n_lanes):
+            store(a, i, _relu_derivative(load(a, i)))
+    elif code == TANH:
+        for i in range(0, units * n_lanes, n_lanes):
+            store(a, i, _tanh_derivative(load(a, i)))
+    else:
+        for i in range(0, units * n_lanes, n_lanes):
+            store(a, i, derivative(code, load(z, i), load(a, i)))
 
 
 @kernel
@@ -320,12 +340,16 @@ def sum_of_vectors(x, count):
 def activate(code, z, a, units, padded):
     """Activations of one vector of rows, and zeros in the padded units.
 
-    z, a: (padded, lanes), may be the same. relu costs less than a call for each vector.
+    z, a: (padded, lanes), may be the same. relu costs less than a call for each vector; tanh is
+    the usual one of simulations.
     """
     n_lanes = lanes(z)
     if code == RELU:
         for i in range(0, units * n_lanes, n_lanes):
             store(a, i, _relu(load(z, i)))
+    elif code == TANH:
+        for i in range(0, units * n_lanes, n_lanes):
+            store(a, i, tanh(load(z, i)))
     else:
         for i in range(0, units * n_lanes, n_lanes):
             store(a, i, activation(code, load(z, i)))

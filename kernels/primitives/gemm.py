@@ -19,6 +19,7 @@ neither the length of a block nor any other choice (base/choices.py) changes a b
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -31,7 +32,7 @@ from ..base.jit import kernel
 from ..base.sizes import ROWS, WIDEST
 from ..ir.llvm_ir import I64, VOID
 from ..ir.simd import lanes, offset
-from .tile import ADD_BIAS, CONTINUE, WRITE, Tile
+from .tile import ADD_BIAS, CONTINUE, TIMES, WRITE, Tile
 
 
 def _measured() -> Any:
@@ -41,6 +42,8 @@ def _measured() -> Any:
 
 
 choices.measure_by(_measured)
+
+_ZERO = np.int64(0)  # a Python constant would compile its callee once more
 
 ROWS_BLOCK = 256
 """Rows of C in a block. All vectors use the block's weights (1 MiB) before the next block is
@@ -135,7 +138,8 @@ def tile_across(vectors, a, a_stride, b, b_stride, c, c_stride, steps, mode, p, 
     """One tile whose ``a`` walks across panels ``a_stride`` apart: rows are rows, steps lanes.
 
     p, q, r: where this tile lies in arenas whose next tile is prefetched, ``stride`` between
-    vectors: one row for each panel of ``a``, so that the loads of the product are not held up.
+    vectors: one row for each panel of ``a``, so that the loads of the product are not held up. In
+    mode TIMES the factors of each vector, and stride 0.
     """
     n_lanes = lanes(a)
     if vectors == 3:
@@ -214,5 +218,42 @@ def multiply_across(a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps)
                         target,
                         target,
                         c_stride,
+                    )
+                v += n
+
+
+@kernel
+def multiply_across_times(a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps, factors):
+    """C[r, v] = d[r, (first + v) // per] times the sum over k < steps of a[r, k] b[k, v].
+
+    factors: (d, the stride between its panels of (rows,), first, per). All else: as in
+    ``multiply_across``. Twin: ``backward``.
+    """
+    n_lanes, (d, d_stride, first, per) = lanes(a), factors
+    tile, some = min(ROWS, n_lanes), _steps_across()
+    for block in range(0, rows, ROWS_BLOCK):
+        for k in range(0, steps, some):
+            mode = (CONTINUE if k > 0 else WRITE) + (TIMES if k + some >= steps else WRITE)
+            v = 0
+            while v < vectors:
+                n = next_vectors(vectors - v)
+                p = offset(d, (first + v) // per * d_stride)
+                q = offset(d, (first + v + 1) // per * d_stride)
+                s = offset(d, (first + v + 2) // per * d_stride)
+                for r in range(block, min(rows, block + ROWS_BLOCK), tile):
+                    tile_across(
+                        n,
+                        offset(a, k // n_lanes * a_stride + r * n_lanes),
+                        a_stride,
+                        offset(b, v * b_stride + k * n_lanes),
+                        b_stride,
+                        offset(c, v * c_stride + r * n_lanes),
+                        c_stride,
+                        min(some, steps - k),
+                        mode,
+                        offset(p, r * n_lanes),
+                        offset(q, r * n_lanes),
+                        offset(s, r * n_lanes),
+                        _ZERO,
                     )
                 v += n

@@ -33,8 +33,10 @@ UNROLLED = 4
 where another program's thread shares the core, a tile waits for its instructions."""
 
 WRITE, ADD, ADD_BIAS, CONTINUE = map(np.int64, (0, 1, 2, 4))
-"""The modes of a tile, by its sum s: C = s, C = C + s, C = s + bias of the row. CONTINUE, which can
-be added to WRITE and ADD_BIAS: the chain of the sum starts from C, and not from 0."""
+TIMES = ADD_BIAS
+"""The modes of a tile, by its sum s: C = s, C = C + s, C = s + bias of the row down panels, C = s
+times a vector across panels. CONTINUE, which can be added to all but ADD: the chain of the sum
+starts from C, and not from 0."""
 
 
 class Tile:
@@ -66,7 +68,7 @@ class Tile:
         """chunk: steps that read one panel of ``a``. jump: elements of ``a`` between two chunks.
 
         following: three arenas whose next tile is prefetched, one row with each chunk, and the
-        stride between their vectors.
+        stride between their vectors. In mode TIMES each holds the factors (rows,) of a vector of C.
         """
 
         def some(left: Any, a: Any, b: Any, line: Any, *sums: Any) -> list[Any]:
@@ -84,7 +86,7 @@ class Tile:
         ]
         begun = self._begin(at, places, mode)
         _, _, _, *sums = ir_count_down(at, steps, chunk, (a, b, I64(0), *begun), some)
-        self._finish(at, sums, places, mode, bias)
+        self._finish(at, sums, places, mode, following if self.across else bias)
 
     def _cells(self) -> list[tuple[int, int]]:
         return [(r, v) for r in range(self.rows) for v in range(self.vectors)]
@@ -136,17 +138,27 @@ class Tile:
                 grown.append(ir_call(at, "fmuladd", factor, vectors[v], sums[len(grown)]))
         return [at.gep(a, [I64(self.step)]), at.gep(b, [I64(self.kind.count)]), *grown]
 
-    def _finish(self, at: Any, sums: Any, places: Any, mode: Any, bias: Any) -> None:
+    def _finish(self, at: Any, sums: Any, places: Any, mode: Any, last: Any) -> None:
+        """last: the arenas of factors across panels, the bias down panels."""
         added = at.and_(mode, I64(ADD + ADD_BIAS))
         with at.if_else(at.icmp_signed("==", added, I64(ADD))) as (add, other):
             with add:
                 for place, value in zip(places, sums, strict=True):
                     ir_store(at, at.fadd(value, ir_load(at, self.kind, place)), place)
-            with other, at.if_else(at.icmp_signed("==", added, I64(ADD_BIAS))) as (biased, plain):
-                with biased:
-                    for (r, _), place, value in zip(self._cells(), places, sums, strict=True):
-                        item = ir_splat(at, at.load(at.gep(bias, [I64(r)])), self.kind.count)
-                        ir_store(at, at.fadd(value, item), place)
+            with other, at.if_else(at.icmp_signed("==", added, I64(ADD_BIAS))) as (more, plain):
+                with more:
+                    finish = self._times if self.across else self._add_bias
+                    for cell, place, value in zip(self._cells(), places, sums, strict=True):
+                        ir_store(at, finish(at, value, cell, last), place)
                 with plain:
                     for place, value in zip(places, sums, strict=True):
                         ir_store(at, value, place)
+
+    def _add_bias(self, at: Any, value: Any, cell: tuple[int, int], bias: Any) -> Any:
+        item = at.load(at.gep(bias, [I64(cell[0])]))
+        return at.fadd(value, ir_splat(at, item, self.kind.count))
+
+    def _times(self, at: Any, value: Any, cell: tuple[int, int], factors: Any) -> Any:
+        row, vector = cell
+        place = at.gep(factors[vector], [I64(row * self.kind.count)])
+        return at.fmul(value, ir_load(at, self.kind, place))

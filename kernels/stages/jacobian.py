@@ -12,7 +12,18 @@ import numpy as np
 from numba import types
 
 from ..base.jit import kernel
-from ..ir.simd import get, lanes, offset, pointer_to, put, splat, store
+from ..ir.simd import (
+    get,
+    lanes,
+    load,
+    offset,
+    pointer_to,
+    put,
+    splat,
+    store,
+    store_first,
+    transpose,
+)
 from ..tables import jacobian_job as D
 from ..tables import job_table as J
 from ..tables import layout as P
@@ -25,6 +36,9 @@ from .jacobian_reverse import errors_of_inputs
 from .jacobian_row import forward_row, go_singly, jacobian_of_row
 from .regularization import part
 from .scaling import to_raw_outputs
+
+WORTH_TRANSPOSING = 4
+"""Units of which fewer are copied faster one by one than by vectors."""
 
 _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its callee once more
 
@@ -49,13 +63,23 @@ def _places_in_out(plan, job, shared, item, per, n_lanes):
 
 
 @kernel
-def _scatter(x, units, out, places):
-    """Copy x (units, lanes) to where ``_places_in_out`` says."""
+def _scatter(x, units, out, places, scratch):
+    """Copy x (units, lanes) to where ``_places_in_out`` says: units, or lanes, lie side by side."""
     n_lanes = lanes(x)
     valid, start, of_lane, of_unit = places
-    for lane in range(valid):
+    if of_unit > 1:
         for u in range(units):
-            put(out, start + lane * of_lane + u * of_unit, get(x, u * n_lanes + lane))
+            store_first(out, start + u * of_unit, load(x, u * n_lanes), valid)
+    elif units < WORTH_TRANSPOSING:
+        for lane in range(valid):
+            for u in range(units):
+                put(out, start + lane * of_lane + u, get(x, u * n_lanes + lane))
+    else:
+        for u in range(0, units, n_lanes):
+            transpose(offset(x, u * n_lanes), n_lanes, scratch, n_lanes)
+            for lane in range(valid):
+                to = start + lane * of_lane + u
+                store_first(out, to, load(scratch, lane * n_lanes), units - u)
 
 
 @kernel
@@ -74,8 +98,8 @@ def _scatter_tangents(x, stride, count, units, out, places):
 
 
 @kernel
-def _write_span(plan, job, shared, span, x, units):
-    """The items of a span, x (items, units, lanes), to OUT."""
+def _write_span(plan, job, shared, span, x, units, scratch):
+    """The items of a span, x (items, units, lanes), to OUT. scratch: (lanes, lanes)."""
     n_lanes, stride, out, i = lanes(x), job[D.STRIDE], pointer_to(job[J.OUT], x), _ZERO
     side_by_side = job[J.TASK] == D.JACOBIAN and not shared and not goes_backward(plan)
     while i < span[2]:
@@ -84,7 +108,7 @@ def _write_span(plan, job, shared, span, x, units):
             count = min(span[2] - i, span[3] - direction_of(span, i))
             _scatter_tangents(offset(x, i * stride), stride, count, units, out, to)
         else:
-            _scatter(offset(x, i * stride), units, out, to)
+            _scatter(offset(x, i * stride), units, out, to, scratch)
         i += count
 
 
@@ -103,7 +127,7 @@ def _run_span(plan, params, work, job, span, memory, scratch):
             plan, params, job, span, shared, places, stride, zeros, scratch
         )
         found = tangents_of_outputs(plan, params, work, span, places, stride, zeros)
-    _write_span(plan, job, shared, span, found, units)
+    _write_span(plan, job, shared, span, found, units, scratch)
     return bad
 
 

@@ -10,7 +10,7 @@ from ..base.codes import SOFTMAX
 from ..base.jit import kernel
 from ..base.variants import by_plan
 from ..ir.simd import get, lanes, load, offset, splat, store
-from ..primitives.elementwise import derivative
+from ..primitives.elementwise import derivative, derivatives
 from ..primitives.gather import gather
 from ..tables import jacobian_job as D
 from ..tables import job_table as J
@@ -75,10 +75,8 @@ def gather_directions(plan, job, row, shared, block, scratch):
 
 @kernel
 def _derivative(plan, params, block, layer):
-    n_lanes = lanes(block)
     z, a = offset(block, plan[layer, P.Z]), offset(block, plan[layer, P.A])
-    for i in range(0, plan[layer, P.OUTPUTS] * n_lanes, n_lanes):
-        store(a, i, derivative(plan[layer, P.ACTIVATION], load(z, i), load(a, i)))
+    derivatives(plan[layer, P.ACTIVATION], z, a, plan[layer, P.OUTPUTS])
 
 
 @kernel

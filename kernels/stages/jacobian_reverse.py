@@ -1,9 +1,13 @@
-"""A Jacobian in reverse: the gradient of each output goes down to the inputs."""
+"""A Jacobian in reverse: the gradient of each output goes down to the inputs.
+
+What computes the error of a layer multiplies it by the derivatives of the layer at once, while it
+is in registers; but not where the layer adds its inputs, or the next one does.
+"""
 
 from ..base.codes import SOFTMAX
 from ..base.jit import kernel
 from ..ir.simd import get, lanes, load, offset, put, store
-from ..primitives.gemm import multiply_across
+from ..primitives.gemm import multiply_across, multiply_across_times
 from ..tables import layout as P
 from .jacobian_items import (
     add_bypass,
@@ -17,20 +21,29 @@ from .scaling import output_factor, to_raw_input_gradient
 
 
 @kernel
+def _multiplies_at_once(plan, layer):
+    """Whether the error of a layer comes times its derivatives."""
+    return layer > 0 and plan[layer, P.RESIDUAL] == 0 and plan[layer + 1, P.RESIDUAL] == 0
+
+
+@kernel
 def _errors_of_outputs(plan, params, block, direction, shared, error, scratch):
     """dp/da of the units below the last layer, (units, lanes), for the output of each lane."""
     last, n_lanes = plan[0, P.LAST], lanes(error)
     top, units = offset(block, plan[0, P.TARGET]), plan[last, P.INPUTS]
     panel = direction if shared else direction // n_lanes
     w = offset(params, plan[last, P.WEIGHTS] + panel * plan[last, P.WEIGHT_STRIDE])
+    below, at_once = offset(block, plan[last - 1, P.A]), _multiplies_at_once(plan, last - 1)
     if shared:
         d = lanes_of_units(top, direction * n_lanes, plan[last, P.OUTPUTS], scratch)
         for u in range(0, units * n_lanes, n_lanes):
-            store(error, u, d * load(w, u))
+            e = d * load(w, u)
+            store(error, u, e * load(below, u) if at_once else e)
     else:
         d = load(top, direction * n_lanes)
         for u in range(0, units * n_lanes, n_lanes):
-            store(error, u, d * get(w, u + direction % n_lanes))
+            e = d * get(w, u + direction % n_lanes)
+            store(error, u, e * load(below, u) if at_once else e)
 
 
 @kernel
@@ -66,18 +79,18 @@ def _delta_of_softmax(plan, block, direction, shared, delta, scratch):
 
 
 @kernel
-def _multiply_back(plan, params, layer, delta, error, stride, count):
-    multiply_across(
-        offset(params, plan[layer, P.WEIGHTS]),
-        plan[layer, P.WEIGHT_STRIDE],
-        delta,
-        stride,
-        error,
-        stride,
-        plan[layer, P.INPUTS],
-        count,
-        plan[layer, P.OUTPUTS],
-    )
+def _multiply_back(plan, params, work, span, layer, delta, error, stride):
+    """The errors of the layer below a layer, of each item of a span."""
+    weights, apart = offset(params, plan[layer, P.WEIGHTS]), plan[layer, P.WEIGHT_STRIDE]
+    rows, steps = plan[layer, P.INPUTS], plan[layer, P.OUTPUTS]
+    if _multiplies_at_once(plan, layer - 1):
+        first = offset(work, span[0] * plan[0, P.BLOCK] + plan[layer - 1, P.A])
+        factors = first, plan[0, P.BLOCK], span[1] % span[3], span[3]
+        multiply_across_times(
+            weights, apart, delta, stride, error, stride, rows, span[2], steps, factors
+        )
+    else:
+        multiply_across(weights, apart, delta, stride, error, stride, rows, span[2], steps)
 
 
 @kernel
@@ -98,12 +111,13 @@ def errors_of_inputs(plan, params, work, span, shared, places, stride, scratch):
         else:
             _errors_of_outputs(plan, params, block, k, shared, offset(error, i * stride), scratch)
     if softmax:
-        _multiply_back(plan, params, last, other, error, stride, span[2])
+        _multiply_back(plan, params, work, span, last, other, error, stride)
     for layer in range(last - 1, 0, -1):
         delta = spare if plan[layer, P.RESIDUAL] == 1 else error
-        times_place(plan, work, span, layer, plan[layer, P.A], error, delta, stride)
+        if not _multiplies_at_once(plan, layer):
+            times_place(plan, work, span, layer, plan[layer, P.A], error, delta, stride)
         through_norm(plan, work, span, layer, delta, stride)
-        _multiply_back(plan, params, layer, delta, other, stride, span[2])
+        _multiply_back(plan, params, work, span, layer, delta, other, stride)
         add_bypass(plan, span, layer, error, other, stride)
         error, other = other, error
     for i in range(span[2]):

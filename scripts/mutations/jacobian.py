@@ -29,6 +29,13 @@ JACOBIANS = (
         LAWS + "test_every_kind_of_layer_equals_central_differences[outputs go back-residual]",
     ),
     Break(
+        "jacobian_multiplies_before_the_bypass",
+        "kernels/stages/jacobian_reverse.py",
+        "return layer > 0 and plan[layer, P.RESIDUAL] == 0 and plan[layer + 1, P.RESIDUAL] == 0",
+        "return layer > 0",
+        LAWS + "test_every_kind_of_layer_equals_central_differences[outputs go back-residual]",
+    ),
+    Break(
         "jacobian_forgets_the_bypass",
         "kernels/stages/jacobian_items.py",
         "add_bypass = by_plan(None, _add_bypass)",
@@ -125,6 +132,13 @@ JACOBIANS = (
         "count = min(span[2] - i, span[3] - direction_of(span, i))",
         "count = span[2] - i",
         LAWS + "test_it_equals_its_twin[inputs go forward-float64]",
+    ),
+    Break(
+        "jacobian_writes_whole_vectors",
+        "kernels/stages/jacobian.py",
+        "load(scratch, lane * n_lanes), units - u)",
+        "load(scratch, lane * n_lanes), n_lanes)",
+        API + "test_nothing_beyond_the_arrays_is_touched[end]",
     ),
     Break(
         "jacobian_leaves_a_workers_last_item",

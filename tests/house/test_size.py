@@ -23,6 +23,7 @@ MANY_PARAMETERS = {
     "kernels/primitives/gemm.py:_micro_kernel.tile": "three operands with strides, and prefetches",
     "kernels/primitives/gemm.py:tile_across": "three operands with strides, and prefetches",
     "kernels/primitives/gemm.py:multiply_down": "three operands with strides, as BLAS's gemm has",
+    "kernels/primitives/gemm.py:multiply_across_times": "likewise, and what C is multiplied by",
     "kernels/primitives/gemv.py:_RowsTile.build": "the arguments of a micro-kernel",
     "kernels/primitives/gemv.py:multiply_rows_back": "three operands with strides, and a range",
     "kernels/primitives/tile.py:Tile.build": "the arguments of a micro-kernel",

@@ -109,7 +109,7 @@ from support import kernel_stages
 rng, digest = np.random.default_rng(0), hashlib.sha256()
 a, b, c = (arenas.allocate(64 * 64, np.float32) for _ in range(3))
 a[:], b[:] = rng.standard_normal((2, 64 * 64))
-kernel_stages.multiply(False, a, 64, b, 64, c, 64, 9, 2, 33, b)
+kernel_stages.multiply(kernel_stages.DOWN, a, 64, b, 64, c, 64, 9, 2, 33, b)
 digest.update(c)
 for name in activations.HIDDEN:
     kernel_stages.elementwise_stage(activations.lookup(name).code, a, b, c)

@@ -50,11 +50,23 @@ def elementwise_stage(stage, z, a, out):
         store(r, i, y)
 
 
+DOWN, ACROSS, ACROSS_TIMES = range(3)
+"""Ways of ``multiply``."""
+
+
 @entry
-def multiply(across, a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps, bias):
-    """``gemm.multiply_across``, or ``multiply_down``, on one-dimensional arrays."""
+def multiply(way, a, a_stride, b, b_stride, c, c_stride, rows, vectors, steps, bias):
+    """A product of gemm.py, on one-dimensional arrays.
+
+    For ACROSS_TIMES bias holds panels of factors, the first of one vector, the others of two.
+    """
     p, q, r = address(a), address(b), address(c)
-    if across:
+    if way == ACROSS_TIMES:
+        factors = address(bias), len(bias) // (vectors // 2 + 1), 1, 2
+        gemm.multiply_across_times(
+            p, a_stride, q, b_stride, r, c_stride, rows, vectors, steps, factors
+        )
+    elif way == ACROSS:
         gemm.multiply_across(p, a_stride, q, b_stride, r, c_stride, rows, vectors, steps)
     else:
         gemm.multiply_down(

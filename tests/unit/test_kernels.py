@@ -12,7 +12,16 @@ from fastbp.kernels.tables import settings
 from support import kernel_stages, torch_record
 from support.cases import HIDDEN, each_dtype
 from support.derivatives import SMOOTH
-from support.kernel_stages import blank, from_panels, to_panels, to_vector, vector_lanes
+from support.kernel_stages import (
+    ACROSS,
+    ACROSS_TIMES,
+    DOWN,
+    blank,
+    from_panels,
+    to_panels,
+    to_vector,
+    vector_lanes,
+)
 
 pytestmark = pytest.mark.law2
 
@@ -37,7 +46,7 @@ def whole_numbers(rng, *shape):
     return rng.integers(-8, 9, shape).astype(WIDE)
 
 
-def run_multiply(across, a, b, rows, bias, dtype):
+def run_multiply(way, a, b, rows, bias, dtype):
     """C (rows, columns of b) from matrices whose panels have gaps of NaN, which must stay."""
     w, gap = vector_lanes(dtype), 16
     a, b = to_panels(a, dtype, gap), to_panels(b, dtype, gap)
@@ -45,7 +54,7 @@ def run_multiply(across, a, b, rows, bias, dtype):
     c = blank(len(b) * (padded * w + gap), dtype).reshape(len(b), -1)
     steps = (b.shape[1] - gap) // w
     arguments = (a.ravel(), a.shape[1], b.ravel(), b.shape[1], c.ravel(), c.shape[1])
-    kernel_stages.multiply(across, *arguments, rows, len(b), steps, bias)
+    kernel_stages.multiply(way, *arguments, rows, len(b), steps, bias)
     assert np.isnan(c[:, padded * w :]).all()
     return from_panels(c, padded, len(b) * w)[:rows]
 
@@ -66,7 +75,7 @@ def test_multiply_down_equals_its_twin(vectors, dtype):
             expected = reference.forward([W], [bias], [codes.IDENTITY], A)[0][0]
             padded = np.zeros(-(-units // w) * w, dtype)
             padded[:units] = bias
-            z = run_multiply(False, W, A.T, units, padded, dtype)
+            z = run_multiply(DOWN, W, A.T, units, padded, dtype)
             np.testing.assert_array_equal(z, expected.T)
 
 
@@ -81,8 +90,24 @@ def test_multiply_across_equals_its_twin(vectors, dtype):
             expected, _ = reference.backward(
                 [None, W], [codes.IDENTITY] * 2, outs, [*outs, None], delta
             )
-            error = run_multiply(True, W, delta.T, inputs, np.zeros(1, dtype), dtype)
+            error = run_multiply(ACROSS, W, delta.T, inputs, np.zeros(1, dtype), dtype)
             np.testing.assert_array_equal(error, expected.T)
+
+
+@each_dtype
+@pytest.mark.parametrize("vectors", range(1, 9))
+def test_multiply_across_times_has_the_factors_of_each_vector(vectors, dtype):
+    rng, w = np.random.default_rng(vectors), vector_lanes(dtype)
+    columns = np.arange(vectors * w)
+    own = (1 + columns // w) // 2 * w + columns % w
+    for inputs in ROWS:
+        for units in STEPS:
+            delta, W = whole_numbers(rng, vectors * w, units), whole_numbers(rng, inputs, units)
+            factors = np.zeros((-(-inputs // w) * w, own[-1] + 1))
+            factors[:inputs] = whole_numbers(rng, inputs, factors.shape[1])
+            panels = to_panels(factors, dtype, 16).ravel()
+            error = run_multiply(ACROSS_TIMES, W, delta.T, inputs, panels, dtype)
+            np.testing.assert_array_equal(error, W @ delta.T * factors[:inputs, own])
 
 
 # Activations and slopes
