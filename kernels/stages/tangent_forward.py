@@ -25,12 +25,13 @@ from ..ir.simd import (
     splat,
     store,
 )
-from ..primitives.elementwise import derivative
+from ..primitives.elementwise import derivatives
 from ..primitives.gather import gather
 from ..primitives.gemm import multiply_down
 from ..tables import job_table as J
 from ..tables import layout as P
 from ..tables import tangent_table as T
+from .backward import delta_of
 from .dropout import counter, drop
 from .forward import padded
 from .scaling import to_raw_input_gradient
@@ -120,16 +121,14 @@ def _tangents_of_units(plan, params, work, table, layer, vector, tangents):
     values, whole = offset(work, vector * apart), padded(units, n_lanes) * n_lanes
     normalize_tangents(plan, params, layer, values, tangents, count)
     z, a = activated_places(plan, layer, values)
-    zdot, adot = offset(tangents, plan[layer, P.Z]), offset(tangents, plan[layer, P.A])
-    code = plan[layer, P.ACTIVATION]
-    for i in range(0, units * n_lanes, n_lanes):
-        rate = derivative(code, load(z, i), load(a, i))
-        for at in range(i, i + count * apart, apart):
-            store(adot, at, load(zdot, at) * rate)
+    rates = delta_of(plan, work, vector, layer)  # there are no deltas yet
+    derivatives(plan[layer, P.ACTIVATION], z, a, rates, units)
     counters = (counter(plan, vector * n_lanes, _ZERO, units), _ONE, units)
     for d in range(count):
         block = offset(tangents, d * apart)
-        place = offset(block, plan[layer, P.A])
+        zdot, place = offset(block, plan[layer, P.Z]), offset(block, plan[layer, P.A])
+        for i in range(0, units * n_lanes, n_lanes):
+            store(place, i, load(zdot, i) * load(rates, i))
         for i in range(units * n_lanes, whole, n_lanes):
             store(place, i, splat(place, 0.0))
         if plan[layer, P.DROPOUT] > 0:
@@ -147,10 +146,11 @@ def _rows_of_weights(plan, params, tangents, vectors, count):
     for v in range(vectors):
         for d in range(count):
             z = offset(tangents, (v * count + d) * plan[0, P.BLOCK] + plan[1, P.LINEAR])
-            for u in range(units):
-                panel = plan[1, P.WEIGHTS] + u // n_lanes * plan[1, P.WEIGHT_STRIDE]
+            for low in range(0, units, n_lanes):
+                panel = plan[1, P.WEIGHTS] + low // n_lanes * plan[1, P.WEIGHT_STRIDE]
                 w = offset(params, panel + d * n_lanes)
-                store(z, u * n_lanes, splat(z, get(w, u % n_lanes)))
+                for u in range(low, min(units, low + n_lanes)):
+                    store(z, u * n_lanes, splat(z, get(w, u - low)))
 
 
 @kernel

@@ -15,7 +15,7 @@ DERIVATIVES = (
     Break(
         "no_bend_of_hidden_activations",
         BACKWARD,
-        "error = fma(dot * load(zdot, at), bend, error)",
+        "error = fma(dot * load(zdot, i), bend, error)",
         "pass",
         GRADIENTS + "[odd-jacobian-numba]",
     ),
