@@ -24,7 +24,7 @@ _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its ca
 
 
 @kernel
-def _error_below(plan, params, work, layer, first, last):
+def error_below(plan, params, work, layer, first, last):
     """The error of the activations below a layer, from its delta, for the blocks first to last."""
     apart, below = plan[0, P.BLOCK], layer - 1
     multiply_across(
@@ -112,8 +112,8 @@ def backward_with_tangents(plan, params, work, table, span, vectors):
     (first, last), count, top = span, table[T.COUNT], plan[0, P.LAST]
     _both_to_panels(plan, work, table, top, span, vectors)
     for layer in range(top, 1, -1):
-        _error_below(plan, params, work, layer, first, last)
-        _error_below(plan, params, work, layer, vectors + first * count, vectors + last * count)
+        error_below(plan, params, work, layer, first, last)
+        error_below(plan, params, work, layer, vectors + first * count, vectors + last * count)
         for v in range(first, last):
             _deltas_of_units(plan, params, work, table, layer - 1, v, vectors + v * count)
             _both_to_panels(plan, work, table, layer - 1, (v, v + 1), vectors)

@@ -7,7 +7,7 @@ work arena of their own, one for each direction: first come the blocks of the va
 then those of the tangents of its first vector of rows, then of its second, and so on. IN, LINEAR, Z
 and A of such a block hold the tangents of what they hold elsewhere, before dropout and residual
 connections in Z; IN of the first layer holds nothing along the inputs. TARGET holds the known
-derivatives of the outputs.
+derivatives of the outputs. Where there are fewer outputs, blocks hold adjoints (adjoints.py).
 """
 
 import numpy as np
@@ -26,12 +26,11 @@ from ..ir.simd import (
     store,
 )
 from ..primitives.elementwise import derivatives
-from ..primitives.gather import gather
+from ..primitives.gather import N_COLUMNS, gather
 from ..primitives.gemm import multiply_down
 from ..tables import job_table as J
 from ..tables import layout as P
 from ..tables import tangent_table as T
-from .backward import delta_of
 from .dropout import counter, drop
 from .forward import padded
 from .scaling import to_raw_input_gradient
@@ -61,7 +60,7 @@ def _has_infinity(y, count):
 @kernel
 def is_along_inputs(table):
     """Whether the directions are unit vectors, one for each input, and not the user's."""
-    return table[T.IS_GIVEN] == 0
+    return table[T.KIND] == T.INPUTS
 
 
 @kernel
@@ -75,12 +74,12 @@ def gather_tangents(plan, table, tangents, order, first, valid, scratch):
     for d in range(count):
         block = offset(tangents, d * plan[0, P.BLOCK])
         x, y = offset(block, plan[1, P.IN]), offset(block, plan[0, P.TARGET])
-        if not is_along_inputs(table):
+        if table[T.KIND] == T.GIVEN:
             if gather(table, _ALONG, order, first, valid, x, scratch):
                 return J.BAD_TARGET
             to_raw_input_gradient(plan, x)  # a direction scales as the inputs do
         gather(table, T.TARGETS + d * DESCRIPTOR, order, first, valid, y, scratch)
-        if _has_infinity(y, plan[plan[0, P.LAST], P.OUTPUTS]):
+        if _has_infinity(y, table[T.TARGETS + N_COLUMNS]):
             return J.BAD_TARGET
     return J.OK
 
@@ -121,7 +120,7 @@ def _tangents_of_units(plan, params, work, table, layer, vector, tangents):
     values, whole = offset(work, vector * apart), padded(units, n_lanes) * n_lanes
     normalize_tangents(plan, params, layer, values, tangents, count)
     z, a = activated_places(plan, layer, values)
-    rates = delta_of(plan, work, vector, layer)  # there are no deltas yet
+    rates = offset(tangents, plan[0, P.DELTA])  # there are no deltas yet
     derivatives(plan[layer, P.ACTIVATION], z, a, rates, units)
     counters = (counter(plan, vector * n_lanes, _ZERO, units), _ONE, units)
     for d in range(count):
@@ -154,30 +153,36 @@ def _rows_of_weights(plan, params, tangents, vectors, count):
 
 
 @kernel
+def multiply_tangents(plan, params, table, layer, base, blocks):
+    """z of a layer without its bias, from IN to LINEAR, of ``blocks`` blocks from ``base`` on."""
+    multiply_down(
+        offset(params, plan[layer, P.WEIGHTS]),
+        plan[layer, P.WEIGHT_STRIDE],
+        offset(base, plan[layer, P.IN]),
+        plan[0, P.BLOCK],
+        offset(base, plan[layer, P.LINEAR]),
+        plan[0, P.BLOCK],
+        plan[layer, P.OUTPUTS],
+        blocks,
+        plan[layer, P.INPUTS],
+        pointer_to(table[T.ZEROS], base),
+    )
+
+
+@kernel
 def forward_tangents(plan, params, work, table, span, vectors):
     """zdot and adot of every layer, zdot alone of the last, for the vectors of rows ``span``.
 
     plan, params, work: layout.py. table: tangent_table.py. span: (first, last). vectors: of the
     batch. After ``forward``, whose z and a it reads. Twin: same name.
     """
-    (first, last), count, apart = span, table[T.COUNT], plan[0, P.BLOCK]
+    (first, last), count = span, table[T.COUNT]
     base = first_tangents(plan, work, table, vectors, first)
     for layer in range(1, plan[0, P.LAST] + 1):
         if layer == 1 and is_along_inputs(table):
             _rows_of_weights(plan, params, base, last - first, count)
         else:
-            multiply_down(
-                offset(params, plan[layer, P.WEIGHTS]),
-                plan[layer, P.WEIGHT_STRIDE],
-                offset(base, plan[layer, P.IN]),
-                apart,
-                offset(base, plan[layer, P.LINEAR]),
-                apart,
-                plan[layer, P.OUTPUTS],
-                (last - first) * count,
-                plan[layer, P.INPUTS],
-                pointer_to(table[T.ZEROS], work),
-            )
+            multiply_tangents(plan, params, table, layer, base, (last - first) * count)
         if layer < plan[0, P.LAST]:
             for v in range(first, last):
                 tangents = first_tangents(plan, work, table, vectors, v)
