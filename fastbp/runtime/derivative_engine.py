@@ -1,12 +1,14 @@
 """The compiled engine of training on derivatives (kernels/entry/tangent_step.py)."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
 from ..common.types import NO_LOSSES, Array, Floats
 from ..data.derivatives import Derivatives
 from ..data.tables import address
+from ..kernels.base import codes
 from ..kernels.base.sizes import DESCRIPTOR
 from ..kernels.entry import run
 from ..kernels.primitives import gather
@@ -20,38 +22,54 @@ EVALUATED_ROWS = 2048
 """Rows that are evaluated at a time, those of tangents included."""
 
 
+def goes_by_outputs(spec: layout.PlanSpec, count: int) -> bool:
+    """Whether derivatives along ``count`` directions come from the side of the outputs.
+
+    Where that takes fewer multiplications of whole vectors of units. Along the inputs the first
+    layer takes none.
+    """
+    first, *others = (a * layout.rounded(b, spec.lanes) for a, b in pairwise(spec.sizes))
+    plain = not any(spec.normalized + spec.adds_inputs) and spec.activations[-1] != codes.SOFTMAX
+    return plain and spec.sizes[-1] * (first + sum(others)) < count * sum(others)
+
+
 class TangentTable:
     """The table of a job with tangents (tangent_table.py), and the memory that it points to."""
 
     def __init__(self, known: Derivatives, arrays: TrainingArrays) -> None:
         spec, dtype = arrays.spec, arrays.parameters.dtype
+        factors, weights = derivative_factors(arrays, known), known.weights
+        jacobian, kind = known.jacobian, T.INPUTS if known.directions is None else T.GIVEN
+        if spec.adjoints:
+            kind, jacobian = T.OUTPUTS, jacobian.swapaxes(1, 2)
+        else:
+            factors, weights = factors.T, weights.T
+        rows, columns, count = jacobian.shape
+        between_rows, between_columns, between = jacobian.strides
         self._zeros = arenas.allocate(layout.rounded(max(spec.sizes), spec.lanes), dtype)
-        self._factors = np.ascontiguousarray(derivative_factors(arrays, known).T)
-        self._weights = np.ascontiguousarray(known.weights.T, dtype)
+        self._factors = np.ascontiguousarray(factors)
+        self._weights = np.ascontiguousarray(weights, dtype)
         self._known = known
-        self.array = np.zeros(T.TARGETS + DESCRIPTOR * known.count, np.int64)
-        self.array[[T.CODE, T.COUNT]] = run.code(spec.itemsize, True), known.count
+        self.array = np.zeros(T.TARGETS + DESCRIPTOR * count, np.int64)
+        self.array[[T.CODE, T.COUNT, T.KIND]] = run.code(spec.itemsize, True), count, kind
         self.array[T.ZEROS] = address(self._zeros)
         self.array[T.FACTORS] = address(self._factors)
         self.array[T.WEIGHTS] = address(self._weights)
         if known.directions is not None:
-            self.array[T.IS_GIVEN] = 1
             self.array[T.ALONG : T.TARGETS] = known.directions.descriptor
-        rows, outputs, _ = known.jacobian.shape
-        between_rows, between_outputs, between = known.jacobian.strides
-        targets = self.array[T.TARGETS :].reshape(known.count, DESCRIPTOR)
-        first = address(known.jacobian)
-        targets[:] = first, between_rows, between_outputs, known.code, rows, outputs
-        targets[:, gather.ADDRESS] += between * np.arange(known.count)
+        targets = self.array[T.TARGETS :].reshape(count, DESCRIPTOR)
+        targets[:] = address(jacobian), between_rows, between_columns, known.code, rows, columns
+        targets[:, gather.ADDRESS] += between * np.arange(count)
 
 
 class DerivativeEngine(CompiledEngine):
     """Trains on the derivatives of data that have them, along ``count`` directions of each row."""
 
     def __init__(self, arrays: TrainingArrays, limit: int, count: int) -> None:
-        spec = replace(arrays.spec, extended=True, directions=count)
+        spec, adjoints = arrays.spec, goes_by_outputs(arrays.spec, count)
+        self.count, self._blocks = count, spec.sizes[-1] if adjoints else count
+        spec = replace(spec, extended=True, directions=self._blocks, adjoints=adjoints)
         super().__init__(replace(arrays, spec=spec), limit)
-        self.count = count
 
     def train(self, data: Dataset, job: Job, into: Array) -> float:
         """See ``Engine``."""
@@ -67,16 +85,17 @@ class DerivativeEngine(CompiledEngine):
     def _products(self, known: Derivatives | None) -> int:
         """Multiplications of a row forward. Tangents along inputs take none in the first layer."""
         inputs, units, *_ = self.arrays.spec.sizes
-        first = inputs * units if known is not None and known.directions is None else 0
-        return self._weights + self.count * (self._weights - first)
+        along_inputs = known is not None and known.directions is None
+        first = inputs * units if along_inputs and not self.arrays.spec.adjoints else 0
+        return self._weights + self._blocks * (self._weights - first)
 
     def _rows_in_work(self, rows: int) -> int:
-        """The rows of the values and of the tangents of a batch."""
-        return layout.rounded(rows, self.arrays.spec.lanes) * (1 + self.count)
+        """The rows of the values and of the tangents, or adjoints, of a batch."""
+        return layout.rounded(rows, self.arrays.spec.lanes) * (1 + self._blocks)
 
     def derivative_losses(self, data: Dataset, values: Floats) -> int:
         """See ``Engine``."""
-        most = layout.rounded(max(1, EVALUATED_ROWS // (1 + self.count)), self.arrays.spec.lanes)
+        most = layout.rounded(max(1, EVALUATED_ROWS // (1 + self._blocks)), self.arrays.spec.lanes)
         most = min(most, data.rows)
         workers = self._workers(2.0 * most * self._products(data.derivatives))
         capacity = self._rows_in_work(most)

@@ -23,6 +23,7 @@ from ..ir.simd import (
     store,
 )
 from ..ir.typed_pointers import typed_pointer_at
+from ..stages.adjoints import adjoint_loss, adjoints, backward_with_adjoints
 from ..stages.batch import gather_block
 from ..stages.extended_stages import gradient_arena, measure_layer, stores_gradient
 from ..stages.forward import forward, padded
@@ -53,13 +54,42 @@ def _gather(plan, work, table, job, vectors, vector, valid, scratch):
 
 
 @kernel
-def _losses(plan, work, table, job, vectors, vector, valid):
-    """Both losses of one vector of rows, with its weights, and the deltas of the outputs."""
+def _losses(plan, work, table, vector, vectors, valid, rows):
+    """The loss of derivatives of each row (lanes,), of one vector of rows after its ``forward``.
+
+    vectors: of the batch. rows: that the loss is a mean of. Leaves what the backward pass reads.
+    """
+    first = vectors + vector * table[T.COUNT]
+    if table[T.KIND] == T.OUTPUTS:
+        return adjoint_loss(plan, work, table, vector, first, valid, rows)
+    tangents = first_tangents(plan, work, table, vectors, vector)
+    return tangent_loss_and_delta(plan, work, table, vector, tangents, valid, rows)
+
+
+@kernel
+def _derivatives(plan, params, work, table, span, vectors):
+    """Derivatives of the outputs of the vectors of rows ``span``, after their ``forward``."""
+    if table[T.KIND] == T.OUTPUTS:
+        adjoints(plan, params, work, table, span, vectors)
+    else:
+        forward_tangents(plan, params, work, table, span, vectors)
+
+
+@kernel
+def _backward(plan, params, work, table, span, vectors):
+    if table[T.KIND] == T.OUTPUTS:
+        backward_with_adjoints(plan, params, work, table, span, vectors)
+    else:
+        backward_with_tangents(plan, params, work, table, span, vectors)
+
+
+@kernel
+def _both_losses(plan, work, table, job, vectors, vector, valid):
+    """Those of one vector of rows, with its weights, and the deltas of the outputs."""
     output_delta(plan, work, job, vector, valid)
     rows = job[J.ROWS] if job[J.TASK] == J.GRADIENTS else batch_rows(job)
     values = offset(work, vector * plan[0, P.BLOCK])
-    tangents = first_tangents(plan, work, table, vectors, vector)
-    loss = tangent_loss_and_delta(plan, work, table, vector, tangents, valid, rows)
+    loss = _losses(plan, work, table, vector, vectors, valid, rows)
     weighted = loss * load(values, plan[0, P.ROW_WEIGHT])
     store(values, plan[0, P.ROW_LOSS], load(values, plan[0, P.ROW_LOSS]) + weighted)
 
@@ -94,10 +124,10 @@ def _by_rows(plan, params, work, table, job, worker, workers):
     for begin in range(first, last, some):
         end = min(last, begin + some)
         forward(plan, params, work, job, begin, end)
-        forward_tangents(plan, params, work, table, (begin, end), vectors)
+        _derivatives(plan, params, work, table, (begin, end), vectors)
         for v in range(begin, end):
-            _losses(plan, work, table, job, vectors, v, min(n_lanes, rows - v * n_lanes))
-        backward_with_tangents(plan, params, work, table, (begin, end), vectors)
+            _both_losses(plan, work, table, job, vectors, v, min(n_lanes, rows - v * n_lanes))
+        _backward(plan, params, work, table, (begin, end), vectors)
 
 
 @kernel
@@ -128,10 +158,9 @@ def _evaluate(plan, params, work, table, job, worker, workers):
         if status != J.OK and get(statuses, worker) == J.OK:
             put(statuses, worker, status + J.KINDS * v * n_lanes)
         forward(plan, params, work, job, v, v + 1)
-        forward_tangents(plan, params, work, table, (v, v + 1), vectors)
+        _derivatives(plan, params, work, table, (v, v + 1), vectors)
         store(block, plan[0, P.ROW_WEIGHT], splat(block, 1.0))
-        tangents = first_tangents(plan, work, table, vectors, v)
-        loss = tangent_loss_and_delta(plan, work, table, v, tangents, valid, rows)
+        loss = _losses(plan, work, table, v, vectors, valid, rows)
         store(block, plan[0, P.ROW_LOSS], loss)
         for lane in range(valid):
             put(values, v * n_lanes + lane, get(block, plan[0, P.ROW_LOSS] + lane))

@@ -203,6 +203,16 @@ def _mish_parts(z):
 
 
 @inlined
+def _tanh_derivative(a):
+    return fma(-a, a, 1.0)
+
+
+@inlined
+def _tanh_second_derivative(a):
+    return a * -2.0 * fma(-a, a, 1.0)
+
+
+@inlined
 def _relu(z):
     return select(z < 0.0, 0.0, z)
 
@@ -298,7 +308,7 @@ def second_derivative(code, z, a):
     if code == SIGMOID:
         return a * (1.0 - a) * fma(a, -2.0, 1.0)
     if code == TANH:
-        return a * -2.0 * fma(-a, a, 1.0)
+        return _tanh_second_derivative(a)
     if code == SOFTPLUS:
         return -expm1(-a) * exp(-a)
     if code == SILU:
@@ -372,3 +382,35 @@ def times_derivative(code, delta, z, a, units, padded):
             store(delta, i, load(delta, i) * derivative(code, load(z, i), load(a, i)))
     for i in range(units * n_lanes, padded * n_lanes, n_lanes):
         store(delta, i, splat(delta, 0.0))
+
+
+@kernel
+def derivatives(code, z, a, first, count):
+    """da/dz of ``count`` vectors; tanh costs less than a call for each of them.
+
+    z, a, first: (count, lanes); first may be z or a. Twin: ``derivative``.
+    """
+    n_lanes = lanes(z)
+    if code == TANH:
+        for i in range(0, count * n_lanes, n_lanes):
+            store(first, i, _tanh_derivative(load(a, i)))
+    else:
+        for i in range(0, count * n_lanes, n_lanes):
+            store(first, i, derivative(code, load(z, i), load(a, i)))
+
+
+@kernel
+def both_derivatives(code, z, a, first, second, count):
+    """da/dz and d2a/dz2 of ``count`` vectors of a smooth activation, as ``derivatives``.
+
+    z, a, first, second: (count, lanes); first and second alias nothing. Twins: ``derivative``,
+    ``second_derivative``.
+    """
+    derivatives(code, z, a, first, count)
+    n_lanes = lanes(z)
+    if code == TANH:
+        for i in range(0, count * n_lanes, n_lanes):
+            store(second, i, _tanh_second_derivative(load(a, i)))
+    else:
+        for i in range(0, count * n_lanes, n_lanes):
+            store(second, i, second_derivative(code, load(z, i), load(a, i)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..base.jit import kernel
 from ..ir.simd import fma, lanes, load, offset, splat, store
-from ..primitives.elementwise import derivative, second_derivative
+from ..primitives.elementwise import both_derivatives
 from ..primitives.gemm import multiply_across
 from ..tables import layout as P
 from ..tables import tangent_table as T
@@ -24,7 +24,7 @@ _ZERO, _ONE = np.int64(0), np.int64(1)  # a Python constant would compile its ca
 
 
 @kernel
-def _error_below(plan, params, work, layer, first, last):
+def error_below(plan, params, work, layer, first, last):
     """The error of the activations below a layer, from its delta, for the blocks first to last."""
     apart, below = plan[0, P.BLOCK], layer - 1
     multiply_across(
@@ -51,36 +51,46 @@ def _before_activation(plan, work, layer, vector, block):
 
 
 @kernel
+def _through_activation(plan, layer, blocks, deltas, derivatives, count):
+    """Turn the errors of a hidden layer's f(z) and its tangents into dLoss/dz and dLoss/dzdot.
+
+    For one vector of rows. blocks, deltas: of ``normalize_tangents_back``. derivatives: (f', f''),
+    which are computed. One tangent after the other: each of its arrays is read in order.
+    """
+    (values, tangents), (delta, dots), (rates, bends) = blocks, deltas, derivatives
+    n_lanes, units, apart = lanes(values), plan[layer, P.OUTPUTS], plan[0, P.BLOCK]
+    z, a = activated_places(plan, layer, values)
+    both_derivatives(plan[layer, P.ACTIVATION], z, a, rates, bends, units)
+    for i in range(0, units * n_lanes, n_lanes):
+        store(delta, i, load(delta, i) * load(rates, i))
+    for d in range(count):
+        zdot, own = offset(tangents, d * apart + plan[layer, P.Z]), offset(dots, d * apart)
+        for i in range(0, units * n_lanes, n_lanes):
+            dot, bend, error = load(own, i), load(bends, i), load(delta, i)
+            error = fma(dot * load(zdot, i), bend, error)
+            store(delta, i, error)
+            store(own, i, dot * load(rates, i))
+    for i in range(units * n_lanes, padded(units, n_lanes) * n_lanes, n_lanes):
+        store(delta, i, splat(delta, 0.0))
+        for d in range(count):
+            store(dots, d * apart + i, splat(dots, 0.0))
+
+
+@kernel
 def _deltas_of_units(plan, params, work, table, layer, vector, first):
     """Both deltas of a hidden layer, in place, from the errors of its a and adot.
 
     For one vector of rows. first: the number of its first block of tangents.
     """
-    n_lanes, units, apart = lanes(work), plan[layer, P.OUTPUTS], plan[0, P.BLOCK]
-    count, values, tangents = (
-        table[T.COUNT],
-        offset(work, vector * apart),
-        offset(work, first * apart),
-    )
+    count, apart = table[T.COUNT], plan[0, P.BLOCK]
+    values, tangents = offset(work, vector * apart), offset(work, first * apart)
     delta, dots = delta_of(plan, work, vector, layer), delta_of(plan, work, first, layer)
+    above = layer + 1  # whose deltas nobody reads any more
+    rates, bends = delta_of(plan, work, vector, above), delta_of(plan, work, first, above)
     _before_activation(plan, work, layer, vector, vector)
     for d in range(count):
         _before_activation(plan, work, layer, vector, first + d)
-    z, a = activated_places(plan, layer, values)
-    zdot, code = offset(tangents, plan[layer, P.Z]), plan[layer, P.ACTIVATION]
-    for i in range(0, units * n_lanes, n_lanes):
-        rate = derivative(code, load(z, i), load(a, i))
-        bend = second_derivative(code, load(z, i), load(a, i))
-        error = load(delta, i) * rate
-        for at in range(i, i + count * apart, apart):
-            dot = load(dots, at)
-            error = fma(dot * load(zdot, at), bend, error)
-            store(dots, at, dot * rate)
-        store(delta, i, error)
-    for i in range(units * n_lanes, padded(units, n_lanes) * n_lanes, n_lanes):
-        store(delta, i, splat(delta, 0.0))
-        for at in range(i, i + count * apart, apart):
-            store(dots, at, splat(dots, 0.0))
+    _through_activation(plan, layer, (values, tangents), (delta, dots), (rates, bends), count)
     normalize_tangents_back(plan, params, layer, (values, tangents), (delta, dots), count)
 
 
@@ -102,8 +112,8 @@ def backward_with_tangents(plan, params, work, table, span, vectors):
     (first, last), count, top = span, table[T.COUNT], plan[0, P.LAST]
     _both_to_panels(plan, work, table, top, span, vectors)
     for layer in range(top, 1, -1):
-        _error_below(plan, params, work, layer, first, last)
-        _error_below(plan, params, work, layer, vectors + first * count, vectors + last * count)
+        error_below(plan, params, work, layer, first, last)
+        error_below(plan, params, work, layer, vectors + first * count, vectors + last * count)
         for v in range(first, last):
             _deltas_of_units(plan, params, work, table, layer - 1, v, vectors + v * count)
-        _both_to_panels(plan, work, table, layer - 1, span, vectors)
+            _both_to_panels(plan, work, table, layer - 1, (v, v + 1), vectors)

@@ -7,7 +7,7 @@ work arena of their own, one for each direction: first come the blocks of the va
 then those of the tangents of its first vector of rows, then of its second, and so on. IN, LINEAR, Z
 and A of such a block hold the tangents of what they hold elsewhere, before dropout and residual
 connections in Z; IN of the first layer holds nothing along the inputs. TARGET holds the known
-derivatives of the outputs.
+derivatives of the outputs. Where there are fewer outputs, blocks hold adjoints (adjoints.py).
 """
 
 import numpy as np
@@ -25,8 +25,8 @@ from ..ir.simd import (
     splat,
     store,
 )
-from ..primitives.elementwise import derivative
-from ..primitives.gather import gather
+from ..primitives.elementwise import derivatives
+from ..primitives.gather import N_COLUMNS, gather
 from ..primitives.gemm import multiply_down
 from ..tables import job_table as J
 from ..tables import layout as P
@@ -60,7 +60,7 @@ def _has_infinity(y, count):
 @kernel
 def is_along_inputs(table):
     """Whether the directions are unit vectors, one for each input, and not the user's."""
-    return table[T.IS_GIVEN] == 0
+    return table[T.KIND] == T.INPUTS
 
 
 @kernel
@@ -74,12 +74,12 @@ def gather_tangents(plan, table, tangents, order, first, valid, scratch):
     for d in range(count):
         block = offset(tangents, d * plan[0, P.BLOCK])
         x, y = offset(block, plan[1, P.IN]), offset(block, plan[0, P.TARGET])
-        if not is_along_inputs(table):
+        if table[T.KIND] == T.GIVEN:
             if gather(table, _ALONG, order, first, valid, x, scratch):
                 return J.BAD_TARGET
             to_raw_input_gradient(plan, x)  # a direction scales as the inputs do
         gather(table, T.TARGETS + d * DESCRIPTOR, order, first, valid, y, scratch)
-        if _has_infinity(y, plan[plan[0, P.LAST], P.OUTPUTS]):
+        if _has_infinity(y, table[T.TARGETS + N_COLUMNS]):
             return J.BAD_TARGET
     return J.OK
 
@@ -120,16 +120,14 @@ def _tangents_of_units(plan, params, work, table, layer, vector, tangents):
     values, whole = offset(work, vector * apart), padded(units, n_lanes) * n_lanes
     normalize_tangents(plan, params, layer, values, tangents, count)
     z, a = activated_places(plan, layer, values)
-    zdot, adot = offset(tangents, plan[layer, P.Z]), offset(tangents, plan[layer, P.A])
-    code = plan[layer, P.ACTIVATION]
-    for i in range(0, units * n_lanes, n_lanes):
-        rate = derivative(code, load(z, i), load(a, i))
-        for at in range(i, i + count * apart, apart):
-            store(adot, at, load(zdot, at) * rate)
+    rates = offset(tangents, plan[0, P.DELTA])  # there are no deltas yet
+    derivatives(plan[layer, P.ACTIVATION], z, a, rates, units)
     counters = (counter(plan, vector * n_lanes, _ZERO, units), _ONE, units)
     for d in range(count):
         block = offset(tangents, d * apart)
-        place = offset(block, plan[layer, P.A])
+        zdot, place = offset(block, plan[layer, P.Z]), offset(block, plan[layer, P.A])
+        for i in range(0, units * n_lanes, n_lanes):
+            store(place, i, load(zdot, i) * load(rates, i))
         for i in range(units * n_lanes, whole, n_lanes):
             store(place, i, splat(place, 0.0))
         if plan[layer, P.DROPOUT] > 0:
@@ -147,10 +145,28 @@ def _rows_of_weights(plan, params, tangents, vectors, count):
     for v in range(vectors):
         for d in range(count):
             z = offset(tangents, (v * count + d) * plan[0, P.BLOCK] + plan[1, P.LINEAR])
-            for u in range(units):
-                panel = plan[1, P.WEIGHTS] + u // n_lanes * plan[1, P.WEIGHT_STRIDE]
+            for low in range(0, units, n_lanes):
+                panel = plan[1, P.WEIGHTS] + low // n_lanes * plan[1, P.WEIGHT_STRIDE]
                 w = offset(params, panel + d * n_lanes)
-                store(z, u * n_lanes, splat(z, get(w, u % n_lanes)))
+                for u in range(low, min(units, low + n_lanes)):
+                    store(z, u * n_lanes, splat(z, get(w, u - low)))
+
+
+@kernel
+def multiply_tangents(plan, params, table, layer, base, blocks):
+    """z of a layer without its bias, from IN to LINEAR, of ``blocks`` blocks from ``base`` on."""
+    multiply_down(
+        offset(params, plan[layer, P.WEIGHTS]),
+        plan[layer, P.WEIGHT_STRIDE],
+        offset(base, plan[layer, P.IN]),
+        plan[0, P.BLOCK],
+        offset(base, plan[layer, P.LINEAR]),
+        plan[0, P.BLOCK],
+        plan[layer, P.OUTPUTS],
+        blocks,
+        plan[layer, P.INPUTS],
+        pointer_to(table[T.ZEROS], base),
+    )
 
 
 @kernel
@@ -160,24 +176,13 @@ def forward_tangents(plan, params, work, table, span, vectors):
     plan, params, work: layout.py. table: tangent_table.py. span: (first, last). vectors: of the
     batch. After ``forward``, whose z and a it reads. Twin: same name.
     """
-    (first, last), count, apart = span, table[T.COUNT], plan[0, P.BLOCK]
+    (first, last), count = span, table[T.COUNT]
     base = first_tangents(plan, work, table, vectors, first)
     for layer in range(1, plan[0, P.LAST] + 1):
         if layer == 1 and is_along_inputs(table):
             _rows_of_weights(plan, params, base, last - first, count)
         else:
-            multiply_down(
-                offset(params, plan[layer, P.WEIGHTS]),
-                plan[layer, P.WEIGHT_STRIDE],
-                offset(base, plan[layer, P.IN]),
-                apart,
-                offset(base, plan[layer, P.LINEAR]),
-                apart,
-                plan[layer, P.OUTPUTS],
-                (last - first) * count,
-                plan[layer, P.INPUTS],
-                pointer_to(table[T.ZEROS], work),
-            )
+            multiply_tangents(plan, params, table, layer, base, (last - first) * count)
         if layer < plan[0, P.LAST]:
             for v in range(first, last):
                 tangents = first_tangents(plan, work, table, vectors, v)

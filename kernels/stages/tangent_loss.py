@@ -27,7 +27,7 @@ from .forward import padded
 
 
 @kernel
-def _difference(pdot, y, factor):
+def difference_of(pdot, y, factor):
     """pdot - factor y; 0 where y is not known, NaN where pdot is."""
     return select(y == y, fma(y, -factor, pdot), pdot * 0.0)
 
@@ -52,7 +52,7 @@ def _by_unit(plan, table, places, scale):
         for d in range(count):
             at, place = d * apart + i, d * units + unit
             zdot = load(zdots, at)
-            difference = _difference(zdot * first, load(y, at), get(factors, place))
+            difference = difference_of(zdot * first, load(y, at), get(factors, place))
             weighted = difference * get(weights, place)
             loss = fma(weighted, difference, loss)
             rate = weighted * scale
@@ -84,7 +84,7 @@ def _by_softmax(plan, table, places, scale):
             i, place = unit * n_lanes, d * units + unit
             a = load(p, i)
             pdot = a * (load(zdot, i) - s)
-            difference = _difference(pdot, load(target, i), get(factors, place))
+            difference = difference_of(pdot, load(target, i), get(factors, place))
             weighted = difference * get(weights, place)
             loss = fma(weighted, difference, loss)
             store(dot, i, weighted * scale)

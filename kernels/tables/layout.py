@@ -164,7 +164,9 @@ class PlanSpec:
     """Place in the hyperparameters of the factor on the learning rate of a learned scaling of the
     inputs; 0 for none."""
     directions: int = 0
-    """Of each row, along which derivatives are trained (stages/tangent_forward.py); 0 for none."""
+    """Of each row, along which derivatives are trained, or outputs for ``adjoints``; 0 for none."""
+    adjoints: bool = False
+    """Whether derivatives are trained from the side of the outputs (stages/adjoints.py)."""
     numbers: int = 0
     """Columns of X that are embedded, with ``frequencies`` each, as ``embedded`` more inputs."""
     frequencies: int = 0
@@ -317,7 +319,8 @@ def _place_block(plan: NDArray[np.int64], shape: PlanSpec) -> None:
         return space.take(rounded(count, lanes) * lanes)
 
     plan_globals, last = plan[0], len(plan) - 1
-    plan_globals[TARGET] = units(shape.sizes[-1])
+    targets = max(shape.sizes[0], shape.sizes[-1]) if shape.adjoints else shape.sizes[-1]
+    plan_globals[TARGET] = units(targets)
     before = units(shape.widths[0])
     for layer in range(1, len(plan)):
         row, code = plan[layer], shape.activations[layer - 1]

@@ -11,13 +11,15 @@ FORWARD, BACKWARD, LOSS, NORM, UPDATE = (
     for name in ("forward", "backward", "loss", "norm", "update")
 )
 
+ADJOINTS = "kernels/stages/adjoints.py"
+
 DERIVATIVES = (
     Break(
         "no_bend_of_hidden_activations",
         BACKWARD,
-        "error = fma(dot * load(zdot, at), bend, error)",
+        "error = fma(dot * load(zdot, i), bend, error)",
         "pass",
-        GRADIENTS + "[odd-jacobian-numba]",
+        GRADIENTS + "[more outputs-jacobian-numba]",
     ),
     Break(
         "no_bend_of_the_output",
@@ -87,28 +89,28 @@ DERIVATIVES = (
         FORWARD,
         "w = offset(params, panel + d * n_lanes)",
         "w = offset(params, panel)",
-        AGREE + "[odd-jacobian-float64]",
+        AGREE + "[more outputs-jacobian-float64]",
     ),
     Break(
         "weights_of_inputs_have_no_gradients_of_tangents",
         UPDATE,
         "                _add_tangents(plan, arenas[2], tile, counts, g, apart)\n",
         "                pass\n",
-        GRADIENTS + "[odd-jacobian-numba]",
+        GRADIENTS + "[more outputs-jacobian-numba]",
     ),
     Break(
         "weights_of_inputs_are_not_updated_by_tangents",
         UPDATE,
         "                _add_tangents(plan, arenas[2], tile, counts, scratch, size)\n",
         "",
-        LAWS + "test_a_step_is_its_gradients[small-jacobian-float64]",
+        LAWS + "test_a_step_is_its_gradients[both-jacobian-float64]",
     ),
     Break(
         "gradients_of_inputs_take_one_vector_of_rows",
         UPDATE,
         "for start in range(0, blocks * apart * size, apart * size):",
         "for start in range(0, apart * size, apart * size):",
-        GRADIENTS + "[odd-jacobian-numba]",
+        GRADIENTS + "[more outputs-jacobian-numba]",
     ),
     Break(
         "errors_of_tangents_do_not_go_around",
@@ -122,7 +124,7 @@ DERIVATIVES = (
         FORWARD,
         "counters = (counter(plan, vector * n_lanes, _ZERO, units), _ONE, units)",
         "counters = (counter(plan, vector * n_lanes + 1, _ZERO, units), _ONE, units)",
-        LAWS + "test_engines_agree_on_options[jacobian-dropout]",
+        LAWS + "test_engines_agree_on_options[both-jacobian-dropout]",
     ),
     Break(
         "directions_do_not_scale",
@@ -134,7 +136,7 @@ DERIVATIVES = (
     Break(
         "an_infinite_derivative_is_taken",
         FORWARD,
-        "if _has_infinity(y, plan[plan[0, P.LAST], P.OUTPUTS]):",
+        "if _has_infinity(y, table[T.TARGETS + N_COLUMNS]):",
         "if False:",
         API + "test_what_does_not_fit_is_refused[infinite-step-numba]",
     ),
@@ -150,8 +152,57 @@ DERIVATIVES = (
         LOSS,
         "store(dots, i, select(exists, load(dots, i), 0.0))",
         "pass",
-        GRADIENTS + "[odd-jacobian-numba]",
+        GRADIENTS + "[more outputs-jacobian-numba]",
         "their weight, ROW_WEIGHT, is 0 already; it guards against a NaN times 0",
+    ),
+    Break(
+        "adjoints_do_not_bend",
+        ADJOINTS,
+        "store(delta, i, fma(load(delta, i), load(rates, i), load(bend, i)))",
+        "store(delta, i, load(delta, i) * load(rates, i))",
+        GRADIENTS + "[odd-jacobian-numba]",
+    ),
+    Break(
+        "the_last_output_alone_bends",
+        ADJOINTS,
+        "store(total, i, load(total, i) + some if k > 0 else some)",
+        "store(total, i, some)",
+        GRADIENTS + "[odd-jacobian-numba]",
+    ),
+    Break(
+        "outputs_of_adjoints_do_not_bend",
+        ADJOINTS,
+        "            _bend_of_outputs(plan, work, v, vectors + v * count, count)\n",
+        "            pass\n",
+        GRADIENTS + "[fewer outputs-jacobian-numba]",
+    ),
+    Break(
+        "adjoints_begin_at_the_first_output",
+        ADJOINTS,
+        "g, i = delta_of(plan, work, first + k, last), k * n_lanes",
+        "g, i = delta_of(plan, work, first + k, last), _ZERO",
+        AGREE + "[fewer outputs-jacobian-float64]",
+    ),
+    Break(
+        "adjoints_drop_other_units",
+        ADJOINTS,
+        "counters = (counter(plan, vector * lanes(x), _ZERO, units), _ONE, units)",
+        "counters = (counter(plan, vector * lanes(x) + 1, _ZERO, units), _ONE, units)",
+        LAWS + "test_engines_agree_on_options[fewer outputs-jacobian-dropout]",
+    ),
+    Break(
+        "errors_of_the_jacobian_end_at_the_first_layer",
+        ADJOINTS,
+        "store(q, i, x * load(rates, i))",
+        "store(q, i, x * 0.0)",
+        GRADIENTS + "[odd-jacobian-numba]",
+    ),
+    Break(
+        "normalized_layers_have_adjoints",
+        "fastbp/runtime/derivative_engine.py",
+        "plain = not any(spec.normalized + spec.adds_inputs) and",
+        "plain =",
+        AGREE + "[normalized-jacobian-float64]",
     ),
     Break(
         "row_weights_do_not_reach_the_loss_of_derivatives",

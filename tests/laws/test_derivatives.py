@@ -27,6 +27,7 @@ from support.nan_weights import snapshot, weight_elements
 from support.trainers import bits, training_state
 
 ODD, BOTH = NETWORKS["odd"], NETWORKS["both"]
+FEWER, MORE = NETWORKS["fewer outputs"], NETWORKS["more outputs"]
 JACOBIAN, ALONG = KNOWN.values()
 SMALL = Case((3, 10, 8, 2), 12, ("tanh", "silu"))
 
@@ -41,6 +42,7 @@ OPTIONS = {
     "frozen": {"lr_factors": [0.5, 0.0, 2.0]},
 }
 each_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+each_way = pytest.mark.parametrize("case", [BOTH, FEWER], ids=["both", "fewer outputs"])
 
 
 def moved(layers, layer, part, change):
@@ -82,16 +84,18 @@ def test_gradients_equal_central_differences(case, known, engine):
 @pytest.mark.law1
 @each_engine
 @pytest.mark.parametrize("hidden", SMOOTH)
-def test_gradients_of_every_smooth_activation(hidden, engine):
-    case = with_hidden(NETWORKS["normalized"], hidden)
+@pytest.mark.parametrize("name", ["normalized", "fewer outputs"])
+def test_gradients_of_every_smooth_activation(name, hidden, engine):
+    case = with_hidden(NETWORKS[name], hidden)
     check_gradients(case.trainer(engine=engine), case.batch(), JACOBIAN.of(case))
 
 
 @pytest.mark.law1
 @each_engine
 @pytest.mark.parametrize("options", [{"dropout": 0.4}, {"l1": 0.01, "l2": 0.05}], ids=str)
-def test_gradients_with_options(options, engine):
-    check_gradients(BOTH.trainer(engine=engine, **options), BOTH.batch(), JACOBIAN.of(BOTH))
+@each_way
+def test_gradients_with_options(case, options, engine):
+    check_gradients(case.trainer(engine=engine, **options), case.batch(), JACOBIAN.of(case))
 
 
 @pytest.mark.law1
@@ -132,13 +136,14 @@ def test_engines_agree(case, known, dtype):
 @pytest.mark.law2
 @each_option
 @each_known
-def test_engines_agree_on_options(known, options):
-    trainers = [BOTH.trainer("float64", engine, **options) for engine in ("numba", "numpy")]
-    X, y = BOTH.batch()
+@each_way
+def test_engines_agree_on_options(case, known, options):
+    trainers = [case.trainer("float64", engine, **options) for engine in ("numba", "numpy")]
+    X, y = case.batch()
     weights = np.random.default_rng(2).uniform(0, 2, len(X))
-    losses = [[t.step(X, y, weights, **known.of(BOTH)) for _ in range(3)] for t in trainers]
-    np.testing.assert_allclose(*losses, rtol=tolerance(BOTH, "float64") * AMPLIFICATION)
-    allowed = tolerance(BOTH, "float64") * AMPLIFICATION
+    losses = [[t.step(X, y, weights, **known.of(case)) for _ in range(3)] for t in trainers]
+    allowed = tolerance(case, "float64") * AMPLIFICATION
+    np.testing.assert_allclose(*losses, rtol=allowed)
     assert_layers_close(*map(layers_of, trainers), allowed)
 
 
@@ -188,7 +193,7 @@ def test_values_are_trained_as_without_derivatives():
 @pytest.mark.law4
 @each_known
 @pytest.mark.parametrize("options", [{}, {"dropout": 0.4, "clip_norm": 0.1}], ids=["plain", "some"])
-@pytest.mark.parametrize("case", [ODD, BOTH], ids=["odd", "both"])
+@pytest.mark.parametrize("case", [ODD, BOTH, MORE], ids=["odd", "both", "more outputs"])
 def test_the_bits_do_not_depend_on_the_workers(case, options, known):
     found = []
     for workers in (1, 2, 3, 4):

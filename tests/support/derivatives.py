@@ -24,6 +24,8 @@ NETWORKS = {
     "both": Case((7, 18, 18, 2), 19, ("tanh", "silu"), "mish", "huber", **BOTH),
     "one unit": Case((6, 1, 1, 4), 5, "softplus", "gelu", **BOTH),
     "many rows": Case((2, 8, 2), 1100, "tanh"),
+    "fewer outputs": Case((9, 17, 6, 2), 37, ("gelu", "mish"), "tanh"),
+    "more outputs": Case((3, 9, 18, 5), 19, ("silu", "tanh"), "softplus"),
     "wide": Case((3, 270, 530, 2), 9, "tanh", "softplus", "log_cosh"),
     "deep": Case((3, *(5,) * 9, 2), 11, "tanh", "tanh"),
 }

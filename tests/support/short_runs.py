@@ -211,6 +211,12 @@ RUNS = {
     ),
     "many rows, extended": many_rows({"layer_norm": True}, {"dropout": 0.25}),
     "derivatives": Run(("tanh", "silu"), "mse", "identity", fastbp.Adam(0.01), along="inputs"),
+    "derivatives, more outputs": Run(
+        ("tanh", "silu"), "mse", "identity", fastbp.Adam(0.01), along="inputs", sizes=(4, 21, 21, 9)
+    ),
+    "derivatives, fewer outputs": Run(
+        ("softplus", "gelu"), "mse", "tanh", fastbp.Adam(0.01), {}, RATES, along="inputs"
+    ),
     "derivatives, options": Run(
         ("gelu", "mish"),
         "mse",
