@@ -222,11 +222,6 @@ def _relu_derivative(a):
     return select(a > 0.0, 1.0, a * 0.0)
 
 
-@inlined
-def _tanh_derivative(a):
-    return fma(-a, a, 1.0)
-
-
 @kernel
 def activation(code, z):
     """a of one vector z. SOFTMAX, which couples units, is in losses.py. Twin: same name."""
@@ -285,21 +280,6 @@ def derivative(code, z, a):
     if code == CUSTOM_ACTIVATION:
         return z
     return fma(a, 0.0, 1.0)
-
-
-@kernel
-def derivatives(code, z, a, units):
-    """a = da/dz of one vector of rows. z, a: (units, lanes), may be the same."""
-    n_lanes = lanes(z)
-    if code == RELU:
-        for i in range(0, units * n_lanes, n_lanes):
-            store(a, i, _relu_derivative(load(a, i)))
-    elif code == TANH:
-        for i in range(0, units * n_lanes, n_lanes):
-            store(a, i, _tanh_derivative(load(a, i)))
-    else:
-        for i in range(0, units * n_lanes, n_lanes):
-            store(a, i, derivative(code, load(z, i), load(a, i)))
 
 
 @kernel
@@ -386,12 +366,15 @@ def times_derivative(code, delta, z, a, units, padded):
 
 @kernel
 def derivatives(code, z, a, first, count):
-    """da/dz of ``count`` vectors; tanh costs less than a call for each of them.
+    """da/dz of ``count`` vectors; relu and tanh cost less than a call for each of them.
 
     z, a, first: (count, lanes); first may be z or a. Twin: ``derivative``.
     """
     n_lanes = lanes(z)
-    if code == TANH:
+    if code == RELU:
+        for i in range(0, count * n_lanes, n_lanes):
+            store(first, i, _relu_derivative(load(a, i)))
+    elif code == TANH:
         for i in range(0, count * n_lanes, n_lanes):
             store(first, i, _tanh_derivative(load(a, i)))
     else:

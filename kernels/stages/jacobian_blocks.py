@@ -76,7 +76,7 @@ def gather_directions(plan, job, row, shared, block, scratch):
 @kernel
 def _derivative(plan, params, block, layer):
     z, a = offset(block, plan[layer, P.Z]), offset(block, plan[layer, P.A])
-    derivatives(plan[layer, P.ACTIVATION], z, a, plan[layer, P.OUTPUTS])
+    derivatives(plan[layer, P.ACTIVATION], z, a, a, plan[layer, P.OUTPUTS])
 
 
 @kernel
