@@ -143,24 +143,24 @@ def test_processors_beyond_the_first_word():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems tell no thread's processor")
 def test_a_real_thread_moves_and_may_be_anywhere_again():
+    """Some attempt shows it: on a busy machine the system may move the thread back at once."""
     allowed = os.sched_getaffinity(0)
     if len(allowed) == 1:
         pytest.skip("a thread can move only where there are two processors")
     code, table = places.known()
-    first = min(allowed)
-    found = {}
+    first, found = min(allowed), []
 
     def worker():
-        os.sched_setaffinity(0, {first})
-        os.sched_setaffinity(0, allowed)
         lines = (ctypes.c_int64 * (P.FIRST + 2 * P.LINE)).from_address(table)
-        lines[P.FIRST + P.PROCESSOR] = first
-        CALL(code)(table, 1, 2, 0)
-        found["processor"] = lines[P.FIRST + P.LINE + P.PROCESSOR]
-        found["allowed"] = os.sched_getaffinity(0)
+        for _ in range(50):
+            os.sched_setaffinity(0, {first})
+            os.sched_setaffinity(0, allowed)
+            lines[P.FIRST + P.PROCESSOR] = first
+            CALL(code)(table, 1, 2, 0)
+            found.append((lines[P.FIRST + P.LINE + P.PROCESSOR], os.sched_getaffinity(0)))
 
     thread = threading.Thread(target=worker)
     thread.start()
     thread.join()
-    assert found["processor"] != first
-    assert found["allowed"] == allowed
+    assert any(processor != first for processor, _ in found)
+    assert all(processors == allowed for _, processors in found)
