@@ -107,7 +107,10 @@ def passes_of(side, rows, updates):
 
 
 def by_jenn(problem, data, unseen, seed, updates, side=JENN):
-    from jenn import NeuralNet
+    try:
+        from jenn import NeuralNet
+    except ImportError as error:
+        raise SystemExit("bench.derivatives needs jenn: pip install jenn") from error
 
     X, y, J = data
     net = NeuralNet(problem.sizes, "tanh", "linear")
