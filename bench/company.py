@@ -53,7 +53,7 @@ def rate(trainees, seconds, task=TRAIN):
     return sum(trainee.end() for trainee in trainees)
 
 
-def in_turn(groups, rounds, seconds, tasks=()):
+def in_turn(groups, rounds, seconds, tasks=None):
     """{name: the rate of each round} of {name: trainees that run at once}.
 
     tasks: {name: what they do}, where that is not training.
@@ -61,7 +61,7 @@ def in_turn(groups, rounds, seconds, tasks=()):
     rates, order = {name: [] for name in groups}, list(groups)
     for _ in range(rounds):
         for name in order:
-            task = dict(tasks).get(name, TRAIN)
+            task = (tasks or {}).get(name, TRAIN)
             rates[name].append(rate(groups[name], seconds, task))
         order.reverse()
     return rates

@@ -1,11 +1,10 @@
 """Workers that share a processor part: a C function that each calls before its part of a stage.
 
 Linux may wake a thread on the processor of the thread that wakes it, though another one is idle,
-and leave both there for tens of milliseconds. On two virtual processors of a Zen 4 that happened in
-two of three windows of predictions that followed others' threads: in ``python -m bench --measures
-predict --cases medium --peers numpy --print`` a prediction took 0.6 ms, and takes 0.32 where the
-workers part. So a worker that finds itself on the processor of a worker before it moves to a
-processor where none of them is. From there the operating system may move it like any thread.
+and leave both there for tens of milliseconds. On two virtual processors of a Zen 4 a prediction in
+``python -m bench --measures predict --cases medium --peers numpy --print`` took 596 us, and takes
+372 where the workers part. So a worker that finds itself on the processor of a worker before it
+moves to a processor where none of them is. From there the operating system may move it like any thread.
 """
 
 from functools import cache

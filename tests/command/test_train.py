@@ -122,7 +122,6 @@ def test_other_formats_train_alike(suffix, folder, capsys):
     assert np.array_equal(*results)
 
 
-@pytest.mark.usefixtures("folder")
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_trains(folder, capsys):
     os.mkfifo("63")
@@ -135,6 +134,7 @@ def test_a_pipe_trains(folder, capsys):
     assert Path("table.safetensors").stat().st_size == (folder / found["model"]).stat().st_size
 
 
+@pytest.mark.usefixtures("folder")
 def test_stdin_trains(capsys, monkeypatch):
     command.stdin(monkeypatch, command.text(delimiter=";"))
     found, err = trained(capsys, "-", "--target", "colour")
