@@ -4,7 +4,7 @@ Linux may wake a thread on the processor of the thread that wakes it, though ano
 and leave both there for tens of milliseconds. On two virtual processors of a Zen 4 a prediction in
 ``python -m bench --measures predict --cases medium --peers numpy --print`` took 596 us, and takes
 372 where the workers part. So a worker that finds itself on the processor of a worker before it
-moves to a processor where none of them is. From there the operating system may move it like any thread.
+moves to a processor where none of them is. From there the operating system may move it as before.
 """
 
 from functools import cache

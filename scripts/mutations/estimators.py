@@ -3,6 +3,7 @@
 from .row import Break
 
 OURS = "tests/api/test_sklearn_estimators.py::"
+EPOCHS = "tests/api/test_sklearn_epochs.py::"
 LABELS = "tests/api/test_sklearn_labels.py::"
 FULL_BATCH = OURS + "test_full_batches_train_as_scikit_learns"
 LBFGS = "tests/api/test_lbfgs.py::"
@@ -155,7 +156,7 @@ ESTIMATORS = (
         "fastbp/sklearn/scores.py",
         "factors * (y - p) ** 2",
         "(y - p) ** 2",
-        OURS + "test_the_score_of_a_regression_is_r2_score",
+        EPOCHS + "test_the_score_of_a_regression_is_r2_score",
     ),
     Break(
         "integers_are_counted_from_the_lowest_only",
@@ -197,28 +198,28 @@ ESTIMATORS = (
         "fastbp/sklearn/epochs.py",
         "self.n_iter_no_change + 1 - self",
         "self.n_iter_no_change + 2 - self",
-        OURS + "test_epochs_that_end_together_are_as_one_by_one",
+        EPOCHS + "test_epochs_that_end_together_are_as_one_by_one",
     ),
     Break(
         "a_rate_that_falls_each_epoch_falls_after_some",
         "fastbp/sklearn/epochs.py",
         ' or self._optimizer.rule == "invscaling"',
         "",
-        OURS + "test_epochs_that_end_together_are_as_one_by_one",
+        EPOCHS + "test_epochs_that_end_together_are_as_one_by_one",
     ),
     Break(
         "epochs_before_one_that_is_refused_are_lost",
         "fastbp/sklearn/epochs.py",
         'or Ctrl-C."""\n        self.end(state)\n',
         'or Ctrl-C."""\n',
-        OURS + "test_epochs_that_ended_with_one_that_is_refused_count",
+        EPOCHS + "test_epochs_that_ended_with_one_that_is_refused_count",
     ),
     Break(
         "an_estimator_hears_of_each_epoch",
         "fastbp/callbacks/base.py",
         'c.epochs_at_once() if hasattr(c, "epochs_at_once") else 1 for',
         "1 for",
-        OURS + "test_epochs_end_together",
+        EPOCHS + "test_epochs_end_together",
     ),
     Break(
         "rows_to_train_on_may_have_no_weight",

@@ -17,14 +17,13 @@ pytest.importorskip("sklearn")
 from scipy import sparse
 from sklearn import config_context, datasets, neural_network
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
-from sklearn.metrics import r2_score
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.class_weight import compute_sample_weight
 
-from fastbp.sklearn import MLPClassifier, MLPRegressor, coefficients, scores
+from fastbp.sklearn import MLPClassifier, MLPRegressor, coefficients
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -177,23 +176,6 @@ def test_a_fit_of_digits_is_as_good():
         for kind in (neural_network.MLPClassifier, MLPClassifier)
     ]
     assert scores[1] == pytest.approx(scores[0], abs=0.02)
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("dtypes", ["ff", "df", "if", "dd"])
-@pytest.mark.parametrize("shape", [(50,), (7, 3), (1000,), (2,)])
-def test_the_score_of_a_regression_is_r2_score(shape, dtypes, weighted):
-    y = RNG.integers(-9, 9, shape).astype(dtypes[0])
-    p = (y + RNG.standard_normal(shape)).astype(dtypes[1])
-    weights = RNG.uniform(0, 2, len(y)) if weighted else None
-    for of in (y, np.ones_like(y)):
-        for by in (p, of.astype(dtypes[1])):
-            assert scores.r2(of, by, weights) == r2_score(of, by, sample_weight=weights)
-
-
-def test_a_score_of_one_row_warns():
-    with pytest.warns(UndefinedMetricWarning):
-        assert np.isnan(scores.r2(np.ones(1), np.ones(1), None))
 
 
 # Parameters as lists
@@ -698,54 +680,6 @@ def test_ctrl_c_ends_a_fit_with_what_there_is():
         one = MLPRegressor(callbacks=[callback]).fit(X, SCORES[:, 0])
     assert one.n_iter_ == 2
     assert one.predict(X).shape == (90,)
-
-
-def one_by_one(**parameters):
-    """A classifier whose fit hears of each epoch as it ends, because a callback does."""
-    callback = fastbp.LambdaCallback(on_epoch_end=id)
-    return MLPClassifier(**parameters, callbacks=[callback])
-
-
-def course(one):
-    """What the epochs of a fit have left."""
-    names = ("loss_curve_", "n_iter_", "t_", "loss_", "best_loss_", "_no_improvement_count")
-    found = {name: getattr(one, name) for name in names}
-    rate = one._optimizer.learning_rate, one.trainer_.lr
-    return found, rate, one.net_.arrays.parameters.tobytes()
-
-
-@pytest.mark.parametrize("most", [7, 60])
-@pytest.mark.parametrize("rule", ["constant", "invscaling", "adaptive"])
-def test_epochs_that_end_together_are_as_one_by_one(rule, most):
-    parameters = {"solver": "sgd", "learning_rate": rule, "learning_rate_init": 0.5, "tol": 0.05}
-    parameters |= {"random_state": 0, "n_iter_no_change": 3, "max_iter": most, "batch_size": 32}
-    one = MLPClassifier(**parameters).fit(X, TARGETS["multiclass"])
-    other = one_by_one(**parameters).fit(X, TARGETS["multiclass"])
-    assert course(one) == course(other)
-
-
-def test_epochs_end_together(monkeypatch):
-    calls, end = [], MLPClassifier._end_epochs
-    monkeypatch.setattr(MLPClassifier, "_end_epochs", lambda *a: [calls.append(a), end(*a)])
-    one = fitted(n_iter_no_change=20, max_iter=20, early_stopping=False)
-    assert one.n_iter_ == 20
-    assert len(calls) < 5
-    calls.clear()
-    fitted(n_iter_no_change=20, max_iter=20, early_stopping=True)
-    assert len(calls) == 21  # and the end
-
-
-def test_epochs_that_ended_with_one_that_is_refused_count():
-    parameters = {"solver": "sgd", "learning_rate_init": 2.0, "activation": "identity"}
-    parameters |= {"momentum": 0.0, "alpha": 1.0, "random_state": 0, "n_iter_no_change": 1000}
-    parameters |= {"max_iter": 1000}
-    courses = []
-    for one in (MLPClassifier(**parameters), one_by_one(**parameters)):
-        with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
-            one.fit(1e3 * X, TARGETS["multiclass"])
-        courses.append((one.n_iter_, one.loss_curve_, one.t_))
-    assert courses[0] == courses[1]
-    assert courses[0][0] > 1
 
 
 def test_a_warm_start_may_take_another_solver():
